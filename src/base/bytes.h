@@ -1,0 +1,54 @@
+/* Borrowed bytes and text: the two views that every layer hands around.  Neither owns anything.
+ * data == NULL is Kafka's null; size == 0 with data != NULL is empty. */
+#ifndef KCI_BASE_BYTES_H
+#define KCI_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct kci_bytes {
+    const uint8_t *data; /* NULL: null */
+    size_t size;         /* bytes */
+};
+
+/* Text from the wire or from the user; never NUL-terminated by contract. */
+struct kci_str {
+    const char *data; /* NULL: null */
+    size_t size;      /* bytes, UTF-8 */
+};
+
+/* A 128-bit topic id in wire order; all zero means "none". */
+struct kci_uuid {
+    uint8_t b[16];
+};
+
+/* One piece of an outgoing rope; same layout as struct iovec (the runtime asserts it). */
+struct kci_iov {
+    const void *data;
+    size_t size; /* bytes */
+};
+
+static inline struct kci_str kci_str_of(const char *text)
+{
+    return (struct kci_str){ text, text ? strlen(text) : 0 };
+}
+
+static inline bool kci_str_equal(struct kci_str a, struct kci_str b)
+{
+    return a.size == b.size && (a.data == NULL) == (b.data == NULL) && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool kci_uuid_is_zero(const struct kci_uuid *id)
+{
+    static const struct kci_uuid zero;
+    return memcmp(id, &zero, sizeof zero) == 0;
+}
+
+static inline bool kci_uuid_equal(const struct kci_uuid *a, const struct kci_uuid *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+#endif

@@ -1,0 +1,4 @@
+#ifndef KCI_PROTOCOL_ERROR_LIST_H
+#define KCI_PROTOCOL_ERROR_LIST_H
+#define KCI_ERROR_LIST(X) X(-1, UNKNOWN_SERVER_ERROR, 0, "x") X(0, NONE, 0, "y")
+#endif
