@@ -1,0 +1,76 @@
+/* Every configuration key as a typed value.  One struct for producer, consumer and admin: a key that a handle does not use is
+ * simply not read.  The table of names, types, ranges, defaults and meanings is api/config_table.c; it fills this struct and
+ * generates docs/configuration.md.  Times in milliseconds, sizes in bytes, as in Kafka's names. */
+#ifndef KCI_CLUSTER_SETTINGS_H
+#define KCI_CLUSTER_SETTINGS_H
+
+#include "base/bytes.h"
+#include <kclient/config.h>
+
+enum kci_offset_reset { KCI_RESET_LATEST, KCI_RESET_EARLIEST, KCI_RESET_NONE };
+enum kci_isolation { KCI_READ_UNCOMMITTED, KCI_READ_COMMITTED };
+
+struct kci_settings {
+    /* every client; text is NUL-terminated and owned by the settings */
+    const char *bootstrap_servers;
+    const char *client_id;
+    int32_t request_timeout_ms;
+    int32_t retry_backoff_ms, retry_backoff_max_ms;
+    int32_t reconnect_backoff_ms, reconnect_backoff_max_ms;
+    int32_t socket_connection_setup_timeout_ms, socket_connection_setup_timeout_max_ms;
+    int32_t connections_max_idle_ms; /* -1: never */
+    int32_t send_buffer_bytes, receive_buffer_bytes; /* -1: the system's */
+    int32_t metadata_max_age_ms;
+    int32_t metadata_max_idle_ms;
+    bool metadata_recovery_rebootstrap; /* metadata.recovery.strategy */
+    int32_t metadata_recovery_rebootstrap_trigger_ms;
+    bool allow_auto_create_topics;
+    int32_t default_api_timeout_ms;
+
+    /* producer */
+    int32_t acks; /* -1 all, 0, 1 */
+    int32_t retries;
+    int32_t delivery_timeout_ms;
+    int32_t linger_ms;
+    int32_t batch_size;
+    int64_t buffer_memory;
+    int32_t max_block_ms;
+    int32_t max_request_size;
+    int32_t max_in_flight_requests_per_connection;
+    int32_t compression_type; /* enum kci_codec */
+    int32_t compression_level; /* of compression_type; KCI_LEVEL_DEFAULT */
+    bool enable_idempotence;
+    bool partitioner_ignore_keys;
+
+    /* consumer */
+    const char *group_id;          /* NULL: none */
+    const char *group_instance_id; /* NULL: dynamic member */
+    int32_t session_timeout_ms, heartbeat_interval_ms, max_poll_interval_ms;
+    const char *partition_assignment_strategy; /* comma list of assignor names, first preferred */
+    int32_t max_poll_records;
+    bool enable_auto_commit;
+    int32_t auto_commit_interval_ms;
+    enum kci_offset_reset auto_offset_reset;
+    enum kci_isolation isolation_level;
+    int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
+    int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
+    bool check_crcs;
+    const char *client_rack; /* NULL: none */
+
+    /* plugged-in functions; the arrays are owned by the settings, the contexts by the user */
+    kc_delivery_fn delivery;
+    void *delivery_context;
+    bool delivery_every_record;
+    kc_log_fn log;
+    void *log_context;
+    int log_level;
+    kc_producer_interceptor *producer_interceptors;
+    size_t producer_interceptor_count;
+    kc_consumer_interceptor *consumer_interceptors;
+    size_t consumer_interceptor_count;
+    kc_serializer key_serializer, value_serializer; /* serialize NULL: none */
+    kc_partitioner partitioner;                     /* partition NULL: Kafka's default */
+    kc_rebalance_listener rebalance_listener;       /* all NULL: none */
+};
+
+#endif

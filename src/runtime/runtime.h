@@ -1,0 +1,64 @@
+/* The only layer that meets the operating system: an event loop that drives engines over sockets, a thread around it, clock,
+ * memory, locks, files.  Two kinds of loop, epoll and poll, one face. */
+#ifndef KCI_RUNTIME_RUNTIME_H
+#define KCI_RUNTIME_RUNTIME_H
+
+#include "base/alloc.h"
+#include "base/engine.h"
+#include "base/lock.h"
+#include "base/storage.h"
+
+/* ---- clock, memory, randomness ---- */
+int64_t kci_clock_us(void);      /* CLOCK_MONOTONIC, microseconds */
+int64_t kci_clock_wall_ms(void); /* since 1970 */
+uint64_t kci_random_seed(void);  /* from the system */
+const struct kci_alloc *kci_heap_alloc(void); /* malloc, realloc, free */
+const struct kci_lock_ops *kci_lock_system(void); /* futex on Linux, mutex and condition elsewhere */
+
+/* A place where application threads wait for something that the I/O thread does: a counter that only rises. */
+struct kci_gate;
+struct kci_gate *kci_gate_new(const struct kci_alloc *alloc);
+void kci_gate_destroy(struct kci_gate *gate);
+uint64_t kci_gate_now(struct kci_gate *gate);
+/* Wait until the counter differs from `seen` or the monotonic time until_us (KCI_NEVER: no limit) has come. */
+void kci_gate_wait(struct kci_gate *gate, uint64_t seen, int64_t until_us);
+void kci_gate_open(struct kci_gate *gate); /* counter + 1, wake all; cheap when nobody waits */
+
+/* ---- the loop: one thread, one loop, any number of engines ---- */
+enum kci_loop_kind { KCI_LOOP_BEST, KCI_LOOP_EPOLL, KCI_LOOP_POLL };
+struct kci_loop;
+struct kci_loop_options {
+    enum kci_loop_kind kind;
+    int32_t send_buffer_bytes, receive_buffer_bytes; /* of sockets that are opened; -1: the system's */
+};
+/* 0, or an errno value. */
+int kci_loop_create(struct kci_loop **out, const struct kci_alloc *alloc, const struct kci_loop_options *options);
+void kci_loop_destroy(struct kci_loop *loop); /* closes all sockets; no events are delivered any more */
+/* Add an engine; the transport's events go to it. The transport is valid until the loop is destroyed. */
+int kci_loop_add(struct kci_loop *loop, const struct kci_engine *engine, struct kci_transport *transport);
+/* Bind an engine that was created after its transport: get the transport first, set the engine later. */
+void kci_loop_transport(struct kci_loop *loop, struct kci_transport *transport);
+void kci_loop_set_engine(struct kci_loop *loop, const struct kci_engine *engine);
+/* Wake the loop so that the engines are stepped. Any thread; cheap when the loop is awake (one atomic). */
+void kci_loop_wake(struct kci_loop *loop);
+/* One turn: wait for events until the engines' deadline or max_wait_us, deliver, step. */
+void kci_loop_turn(struct kci_loop *loop, int64_t max_wait_us);
+/* Run turns on a thread of its own until stopped; name is at most 15 bytes. 0 or errno. */
+int kci_loop_start(struct kci_loop *loop, const char *name);
+/* Ask the thread to end and join it. From the loop's own thread: ends after this turn, does not join. */
+void kci_loop_stop(struct kci_loop *loop);
+bool kci_loop_on_thread(const struct kci_loop *loop); /* is the caller the loop's thread? */
+/* Run posted(context) on the loop's thread before its next step. 0 or ENOMEM. */
+int kci_loop_post(struct kci_loop *loop, void (*posted)(void *context, int64_t now), void *context);
+
+/* ---- listeners (brokers) ---- */
+/* Listen on host:port (port 0: a free one; stored in *port). Accepted connections go to the engine's on_accept with `user`. 0 or errno. */
+int kci_loop_listen(struct kci_loop *loop, const char *host, uint16_t *port, void *user, uint64_t *listener);
+void kci_loop_unlisten(struct kci_loop *loop, uint64_t listener);
+
+/* ---- files ---- */
+/* A storage over a directory (made if missing). 0 or errno. */
+int kci_storage_directory(struct kci_storage *out, const struct kci_alloc *alloc, const char *path);
+void kci_storage_close(struct kci_storage *storage);
+
+#endif
