@@ -1,5 +1,5 @@
-/* Memory comes from whoever creates an engine: malloc in production, a counting, poisoning or failing allocator in tests.
- * Must be safe from several threads (frames are released on application threads). */
+/* Memory comes from whoever creates an engine: malloc in production, a counting, poisoning or failing allocator in
+ * tests. Must be safe from several threads (frames are released on application threads). */
 #ifndef KCI_BASE_ALLOC_H
 #define KCI_BASE_ALLOC_H
 

@@ -9,7 +9,7 @@
 struct kci_arena {
     const struct kci_alloc *alloc; /* borrowed */
     struct kci_arena_block *block; /* newest block; owned */
-    size_t used;                   /* bytes handed out since the last reset */
+    size_t used;                   /* bytes handed out since the last reset, each piece rounded up to the alignment */
     size_t limit;                  /* most bytes that may be handed out */
 };
 

@@ -37,7 +37,8 @@ static inline struct kci_str kci_str_of(const char *text)
 
 static inline bool kci_str_equal(struct kci_str a, struct kci_str b)
 {
-    return a.size == b.size && (a.data == NULL) == (b.data == NULL) && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+    return a.size == b.size && (a.data == NULL) == (b.data == NULL) &&
+           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
 static inline bool kci_uuid_is_zero(const struct kci_uuid *id)

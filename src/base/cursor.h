@@ -1,10 +1,13 @@
-/* The one way to touch wire bytes: a reader and a writer with a sticky failure, so that a parser reads straight down and
- * checks once.  All integers are big-endian.  After a failure every read returns 0 / NULL and every write does nothing.
+/* The one way to touch wire bytes: a reader and a writer with a sticky failure, so that a parser reads straight down
+ * and checks once.  All integers are big-endian.  After a failure every read returns 0 / NULL and every write does
+ * nothing.
  *
  *   at ----------------------> end          reader: a view, owns nothing
  *   data [size used | capacity)             writer: grows through its allocator, never beyond `limit`
  *
- * Varints are Kafka's: unsigned LEB128, and zigzag on top for the signed ones; an over-long encoding is a failure. */
+ * Varints are Kafka's: unsigned LEB128, and zigzag on top for the signed ones.  More than 5 (10) bytes or a value
+ * beyond 32 (64) bits is a failure; padding with zero groups within that is fine, as for Java: some writers reserve a
+ * fixed width. */
 #ifndef KCI_BASE_CURSOR_H
 #define KCI_BASE_CURSOR_H
 
@@ -19,7 +22,7 @@ struct kci_reader {
 
 static inline struct kci_reader kci_reader_of(const void *data, size_t size)
 {
-    const uint8_t *at = data;
+    const uint8_t *at = data ? data : (const uint8_t *)"";
     return (struct kci_reader){ at, at + size, false };
 }
 
@@ -90,10 +93,22 @@ static inline int64_t kci_reader_i64(struct kci_reader *r)
     const uint8_t *p = kci_reader_take(r, 8);
     return p ? (int64_t)kci_be64(p) : 0;
 }
+uint32_t kci_reader_uvarint_slow(struct kci_reader *r);
+uint64_t kci_reader_uvarlong_slow(struct kci_reader *r);
 /* Unsigned varint of at most 32 bits (5 bytes). */
-uint32_t kci_reader_uvarint(struct kci_reader *r);
+static inline uint32_t kci_reader_uvarint(struct kci_reader *r)
+{
+    if (!r->failed && r->at < r->end && *r->at < 0x80)
+        return *r->at++;
+    return kci_reader_uvarint_slow(r);
+}
 /* Unsigned varint of at most 64 bits (10 bytes). */
-uint64_t kci_reader_uvarlong(struct kci_reader *r);
+static inline uint64_t kci_reader_uvarlong(struct kci_reader *r)
+{
+    if (!r->failed && r->at < r->end && *r->at < 0x80)
+        return *r->at++;
+    return kci_reader_uvarlong_slow(r);
+}
 static inline int32_t kci_reader_varint(struct kci_reader *r)
 {
     uint32_t u = kci_reader_uvarint(r);
@@ -160,8 +175,8 @@ static inline void kci_writer_i64(struct kci_writer *w, int64_t v)
 }
 static inline void kci_writer_bytes(struct kci_writer *w, const void *data, size_t n)
 {
-    uint8_t *p = kci_writer_room(w, n);
-    if (p && n)
+    uint8_t *p = n ? kci_writer_room(w, n) : NULL;
+    if (p)
         memcpy(p, data, n);
 }
 void kci_writer_uvarint(struct kci_writer *w, uint32_t v);

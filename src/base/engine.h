@@ -12,16 +12,18 @@
  *    event for it comes any more.
  *  - Bytes are received straight into memory of the engine: the shell asks `on_space` where to put them.
  *  - send() takes what the world can take now and has copied it when it returns; for the rest the engine waits for
- *    on_sent, which says that there is room again.  So a buffer is in use exactly while it is in the engine's own queue. */
+ *    on_sent, which says that there is room again.  So a buffer is in use exactly while it is in the engine's own
+ * queue. */
 #ifndef KCI_BASE_ENGINE_H
 #define KCI_BASE_ENGINE_H
 
 #include "base/bytes.h"
 
-typedef uint64_t kci_conn; /* 0: none */
+typedef uint64_t kci_conn;  /* 0: none */
 #define KCI_NEVER INT64_MAX /* a deadline that does not exist */
 
-/* A resolved network address: sockaddr bytes in production, a node number in the simulator. Compare with memcmp over size. */
+/* A resolved network address: sockaddr bytes in production, a node number in the simulator. Compare with memcmp over
+ * size. */
 struct kci_address {
     uint8_t bytes[28];
     uint32_t size;
@@ -36,10 +38,10 @@ struct kci_engine_ops {
     int64_t (*deadline)(void *engine);
     /* open() succeeded: bytes can flow. */
     void (*on_open)(void *engine, kci_conn conn, void *user, int64_t now);
-    /* A peer connected to a listener (brokers only; may be NULL). `user` is the listener's; returns the connection's user
-     * pointer, or NULL to refuse. */
-    void *(*on_accept)(void *engine, kci_conn conn, void *user, const struct kci_address *peer, const struct kci_address *local,
-                       int64_t now);
+    /* A peer connected to a listener (brokers only; may be NULL). `user` is the listener's; returns the connection's
+     * user pointer, or NULL to refuse. */
+    void *(*on_accept)(void *engine, kci_conn conn, void *user, const struct kci_address *peer,
+                       const struct kci_address *local, int64_t now);
     /* Where to put what comes next: *size > 0 bytes, valid until the on_bytes that follows. NULL: do not read now
      * (the shell asks again after the next step of this engine). */
     void *(*on_space)(void *engine, kci_conn conn, void *user, size_t *size);
@@ -47,7 +49,8 @@ struct kci_engine_ops {
     void (*on_bytes)(void *engine, kci_conn conn, void *user, size_t size, int64_t now);
     /* There is room again after a short send(). */
     void (*on_sent)(void *engine, kci_conn conn, void *user, int64_t now);
-    /* The connection could not be made, or ended. `reason` is for people ("connection refused"), borrowed for the call. */
+    /* The connection could not be made, or ended. `reason` is for people ("connection refused"), borrowed for the call.
+     */
     void (*on_close)(void *engine, kci_conn conn, void *user, const char *reason, int64_t now);
     /* resolve() is done: count addresses (0: failed, reason says why). May be NULL for engines that never resolve. */
     void (*on_resolved)(void *engine, void *user, const struct kci_address *addresses, size_t count, const char *reason,
@@ -62,7 +65,8 @@ struct kci_engine {
 
 struct kci_transport {
     void *context; /* first argument of all below */
-    /* Begin to connect; 0 when that fails at once for lack of memory or descriptors. `user` comes back with each event. */
+    /* Begin to connect; 0 when that fails at once for lack of memory or descriptors. `user` comes back with each event.
+     */
     kci_conn (*open)(void *context, const struct kci_address *address, void *user);
     /* Hand over up to count pieces; returns the bytes taken, 0 .. total. Errors come as on_close. */
     size_t (*send)(void *context, kci_conn conn, const struct kci_iov *pieces, size_t count);

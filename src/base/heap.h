@@ -1,4 +1,5 @@
-/* Intrusive binary heap of deadlines: earliest first, ties in order of insertion (so that a simulation is repeatable). */
+/* Intrusive binary heap of deadlines: earliest first, ties in order of insertion (so that a simulation is repeatable).
+ */
 #ifndef KCI_BASE_HEAP_H
 #define KCI_BASE_HEAP_H
 

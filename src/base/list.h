@@ -9,7 +9,7 @@ struct kci_list {
 };
 
 /* The element of type `type` whose member `member` is at `node`. */
-#define KCI_CONTAINER(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define KCI_CONTAINER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 static inline void kci_list_init(struct kci_list *head)
 {
@@ -58,8 +58,8 @@ static inline struct kci_list *kci_list_pop(struct kci_list *head) /* NULL when 
     return node;
 }
 /* Walk; the body may remove the current node. */
-#define KCI_LIST_EACH(node, head)                                                                                          \
-    for (struct kci_list *node = (head)->next, *node##_next = node ? node->next : NULL; node && node != (head);            \
+#define KCI_LIST_EACH(node, head)                                                                                      \
+    for (struct kci_list *node = (head)->next, *node##_next = node ? node->next : NULL; node && node != (head);        \
          node = node##_next, node##_next = node->next)
 
 #endif

@@ -2,8 +2,9 @@
  *
  *      0 free ---lock---> 1 held ---another waits---> 2 held, someone waits
  *
- * The uncontended path is one atomic exchange, inline; waiting and waking belong to the world and come as a table, so the
- * core links without any thread library.  With ops == NULL (the simulator: one thread) it costs two plain stores. */
+ * The uncontended path is one atomic exchange, inline; waiting and waking belong to the world and come as a table, so
+ * the core links without any thread library.  With ops == NULL (the simulator: one thread) it costs two plain stores.
+ */
 #ifndef KCI_BASE_LOCK_H
 #define KCI_BASE_LOCK_H
 

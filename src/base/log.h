@@ -1,5 +1,5 @@
-/* Log lines leave the core through a table; nothing is printed.  Formatting happens in the callee's buffer, only when the
- * level is wanted. */
+/* Log lines leave the core through a table; nothing is printed.  Formatting happens in the callee's buffer, only when
+ * the level is wanted. */
 #ifndef KCI_BASE_LOG_H
 #define KCI_BASE_LOG_H
 

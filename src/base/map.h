@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 struct kci_map_entry {
-    const char *key;    /* copy, NUL-terminated, owned by the map; NULL: removed */
-    size_t key_size;    /* bytes without the NUL */
+    const char *key; /* copy, NUL-terminated, owned by the map; NULL: removed */
+    size_t key_size; /* bytes without the NUL */
     uint64_t hash;
     void *value; /* borrowed */
 };

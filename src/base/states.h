@@ -1,5 +1,6 @@
 /* State machines as tables: which states there are, which may follow which, what must hold on entry.  The same table
- * draws the diagram in the docs.  A move that the table does not allow is our own bug and aborts, also in release builds. */
+ * draws the diagram in the docs.  A move that the table does not allow is our own bug and aborts, also in release
+ * builds. */
 #ifndef KCI_BASE_STATES_H
 #define KCI_BASE_STATES_H
 

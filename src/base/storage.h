@@ -1,6 +1,7 @@
 /* Files as the broker core sees them: a table that the runtime fills with a directory, and tests fill with memory that
  * can fail on purpose.  Paths are relative ("topic-0/00000000000000000000.log"), '/' separates, no "..".
- * Every function returns 0 or a positive errno value (ENOSPC, EIO, ENOENT ...), so that a message can name the cause. */
+ * Every function returns 0 or a positive errno value (ENOSPC, EIO, ENOENT ...), so that a message can name the cause.
+ */
 #ifndef KCI_BASE_STORAGE_H
 #define KCI_BASE_STORAGE_H
 
@@ -21,7 +22,8 @@ struct kci_storage {
     /* Remove a file, or a directory with all its files. */
     int (*remove)(void *context, const char *path);
     /* Call `each` for every entry of a directory (name without path), in name order. */
-    int (*list)(void *context, const char *path, void (*each)(void *user, const char *name, bool is_directory), void *user);
+    int (*list)(void *context, const char *path, void (*each)(void *user, const char *name, bool is_directory),
+                void *user);
 };
 
 #endif

@@ -27,11 +27,12 @@ struct kci_compressor;
 struct kci_compressor *kci_compressor_new(const struct kci_alloc *alloc);
 void kci_compressor_destroy(struct kci_compressor *c);
 /* Compress a rope; appends to `out`. level KCI_LEVEL_DEFAULT: Kafka's default for the codec.
- * Framing is what Java writes and reads (PROTOCOL section 5): gzip member, xerial snappy of 32 KiB blocks, LZ4 frame with
- * independent blocks, zstd frame. */
-enum kci_compress_result kci_compress(struct kci_compressor *c, int codec, int32_t level, const struct kci_iov *pieces, size_t count,
-                                      struct kci_writer *out);
-/* Decompress everything; *out is one block of alloc, yours, *out_size bytes, never more than out_max. `c` may be NULL. */
+ * Framing is what Java writes and reads (PROTOCOL section 5): gzip member, xerial snappy of 32 KiB blocks, LZ4 frame
+ * with independent blocks, zstd frame. */
+enum kci_compress_result kci_compress(struct kci_compressor *c, int codec, int32_t level, const struct kci_iov *pieces,
+                                      size_t count, struct kci_writer *out);
+/* Decompress everything; *out is one block of alloc, yours, *out_size bytes, never more than out_max. `c` may be NULL.
+ */
 enum kci_compress_result kci_decompress(struct kci_compressor *c, int codec, const uint8_t *data, size_t size,
                                         const struct kci_alloc *alloc, size_t out_max, uint8_t **out, size_t *out_size);
 

@@ -10,11 +10,11 @@
 #define KCI_BATCH_PREFIX_BYTES 12 /* baseOffset + batchLength: not counted in batchLength */
 
 enum { /* attributes of a batch */
-    KCI_BATCH_CODEC_MASK = 7,
-    KCI_BATCH_LOG_APPEND_TIME = 1 << 3,
-    KCI_BATCH_TRANSACTIONAL = 1 << 4,
-    KCI_BATCH_CONTROL = 1 << 5,
-    KCI_BATCH_DELETE_HORIZON = 1 << 6,
+       KCI_BATCH_CODEC_MASK = 7,
+       KCI_BATCH_LOG_APPEND_TIME = 1 << 3,
+       KCI_BATCH_TRANSACTIONAL = 1 << 4,
+       KCI_BATCH_CONTROL = 1 << 5,
+       KCI_BATCH_DELETE_HORIZON = 1 << 6,
 };
 
 struct kci_batch_header {
@@ -34,20 +34,20 @@ struct kci_batch_header {
 
 enum kci_batch_error {
     KCI_BATCH_OK = 0,
-    KCI_BATCH_PARTIAL,     /* fewer bytes than the header says: a truncated tail, to be ignored in a fetch */
-    KCI_BATCH_BAD_LENGTH,  /* length below the header's or beyond INT32_MAX - 12 */
-    KCI_BATCH_BAD_MAGIC,   /* not 0, 1 or 2 */
+    KCI_BATCH_PARTIAL,    /* fewer bytes than the header says: a truncated tail, to be ignored in a fetch */
+    KCI_BATCH_BAD_LENGTH, /* length below the header's or beyond INT32_MAX - 12 */
+    KCI_BATCH_BAD_MAGIC,  /* not 0, 1 or 2 */
     KCI_BATCH_BAD_CRC,
-    KCI_BATCH_BAD_RECORDS, /* count, lengths, offsets or trailing bytes do not agree */
-    KCI_BATCH_BAD_CODEC,   /* unknown codec, or one that was left out at build time */
+    KCI_BATCH_BAD_RECORDS,     /* count, lengths, offsets or trailing bytes do not agree */
+    KCI_BATCH_BAD_CODEC,       /* unknown codec, or one that was left out at build time */
     KCI_BATCH_BAD_COMPRESSION, /* the compressed bytes are corrupt */
-    KCI_BATCH_TOO_LARGE,   /* decompression would exceed the budget */
+    KCI_BATCH_TOO_LARGE,       /* decompression would exceed the budget */
     KCI_BATCH_NO_MEMORY,
 };
 const char *kci_batch_error_text(enum kci_batch_error error);
 
-/* Look at the batch (or legacy message) that begins at r->at without moving the reader. For magic 0/1 the header is filled
- * with the equivalents (record_count is -1, offsets and timestamp are the message's). *total: its bytes. */
+/* Look at the batch (or legacy message) that begins at r->at without moving the reader. For magic 0/1 the header is
+ * filled with the equivalents (record_count is -1, offsets and timestamp are the message's). *total: its bytes. */
 enum kci_batch_error kci_batch_peek(const struct kci_reader *r, struct kci_batch_header *header, size_t *total);
 /* CRC of a whole batch (total bytes at data) against its header: CRC-32C for v2, CRC-32 for v0/v1. */
 bool kci_batch_crc_ok(const uint8_t *data, size_t total);
@@ -67,15 +67,15 @@ bool kci_record_header_next(struct kci_reader *headers, struct kci_str *name, st
 /* Walks the records of one batch of any magic, decompressing first where needed. */
 struct kci_batch_iterator {
     struct kci_batch_header header;
-    struct kci_reader records;      /* the plain bytes of the records section */
-    int32_t left;                   /* records still to come; -1: until the bytes end (magic 0/1) */
-    int64_t next_offset;            /* for checks: offsets must rise */
-    uint8_t *plain;                 /* decompressed bytes, owned; NULL when read in place */
+    struct kci_reader records; /* the plain bytes of the records section */
+    int32_t left;              /* records still to come; -1: until the bytes end (magic 0/1) */
+    int64_t next_offset;       /* for checks: offsets must rise */
+    uint8_t *plain;            /* decompressed bytes, owned; NULL when read in place */
     size_t plain_size;
     const struct kci_alloc *alloc;
-    int64_t relative_base;          /* magic 1 compressed: absolute offset of inner offset 0 */
+    int64_t relative_base; /* magic 1 compressed: absolute offset of inner offset 0 */
     int8_t inner_magic;
-    bool failed;                    /* sticky */
+    bool failed; /* sticky */
 };
 /* Begin with the batch of `total` bytes at data (as kci_batch_peek said). Decompresses at most plain_max bytes. */
 enum kci_batch_error kci_batch_open(struct kci_batch_iterator *it, const uint8_t *data, size_t total,
@@ -84,7 +84,8 @@ enum kci_batch_error kci_batch_open(struct kci_batch_iterator *it, const uint8_t
 int kci_batch_next(struct kci_batch_iterator *it, struct kci_record_view *view);
 void kci_batch_close(struct kci_batch_iterator *it);
 
-/* A plain writer of one v2 batch, for tests, the broker's own records and tools (the producer has its own, see accumulator). */
+/* A plain writer of one v2 batch, for tests, the broker's own records and tools (the producer has its own, see
+ * accumulator). */
 struct kci_record {
     int64_t timestamp_ms;
     struct kci_bytes key, value;
@@ -97,10 +98,11 @@ struct kci_record_header {
 };
 /* Exact bytes of one encoded record in a batch. */
 size_t kci_record_size(const struct kci_record *record, int64_t base_timestamp_ms, int32_t offset_delta);
-void kci_record_write(struct kci_writer *w, const struct kci_record *record, int64_t base_timestamp_ms, int32_t offset_delta);
+void kci_record_write(struct kci_writer *w, const struct kci_record *record, int64_t base_timestamp_ms,
+                      int32_t offset_delta);
 /* Append a whole batch: header fields from `header` (offset, epoch, attributes incl. codec, producer fields); counts,
  * timestamps, length and CRC are computed. */
-enum kci_batch_error kci_batch_write(struct kci_writer *w, const struct kci_batch_header *header, const struct kci_record *records,
-                                     size_t count, int level);
+enum kci_batch_error kci_batch_write(struct kci_writer *w, const struct kci_batch_header *header,
+                                     const struct kci_record *records, size_t count, int level);
 
 #endif
