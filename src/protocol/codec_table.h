@@ -45,6 +45,7 @@ struct kci_field {
 
 struct kci_schema {
     const char *name;               /* Kafka's: "OffsetFetchRequestGroup" */
+    const char *tags_path;          /* "topics.partitions.(tags)", for complaints */
     const void *initial;            /* an image of the struct with its defaults */
     const struct kci_field *fields; /* in wire order */
     const uint16_t *wire_min;       /* fewest bytes on the wire, by version - version_min */
@@ -55,5 +56,34 @@ struct kci_schema {
     int16_t version_min, version_max; /* of the whole message */
     int16_t flexible_from;            /* INT16_MAX: never */
 };
+
+static inline bool kci_field_in(int16_t min, int16_t max, int16_t version)
+{
+    return version >= min && version <= max;
+}
+static inline bool kci_field_exists(const struct kci_field *f, int16_t version)
+{
+    return kci_field_in(f->version_min, f->version_max, version);
+}
+static inline bool kci_field_tagged(const struct kci_field *f, int16_t version)
+{
+    return kci_field_in(f->tagged_min, f->tagged_max, version);
+}
+static inline bool kci_field_nullable(const struct kci_field *f, int16_t version)
+{
+    return kci_field_in(f->null_min, f->null_max, version);
+}
+static inline int32_t kci_field_count(const struct kci_field *f, const void *structure)
+{
+    return *(const int32_t *)(const void *)((const char *)structure + f->count_offset);
+}
+/* Bytes of one element in memory, and fewest bytes on the wire (in versions that are flexible or not). */
+size_t kci_field_size(const struct kci_field *f);
+size_t kci_field_wire_min(const struct kci_field *f, int16_t version, bool flexible);
+/* Does the member at `structure + offset` hold its default? */
+bool kci_field_is_default(const struct kci_field *f, const struct kci_schema *schema, const void *structure);
+
+#define KCI_CODEC_STRING_BYTES_MAX INT16_MAX /* Kafka's bound, also where the length is a varint */
+#define KCI_CODEC_TAGS_MAX         10000     /* tagged fields of one struct that we read; as brokers since 4.4 */
 
 #endif

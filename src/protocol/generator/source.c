@@ -79,7 +79,8 @@ static void write_structure(FILE *out, struct structure *s)
     for (int v = m->versions.lo; v <= m->versions.hi; v++)
         fprintf(out, "%s %d", v == m->versions.lo ? "" : ",", range_has(s->versions, v) ? wire_min(s, v) : 0);
     fputs(" };\n", out);
-    fprintf(out, "const struct kci_schema %s_schema = {\n    \"%s\", &%s_initial, ", s->c_name, s->name, s->c_name);
+    fprintf(out, "const struct kci_schema %s_schema = {\n    \"%s\", \"%s%s(tags)\", &%s_initial, ", s->c_name, s->name,
+            s->path, s->path[0] ? "." : "", s->c_name);
     if (s->field_count)
         fprintf(out, "%s_fields, ", s->c_name);
     else
