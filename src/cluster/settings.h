@@ -22,7 +22,7 @@ struct kci_settings {
     int32_t send_buffer_bytes, receive_buffer_bytes; /* -1: the system's */
     int32_t metadata_max_age_ms;
     int32_t metadata_max_idle_ms;
-    bool metadata_recovery_rebootstrap; /* metadata.recovery.strategy */
+    int32_t metadata_recovery_rebootstrap; /* metadata.recovery.strategy: 1 rebootstrap, 0 none */
     int32_t metadata_recovery_rebootstrap_trigger_ms;
     bool allow_auto_create_topics;
     int32_t default_api_timeout_ms;
@@ -50,8 +50,8 @@ struct kci_settings {
     int32_t max_poll_records;
     bool enable_auto_commit;
     int32_t auto_commit_interval_ms;
-    enum kci_offset_reset auto_offset_reset;
-    enum kci_isolation isolation_level;
+    int32_t auto_offset_reset; /* enum kci_offset_reset */
+    int32_t isolation_level; /* enum kci_isolation */
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
     int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
     bool check_crcs;

@@ -1,0 +1,449 @@
+/* kc_config: set, get, copy, and the check of the whole when a handle is created.
+ *
+ * Each value is parsed and range-checked when it is set; which keys were set explicitly is remembered, because some
+ * rules differ for defaults (idempotence steps aside silently for acks=1, but contradicting it explicitly is an error:
+ * PROTOCOL 2.1). */
+#include "api/config.h"
+#include "cluster/cluster.h"
+#include "protocol/compress.h"
+#include "runtime/runtime.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CONFIG_ROWS_MAX 96
+#define VALUE_BYTES_MAX (64 * 1024) /* of one value: longer is a mistake */
+#define PLUGINS_MAX     64          /* interceptors in one chain */
+
+struct kc_config {
+    struct kci_settings settings;
+    bool set[CONFIG_ROWS_MAX]; /* explicitly, by row */
+};
+
+static void *field_of(struct kci_settings *settings, const struct kci_config_row *row)
+{
+    return (char *)settings + row->offset;
+}
+
+static char *copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = kci_alloc_new(kci_heap_alloc(), size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
+static kc_err bad_value(const struct kci_config_row *row, const char *value, kc_error *error)
+{
+    if (row->type == KCI_TYPE_BOOL)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: true or false is needed", row->key, value);
+    if (row->type == KCI_TYPE_CHOICE) {
+        char words[120] = "";
+        for (const struct kci_config_choice *c = row->choices; c->word; c++)
+            snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", c == row->choices ? "" : ", ",
+                     c->word);
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: one of %s is needed", row->key, value, words);
+    }
+    return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: a whole number from %lld to %lld is needed", row->key, value,
+                    (long long)row->minimum, (long long)row->maximum);
+}
+
+/* Parse into `settings`; text replaces (and frees) what was there. */
+static kc_err parse_value(struct kci_settings *settings, const struct kci_config_row *row, const char *value,
+                          kc_error *error)
+{
+    void *field = field_of(settings, row);
+    if (row->type == KCI_TYPE_TEXT) {
+        char *copy = copy_text(value);
+        if (!copy)
+            return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while setting %s", row->key);
+        kci_alloc_free(kci_heap_alloc(), *(char **)field);
+        *(const char **)field = copy;
+        return KC_OK;
+    }
+    if (row->type == KCI_TYPE_BOOL) {
+        if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
+            return bad_value(row, value, error);
+        *(bool *)field = value[0] == 't';
+        return KC_OK;
+    }
+    if (row->type == KCI_TYPE_CHOICE) {
+        for (const struct kci_config_choice *c = row->choices; c->word; c++)
+            if (strcmp(c->word, value) == 0) {
+                *(int32_t *)field = c->value;
+                return KC_OK;
+            }
+        return bad_value(row, value, error);
+    }
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    if (end == value || *end || errno || number < row->minimum || number > row->maximum)
+        return bad_value(row, value, error);
+    if (row->type == KCI_TYPE_INT32)
+        *(int32_t *)field = (int32_t)number;
+    else
+        *(int64_t *)field = number;
+    return KC_OK;
+}
+
+static void free_settings_content(struct kci_settings *settings)
+{
+    for (size_t i = 0; i < kci_config_row_count; i++)
+        if (kci_config_rows[i].type == KCI_TYPE_TEXT)
+            kci_alloc_free(kci_heap_alloc(), *(char **)field_of(settings, &kci_config_rows[i]));
+    kci_alloc_free(kci_heap_alloc(), settings->producer_interceptors);
+    kci_alloc_free(kci_heap_alloc(), settings->consumer_interceptors);
+}
+
+/* Copy everything that `to` must own. false: out of memory; `to` can be freed all the same. */
+static bool copy_settings(struct kci_settings *to, const struct kci_settings *from)
+{
+    bool ok = true;
+    *to = *from;
+    to->producer_interceptors = NULL;
+    to->consumer_interceptors = NULL;
+    for (size_t i = 0; i < kci_config_row_count; i++) {
+        if (kci_config_rows[i].type != KCI_TYPE_TEXT)
+            continue;
+        char **text = field_of(to, &kci_config_rows[i]);
+        if (*text)
+            ok = (*text = copy_text(*text)) != NULL && ok;
+    }
+    if (from->producer_interceptor_count) {
+        size_t size = from->producer_interceptor_count * sizeof *from->producer_interceptors;
+        to->producer_interceptors = kci_alloc_new(kci_heap_alloc(), size);
+        if (to->producer_interceptors)
+            memcpy(to->producer_interceptors, from->producer_interceptors, size);
+        else
+            ok = false;
+    }
+    if (from->consumer_interceptor_count) {
+        size_t size = from->consumer_interceptor_count * sizeof *from->consumer_interceptors;
+        to->consumer_interceptors = kci_alloc_new(kci_heap_alloc(), size);
+        if (to->consumer_interceptors)
+            memcpy(to->consumer_interceptors, from->consumer_interceptors, size);
+        else
+            ok = false;
+    }
+    return ok;
+}
+
+kc_config *kc_config_new(void)
+{
+    kc_config *config = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *config);
+    if (!config)
+        return NULL;
+    config->settings.compression_level = KCI_LEVEL_DEFAULT;
+    config->settings.log_level = 4;
+    for (size_t i = 0; i < kci_config_row_count; i++) {
+        const struct kci_config_row *row = &kci_config_rows[i];
+        if (row->default_text && parse_value(&config->settings, row, row->default_text, NULL) != KC_OK) {
+            kc_config_destroy(config);
+            return NULL;
+        }
+    }
+    return config;
+}
+
+void kc_config_destroy(kc_config *config)
+{
+    if (!config)
+        return;
+    free_settings_content(&config->settings);
+    kci_alloc_free(kci_heap_alloc(), config);
+}
+
+kc_config *kc_config_copy(const kc_config *config)
+{
+    kc_config *copy = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *copy);
+    if (!copy)
+        return NULL;
+    memcpy(copy->set, config->set, sizeof copy->set);
+    if (!copy_settings(&copy->settings, &config->settings)) {
+        kc_config_destroy(copy);
+        return NULL;
+    }
+    return copy;
+}
+
+static kc_err unknown_key(const char *key, kc_error *error)
+{
+    const char *elsewhere = kci_config_known_elsewhere(key);
+    if (elsewhere)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%s: %s", key, elsewhere);
+    const char *nearest = kci_config_nearest(key);
+    if (nearest)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%.80s: there is no such configuration key; did you mean %s?", key,
+                        nearest);
+    return kci_fail(error, KC_ERR_CONFIG, 0,
+                    "%.80s: there is no such configuration key; docs/configuration.md lists them all", key);
+}
+
+/* Keys whose only accepted value is what we do anyway: so that common configurations work unchanged. */
+static bool harmless(const char *key, const char *value)
+{
+    static const char *const pairs[][2] = { { "security.protocol", "PLAINTEXT" },
+                                            { "security.protocol", "plaintext" },
+                                            { "client.dns.lookup", "use_all_dns_ips" },
+                                            { "group.protocol", "classic" },
+                                            { "group.protocol", "CLASSIC" },
+                                            { "enable.metrics.push", "false" },
+                                            { "api.version.request", "true" },
+                                            { "partitioner.class", "" } };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (strcmp(key, pairs[i][0]) == 0 && strcmp(value, pairs[i][1]) == 0)
+            return true;
+    return false;
+}
+
+kc_err kc_config_set(kc_config *config, const char *key, const char *value, kc_error *error)
+{
+    if (!config || !key || !value)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "config, key and value must not be NULL");
+    const struct kci_config_row *row = kci_config_find(key);
+    if (!row)
+        return harmless(key, value) ? KC_OK : unknown_key(key, error);
+    if (strlen(value) > VALUE_BYTES_MAX)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%s: the value is longer than %d bytes", row->key, VALUE_BYTES_MAX);
+    kc_err err = parse_value(&config->settings, row, value, error);
+    if (err == KC_OK)
+        config->set[row - kci_config_rows] = true;
+    return err;
+}
+
+kc_err kc_config_set_pair(kc_config *config, const char *pair, kc_error *error)
+{
+    const char *equals = pair ? strchr(pair, '=') : NULL;
+    char key[128];
+    if (!equals || equals == pair || (size_t)(equals - pair) >= sizeof key)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "\"%.80s\": key=value is needed", pair ? pair : "");
+    memcpy(key, pair, (size_t)(equals - pair));
+    key[equals - pair] = 0;
+    return kc_config_set(config, key, equals + 1, error);
+}
+
+kc_err kc_config_get(const kc_config *config, const char *key, char *value, size_t size)
+{
+    const struct kci_config_row *row = config && key ? kci_config_find(key) : NULL;
+    if (!row || (!value && size))
+        return row ? KC_ERR_ARGUMENT : KC_ERR_CONFIG;
+    const void *field = (const char *)&config->settings + row->offset;
+    switch (row->type) {
+    case KCI_TYPE_TEXT:
+        snprintf(value, size, "%s", *(const char *const *)field ? *(const char *const *)field : "");
+        return KC_OK;
+    case KCI_TYPE_BOOL:
+        snprintf(value, size, "%s", *(const bool *)field ? "true" : "false");
+        return KC_OK;
+    case KCI_TYPE_CHOICE:
+        for (const struct kci_config_choice *c = row->choices; c->word; c++)
+            if (c->value == *(const int32_t *)field) {
+                snprintf(value, size, "%s", c->word);
+                break;
+            }
+        return KC_OK;
+    case KCI_TYPE_INT32:
+        if (*(const int32_t *)field == KCI_LEVEL_DEFAULT)
+            snprintf(value, size, "%s", "");
+        else
+            snprintf(value, size, "%lld", (long long)*(const int32_t *)field);
+        return KC_OK;
+    case KCI_TYPE_INT64:
+        snprintf(value, size, "%lld", (long long)*(const int64_t *)field);
+        return KC_OK;
+    }
+    return KC_ERR_CONFIG;
+}
+
+/* ---- plugged-in functions
+ * --------------------------------------------------------------------------------------------- */
+
+void kc_config_set_delivery(kc_config *config, kc_delivery_fn fn, void *context, int every_record)
+{
+    config->settings.delivery = fn;
+    config->settings.delivery_context = context;
+    config->settings.delivery_every_record = every_record != 0;
+}
+
+void kc_config_set_log(kc_config *config, kc_log_fn fn, void *context, int level)
+{
+    config->settings.log = fn;
+    config->settings.log_context = context;
+    config->settings.log_level = level;
+}
+
+static kc_err append_plugin(void **array, size_t *count, const void *item, size_t item_size)
+{
+    if (!item || *count >= PLUGINS_MAX)
+        return KC_ERR_ARGUMENT;
+    void *grown = kci_alloc_resize(kci_heap_alloc(), *array, (*count + 1) * item_size);
+    if (!grown)
+        return KC_ERR_NO_MEMORY;
+    memcpy((char *)grown + *count * item_size, item, item_size);
+    *array = grown;
+    ++*count;
+    return KC_OK;
+}
+
+kc_err kc_config_add_producer_interceptor(kc_config *config, const kc_producer_interceptor *interceptor)
+{
+    void *array = config->settings.producer_interceptors;
+    kc_err err = append_plugin(&array, &config->settings.producer_interceptor_count, interceptor, sizeof *interceptor);
+    config->settings.producer_interceptors = array;
+    return err;
+}
+
+kc_err kc_config_add_consumer_interceptor(kc_config *config, const kc_consumer_interceptor *interceptor)
+{
+    void *array = config->settings.consumer_interceptors;
+    kc_err err = append_plugin(&array, &config->settings.consumer_interceptor_count, interceptor, sizeof *interceptor);
+    config->settings.consumer_interceptors = array;
+    return err;
+}
+
+void kc_config_set_key_serializer(kc_config *config, const kc_serializer *serializer)
+{
+    config->settings.key_serializer = serializer ? *serializer : (kc_serializer){ 0 };
+}
+
+void kc_config_set_value_serializer(kc_config *config, const kc_serializer *serializer)
+{
+    config->settings.value_serializer = serializer ? *serializer : (kc_serializer){ 0 };
+}
+
+void kc_config_set_partitioner(kc_config *config, const kc_partitioner *partitioner)
+{
+    config->settings.partitioner = partitioner ? *partitioner : (kc_partitioner){ 0 };
+}
+
+void kc_config_set_rebalance_listener(kc_config *config, const kc_rebalance_listener *listener)
+{
+    config->settings.rebalance_listener = listener ? *listener : (kc_rebalance_listener){ 0 };
+}
+
+/* ---- the whole
+ * ------------------------------------------------------------------------------------------------------- */
+
+static bool was_set(const kc_config *config, const char *key)
+{
+    return config->set[kci_config_find(key) - kci_config_rows];
+}
+
+static kc_err check_idempotence(const kc_config *config, struct kci_settings *s, kc_error *error)
+{
+    bool explicit_on = was_set(config, "enable.idempotence");
+    if (!s->enable_idempotence)
+        return KC_OK;
+    if (s->max_in_flight_requests_per_connection > 5)
+        return kci_fail(error, KC_ERR_CONFIG, 0,
+                        "max.in.flight.requests.per.connection=%d is more than the 5 that enable.idempotence allows: "
+                        "lower it, or set "
+                        "enable.idempotence=false",
+                        s->max_in_flight_requests_per_connection);
+    if (s->acks == -1 && s->retries > 0)
+        return KC_OK;
+    if (explicit_on)
+        return kci_fail(error, KC_ERR_CONFIG, 0,
+                        "enable.idempotence=true needs %s: set it, or set enable.idempotence=false",
+                        s->acks != -1 ? "acks=all" : "retries > 0");
+    s->enable_idempotence = false;
+    return KC_OK;
+}
+
+static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc_error *error)
+{
+    kc_err err = check_idempotence(config, s, error);
+    if (err != KC_OK)
+        return err;
+    int64_t least = (int64_t)s->linger_ms + s->request_timeout_ms;
+    if (s->delivery_timeout_ms < least) {
+        if (was_set(config, "delivery.timeout.ms"))
+            return kci_fail(error, KC_ERR_CONFIG, 0,
+                            "delivery.timeout.ms=%d is less than linger.ms + request.timeout.ms = %lld: raise it, or "
+                            "lower request.timeout.ms",
+                            s->delivery_timeout_ms, (long long)least);
+        s->delivery_timeout_ms = least > INT32_MAX ? INT32_MAX : (int32_t)least;
+    }
+    if (!kci_codec_built_in(s->compression_type))
+        return kci_fail(error, KC_ERR_CONFIG, 0, "compression.type=%s was left out of this build",
+                        kci_codec_name(s->compression_type));
+    int32_t level = s->compression_level;
+    bool level_ok = level == KCI_LEVEL_DEFAULT || (s->compression_type == KCI_CODEC_GZIP && level >= 1 && level <= 9) ||
+                    (s->compression_type == KCI_CODEC_LZ4 && level >= 1 && level <= 17) ||
+                    (s->compression_type == KCI_CODEC_ZSTD && level <= 22);
+    if (!level_ok)
+        return kci_fail(
+            error, KC_ERR_CONFIG, 0,
+            "compression.level=%d does not exist for compression.type=%s (gzip 1..9, lz4 1..17, zstd -131072..22)",
+            level, kci_codec_name(s->compression_type));
+    return KC_OK;
+}
+
+/* "org.apache.kafka.clients.consumer.RangeAssignor" -> range, and so on; in place, names separated by commas. */
+static bool known_assignor(const char *name, size_t size)
+{
+    static const char *const known[] = { "range", "roundrobin", "org.apache.kafka.clients.consumer.RangeAssignor",
+                                         "org.apache.kafka.clients.consumer.RoundRobinAssignor" };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strlen(known[i]) == size && memcmp(known[i], name, size) == 0)
+            return true;
+    return false;
+}
+
+static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc_error *error)
+{
+    if (!s->group_id || !*s->group_id) {
+        if (s->enable_auto_commit && was_set(config, "enable.auto.commit"))
+            return kci_fail(error, KC_ERR_CONFIG, 0, "enable.auto.commit=true needs group.id");
+        s->enable_auto_commit = false;
+    }
+    if (s->heartbeat_interval_ms >= s->session_timeout_ms)
+        return kci_fail(error, KC_ERR_CONFIG, 0,
+                        "heartbeat.interval.ms=%d must be below session.timeout.ms=%d (a third of it is usual)",
+                        s->heartbeat_interval_ms, s->session_timeout_ms);
+    const char *name = s->partition_assignment_strategy;
+    for (;;) {
+        size_t size = strcspn(name, ",");
+        if (!known_assignor(name, size))
+            return kci_fail(error, KC_ERR_CONFIG, 0,
+                            "partition.assignment.strategy: \"%.*s\" is not one of range, roundrobin",
+                            (int)(size > 80 ? 80 : size), name);
+        if (!name[size])
+            return KC_OK;
+        name += size + 1;
+    }
+}
+
+kc_err kci_config_settings(const kc_config *config, enum kci_config_role role, struct kci_settings **out,
+                           kc_error *error)
+{
+    *out = NULL;
+    if (!config)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "config must not be NULL");
+    if (!config->settings.bootstrap_servers || !*config->settings.bootstrap_servers)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "bootstrap.servers is not set: give at least one host:port");
+    struct kci_settings *settings = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *settings);
+    if (!settings || !copy_settings(settings, &config->settings)) {
+        kci_config_settings_free(settings);
+        return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while copying the configuration");
+    }
+    kc_err err = KC_OK;
+    if (role == KCI_ROLE_PRODUCER)
+        err = check_producer(config, settings, error);
+    else if (role == KCI_ROLE_CONSUMER)
+        err = check_consumer(config, settings, error);
+    if (err != KC_OK) {
+        kci_config_settings_free(settings);
+        return err;
+    }
+    *out = settings;
+    return KC_OK;
+}
+
+void kci_config_settings_free(struct kci_settings *settings)
+{
+    if (!settings)
+        return;
+    free_settings_content(settings);
+    kci_alloc_free(kci_heap_alloc(), settings);
+}

@@ -1,0 +1,127 @@
+/* Finding keys: exact, by alias, by likeness, and those that exist elsewhere but not here. */
+#include "api/config.h"
+#include <stdio.h>
+
+const struct kci_config_row *kci_config_find(const char *key)
+{
+    for (size_t i = 0; i < kci_config_row_count; i++) {
+        const struct kci_config_row *row = &kci_config_rows[i];
+        if (strcmp(row->key, key) == 0 || (row->alias && strcmp(row->alias, key) == 0))
+            return row;
+    }
+    return NULL;
+}
+
+#define NAME_BYTES_MAX 64 /* longer names are not compared */
+
+/* Edits (insert, delete, replace) from a to b, both at most NAME_BYTES_MAX long. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t row[NAME_BYTES_MAX + 1], n = strlen(b);
+    for (size_t j = 0; j <= n; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t replace = diagonal + (a[i] != b[j]);
+            diagonal = row[j + 1];
+            size_t shift = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
+            row[j + 1] = replace < shift ? replace : shift;
+        }
+    }
+    return row[n];
+}
+
+const char *kci_config_nearest(const char *key)
+{
+    const char *best = NULL;
+    size_t size = strlen(key), best_distance = size / 3 + 1; /* further away is a different word */
+    if (size > NAME_BYTES_MAX)
+        return NULL;
+    for (size_t i = 0; i < kci_config_row_count; i++) {
+        size_t distance = edit_distance(key, kci_config_rows[i].key);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = kci_config_rows[i].key;
+        }
+    }
+    return best;
+}
+
+const char *kci_config_known_elsewhere(const char *key)
+{
+    static const char *const rows[][2] = {
+        { "security.protocol", "only PLAINTEXT is in this version" },
+        { "sasl.", "SASL is not in this version" },
+        { "ssl.", "TLS is not in this version" },
+        { "transactional.id", "transactions are not in this version" },
+        { "transaction.timeout.ms", "transactions are not in this version" },
+        { "group.protocol", "only classic is in this version" },
+        { "group.remote.assignor", "only group.protocol=classic is in this version" },
+        { "key.serializer",
+          "set a function with kc_config_set_key_serializer(); without one, bytes are sent as they are" },
+        { "value.serializer",
+          "set a function with kc_config_set_value_serializer(); without one, bytes are sent as they are" },
+        { "key.deserializer", "records are views of bytes: decode them in place" },
+        { "value.deserializer", "records are views of bytes: decode them in place" },
+        { "interceptor.classes", "add a table of functions with kc_config_add_producer_interceptor() or "
+                                 "kc_config_add_consumer_interceptor()" },
+        { "partitioner.class",
+          "set a function with kc_config_set_partitioner(); without one, Kafka's default is used" },
+        { "metric.reporters", "ask kc_producer_get_stats() or kc_consumer_get_stats()" },
+        { "metrics.", "ask kc_producer_get_stats() or kc_consumer_get_stats()" },
+        { "queue.buffering.max.messages", "set buffer.memory (bytes)" },
+        { "queue.buffering.max.kbytes", "set buffer.memory (bytes)" },
+        { "batch.num.messages", "set batch.size (bytes)" },
+        { "queued.max.messages.kbytes", "set fetch.memory.max (bytes)" },
+        { "debug", "give a function and level 7 to kc_config_set_log()" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        size_t size = strlen(rows[i][0]);
+        if (strncmp(key, rows[i][0], size) == 0 && (rows[i][0][size - 1] == '.' || !key[size]))
+            return rows[i][1];
+    }
+    return NULL;
+}
+
+static const char *type_text(const struct kci_config_row *row, char *text, size_t size)
+{
+    switch (row->type) {
+    case KCI_TYPE_BOOL:
+        return "true, false";
+    case KCI_TYPE_TEXT:
+        return "text";
+    case KCI_TYPE_CHOICE:
+        text[0] = 0;
+        for (const struct kci_config_choice *c = row->choices; c->word; c++)
+            snprintf(text + strlen(text), size - strlen(text), "%s%s", c == row->choices ? "" : ", ", c->word);
+        return text;
+    default:
+        snprintf(text, size, "%lld .. %lld", (long long)row->minimum, (long long)row->maximum);
+        return text;
+    }
+}
+
+size_t kc_config_describe(char *text, size_t size)
+{
+    size_t used = 0;
+    char words[160];
+#define ADD(...) used += (size_t)snprintf(used < size ? text + used : NULL, used < size ? size - used : 0, __VA_ARGS__)
+    ADD("# Configuration\n\nMade by `kc config-reference` from the table in `src/api/config_table.c`. P producer, C "
+        "consumer, A admin.\n"
+        "Names and defaults are those of the Java client; the second name of a key, where it has one, is "
+        "librdkafka's.\n\n"
+        "| key | for | values | default | meaning |\n|---|---|---|---|---|\n");
+    for (size_t i = 0; i < kci_config_row_count; i++) {
+        const struct kci_config_row *row = &kci_config_rows[i];
+        ADD("| `%s`", row->key);
+        if (row->alias)
+            ADD("<br>`%s`", row->alias);
+        ADD(" | %s%s%s | %s | %s | %s |\n", row->roles & KCI_ROLE_PRODUCER ? "P" : "",
+            row->roles & KCI_ROLE_CONSUMER ? "C" : "", row->roles & KCI_ROLE_ADMIN ? "A" : "",
+            type_text(row, words, sizeof words), row->default_text ? row->default_text : "", row->meaning);
+    }
+#undef ADD
+    return used;
+}

@@ -1,0 +1,126 @@
+/* The one table of configuration keys: name, alias, who reads it, type, range, default, meaning.  Names and defaults
+ * are the Java client's (PROTOCOL 2.1 and 3.1); docs/configuration.md is generated from here. */
+#include "api/config.h"
+#include "protocol/compress.h"
+
+static const struct kci_config_choice acks_words[] = {
+    { "all", -1 }, { "-1", -1 }, { "0", 0 }, { "1", 1 }, { NULL, 0 }
+};
+static const struct kci_config_choice codec_words[] = { { "none", KCI_CODEC_NONE },     { "gzip", KCI_CODEC_GZIP },
+                                                        { "snappy", KCI_CODEC_SNAPPY }, { "lz4", KCI_CODEC_LZ4 },
+                                                        { "zstd", KCI_CODEC_ZSTD },     { NULL, 0 } };
+static const struct kci_config_choice reset_words[] = {
+    { "latest", KCI_RESET_LATEST },      { "earliest", KCI_RESET_EARLIEST }, { "none", KCI_RESET_NONE },
+    { "largest", KCI_RESET_LATEST },     { "end", KCI_RESET_LATEST },        { "smallest", KCI_RESET_EARLIEST },
+    { "beginning", KCI_RESET_EARLIEST }, { "error", KCI_RESET_NONE },        { NULL, 0 }
+};
+static const struct kci_config_choice isolation_words[] = { { "read_uncommitted", KCI_READ_UNCOMMITTED },
+                                                            { "read_committed", KCI_READ_COMMITTED },
+                                                            { NULL, 0 } };
+
+#define ALL       (KCI_ROLE_PRODUCER | KCI_ROLE_CONSUMER | KCI_ROLE_ADMIN)
+#define P         KCI_ROLE_PRODUCER
+#define C         KCI_ROLE_CONSUMER
+#define AT(field) offsetof(struct kci_settings, field)
+#define I32(key, alias, roles, field, min, max, def, meaning)                                                          \
+    {                                                                                                                  \
+        key, alias, roles, KCI_TYPE_INT32, AT(field), min, max, def, NULL, meaning                                     \
+    }
+#define I64(key, alias, roles, field, min, max, def, meaning)                                                          \
+    {                                                                                                                  \
+        key, alias, roles, KCI_TYPE_INT64, AT(field), min, max, def, NULL, meaning                                     \
+    }
+#define YES(key, alias, roles, field, def, meaning)                                                                    \
+    {                                                                                                                  \
+        key, alias, roles, KCI_TYPE_BOOL, AT(field), 0, 1, def, NULL, meaning                                          \
+    }
+#define STR(key, alias, roles, field, def, meaning)                                                                    \
+    {                                                                                                                  \
+        key, alias, roles, KCI_TYPE_TEXT, AT(field), 0, 0, def, NULL, meaning                                          \
+    }
+#define ONE(key, alias, roles, field, words, def, meaning)                                                             \
+    {                                                                                                                  \
+        key, alias, roles, KCI_TYPE_CHOICE, AT(field), 0, 0, def, words, meaning                                       \
+    }
+
+/* clang-format off */
+const struct kci_config_row kci_config_rows[] = {
+    STR("bootstrap.servers", "metadata.broker.list", ALL, bootstrap_servers, NULL,
+        "Addresses to begin with, \"host:port\" separated by commas. Two or three are enough: the rest of the cluster is learned from them."),
+    STR("client.id", NULL, ALL, client_id, "kclient", "Name of this client in the brokers' logs, metrics and quotas."),
+    I32("request.timeout.ms", "socket.timeout.ms", ALL, request_timeout_ms, 1, 3600000, "30000",
+        "How long a broker may take to answer a request. When it is over the connection is closed and the request counts as possibly applied."),
+    I32("retry.backoff.ms", NULL, ALL, retry_backoff_ms, 0, 300000, "100",
+        "Pause before the first retry of a request; doubles with each further one, with 20 % jitter."),
+    I32("retry.backoff.max.ms", NULL, ALL, retry_backoff_max_ms, 0, 300000, "1000", "Ceiling of that pause."),
+    I32("reconnect.backoff.ms", NULL, ALL, reconnect_backoff_ms, 0, 300000, "50",
+        "Pause before a broker is connected to again; doubles with each failure, with 20 % jitter."),
+    I32("reconnect.backoff.max.ms", NULL, ALL, reconnect_backoff_max_ms, 0, 300000, "1000", "Ceiling of that pause."),
+    I32("socket.connection.setup.timeout.ms", NULL, ALL, socket_connection_setup_timeout_ms, 1, 3600000, "10000",
+        "How long a TCP connection may take to come up; doubles with each failure."),
+    I32("socket.connection.setup.timeout.max.ms", NULL, ALL, socket_connection_setup_timeout_max_ms, 1, 3600000, "30000", "Ceiling of that time."),
+    I32("connections.max.idle.ms", NULL, ALL, connections_max_idle_ms, -1, INT32_MAX, "540000",
+        "A connection without requests is closed after this time; -1: never."),
+    I32("send.buffer.bytes", "socket.send.buffer.bytes", ALL, send_buffer_bytes, -1, 1 << 30, "-1", "SO_SNDBUF of each socket; -1: the system's."),
+    I32("receive.buffer.bytes", "socket.receive.buffer.bytes", ALL, receive_buffer_bytes, -1, 1 << 30, "-1", "SO_RCVBUF of each socket; -1: the system's."),
+    I32("metadata.max.age.ms", "topic.metadata.refresh.interval.ms", ALL, metadata_max_age_ms, 1, INT32_MAX, "300000",
+        "Metadata is asked for again after this time even if nothing seems to have changed; new partitions are found by it."),
+    I32("metadata.max.idle.ms", NULL, P, metadata_max_idle_ms, 5000, INT32_MAX, "300000",
+        "A topic to which nothing was sent for this time is dropped from the metadata."),
+    ONE("metadata.recovery.strategy", NULL, ALL, metadata_recovery_rebootstrap,
+        ((const struct kci_config_choice[]){ { "rebootstrap", 1 }, { "none", 0 }, { NULL, 0 } }), "rebootstrap",
+        "When no known broker can be reached: begin again with bootstrap.servers, or go on trying the known ones."),
+    I32("metadata.recovery.rebootstrap.trigger.ms", NULL, ALL, metadata_recovery_rebootstrap_trigger_ms, 0, INT32_MAX, "300000",
+        "Begin again with bootstrap.servers when metadata could not be had for this time."),
+    YES("allow.auto.create.topics", NULL, C, allow_auto_create_topics, "true", "Whether a topic that is subscribed to may be created by the broker."),
+    I32("default.api.timeout.ms", NULL, C | KCI_ROLE_ADMIN, default_api_timeout_ms, 0, INT32_MAX, "60000", "Time limit of calls that take none of their own."),
+
+    ONE("acks", "request.required.acks", P, acks, acks_words, "all",
+        "Whose word a delivery needs: all in-sync replicas, the leader (1), or nobody (0: the fate is unknown, the offset is -1)."),
+    I32("retries", "message.send.max.retries", P, retries, 0, INT32_MAX, "2147483647",
+        "How often a batch is sent again. Leave it and bound the time with delivery.timeout.ms."),
+    I32("delivery.timeout.ms", "message.timeout.ms", P, delivery_timeout_ms, 1, INT32_MAX, "120000",
+        "The fate of a record is known at the latest this long after its batch was begun. At least linger.ms + request.timeout.ms."),
+    I32("linger.ms", "queue.buffering.max.ms", P, linger_ms, 0, 900000, "5",
+        "How long a batch that is not full waits for more records. A batch also grows while its partition waits for an earlier one."),
+    I32("batch.size", NULL, P, batch_size, 0, 1 << 30, "16384", "Bytes that a batch is aimed at. 0: one record per batch."),
+    I64("buffer.memory", NULL, P, buffer_memory, 1 << 16, INT64_C(1) << 40, "33554432",
+        "Bytes of records that wait to be sent or acknowledged. When it is full, send waits up to max.block.ms."),
+    I32("max.block.ms", NULL, P, max_block_ms, 0, INT32_MAX, "60000", "How long one send call may wait for metadata and memory."),
+    I32("max.request.size", "message.max.bytes", P, max_request_size, 1024, 100 << 20, "1048576",
+        "Ceiling of one produce request, and of one record before compression."),
+    I32("max.in.flight.requests.per.connection", "max.in.flight", P, max_in_flight_requests_per_connection, 1, 1000, "5",
+        "Requests that may await their answer on one connection. More than 5 excludes idempotence."),
+    ONE("compression.type", "compression.codec", P, compression_type, codec_words, "none", "Codec of new batches."),
+    I32("compression.level", NULL, P, compression_level, -131072, 22, NULL,
+        "Level of the codec: gzip 1..9, lz4 1..17, zstd -131072..22. Not set: Kafka's default for the codec."),
+    YES("enable.idempotence", NULL, P, enable_idempotence, "true",
+        "No record twice and none out of order, also across retries. Needs acks=all, retries > 0 and at most 5 in flight."),
+    YES("partitioner.ignore.keys", NULL, P, partitioner_ignore_keys, "false", "Spread records with keys as if they had none."),
+
+    STR("group.id", NULL, C, group_id, NULL, "The consumer group. Needed for subscribe and for commits."),
+    STR("group.instance.id", NULL, C, group_instance_id, NULL,
+        "Makes the member static: it may be away for session.timeout.ms without a rebalance. Unique in the group."),
+    I32("session.timeout.ms", NULL, C, session_timeout_ms, 1, INT32_MAX, "45000", "The group drops a member that is not heard of for this time."),
+    I32("heartbeat.interval.ms", NULL, C, heartbeat_interval_ms, 1, INT32_MAX, "3000", "Pause between heartbeats; below a third of session.timeout.ms."),
+    I32("max.poll.interval.ms", NULL, C, max_poll_interval_ms, 1, INT32_MAX, "300000",
+        "The application must poll at least this often, or the member leaves the group. Also the time that a rebalance may take."),
+    STR("partition.assignment.strategy", NULL, C, partition_assignment_strategy, "range",
+        "Assignors that this member can run, best first: range, roundrobin. Java's class names are accepted."),
+    I32("max.poll.records", NULL, C, max_poll_records, 1, INT32_MAX, "500", "Most records that one poll returns. They are views: more costs nothing."),
+    YES("enable.auto.commit", NULL, C, enable_auto_commit, "true", "Commit in poll what earlier polls returned, every auto.commit.interval.ms."),
+    I32("auto.commit.interval.ms", NULL, C, auto_commit_interval_ms, 0, INT32_MAX, "5000", "Pause between automatic commits."),
+    ONE("auto.offset.reset", NULL, C, auto_offset_reset, reset_words, "latest", "Where to begin when the group has no offset, or it is out of range."),
+    ONE("isolation.level", NULL, C, isolation_level, isolation_words, "read_uncommitted", "Whether records of open and aborted transactions are seen."),
+    I32("fetch.min.bytes", NULL, C, fetch_min_bytes, 0, INT32_MAX, "1", "A broker waits until it has this much, or fetch.max.wait.ms is over."),
+    I32("fetch.max.bytes", NULL, C, fetch_max_bytes, 1024, INT32_MAX, "52428800", "Most bytes of one fetch response; a larger single batch still passes."),
+    I32("fetch.max.wait.ms", "fetch.wait.max.ms", C, fetch_max_wait_ms, 0, INT32_MAX, "500", "How long a broker may hold a fetch that finds too little."),
+    I32("max.partition.fetch.bytes", "fetch.message.max.bytes", C, max_partition_fetch_bytes, 1, INT32_MAX, "1048576",
+        "Most bytes of one partition in a fetch response; a larger single batch still passes."),
+    I64("fetch.memory.max", NULL, C, fetch_memory_max, 1 << 20, INT64_C(1) << 40, "134217728",
+        "Ceiling of fetched bytes: on their way, decompressed, queued, and held by the application. Fetching pauses when it is reached."),
+    YES("check.crcs", NULL, C, check_crcs, "true", "Check the CRC of every batch."),
+    STR("client.rack", NULL, C, client_rack, NULL, "Where this client runs, for fetching from the nearest replica."),
+};
+/* clang-format on */
+const size_t kci_config_row_count = sizeof kci_config_rows / sizeof kci_config_rows[0];
