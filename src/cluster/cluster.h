@@ -21,6 +21,7 @@
 #include "protocol/messages.h"
 
 struct kci_cluster;
+struct kci_node; /* node.h: only the cluster looks inside */
 
 #define KCI_NODE_NONE (-1)
 #define KCI_NODE_ANY (-2) /* the least loaded node, or a bootstrap server while none is known */
@@ -52,18 +53,22 @@ struct kci_call {
     int32_t timeout_ms;               /* from kci_cluster_call to `done`; at most this long, in every state */
     bool raw_reply;                   /* do not decode: hand out `body` only (Fetch) */
     bool no_reply;                    /* acks=0: done as soon as all bytes are with the socket */
+    /* Called right before the request is encoded, when the version is known: the place to fill fields that depend on it
+     * (OffsetFetch: one group or several). Must not call the cluster. false: out of memory. NULL: nothing to do. */
+    bool (*prepare)(struct kci_call *call, int16_t version);
     void (*done)(struct kci_call *call, const struct kci_reply *reply, int64_t now);
     void *owner;
 
-    /* ---- the cluster's, zero on entry ---- */
-    struct kci_list link;
-    struct kci_timer timer;
-    int64_t started_at;   /* microseconds */
-    int32_t node;
+    /* ---- the cluster's, zero on entry; zero again when `done` runs, so that the call can be handed over anew ---- */
+    struct kci_list link;     /* in the waiting list, or in a node's queue or flight */
+    struct kci_timer timer;   /* its time-out */
+    int64_t started_at;       /* microseconds */
+    struct kci_node *at;      /* the node whose queue or flight it is in */
+    int32_t target;           /* as asked for: a node id, KCI_NODE_ANY or KCI_NODE_CONTROLLER */
     int32_t correlation;
     int16_t version;
-    uint8_t stage;        /* 0 idle; others: see connection.c */
-    struct kci_writer head; /* size prefix, header, encoded body */
+    uint8_t stage;            /* 0 idle; others: see calls.h */
+    struct kci_writer head;   /* size prefix, header, encoded body */
 };
 
 struct kci_cluster_options {
@@ -96,7 +101,10 @@ void kci_cluster_on_resolved(struct kci_cluster *cluster, void *user, const stru
 
 /* ---- calls ---- */
 /* Hand over a call for a node id, KCI_NODE_ANY or KCI_NODE_CONTROLLER. Connects when needed, waits for the connection, the
- * versions, a free in-flight place and the end of throttling, all within timeout_ms. Not retried. */
+ * versions, a free in-flight place and the end of throttling, all within timeout_ms. Not retried once its bytes are sent.
+ * While a call was not sent: if it may go to any node the next one is tried; if it is for a particular one it comes back as
+ * soon as an attempt to connect (to all addresses of that node) failed, since the leader or coordinator may be elsewhere by now.
+ * Bytes leave in kci_cluster_step: call that last in one's own step, so that small requests share a send. */
 void kci_cluster_call(struct kci_cluster *cluster, int32_t node, struct kci_call *call, int64_t now);
 /* Give up a call: `done` runs before this returns, with KC_ERR_CLOSED. If its bytes are partly sent the connection is closed. */
 void kci_cluster_cancel(struct kci_cluster *cluster, struct kci_call *call, int64_t now);
@@ -155,10 +163,12 @@ struct kci_coordinator {
     struct kci_cluster *cluster;
     int8_t type; /* 0 group, 1 transaction */
     const char *key; /* group id; borrowed, must outlive it */
-    int32_t node; /* KCI_NODE_NONE: not known */
+    int32_t node; /* KCI_NODE_NONE: not known. A group's is not the broker's plain id: it names a connection of its own to that
+                     broker, so that heartbeats do not wait behind a fetch. All functions here take it */
     int64_t not_before; /* microseconds: back-off of the lookup */
+    int64_t found_at; /* microseconds: when `node` became known */
     int32_t attempts;
-    int16_t error; /* last Kafka error of the lookup: GROUP_AUTHORIZATION_FAILED is final */
+    int16_t error; /* last Kafka error of the lookup: GROUP_AUTHORIZATION_FAILED is final (until kci_coordinator_lost) */
     struct kci_call call;
     struct kci_find_coordinator_request request;
     struct kci_str keys[1];
