@@ -447,3 +447,9 @@ void kci_config_settings_free(struct kci_settings *settings)
     free_settings_content(settings);
     kci_alloc_free(kci_heap_alloc(), settings);
 }
+
+void kci_config_write_log(void *settings, enum kci_log_level level, const char *facility, const char *text)
+{
+    const struct kci_settings *s = settings;
+    s->log(s->log_context, level, facility, text);
+}

@@ -3,6 +3,7 @@
 #ifndef KCI_API_CONFIG_H
 #define KCI_API_CONFIG_H
 
+#include "base/log.h"
 #include "cluster/settings.h"
 
 enum kci_config_role { KCI_ROLE_PRODUCER = 1, KCI_ROLE_CONSUMER = 2, KCI_ROLE_ADMIN = 4 };
@@ -43,5 +44,8 @@ const char *kci_config_known_elsewhere(const char *key);
 kc_err kci_config_settings(const kc_config *config, enum kci_config_role role, struct kci_settings **out,
                            kc_error *error);
 void kci_config_settings_free(struct kci_settings *settings); /* NULL is fine */
+
+/* The write function of a struct kci_logger whose context is the settings: passes lines on to the user's function. */
+void kci_config_write_log(void *settings, enum kci_log_level level, const char *facility, const char *text);
 
 #endif

@@ -1,0 +1,361 @@
+/* The public admin functions: build a request, hand it to the engine's thread, wait, translate the answer. */
+#include "admin/admin.h"
+#include "api/config.h"
+#include "runtime/runtime.h"
+#include <kclient/kclient.h>
+#include <stdio.h>
+
+#define CONFIGS_MAX 200 /* of one new topic: more than Kafka has keys */
+
+struct kc_admin {
+    struct kci_settings *settings;
+    struct kci_loop *loop;
+    struct kci_gate *gate;
+    struct kci_admin *engine;
+};
+
+static void wake(void *context)
+{
+    kci_loop_wake(((kc_admin *)context)->loop);
+}
+static void notify(void *context)
+{
+    kci_gate_open(((kc_admin *)context)->gate);
+}
+
+kc_err kc_admin_create(kc_admin **out, const kc_config *config, kc_error *error)
+{
+    if (!out)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "out must not be NULL");
+    *out = NULL;
+    kc_admin *admin = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *admin);
+    if (!admin)
+        return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while creating the admin client");
+    kc_err err = kci_config_settings(config, KCI_ROLE_ADMIN, &admin->settings, error);
+    if (err != KC_OK) {
+        kc_admin_close(admin);
+        return err;
+    }
+    struct kci_loop_options loop_options = { KCI_LOOP_BEST, admin->settings->send_buffer_bytes,
+                                             admin->settings->receive_buffer_bytes };
+    struct kci_admin_options options = { .alloc = kci_heap_alloc(),
+                                         .settings = admin->settings,
+                                         .logger = { admin->settings->log ? kci_config_write_log : NULL,
+                                                     admin->settings, (enum kci_log_level)admin->settings->log_level },
+                                         .seed = kci_random_seed(),
+                                         .lock_ops = kci_lock_system(),
+                                         .wake = wake,
+                                         .notify = notify,
+                                         .context = admin };
+    admin->gate = kci_gate_new(kci_heap_alloc());
+    int no_loop = admin->gate ? kci_loop_create(&admin->loop, kci_heap_alloc(), &loop_options) : 1;
+    if (!no_loop) {
+        kci_loop_transport(admin->loop, &options.transport);
+        err = kci_admin_create(&admin->engine, &options, error);
+        if (err == KC_OK) {
+            struct kci_engine engine = kci_admin_engine(admin->engine);
+            kci_loop_set_engine(admin->loop, &engine);
+            no_loop = kci_loop_start(admin->loop, "kc-admin");
+        }
+    }
+    if (no_loop && err == KC_OK)
+        err = kci_fail(error, KC_ERR_NO_MEMORY, 0, "a thread or descriptor for the admin client could not be had");
+    if (err != KC_OK) {
+        kc_admin_close(admin);
+        return err;
+    }
+    *out = admin;
+    return KC_OK;
+}
+
+void kc_admin_close(kc_admin *admin)
+{
+    if (!admin)
+        return;
+    if (admin->loop)
+        kci_loop_stop(admin->loop);
+    kci_admin_destroy(admin->engine, kci_clock_us());
+    if (admin->loop)
+        kci_loop_destroy(admin->loop);
+    kci_gate_destroy(admin->gate);
+    kci_config_settings_free(admin->settings);
+    kci_alloc_free(kci_heap_alloc(), admin);
+}
+
+static int64_t deadline_of(int32_t timeout_ms)
+{
+    return timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
+}
+
+/* Submit and wait; the engine keeps the deadline. */
+static kc_err run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
+{
+    kci_admin_submit(admin->engine, op);
+    for (;;) {
+        uint64_t seen = kci_gate_now(admin->gate);
+        if (atomic_load_explicit(&op->finished, memory_order_acquire))
+            break;
+        kci_gate_wait(admin->gate, seen, KCI_NEVER);
+    }
+    if (op->error.code != KC_OK && error)
+        *error = op->error;
+    return op->error.code;
+}
+
+/* What the broker said of one topic, as an error of ours. */
+static kc_err topic_error(kc_error *error, const struct kci_admin_op *op, const char *verb, const char *topic,
+                          int16_t code, struct kci_str message)
+{
+    if (code == KCI_NONE)
+        return KC_OK;
+    bool repeated = code == KCI_TOPIC_ALREADY_EXISTS && op->maybe_applied;
+    return kci_fail(error, (kc_err)code, 0, "%s topic %s: %s: %.*s%s", verb, topic, kci_error_name(code),
+                    (int)(message.data ? message.size : strlen(kci_error_text(code))),
+                    message.data ? message.data : kci_error_text(code),
+                    repeated ? " (an earlier attempt, whose answer was lost, may have created it)" : "");
+}
+
+static int16_t create_verdict(const void *response)
+{
+    const struct kci_create_topics_response *r = response;
+    int16_t code = r->topics_count == 1 ? r->topics[0].error_code : KCI_NONE;
+    return code == KCI_REQUEST_TIMED_OUT || code == KCI_NOT_CONTROLLER ? code : KCI_NONE;
+}
+
+/* Wait until every partition of the topic has a leader in the eyes of some broker. */
+static kc_err wait_known(kc_admin *admin, const char *name, int64_t deadline, kc_error *error)
+{
+    for (;;) {
+        int64_t left_ms = deadline == KCI_NEVER ? -1 : (deadline - kci_clock_us()) / 1000;
+        kc_cluster *cluster = NULL;
+        kc_err err = kc_admin_describe(admin, &name, 1, left_ms < 0 && deadline != KCI_NEVER ? 0 : (int32_t)left_ms,
+                                       &cluster, error);
+        if (err != KC_OK)
+            return err;
+        bool known =
+            cluster->topic_count == 1 && cluster->topics[0].code == KC_OK && cluster->topics[0].partition_count > 0;
+        for (size_t i = 0; known && i < cluster->topics[0].partition_count; i++)
+            known = cluster->topics[0].partitions[i].leader >= 0;
+        kc_cluster_release(cluster);
+        if (known)
+            return KC_OK;
+        if (kci_clock_us() >= deadline)
+            return kci_fail(error, KC_ERR_TIMED_OUT, KC_MAYBE_APPLIED,
+                            "topic %s was created, but not all its partitions have a leader yet", name);
+        int64_t pause = kci_clock_us() + (int64_t)admin->settings->retry_backoff_ms * 1000;
+        kci_gate_wait(admin->gate, kci_gate_now(admin->gate), pause < deadline ? pause : deadline);
+    }
+}
+
+static kc_err fill_configs(const kc_new_topic *topic, struct kci_create_topics_request__creatable_topic_config *configs,
+                           kc_error *error)
+{
+    for (size_t i = 0; i < topic->config_count; i++) {
+        const char *equals = topic->configs[i] ? strchr(topic->configs[i], '=') : NULL;
+        if (!equals)
+            return kci_fail(error, KC_ERR_ARGUMENT, 0, "topic configuration \"%.80s\": key=value is needed",
+                            topic->configs[i] ? topic->configs[i] : "");
+        configs[i].name = (struct kci_str){ topic->configs[i], (size_t)(equals - topic->configs[i]) };
+        configs[i].value = kci_str_of(equals + 1);
+    }
+    return KC_OK;
+}
+
+kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t timeout_ms, kc_error *error)
+{
+    if (!admin || !topic || !topic->name || !*topic->name || topic->config_count > CONFIGS_MAX)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0,
+                        "admin, topic and its name must be given, and at most %d configurations", CONFIGS_MAX);
+    struct kci_create_topics_request__creatable_topic_config configs[CONFIGS_MAX];
+    memset(configs, 0, sizeof configs);
+    kc_err err = fill_configs(topic, configs, error);
+    if (err != KC_OK)
+        return err;
+    struct kci_create_topics_request__creatable_topic creatable = { .name = kci_str_of(topic->name),
+                                                                    .num_partitions = topic->partitions,
+                                                                    .replication_factor = topic->replication_factor,
+                                                                    .configs = configs,
+                                                                    .configs_count = (int32_t)topic->config_count };
+    struct kci_create_topics_request request = { .topics = &creatable,
+                                                 .topics_count = 1,
+                                                 .timeout_ms = timeout_ms < 0 ? 60000 : timeout_ms };
+    struct kci_admin_op op = { .api = KCI_API_CREATE_TOPICS,
+                               .version_min = 2,
+                               .version_max = 7,
+                               .node = KCI_NODE_CONTROLLER,
+                               .request = &request,
+                               .deadline = deadline_of(timeout_ms),
+                               .verdict = create_verdict };
+    err = run(admin, &op, error);
+    if (err == KC_OK) {
+        const struct kci_create_topics_response *response = op.response;
+        err = response->topics_count == 1
+                  ? topic_error(error, &op, "create", topic->name, response->topics[0].error_code,
+                                response->topics[0].error_message)
+                  : kci_fail(error, KC_ERR_MALFORMED, 0, "the broker answered for %d topics instead of 1",
+                             response->topics_count);
+    }
+    kci_admin_op_free(&op);
+    return err == KC_OK ? wait_known(admin, topic->name, op.deadline, error) : err;
+}
+
+static int16_t delete_verdict(const void *response)
+{
+    const struct kci_delete_topics_response *r = response;
+    int16_t code = r->responses_count == 1 ? r->responses[0].error_code : KCI_NONE;
+    return code == KCI_REQUEST_TIMED_OUT || code == KCI_NOT_CONTROLLER ? code : KCI_NONE;
+}
+
+kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_ms, kc_error *error)
+{
+    if (!admin || !name || !*name)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and name must be given");
+    struct kci_str topic = kci_str_of(name);
+    struct kci_delete_topics_request request = { .topic_names = &topic,
+                                                 .topic_names_count = 1,
+                                                 .timeout_ms = timeout_ms < 0 ? 60000 : timeout_ms };
+    struct kci_admin_op op = { .api = KCI_API_DELETE_TOPICS,
+                               .version_min = 1,
+                               .version_max = 5,
+                               .node = KCI_NODE_CONTROLLER,
+                               .request = &request,
+                               .deadline = deadline_of(timeout_ms),
+                               .verdict = delete_verdict };
+    kc_err err = run(admin, &op, error);
+    if (err == KC_OK) {
+        const struct kci_delete_topics_response *response = op.response;
+        err = response->responses_count == 1
+                  ? topic_error(error, &op, "delete", name, response->responses[0].error_code,
+                                response->responses[0].error_message)
+                  : kci_fail(error, KC_ERR_MALFORMED, 0, "the broker answered for %d topics instead of 1",
+                             response->responses_count);
+    }
+    kci_admin_op_free(&op);
+    return err;
+}
+
+/* ---- describe: the metadata response, copied into one arena that the user frees
+ * ------------------------------------------ */
+
+struct described {
+    kc_cluster view; /* first: what the user holds */
+    struct kci_arena arena;
+};
+
+static void copy_partitions(struct kci_arena *arena, kc_topic_description *to,
+                            const struct kci_metadata_response__metadata_response_topic *from)
+{
+    kc_partition_description *partitions = kci_arena_array(arena, (size_t)from->partitions_count, sizeof *partitions);
+    to->partitions = partitions;
+    to->partition_count = partitions ? (size_t)from->partitions_count : 0;
+    for (size_t i = 0; i < to->partition_count; i++) {
+        const struct kci_metadata_response__metadata_response_partition *p = &from->partitions[i];
+        size_t replicas = (size_t)p->replica_nodes_count, isr = (size_t)p->isr_nodes_count;
+        int32_t *ids = kci_arena_array(arena, replicas + isr, sizeof *ids);
+        partitions[i] = (kc_partition_description){ .id = p->partition_index,
+                                                    .leader = p->leader_id,
+                                                    .leader_epoch = p->leader_epoch,
+                                                    .code = (kc_err)p->error_code };
+        if (!ids)
+            continue;
+        if (replicas)
+            memcpy(ids, p->replica_nodes, replicas * sizeof *ids);
+        if (isr)
+            memcpy(ids + replicas, p->isr_nodes, isr * sizeof *ids);
+        partitions[i].replicas = ids;
+        partitions[i].replica_count = replicas;
+        partitions[i].isr = ids + replicas;
+        partitions[i].isr_count = isr;
+    }
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const kc_topic_description *)a)->name, ((const kc_topic_description *)b)->name);
+}
+
+static void sort_topics(kc_topic_description *topics, size_t count)
+{
+    /* shell sort: no allocation, and the arrays are short */
+    for (size_t gap = count / 2; gap > 0; gap /= 2)
+        for (size_t i = gap; i < count; i++)
+            for (size_t j = i; j >= gap && by_name(&topics[j - gap], &topics[j]) > 0; j -= gap) {
+                kc_topic_description swap = topics[j];
+                topics[j] = topics[j - gap];
+                topics[j - gap] = swap;
+            }
+}
+
+static kc_cluster *copy_cluster(const struct kci_metadata_response *from)
+{
+    struct described *described = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *described);
+    if (!described)
+        return NULL;
+    struct kci_arena *arena = &described->arena;
+    *arena = kci_arena_of(kci_heap_alloc(), SIZE_MAX);
+    kc_cluster *to = &described->view;
+    to->cluster_id = from->cluster_id.data ? kci_arena_text(arena, from->cluster_id) : NULL;
+    to->controller = from->controller_id;
+    kc_broker_description *brokers = kci_arena_array(arena, (size_t)from->brokers_count, sizeof *brokers);
+    kc_topic_description *topics = kci_arena_array(arena, (size_t)from->topics_count, sizeof *topics);
+    to->brokers = brokers;
+    to->broker_count = brokers ? (size_t)from->brokers_count : 0;
+    to->topics = topics;
+    to->topic_count = topics ? (size_t)from->topics_count : 0;
+    for (size_t i = 0; i < to->broker_count; i++) {
+        brokers[i].id = from->brokers[i].node_id;
+        brokers[i].host = kci_arena_text(arena, from->brokers[i].host);
+        brokers[i].port = (uint16_t)from->brokers[i].port;
+        brokers[i].rack = from->brokers[i].rack.data ? kci_arena_text(arena, from->brokers[i].rack) : NULL;
+    }
+    for (size_t i = 0; i < to->topic_count; i++) {
+        topics[i].name = kci_arena_text(arena, from->topics[i].name);
+        topics[i].internal = from->topics[i].is_internal;
+        topics[i].code = (kc_err)from->topics[i].error_code;
+        copy_partitions(arena, &topics[i], &from->topics[i]);
+        if (!topics[i].name)
+            topics[i].name = "";
+    }
+    sort_topics(topics, to->topic_count);
+    return to;
+}
+
+kc_err kc_admin_describe(kc_admin *admin, const char *const *names, size_t count, int32_t timeout_ms, kc_cluster **out,
+                         kc_error *error)
+{
+    if (!admin || !out || count > 100000)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and out must be given, and at most 100000 names");
+    *out = NULL;
+    struct kci_metadata_request request;
+    kci_codec_init(&kci_metadata_request_schema, &request);
+    request.allow_auto_topic_creation = false;
+    request.topics_count = names ? (int32_t)count : -1;
+    if (names && count) {
+        request.topics = kci_alloc_zero(kci_heap_alloc(), count, sizeof *request.topics);
+        if (!request.topics)
+            return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while asking for %zu topics", count);
+        for (size_t i = 0; i < count; i++)
+            request.topics[i].name = kci_str_of(names[i] ? names[i] : "");
+    }
+    struct kci_admin_op op = { .api = KCI_API_METADATA,
+                               .version_min = 4,
+                               .version_max = 12,
+                               .node = KCI_NODE_ANY,
+                               .request = &request,
+                               .deadline = deadline_of(timeout_ms) };
+    kc_err err = run(admin, &op, error);
+    if (err == KC_OK && !(*out = copy_cluster(op.response)))
+        err = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while describing the cluster");
+    kci_admin_op_free(&op);
+    kci_alloc_free(kci_heap_alloc(), request.topics);
+    return err;
+}
+
+void kc_cluster_release(kc_cluster *cluster)
+{
+    if (!cluster)
+        return;
+    struct described *described = (struct described *)(void *)cluster;
+    kci_arena_destroy(&described->arena);
+    kci_alloc_free(kci_heap_alloc(), described);
+}
