@@ -1,8 +1,9 @@
 /* The parts of the cursors that are not worth inlining: varints longer than one byte, and growing.
  *
- * A writer doubles, so that appending is linear, and stops at its limit: a frame or batch that grows beyond it is a
- * failure of that frame, never of the process.  What a failed writer holds is whole writes only; whoever sees `failed`
- * throws it away.  Reading and writing of structures is left to the codec and to records.c. */
+ * A writer doubles, so that appending is linear (but takes what is asked for at once when that is more), and stops at
+ * its limit: a frame or batch that grows beyond it is a failure of that frame, never of the process.  What a failed
+ * writer holds is whole writes only; whoever sees `failed` throws it away.  Reading and writing of structures is left
+ * to the codec and to records.c. */
 #include "base/cursor.h"
 
 #define WRITER_FIRST_BYTES 64 /* smallest allocation: most requests fit after one or two doublings */
@@ -47,16 +48,23 @@ void kci_writer_destroy(struct kci_writer *w)
 
 uint8_t *kci_writer_room_slow(struct kci_writer *w, size_t n)
 {
+    static uint8_t nothing[1];
     if (w->failed)
         return NULL;
+    if (n <= w->capacity - w->size) { /* fills the buffer to the last byte, or asks for nothing */
+        w->size += n;
+        return w->data ? w->data + (w->size - n) : nothing;
+    }
     if (!w->alloc || n > w->limit - w->size) {
         w->failed = true;
         return NULL;
     }
     size_t need = w->size + n;
-    size_t capacity = w->capacity < WRITER_FIRST_BYTES ? WRITER_FIRST_BYTES : w->capacity;
-    while (capacity < need)
-        capacity = capacity > w->limit / 2 ? w->limit : capacity * 2;
+    size_t capacity = w->capacity > w->limit / 2 ? w->limit : w->capacity * 2;
+    if (capacity < WRITER_FIRST_BYTES)
+        capacity = WRITER_FIRST_BYTES;
+    if (capacity < need)
+        capacity = need;
     if (capacity > w->limit)
         capacity = w->limit;
     uint8_t *data = kci_alloc_resize(w->alloc, w->data, capacity);

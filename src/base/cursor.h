@@ -139,11 +139,11 @@ static inline struct kci_writer kci_writer_fixed(void *buffer, size_t size)
 }
 /* Free the buffer of a growing writer; the writer is empty and usable afterwards. */
 void kci_writer_destroy(struct kci_writer *w);
-/* Room for n more bytes at data + size (size is advanced by n), or NULL and failed. */
+/* Room for n more bytes at data + size (size is advanced by n), or NULL and failed. n == 0 gives a non-NULL pointer. */
 uint8_t *kci_writer_room_slow(struct kci_writer *w, size_t n);
 static inline uint8_t *kci_writer_room(struct kci_writer *w, size_t n)
 {
-    if (w->failed || n > w->capacity - w->size)
+    if (w->failed || n >= w->capacity - w->size)
         return kci_writer_room_slow(w, n);
     uint8_t *p = w->data + w->size;
     w->size += n;

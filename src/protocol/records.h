@@ -47,7 +47,8 @@ enum kci_batch_error {
 const char *kci_batch_error_text(enum kci_batch_error error);
 
 /* Look at the batch (or legacy message) that begins at r->at without moving the reader. For magic 0/1 the header is
- * filled with the equivalents (record_count is -1, offsets and timestamp are the message's). *total: its bytes. */
+ * filled with the equivalents (record_count is -1, offsets and timestamp are the message's; a compressed message has
+ * the offset of its last record). header and total are set only when the result is KCI_BATCH_OK. *total: its bytes. */
 enum kci_batch_error kci_batch_peek(const struct kci_reader *r, struct kci_batch_header *header, size_t *total);
 /* CRC of a whole batch (total bytes at data) against its header: CRC-32C for v2, CRC-32 for v0/v1. */
 bool kci_batch_crc_ok(const uint8_t *data, size_t total);
@@ -62,6 +63,7 @@ struct kci_record_view {
     int32_t header_count;
     struct kci_reader headers; /* positioned at the first header: kci_record_header_next */
 };
+/* The next header, or false at the end. In a view of kci_batch_next this never fails: the headers were checked. */
 bool kci_record_header_next(struct kci_reader *headers, struct kci_str *name, struct kci_bytes *value);
 
 /* Walks the records of one batch of any magic, decompressing first where needed. */
@@ -77,10 +79,15 @@ struct kci_batch_iterator {
     int8_t inner_magic;
     bool failed; /* sticky */
 };
-/* Begin with the batch of `total` bytes at data (as kci_batch_peek said). Decompresses at most plain_max bytes. */
+/* Begin with the batch of `total` bytes at data (as kci_batch_peek said). Decompresses at most plain_max bytes. The CRC
+ * is not looked at. After a failure there is nothing to close (closing is fine). */
 enum kci_batch_error kci_batch_open(struct kci_batch_iterator *it, const uint8_t *data, size_t total,
                                     const struct kci_alloc *alloc, size_t plain_max);
-/* 1: *view is the next record; 0: the end, all consistent; -1: KCI_BATCH_BAD_RECORDS. */
+/* The same with the caller's decompression contexts; c may be NULL. */
+enum kci_batch_error kci_batch_open_with(struct kci_batch_iterator *it, const uint8_t *data, size_t total,
+                                         struct kci_compressor *c, const struct kci_alloc *alloc, size_t plain_max);
+/* 1: *view is the next record, wholly checked, valid as long as the batch's bytes and the iterator's are; 0: the end,
+ * all consistent; -1: KCI_BATCH_BAD_RECORDS. */
 int kci_batch_next(struct kci_batch_iterator *it, struct kci_record_view *view);
 void kci_batch_close(struct kci_batch_iterator *it);
 
@@ -101,7 +108,9 @@ size_t kci_record_size(const struct kci_record *record, int64_t base_timestamp_m
 void kci_record_write(struct kci_writer *w, const struct kci_record *record, int64_t base_timestamp_ms,
                       int32_t offset_delta);
 /* Append a whole batch: header fields from `header` (offset, epoch, attributes incl. codec, producer fields); counts,
- * timestamps, length and CRC are computed. */
+ * timestamps (max_timestamp_ms only without KCI_BATCH_LOG_APPEND_TIME), length and CRC are computed. With count 0 the
+ * header's last_offset_delta and timestamps stand. Compression takes its memory from w->alloc; a fixed writer has none:
+ * KCI_BATCH_NO_MEMORY. level: KCI_LEVEL_DEFAULT or the codec's. On failure w has its old bytes and has failed. */
 enum kci_batch_error kci_batch_write(struct kci_writer *w, const struct kci_batch_header *header,
                                      const struct kci_record *records, size_t count, int level);
 
