@@ -1,0 +1,212 @@
+/* kc: dispatch, help, and what the commands share. */
+#include "kc.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define METADATA_WAIT_MS 30000 /* for the partitions of a topic before reading begins */
+
+volatile int kct_interrupted;
+
+static const char help[] =
+    "kc: produce to, consume from and look at a Kafka cluster\n"
+    "\n"
+    "  kc produce -b ADDR -t TOPIC [-K DELIM] [-H k=v] [-X key=value]...   records from stdin, a line each\n"
+    "  kc consume -b ADDR -t TOPIC [-g GROUP] [-o beginning|end|OFFSET|@ms] [-c N] [-e] [-f FORMAT | -J]\n"
+    "  kc topic   list|describe|create|delete -b ADDR [TOPIC]\n"
+    "  kc perf    produce|consume|latency -b ADDR -t TOPIC [-n N] [-s BYTES] [-X k=v]...   one line of JSON\n"
+    "  kc config-reference                                                  docs/configuration.md\n"
+    "\n"
+    "kc COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+
+int kct_fail(int status, const char *format, ...)
+{
+    va_list arguments;
+    fflush(stdout);
+    fputs("kc: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return status;
+}
+
+int kct_fail_error(const char *what, const kc_error *error)
+{
+    return kct_fail(KC_EXIT_FAILED, "%s: %s: %s", what, kc_err_name(error->code), error->text);
+}
+
+int kct_usage(const char *command, const char *mistake)
+{
+    return kct_fail(KC_EXIT_USAGE, "%s: %s; see kc %s --help", command, mistake, command);
+}
+
+int kct_set_pair(kc_config *config, const char *pair)
+{
+    kc_error error;
+    if (kc_config_set_pair(config, pair, &error) != KC_OK)
+        return kct_fail(KC_EXIT_USAGE, "-X %s: %s", pair, error.text);
+    return KC_EXIT_OK;
+}
+
+kc_config *kct_config(void)
+{
+    kc_config *config = kc_config_new();
+    if (config)
+        kc_config_set(config, "client.id", "kc", NULL);
+    return config;
+}
+
+static void print_log(void *context, int level, const char *facility, const char *text)
+{
+    (void)context;
+    fprintf(stderr, "kc: %s: %s: %s\n",
+            level <= 3   ? "error"
+            : level <= 4 ? "warning"
+            : level <= 6 ? "info"
+                         : "debug",
+            facility, text);
+}
+
+void kct_verbose(kc_config *config, int level)
+{
+    kc_config_set_log(config, print_log, NULL, level >= 3 ? 7 : level == 2 ? 6 : 4);
+}
+
+bool kct_number(const char *command, const char *option, const char *text, long long minimum, long long maximum,
+                long long *out)
+{
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    if (end != text && !*end && !errno && number >= minimum && number <= maximum) {
+        *out = number;
+        return true;
+    }
+    kct_fail(KC_EXIT_USAGE, "%s: %s %s: a whole number from %lld to %lld is needed", command, option, text, minimum,
+             maximum);
+    return false;
+}
+
+size_t kct_unescape(char *text)
+{
+    char *to = text;
+    for (const char *at = text; *at; at++) {
+        if (*at != '\\' || !at[1]) {
+            *to++ = *at;
+            continue;
+        }
+        at++;
+        char hex[3] = { 0 };
+        switch (*at) {
+        case 'n':
+            *to++ = '\n';
+            break;
+        case 't':
+            *to++ = '\t';
+            break;
+        case 'r':
+            *to++ = '\r';
+            break;
+        case '0':
+            *to++ = 0;
+            break;
+        case 'x':
+            memcpy(hex, at + 1, strnlen(at + 1, 2));
+            *to++ = (char)strtol(hex, NULL, 16);
+            at += strlen(hex);
+            break;
+        default:
+            *to++ = *at;
+        }
+    }
+    *to = 0;
+    return (size_t)(to - text);
+}
+
+double kct_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+int kct_all_partitions(const kc_config *config, const char *topic, int64_t offset, kc_topic_partition **out,
+                       size_t *count)
+{
+    kc_error error;
+    kc_admin *admin = NULL;
+    kc_cluster *cluster = NULL;
+    kc_err err = kc_admin_create(&admin, config, &error);
+    if (err == KC_OK)
+        err = kc_admin_describe(admin, &topic, 1, METADATA_WAIT_MS, &cluster, &error);
+    kc_admin_close(admin);
+    if (err != KC_OK)
+        return kct_fail_error("asking for the topic's partitions", &error);
+    if (cluster->topic_count != 1 || cluster->topics[0].code != KC_OK) {
+        kc_err code = cluster->topic_count ? cluster->topics[0].code : KC_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+        kc_cluster_release(cluster);
+        return kct_fail(KC_EXIT_FAILED, "topic %s: %s: %s", topic, kc_err_name(code), kc_err_text(code));
+    }
+    *count = cluster->topics[0].partition_count;
+    *out = calloc(*count ? *count : 1, sizeof **out);
+    for (size_t i = 0; *out && i < *count; i++)
+        (*out)[i] = (kc_topic_partition){
+            .topic = topic, .partition = cluster->topics[0].partitions[i].id, .offset = offset, .leader_epoch = -1
+        };
+    kc_cluster_release(cluster);
+    return *out ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory");
+}
+
+static int config_reference(void)
+{
+    size_t size = kc_config_describe(NULL, 0) + 1;
+    char *text = malloc(size);
+    if (!text)
+        return kct_fail(KC_EXIT_FAILED, "out of memory");
+    kc_config_describe(text, size);
+    fputs(text, stdout);
+    free(text);
+    return KC_EXIT_OK;
+}
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    kct_interrupted = 1;
+}
+
+int main(int argc, char **argv)
+{
+    struct sigaction action = { 0 };
+    action.sa_handler = on_signal;
+    action.sa_flags = (int)SA_RESETHAND; /* the second one kills */
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+
+    const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "produce") == 0)
+        return kct_produce(argc - 1, argv + 1);
+    if (strcmp(command, "consume") == 0)
+        return kct_consume(argc - 1, argv + 1);
+    if (strcmp(command, "topic") == 0)
+        return kct_topic(argc - 1, argv + 1);
+    if (strcmp(command, "perf") == 0)
+        return kct_perf(argc - 1, argv + 1);
+    if (strcmp(command, "config-reference") == 0)
+        return config_reference();
+    if (strcmp(command, "--version") == 0) {
+        printf("kc %s\n", kc_version());
+        return KC_EXIT_OK;
+    }
+    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0) {
+        fputs(help, stdout);
+        return KC_EXIT_OK;
+    }
+    fputs(help, stderr);
+    return *command ? kct_fail(KC_EXIT_USAGE, "there is no command \"%s\"", command) : KC_EXIT_USAGE;
+}

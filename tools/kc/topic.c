@@ -1,0 +1,156 @@
+/* kc topic: list, describe, create and delete topics. */
+#include "kc.h"
+#include <getopt.h>
+#include <string.h>
+
+static const char help[] =
+    "kc topic list     -b ADDR                                    names and partition counts\n"
+    "kc topic describe -b ADDR [TOPIC...]                         partitions with leader, replicas, ISR\n"
+    "kc topic create   -b ADDR TOPIC [-n PARTITIONS] [-r REPLICATION] [-c key=value]...\n"
+    "kc topic delete   -b ADDR TOPIC...\n"
+    "\n"
+    "  -T MS           give up after this time (default 30000)\n"
+    "  -X KEY=VALUE    any configuration key; repeatable\n"
+    "  -v              log warnings to stderr; -vv info, -vvv debug\n";
+
+#define CONFIGS_MAX 64
+
+struct topic_command {
+    kc_admin *admin;
+    int32_t timeout_ms;
+    kc_new_topic new_topic;
+    const char *configs[CONFIGS_MAX];
+};
+
+static void print_ids(const char *label, const int32_t *ids, size_t count)
+{
+    printf("%s", label);
+    for (size_t i = 0; i < count; i++)
+        printf("%s%d", i ? "," : "", ids[i]);
+}
+
+static int describe(struct topic_command *c, const char *const *names, size_t count, bool details)
+{
+    kc_error error;
+    kc_cluster *cluster;
+    if (kc_admin_describe(c->admin, count ? names : NULL, count, c->timeout_ms, &cluster, &error) != KC_OK)
+        return kct_fail_error("asking for the topics", &error);
+    int status = KC_EXIT_OK;
+    for (size_t i = 0; i < cluster->topic_count; i++) {
+        const kc_topic_description *topic = &cluster->topics[i];
+        if (topic->code != KC_OK) {
+            status = kct_fail(KC_EXIT_FAILED, "topic %s: %s: %s", topic->name, kc_err_name(topic->code),
+                              kc_err_text(topic->code));
+            continue;
+        }
+        printf("%s\t%zu partition%s%s\n", topic->name, topic->partition_count, topic->partition_count == 1 ? "" : "s",
+               topic->internal ? "\tinternal" : "");
+        for (size_t j = 0; details && j < topic->partition_count; j++) {
+            const kc_partition_description *p = &topic->partitions[j];
+            printf("  %d\tleader %d\tepoch %d", p->id, p->leader, p->leader_epoch);
+            print_ids("\treplicas ", p->replicas, p->replica_count);
+            print_ids("\tisr ", p->isr, p->isr_count);
+            printf("%s%s\n", p->code ? "\t" : "", p->code ? kc_err_name(p->code) : "");
+        }
+    }
+    kc_cluster_release(cluster);
+    return status;
+}
+
+static int create(struct topic_command *c, const char *const *names, size_t count)
+{
+    kc_error error;
+    if (count != 1)
+        return kct_usage("topic", "create needs one TOPIC");
+    c->new_topic.name = names[0];
+    c->new_topic.configs = c->configs;
+    if (kc_admin_create_topic(c->admin, &c->new_topic, c->timeout_ms, &error) != KC_OK)
+        return kct_fail(KC_EXIT_FAILED, "%s", error.text);
+    return KC_EXIT_OK;
+}
+
+static int delete_all(struct topic_command *c, const char *const *names, size_t count)
+{
+    int status = count ? KC_EXIT_OK : kct_usage("topic", "delete needs a TOPIC");
+    for (size_t i = 0; i < count; i++) {
+        kc_error error;
+        if (kc_admin_delete_topic(c->admin, names[i], c->timeout_ms, &error) != KC_OK)
+            status = kct_fail(KC_EXIT_FAILED, "%s", error.text);
+    }
+    return status;
+}
+
+static int run(struct topic_command *c, kc_config *config, const char *verb, const char *const *names, size_t count)
+{
+    kc_error error;
+    if (kc_admin_create(&c->admin, config, &error) != KC_OK)
+        return kct_fail_error("connecting", &error);
+    int status;
+    if (strcmp(verb, "list") == 0)
+        status = describe(c, NULL, 0, false);
+    else if (strcmp(verb, "describe") == 0)
+        status = describe(c, names, count, true);
+    else if (strcmp(verb, "create") == 0)
+        status = create(c, names, count);
+    else if (strcmp(verb, "delete") == 0)
+        status = delete_all(c, names, count);
+    else
+        status = kct_usage("topic", "list, describe, create or delete is needed");
+    kc_admin_close(c->admin);
+    return status;
+}
+
+int kct_topic(int argc, char **argv)
+{
+    struct topic_command c = { .timeout_ms = 30000, .new_topic = { .partitions = -1, .replication_factor = -1 } };
+    kc_config *config = kct_config();
+    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
+    long long number;
+    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:n:r:c:T:X:vh", names, NULL)) != -1) {
+        switch (option) {
+        case 'b':
+            kc_config_set(config, "bootstrap.servers", optarg, NULL);
+            break;
+        case 'n':
+            status = kct_number("topic", "-n", optarg, 1, 100000, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
+            c.new_topic.partitions = (int32_t)number;
+            break;
+        case 'r':
+            status = kct_number("topic", "-r", optarg, 1, 1000, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
+            c.new_topic.replication_factor = (int16_t)number;
+            break;
+        case 'c':
+            if (c.new_topic.config_count == CONFIGS_MAX)
+                status = kct_usage("topic", "-c may be given at most 64 times");
+            else
+                c.configs[c.new_topic.config_count++] = optarg;
+            break;
+        case 'T':
+            status = kct_number("topic", "-T", optarg, 0, INT32_MAX, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
+            c.timeout_ms = (int32_t)number;
+            break;
+        case 'X':
+            status = kct_set_pair(config, optarg);
+            break;
+        case 'v':
+            verbose++;
+            break;
+        case 'h':
+            fputs(help, stdout);
+            kc_config_destroy(config);
+            return KC_EXIT_OK;
+        default:
+            status = kct_usage("topic", "unknown option");
+        }
+    }
+    if (verbose)
+        kct_verbose(config, verbose);
+    const char *const *rest = (const char *const *)argv + optind;
+    if (status == KC_EXIT_OK && optind == argc)
+        status = kct_usage("topic", "list, describe, create or delete is needed");
+    if (status == KC_EXIT_OK)
+        status = run(&c, config, rest[0], rest + 1, (size_t)(argc - optind - 1));
+    kc_config_destroy(config);
+    return status;
+}
