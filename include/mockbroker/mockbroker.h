@@ -66,6 +66,7 @@ typedef struct kc_mock_partition {
     int32_t isr_count;
     int64_t log_start, high_watermark, log_end; /* offsets, of the leader */
 } kc_mock_partition;
+/* Look at a partition. */
 KC_MOCK_EXPORT int kc_mock_describe(kc_mock *cluster, const char *topic, int32_t partition, kc_mock_partition *out);
 
 #ifdef __cplusplus
