@@ -22,21 +22,40 @@ const struct type_row types[TYPE_COUNT] = {
     [TYPE_STRUCT] = { NULL, NULL, "KCI_TYPE_STRUCT", 0, 0 },
 };
 
-static void *or_die(void *block)
+/* Every block there is, newest first. */
+static union block {
+    union block *older;
+    max_align_t aligned;
+} * blocks;
+
+static void free_blocks(void)
 {
-    if (!block) {
+    while (blocks) {
+        union block *older = blocks->older;
+        free(blocks);
+        blocks = older;
+    }
+}
+
+void *take(size_t size)
+{
+    union block *block = calloc(1, sizeof *block + size);
+    if (!block || (!blocks && atexit(free_blocks))) {
         fputs("schema_generator: out of memory\n", stderr);
         exit(1);
     }
-    return block;
+    block->older = blocks;
+    blocks = block;
+    return block + 1;
 }
 
 void *grow(void *array, size_t count, size_t element_size)
 {
     if (count & (count - 1)) /* capacity is the next power of two */
         return array;
-    char *grown = or_die(realloc(array, (count ? 2 * count : 1) * element_size));
-    memset(grown + count * element_size, 0, (count ? count : 1) * element_size);
+    void *grown = take((count ? 2 * count : 1) * element_size);
+    if (count)
+        memcpy(grown, array, count * element_size);
     return grown;
 }
 
@@ -47,7 +66,7 @@ char *text_of(const char *format, ...)
     va_copy(again, arguments);
     int size = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
-    char *text = or_die(malloc((size_t)size + 1));
+    char *text = take((size_t)size + 1);
     vsnprintf(text, (size_t)size + 1, format, again);
     va_end(again);
     return text;
@@ -57,7 +76,7 @@ char *text_of(const char *format, ...)
  * k_raft_ids. */
 char *snake_of(const char *camel, bool upper)
 {
-    char *snake = or_die(malloc(2 * strlen(camel) + 1)), *at = snake;
+    char *snake = take(2 * strlen(camel) + 1), *at = snake;
     for (size_t i = 0; camel[i]; i++) {
         unsigned char c = (unsigned char)camel[i];
         bool after_small = i && !isupper((unsigned char)camel[i - 1]);

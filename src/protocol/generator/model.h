@@ -1,5 +1,6 @@
 /* What the schema files say, as the generator holds it in memory.  The generator is a build tool: it allocates with
- * malloc, never frees, and leaves with a message that names file and line at the first thing it does not understand.
+ * malloc, frees everything at its end, and leaves with a message that names file and line at the first thing it does
+ * not understand.
  *
  *   model.h, model.c   the model, names, complaints        header.c   model -> messages.h (structs)
  *   parse.c            notation -> model                   source.c   model -> messages.c (tables)
@@ -100,6 +101,7 @@ struct model {
 };
 
 /* model.c */
+void *take(size_t size);                                    /* zeroed; freed at exit */
 void *grow(void *array, size_t count, size_t element_size); /* room for one more than `count` */
 char *text_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *snake_of(const char *camel, bool upper);

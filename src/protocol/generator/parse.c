@@ -57,7 +57,7 @@ static struct range range_of(struct parser *p, const char *text, struct range ou
 
 static struct structure *structure_new(struct parser *p, const char *name, struct range versions)
 {
-    struct structure *s = grow(NULL, 0, sizeof *s);
+    struct structure *s = take(sizeof *s);
     *s = (struct structure){ .name = name, .message = p->message, .versions = versions, .line = p->line, .path = "" };
     return s;
 }
@@ -77,7 +77,7 @@ static struct structure *structure_add(struct parser *p, const char *name, struc
 
 static struct message *message_new(struct parser *p, const char *name)
 {
-    struct message *m = grow(NULL, 0, sizeof *m);
+    struct message *m = take(sizeof *m);
     *m = (struct message){ .file = p->file, .name = name, .versions = p->versions, .flexible_from = p->flexible_from };
     p->message = m;
     m->root = structure_new(p, name, p->versions);
