@@ -134,11 +134,11 @@ enum kci_batch_error kci_records_unpack(struct kci_batch_iterator *it, struct kc
     }
 }
 
-/* Do the numbers of a v2 header agree with each other? */
+/* Do the numbers of a v2 header agree with each other? There is an offset after the last one. */
 static bool header_plausible(const struct kci_batch_header *h)
 {
     return h->base_offset >= 0 && h->last_offset_delta >= 0 && h->record_count >= 0 &&
-           h->base_offset <= INT64_MAX - h->last_offset_delta && h->record_count - 1 <= h->last_offset_delta;
+           h->base_offset < INT64_MAX - h->last_offset_delta && h->record_count - 1 <= h->last_offset_delta;
 }
 
 static enum kci_batch_error open_v2(struct kci_batch_iterator *it, const uint8_t *data, size_t total,

@@ -132,8 +132,8 @@ int kci_records_legacy_next(struct kci_batch_iterator *it, struct kci_record_vie
         return 0;
     bool good = read_message(&it->records, &m) && m.magic == it->inner_magic;
     if (good && it->plain) /* inside a wrapper */
-        good = (m.attributes & KCI_BATCH_CODEC_MASK) == 0 && m.offset >= 0 && m.offset <= INT64_MAX - it->relative_base;
-    if (!good || it->relative_base + m.offset < it->next_offset) {
+        good = (m.attributes & KCI_BATCH_CODEC_MASK) == 0 && m.offset >= 0 && m.offset < INT64_MAX - it->relative_base;
+    if (!good || m.offset == INT64_MAX || it->relative_base + m.offset < it->next_offset) {
         it->failed = true;
         return -1;
     }
@@ -144,6 +144,6 @@ int kci_records_legacy_next(struct kci_batch_iterator *it, struct kci_record_vie
     view->value = m.value;
     view->header_count = 0;
     view->headers = kci_reader_of(NULL, 0);
-    it->next_offset = view->offset == INT64_MAX ? view->offset : view->offset + 1;
+    it->next_offset = view->offset + 1;
     return 1;
 }
