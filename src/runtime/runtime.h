@@ -1,5 +1,5 @@
-/* The only layer that meets the operating system: an event loop that drives engines over sockets, a thread around it, clock,
- * memory, locks, files.  Two kinds of loop, epoll and poll, one face. */
+/* The only layer that meets the operating system: an event loop that drives engines over sockets, a thread around it,
+ * clock, memory, locks, files.  Two kinds of loop, epoll and poll, one face. */
 #ifndef KCI_RUNTIME_RUNTIME_H
 #define KCI_RUNTIME_RUNTIME_H
 
@@ -9,10 +9,10 @@
 #include "base/storage.h"
 
 /* ---- clock, memory, randomness ---- */
-int64_t kci_clock_us(void);      /* CLOCK_MONOTONIC, microseconds */
-int64_t kci_clock_wall_ms(void); /* since 1970 */
-uint64_t kci_random_seed(void);  /* from the system */
-const struct kci_alloc *kci_heap_alloc(void); /* malloc, realloc, free */
+int64_t kci_clock_us(void);                       /* CLOCK_MONOTONIC, microseconds */
+int64_t kci_clock_wall_ms(void);                  /* since 1970 */
+uint64_t kci_random_seed(void);                   /* from the system */
+const struct kci_alloc *kci_heap_alloc(void);     /* malloc, realloc, free */
 const struct kci_lock_ops *kci_lock_system(void); /* futex on Linux, mutex and condition elsewhere */
 
 /* A place where application threads wait for something that the I/O thread does: a counter that only rises. */
@@ -52,7 +52,8 @@ bool kci_loop_on_thread(const struct kci_loop *loop); /* is the caller the loop'
 int kci_loop_post(struct kci_loop *loop, void (*posted)(void *context, int64_t now), void *context);
 
 /* ---- listeners (brokers) ---- */
-/* Listen on host:port (port 0: a free one; stored in *port). Accepted connections go to the engine's on_accept with `user`. 0 or errno. */
+/* Listen on host:port (port 0: a free one; stored in *port). Accepted connections go to the engine's on_accept with
+ * `user`. 0 or errno. */
 int kci_loop_listen(struct kci_loop *loop, const char *host, uint16_t *port, void *user, uint64_t *listener);
 void kci_loop_unlisten(struct kci_loop *loop, uint64_t listener);
 
