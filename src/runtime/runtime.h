@@ -48,17 +48,18 @@ int kci_loop_start(struct kci_loop *loop, const char *name);
 /* Ask the thread to end and join it. From the loop's own thread: ends after this turn, does not join. */
 void kci_loop_stop(struct kci_loop *loop);
 bool kci_loop_on_thread(const struct kci_loop *loop); /* is the caller the loop's thread? */
-/* Run posted(context) on the loop's thread before its next step. 0 or ENOMEM. */
+/* Run posted(context) on the loop's thread before its next step, in the order of posting. Any thread. What was posted
+ * before kci_loop_stop() has run when that returns; what nobody runs any more is dropped by destroy. 0 or ENOMEM. */
 int kci_loop_post(struct kci_loop *loop, void (*posted)(void *context, int64_t now), void *context);
 
 /* ---- listeners (brokers) ---- */
-/* Listen on host:port (port 0: a free one; stored in *port). Accepted connections go to the engine's on_accept with
- * `user`. 0 or errno. */
+/* Listen on host:port (port 0: a free one; stored in *port). Accepted connections go to the first engine that has
+ * on_accept, with `user`. On the loop's thread, or before it runs. 0 or errno (EADDRNOTAVAIL: no such host here). */
 int kci_loop_listen(struct kci_loop *loop, const char *host, uint16_t *port, void *user, uint64_t *listener);
 void kci_loop_unlisten(struct kci_loop *loop, uint64_t listener);
 
 /* ---- files ---- */
-/* A storage over a directory (made if missing). 0 or errno. */
+/* A storage over a directory (made if missing, locked until closed). 0 or errno; EBUSY: another process uses it. */
 int kci_storage_directory(struct kci_storage *out, const struct kci_alloc *alloc, const char *path);
 void kci_storage_close(struct kci_storage *storage);
 

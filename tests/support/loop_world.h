@@ -270,6 +270,16 @@ static inline struct end *world_connect(struct world *world)
         }                                                                                                              \
     } while (0)
 
+/* Turns that the loop makes in this time; a loop that has nothing to do makes few, one that spins thousands. */
+static inline int world_turns_in(struct world *world, int64_t time_us)
+{
+    int turns = 0;
+    for (int64_t end = kci_clock_us() + time_us, left; (left = end - kci_clock_us()) > 0; turns++)
+        kci_loop_turn(world->loop, left);
+    return turns;
+}
+#define WORLD_QUIET 10 /* turns: a few stray events are fine */
+
 /* Each story for both kinds of loop. */
 #define WORLD_STORY(story)                                                                                             \
     { #story " (epoll)", story, NULL, NULL, &world_kinds[0] },                                                         \
