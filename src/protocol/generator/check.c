@@ -81,6 +81,17 @@ static void resolve(struct structure *s, struct field *f)
     if (!found->shared && found != f->structure)
         complain(m->file, f->line, "%s belongs to line %d; share it with `struct`", found->name, found->line);
     f->structure = found;
+    found->used = true;
+}
+
+/* The decoder recurses as deep as structs are nested: a circle of shared ones must not exist. */
+static void check_depth(const struct structure *s, int depth)
+{
+    if (depth > DEPTH_MAX)
+        complain(s->message->file, s->line, "%s is nested more than %d deep, or within itself", s->name, DEPTH_MAX);
+    for (size_t i = 0; i < s->field_count; i++)
+        if (s->fields[i].structure)
+            check_depth(s->fields[i].structure, depth + 1);
 }
 
 static void check_structure(struct structure *s)
@@ -142,6 +153,10 @@ void check_model(struct model *model)
         check_structure(m->root);
         for (size_t k = 0; k < m->structure_count; k++)
             check_structure(m->structures[k]);
+        check_depth(m->root, 1);
+        for (size_t k = 0; k < m->structure_count; k++)
+            if (!m->structures[k]->used)
+                complain(m->file, m->structures[k]->line, "no field has the type %s", m->structures[k]->name);
         check_sizes(m->root);
         for (size_t k = 0; k < m->structure_count; k++)
             check_sizes(m->structures[k]);

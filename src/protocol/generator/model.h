@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #define VERSION_OPEN 32767 /* "and all later ones" */
+#define DEPTH_MAX    12    /* nesting of structs; Kafka's deepest is 5 */
 
 /* Versions lo .. hi; lo > hi: none. */
 struct range {
@@ -71,6 +72,7 @@ struct structure {
     struct message *message;
     struct range versions; /* in which it can occur */
     bool shared;           /* declared with `struct`, used by name */
+    bool used;             /* some field has this type */
     bool emitted;          /* for the writers: members first */
     struct field *fields;
     size_t field_count;

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH_MAX 12 /* nesting of structs; Kafka's deepest is 5 */
 #define WORDS_MAX 16 /* words of one line */
 
 struct parser {
@@ -201,26 +200,20 @@ static void field_line(struct parser *p, size_t depth)
     f->nulls = f->tagged = (struct range){ 1, 0 };
     bool nullable = field_type(p, f, p->words[1]);
     field_attributes(p, f, nullable, owner->versions);
-    if (f->type == TYPE_STRUCT && depth < DEPTH_MAX) { /* fields may follow; with none it must be a shared struct */
-        struct structure *s = structure_new(p, f->struct_name, f->versions);
-        s->path = text_of("%s%s%s", owner->path, owner->path[0] ? "." : "", f->name);
-        f->structure = s;
-        p->open[depth + 1] = s;
-    }
 }
 
-/* Adopt the struct that was opened for a field as soon as its first field is seen. */
-static void adopt(struct parser *p, size_t depth)
+/* The first field below a field of struct type: what follows describes that struct. */
+static void open_struct(struct parser *p, size_t depth)
 {
-    struct structure *owner = depth > 1 && depth <= DEPTH_MAX ? p->open[depth] : NULL;
-    if (!owner || owner->c_name)
+    struct structure *parent = depth > 1 && depth <= DEPTH_MAX ? p->open[depth - 1] : NULL;
+    if (!parent || p->open[depth] || !parent->field_count)
         return;
-    struct structure *s = structure_add(p, owner->name, owner->versions);
-    s->path = owner->path;
-    s->line = owner->line;
-    struct structure *parent = p->open[depth - 1];
-    parent->fields[parent->field_count - 1].structure = s;
-    p->open[depth] = s;
+    struct field *f = &parent->fields[parent->field_count - 1];
+    if (f->type != TYPE_STRUCT)
+        return;
+    f->structure = structure_add(p, f->struct_name, f->versions);
+    f->structure->path = text_of("%s%s%s", parent->path, parent->path[0] ? "." : "", f->name);
+    p->open[depth] = f->structure;
 }
 
 static void split(struct parser *p, char *line)
@@ -252,7 +245,7 @@ void parse_file(struct model *model, const char *path)
             continue;
         if (indent % 2)
             complain(path, p.line, "indentation is two spaces a level");
-        adopt(&p, indent / 2);
+        open_struct(&p, indent / 2);
         if (indent == 0)
             head_line(&p);
         else if (p.message)
