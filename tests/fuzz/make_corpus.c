@@ -1,11 +1,13 @@
 /* make_corpus FOLDER: seeds for the harnesses, the same ones every time.
  *
  *   FOLDER/requests/<Api>_v<version>, FOLDER/responses/...   the oldest and the newest version of each, well filled
- *   FOLDER/frames/...                                        streams of small frames */
+ *   FOLDER/frames/...                                        streams of small frames
+ *   FOLDER/records/...                                       batches of every format and codec, and compressed bytes */
 #include "fuzz/harness.h"
 #include "protocol/frame.h"
 #include "protocol/messages.h"
 #include "support/random_message.h"
+#include "support/records.h"
 
 #include <sys/stat.h>
 
@@ -61,6 +63,53 @@ static void save_frames(const char *folder, uint8_t pieces)
     kci_writer_destroy(&w);
 }
 
+/* A batch of magic 2 with keys, headers and nulls; mode 6 lets mutations change its size. */
+static void save_batch(const char *folder, int codec)
+{
+    static const struct kci_record_header headers[] = { { { "trace", 5 }, { (const uint8_t *)"1234", 4 } },
+                                                        { { "null", 4 }, { NULL, 0 } } };
+    struct kci_record records[5] = { 0 };
+    struct kci_batch_header header = test_batch_header();
+    struct kci_writer w = kci_writer_of(&fuzz_alloc, SEED_BYTES_MAX);
+    char name[100];
+    for (int i = 0; i < 5; i++)
+        records[i] = (struct kci_record){ 1700000000000 + i * i * 10, test_bytes(i % 2 ? "key" : NULL),
+                                          test_bytes(i == 3 ? NULL : "a value, a value, and a value again"), headers,
+                                          (size_t)i % 3 };
+    header.attributes = (int16_t)codec;
+    kci_writer_i8(&w, 6);
+    must(kci_batch_write(&w, &header, records, 5, KCI_LEVEL_DEFAULT) == KCI_BATCH_OK, "a seed can be written");
+    snprintf(name, sizeof name, "v2_%s", kci_codec_name(codec));
+    save(folder, "records", name, &w);
+    kci_writer_destroy(&w);
+}
+
+/* A set of two messages, as it is or in a wrapper; and the compressed bytes alone. */
+static void save_legacy(const char *folder, int8_t magic, int codec)
+{
+    struct kci_writer set = kci_writer_of(&fuzz_alloc, SEED_BYTES_MAX), w = set, packed = set;
+    struct kci_compressor *c = kci_compressor_new(&fuzz_alloc);
+    char name[100];
+    test_legacy_message(&set, 0, magic, 0, 1000, test_bytes("key"), test_bytes("some value, some value"));
+    test_legacy_message(&set, 1, magic, 0, 1001, test_bytes(NULL), test_bytes("some value"));
+    kci_writer_i8(&packed, (int8_t)codec);
+    kci_compress(c, codec, KCI_LEVEL_DEFAULT, &(struct kci_iov){ set.data, set.size }, 1, &packed);
+    kci_writer_i8(&w, codec == KCI_CODEC_NONE ? 5 : 6);
+    if (codec == KCI_CODEC_NONE)
+        kci_writer_bytes(&w, set.data, set.size);
+    else
+        test_legacy_message(&w, 1, magic, (int8_t)codec, 1001, test_bytes(NULL),
+                            (struct kci_bytes){ packed.data + 1, packed.size - 1 });
+    snprintf(name, sizeof name, "v%d_%s", magic, kci_codec_name(codec));
+    save(folder, "records", name, &w);
+    snprintf(name, sizeof name, "%s_only", kci_codec_name(codec));
+    save(folder, "records", name, &packed);
+    kci_compressor_destroy(c);
+    kci_writer_destroy(&set);
+    kci_writer_destroy(&packed);
+    kci_writer_destroy(&w);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2) {
@@ -77,5 +126,12 @@ int main(int count, char **arguments)
     }
     for (uint8_t pieces = 0; pieces < 8; pieces++)
         save_frames(arguments[1], pieces);
+    for (int codec = KCI_CODEC_NONE; codec < KCI_CODEC_COUNT; codec++) {
+        if (!kci_codec_built_in(codec))
+            continue;
+        save_batch(arguments[1], codec);
+        save_legacy(arguments[1], 0, codec); /* zstd too, though it must be refused there */
+        save_legacy(arguments[1], 1, codec);
+    }
     return 0;
 }

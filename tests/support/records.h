@@ -7,13 +7,13 @@
 
 #include <stdlib.h>
 
-/* Bytes of a hex text; yours to free. */
+/* Bytes of a hex text, whose spaces do not count; yours to free. */
 static inline uint8_t *test_from_hex(const char *hex, size_t *size)
 {
-    *size = strlen(hex) / 2;
-    uint8_t *bytes = malloc(*size + 1);
-    for (size_t i = 0; i < *size; i++)
-        bytes[i] = (uint8_t)strtoul((char[]){ hex[2 * i], hex[2 * i + 1], 0 }, NULL, 16);
+    uint8_t *bytes = malloc(strlen(hex) / 2 + 1);
+    for (*size = 0; *hex; hex += *hex == ' ' ? 1 : 2)
+        if (*hex != ' ')
+            bytes[(*size)++] = (uint8_t)strtoul((char[]){ hex[0], hex[1], 0 }, NULL, 16);
     return bytes;
 }
 

@@ -73,161 +73,54 @@ static int walk_section(const void *section, size_t size, int32_t count, int pad
 
 #define BAD (-(int)KCI_BATCH_BAD_RECORDS)
 
-/* One record in bytes, right or wrong in one place, close to the end of the bytes and far from it. */
+/* One record in bytes, right or wrong in one place. */
+static const struct {
+    const char *what, *hex;
+    bool good;
+} lies[] = {
+    { "null key, null value", "0c 00 00 00 01 01 00", true },
+    { "key and value", "10 00 00 00 02 61 02 62 00", true },
+    { "empty key and value", "0c 00 00 00 00 00 00", true },
+    { "one header", "14 00 00 00 01 01 02 02 68 02 76", true },
+    { "a header with a null value", "12 00 00 00 01 01 02 02 68 01", true },
+    { "a padded varint", "0e 00 00 00 01 8100 00", true },
+    { "attributes are ignored", "0c ff 00 00 01 01 00", true },
+    { "size too small", "0a 00 00 00 01 01 00", false },
+    { "size too large", "0e 00 00 00 01 01 00", false },
+    { "size negative", "01 00 00 00 01 01 00", false },
+    { "size of 2 GiB", "feffffff0f 00 00 00 01 01 00", false },
+    { "size as a varint of six bytes", "8c8080808000 00 00 00 01 01 00", false },
+    { "timestamp as a varint of eleven bytes", "20 00 8080808080808080808000 00 01 01 00", false },
+    { "key size -2", "0c 00 00 00 03 01 00", false },
+    { "key size beyond the record", "0c 00 00 00 04 01 00", false },
+    { "key size of 2 GiB", "14 00 00 00 feffffff0f 01 00", false },
+    { "value size -2", "0c 00 00 00 01 03 00", false },
+    { "value size beyond the record", "0c 00 00 00 01 04 00", false },
+    { "value size of 2 GiB", "14 00 00 00 01 feffffff0f 00", false },
+    { "header count -1", "0c 00 00 00 01 01 01", false },
+    { "header count without headers", "0c 00 00 00 01 01 02", false },
+    { "header count 2^31 - 1", "14 00 00 00 01 01 feffffff0f", false },
+    { "headers without a count", "12 00 00 00 01 01 00 02 68 01", false },
+    { "header name null", "10 00 00 00 01 01 02 01 00", false },
+    { "header name beyond the record", "12 00 00 00 01 01 02 04 68 01", false },
+    { "header value size -2", "12 00 00 00 01 01 02 02 68 03", false },
+    { "header value beyond the record", "12 00 00 00 01 01 02 02 68 02", false },
+    { "offset delta negative", "0c 00 00 01 01 01 00", false },
+    { "offset delta beyond the last one", "0e 00 00 feff 01 01 00", false },
+    { "a byte too many in the record", "0e 00 00 00 01 01 00 00", false },
+};
+
+/* Close to the end of the bytes and far from it. */
 static void each_lie_in_a_record_is_noticed(void **state)
 {
-    static const struct {
-        const char *what, *hex;
-        bool good;
-    } rows[] = {
-        { "null key, null value",
-          "0c0000000101"
-          "00",
-          true },
-        { "key and value",
-          "1000000002"
-          "61"
-          "02"
-          "62"
-          "00",
-          true },
-        { "empty key and value",
-          "0c0000000000"
-          "00",
-          true },
-        { "one header",
-          "14000000010102"
-          "02"
-          "68"
-          "02"
-          "76",
-          true },
-        { "a header with a null value",
-          "12000000010102"
-          "02"
-          "68"
-          "01",
-          true },
-        { "a padded varint",
-          "0e0000000181"
-          "0000",
-          true },
-        { "attributes are ignored",
-          "0cff00000101"
-          "00",
-          true },
-        { "size too small",
-          "0a0000000101"
-          "00",
-          false },
-        { "size too large",
-          "0e0000000101"
-          "00",
-          false },
-        { "size negative",
-          "010000000101"
-          "00",
-          false },
-        { "size of 2 GiB",
-          "feffffff0f0000000101"
-          "00",
-          false },
-        { "size as a varint of six bytes",
-          "8c8080808000"
-          "0000000101"
-          "00",
-          false },
-        { "timestamp as a varint of eleven bytes",
-          "2000808080808080808080800000000101"
-          "00",
-          false },
-        { "key size -2",
-          "0c0000000301"
-          "00",
-          false },
-        { "key size beyond the record",
-          "0c0000000401"
-          "00",
-          false },
-        { "key size 2 GiB",
-          "1400000000feffffff0f01"
-          "00",
-          false },
-        { "value size -2",
-          "0c0000000103"
-          "00",
-          false },
-        { "value size beyond the record",
-          "0c0000000104"
-          "00",
-          false },
-        { "value size 2 GiB",
-          "140000000001feffffff0f"
-          "00",
-          false },
-        { "header count -1",
-          "0c0000000101"
-          "01",
-          false },
-        { "header count without headers",
-          "0c0000000101"
-          "02",
-          false },
-        { "header count 2^31 - 1",
-          "1400000001"
-          "01feffffff0f",
-          false },
-        { "headers without a count",
-          "12000000010100"
-          "02"
-          "68"
-          "01",
-          false },
-        { "header name null",
-          "10000000010102"
-          "01"
-          "00",
-          false },
-        { "header name beyond the record",
-          "12000000010102"
-          "04"
-          "68"
-          "01",
-          false },
-        { "header value size -2",
-          "12000000010102"
-          "02"
-          "68"
-          "03",
-          false },
-        { "header value beyond the record",
-          "12000000010102"
-          "02"
-          "68"
-          "02",
-          false },
-        { "offset delta negative",
-          "0c0000010101"
-          "00",
-          false },
-        { "offset delta beyond the last one",
-          "0e0000feff"
-          "0101"
-          "00",
-          false },
-        { "a byte too many in the record",
-          "0e0000000101"
-          "0000",
-          false },
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
         size_t size;
-        uint8_t *section = test_from_hex(rows[i].hex, &size);
+        uint8_t *section = test_from_hex(lies[i].hex, &size);
         int alone = walk_section(section, size, 1, 0), padded = walk_section(section, size, 1, 20);
-        if ((alone == 1) != rows[i].good || (padded == 21) != rows[i].good)
-            fail_msg("%s: alone %d, padded %d", rows[i].what, alone, padded);
-        assert_true(rows[i].good || (alone == BAD && padded == BAD));
+        if ((alone == 1) != lies[i].good || (padded == 21) != lies[i].good)
+            fail_msg("%s: alone %d, padded %d", lies[i].what, alone, padded);
+        assert_true(lies[i].good || (alone == BAD && padded == BAD));
         free(section);
     }
 }
