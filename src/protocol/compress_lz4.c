@@ -160,12 +160,13 @@ static int next_block(struct kci_reader *r, uint8_t flg, size_t block_max, bool 
 static enum kci_compress_result append_block(const struct lz4_block *block, struct kci_writer *out, size_t room)
 {
     size_t capacity = block->plain_max < room ? block->plain_max : room;
+    if (block->plain_max == 0) /* a stored block of no bytes */
+        return KCI_COMPRESS_OK;
+    if (room == 0 || (block->stored && block->size > room))
+        return KCI_COMPRESS_TOO_LARGE;
     uint8_t *to = out->data + out->size;
     if (block->stored) {
-        if (block->size > room)
-            return KCI_COMPRESS_TOO_LARGE;
-        if (block->size)
-            memcpy(to, block->data, block->size);
+        memcpy(to, block->data, block->size);
         out->size += block->size;
         return KCI_COMPRESS_OK;
     }
@@ -197,8 +198,6 @@ static enum kci_compress_result decompress_lz4(struct kci_compress_context *x, c
         return KCI_COMPRESS_NO_MEMORY;
     out->size = 0;
     while ((more = next_block(&r, flg, block_max, true, &block)) > 0) {
-        if (!out->data && block.plain_max) /* a budget of nothing */
-            return KCI_COMPRESS_TOO_LARGE;
         enum kci_compress_result result = append_block(&block, out, capacity - out->size);
         if (result != KCI_COMPRESS_OK)
             return result;

@@ -238,6 +238,8 @@ static void lz4_blocks_are_checked(void **state)
     assert_int_equal(unpack(KCI_CODEC_LZ4, f, size, ""), KCI_COMPRESS_CORRUPT);
     size = lz4_frame(f, 0x60, 0x40, -1, "");
     assert_int_equal(unpack(KCI_CODEC_LZ4, f, size - 4, ""), KCI_COMPRESS_CORRUPT); /* no end mark */
+    memcpy(f + 7, "\0\0\0\x80\0\0\0\0", 8); /* a stored block of no bytes, and no other */
+    assert_int_equal(unpack(KCI_CODEC_LZ4, f, 15, ""), KCI_COMPRESS_OK);
 }
 
 /* ---- zstd ---- */
