@@ -54,8 +54,8 @@ void kci_codec_init(const struct kci_schema *schema, void *message);
 /* Append the message as `version` has it. Fields that the version lacks are left out; non-nullable strings and bytes with
  * data NULL are written empty. false: the writer failed, or a field that the version lacks is set and not ignorable. */
 bool kci_codec_encode(const struct kci_schema *schema, int16_t version, const void *message, struct kci_writer *w);
-/* Read one message. On failure *bad_field (may be NULL) names the first bad field, "topics.partitions.leader_epoch", or is
- * "(memory limit)". Trailing bytes are left in the reader for the caller to judge. */
+/* Read one message. On failure *bad_field (may be NULL) names the first bad field, "topics.partitions.leader_epoch", the
+ * tagged fields of a struct, "topics.(tags)", or is "(memory limit)" or "(version)". Trailing bytes are left in the reader for the caller to judge. */
 bool kci_codec_decode(const struct kci_schema *schema, int16_t version, struct kci_reader *r, struct kci_arena *arena,
                       void *message, const char **bad_field);
 /* The message as one line of JSON, for the journal and for tests; false: the writer failed. */

@@ -161,7 +161,8 @@ void check_model(struct model *model)
         for (size_t k = 0; k < m->structure_count; k++)
             check_sizes(m->structures[k]);
     }
-    qsort(model->apis, model->api_count, sizeof *model->apis, by_key);
+    if (model->api_count)
+        qsort(model->apis, model->api_count, sizeof *model->apis, by_key);
     for (size_t i = 0; i < model->api_count; i++) {
         struct api *api = &model->apis[i];
         if (!api->request || !api->response)
