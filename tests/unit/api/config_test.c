@@ -1,0 +1,200 @@
+/* Configuration: a typo, a bad value and keys that exclude each other are told at once, and the text says what to do.
+ */
+#include "api/config.h"
+#include "protocol/compress.h"
+#include <cmocka.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+static kc_config *config_with(const char *const *pairs)
+{
+    kc_error error;
+    kc_config *config = kc_config_new();
+    assert_non_null(config);
+    for (; *pairs; pairs++)
+        assert_int_equal(kc_config_set_pair(config, *pairs, &error), KC_OK);
+    return config;
+}
+#define CONFIG(...) config_with((const char *const[]){ "bootstrap.servers=b:9092", __VA_ARGS__, NULL })
+
+static void expect_refused(kc_config *config, enum kci_config_role role, const char *words)
+{
+    kc_error error;
+    struct kci_settings *settings;
+    assert_int_equal(kci_config_settings(config, role, &settings, &error), KC_ERR_CONFIG);
+    assert_null(settings);
+    assert_non_null(strstr(error.text, words));
+    kc_config_destroy(config);
+}
+
+static struct kci_settings *expect_settings(kc_config *config, enum kci_config_role role)
+{
+    kc_error error;
+    struct kci_settings *settings;
+    assert_int_equal(kci_config_settings(config, role, &settings, &error), KC_OK);
+    kc_config_destroy(config);
+    return settings;
+}
+
+/* Every default in the table is accepted by its own row and is what the Java client has. */
+static void defaults_are_those_of_the_java_client(void **state)
+{
+    (void)state;
+    struct kci_settings *s = expect_settings(CONFIG("group.id=g"), KCI_ROLE_CONSUMER);
+    assert_int_equal(s->linger_ms, 5);
+    assert_int_equal(s->batch_size, 16384);
+    assert_int_equal(s->buffer_memory, 33554432);
+    assert_int_equal(s->acks, -1);
+    assert_true(s->enable_idempotence);
+    assert_int_equal(s->delivery_timeout_ms, 120000);
+    assert_int_equal(s->session_timeout_ms, 45000);
+    assert_int_equal(s->auto_offset_reset, KCI_RESET_LATEST);
+    assert_true(s->enable_auto_commit);
+    assert_int_equal(s->compression_level, KCI_LEVEL_DEFAULT);
+    kci_config_settings_free(s);
+}
+
+static void an_unknown_key_is_refused_with_the_nearest_one(void **state)
+{
+    kc_error error;
+    (void)state;
+    kc_config *config = kc_config_new();
+    assert_int_equal(kc_config_set(config, "linger.msec", "5", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "did you mean linger.ms?"));
+    assert_int_equal(kc_config_set(config, "bootstrap.server", "a:1", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "bootstrap.servers"));
+    assert_int_equal(kc_config_set(config, "utterly.different.thing.altogether", "5", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "docs/configuration.md"));
+    kc_config_destroy(config);
+}
+
+static void a_key_that_exists_elsewhere_says_why_it_is_not_here(void **state)
+{
+    kc_error error;
+    (void)state;
+    kc_config *config = kc_config_new();
+    assert_int_equal(kc_config_set(config, "sasl.mechanism", "PLAIN", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "SASL is not in this version"));
+    assert_int_equal(kc_config_set(config, "security.protocol", "SSL", &error), KC_ERR_CONFIG);
+    assert_int_equal(kc_config_set(config, "security.protocol", "PLAINTEXT", &error), KC_OK);
+    kc_config_destroy(config);
+}
+
+static void a_value_out_of_range_names_the_range_and_changes_nothing(void **state)
+{
+    kc_error error;
+    char value[32];
+    (void)state;
+    kc_config *config = kc_config_new();
+    static const char *const bad[] = { "-1", "900001", "5ms", "", "99999999999999999999", " 5 x" };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(kc_config_set(config, "linger.ms", bad[i], &error), KC_ERR_CONFIG);
+        assert_non_null(strstr(error.text, "from 0 to 900000"));
+    }
+    assert_int_equal(kc_config_get(config, "linger.ms", value, sizeof value), KC_OK);
+    assert_string_equal(value, "5");
+    assert_int_equal(kc_config_set(config, "enable.idempotence", "yes", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "true or false"));
+    assert_int_equal(kc_config_set(config, "acks", "2", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "all, -1, 0, 1"));
+    kc_config_destroy(config);
+}
+
+static void names_of_librdkafka_are_aliases(void **state)
+{
+    char value[32];
+    (void)state;
+    kc_config *config = CONFIG("queue.buffering.max.ms=7", "compression.codec=zstd");
+    assert_int_equal(kc_config_get(config, "linger.ms", value, sizeof value), KC_OK);
+    assert_string_equal(value, "7");
+    assert_int_equal(kc_config_get(config, "compression.type", value, sizeof value), KC_OK);
+    assert_string_equal(value, "zstd");
+    kc_config_destroy(config);
+}
+
+static void idempotence_steps_aside_silently_unless_it_was_asked_for(void **state)
+{
+    (void)state;
+    struct kci_settings *s = expect_settings(CONFIG("acks=1"), KCI_ROLE_PRODUCER);
+    assert_false(s->enable_idempotence);
+    kci_config_settings_free(s);
+    expect_refused(CONFIG("acks=1", "enable.idempotence=true"), KCI_ROLE_PRODUCER, "acks=all");
+    expect_refused(CONFIG("retries=0", "enable.idempotence=true"), KCI_ROLE_PRODUCER, "retries > 0");
+    /* more than five in flight is refused even when idempotence is only the default */
+    expect_refused(CONFIG("max.in.flight.requests.per.connection=6"), KCI_ROLE_PRODUCER, "enable.idempotence=false");
+}
+
+static void the_delivery_timeout_covers_linger_and_request(void **state)
+{
+    (void)state;
+    struct kci_settings *s = expect_settings(CONFIG("request.timeout.ms=200000"), KCI_ROLE_PRODUCER);
+    assert_int_equal(s->delivery_timeout_ms, 200005);
+    kci_config_settings_free(s);
+    expect_refused(CONFIG("delivery.timeout.ms=100"), KCI_ROLE_PRODUCER, "linger.ms + request.timeout.ms");
+}
+
+static void a_handle_needs_what_it_cannot_do_without(void **state)
+{
+    (void)state;
+    expect_refused(kc_config_new(), KCI_ROLE_PRODUCER, "bootstrap.servers is not set");
+    expect_refused(CONFIG("enable.auto.commit=true"), KCI_ROLE_CONSUMER, "needs group.id");
+    expect_refused(CONFIG("group.id=g", "heartbeat.interval.ms=45000"), KCI_ROLE_CONSUMER, "below session.timeout.ms");
+    expect_refused(CONFIG("group.id=g", "partition.assignment.strategy=range,sticki"), KCI_ROLE_CONSUMER, "\"sticki\"");
+    expect_refused(CONFIG("compression.type=gzip", "compression.level=12"), KCI_ROLE_PRODUCER, "gzip 1..9");
+}
+
+static void a_copy_is_independent(void **state)
+{
+    char value[64];
+    (void)state;
+    kc_config *config = CONFIG("client.id=first");
+    kc_config *copy = kc_config_copy(config);
+    assert_int_equal(kc_config_set(config, "client.id", "second", NULL), KC_OK);
+    assert_int_equal(kc_config_get(copy, "client.id", value, sizeof value), KC_OK);
+    assert_string_equal(value, "first");
+    kc_config_destroy(config);
+    kc_config_destroy(copy);
+}
+
+/* docs/configuration.md is this text: a test of the docs compares them. */
+static void the_reference_names_every_key(void **state)
+{
+    (void)state;
+    size_t size = kc_config_describe(NULL, 0);
+    char *text = malloc(size + 1);
+    assert_int_equal(kc_config_describe(text, size + 1), size);
+    for (size_t i = 0; i < kci_config_row_count; i++)
+        assert_non_null(strstr(text, kci_config_rows[i].key));
+    free(text);
+}
+
+static void errors_have_names_texts_and_traits(void **state)
+{
+    (void)state;
+    assert_string_equal(kc_err_name(KC_ERR_TIMED_OUT), "TIMED_OUT");
+    assert_string_equal(kc_err_name(KC_ERR_NOT_LEADER_OR_FOLLOWER), "NOT_LEADER_OR_FOLLOWER");
+    assert_string_equal(kc_err_name((kc_err)9999), "UNKNOWN_ERROR_CODE");
+    assert_true(kc_err_traits(KC_ERR_NOT_LEADER_OR_FOLLOWER) & KC_RETRIABLE);
+    assert_true(kc_err_traits(KC_ERR_REQUEST_TIMED_OUT) & KC_MAYBE_APPLIED);
+    assert_true(kc_err_traits(KC_ERR_FENCED) & KC_FATAL);
+    assert_false(kc_err_traits(KC_ERR_MESSAGE_TOO_LARGE) & KC_RETRIABLE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_those_of_the_java_client),
+        cmocka_unit_test(an_unknown_key_is_refused_with_the_nearest_one),
+        cmocka_unit_test(a_key_that_exists_elsewhere_says_why_it_is_not_here),
+        cmocka_unit_test(a_value_out_of_range_names_the_range_and_changes_nothing),
+        cmocka_unit_test(names_of_librdkafka_are_aliases),
+        cmocka_unit_test(idempotence_steps_aside_silently_unless_it_was_asked_for),
+        cmocka_unit_test(the_delivery_timeout_covers_linger_and_request),
+        cmocka_unit_test(a_handle_needs_what_it_cannot_do_without),
+        cmocka_unit_test(a_copy_is_independent),
+        cmocka_unit_test(the_reference_names_every_key),
+        cmocka_unit_test(errors_have_names_texts_and_traits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
