@@ -2,10 +2,11 @@
  */
 #include "api/config.h"
 #include "protocol/compress.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 static kc_config *config_with(const char *const *pairs)
 {
