@@ -28,6 +28,9 @@
  * script_pending) script_settle(&peer);          // until nothing moves any more Requests that nobody handled wait in
  * order and are got with script_take / script_pending.
  *
+ * Responses must be given in the order of the requests of their connection, as a broker does; what is automatic waits
+ * for that.
+ *
  * Nothing is delivered from within the engine's own calls (engine.h): automatic answers come in script_settle, which
  * script_step's friends (open, answer, advance, bytes, close) call at their end. */
 #ifndef TEST_SUPPORT_SCRIPT_PEER_H
@@ -103,7 +106,7 @@ struct script_peer {
     size_t resolve_count, resolve_next;
     struct script_request requests[SCRIPT_REQUESTS];
     size_t request_count;
-    size_t request_first; /* all before it are taken */
+    size_t request_first; /* all before it are taken and answered */
     bool settling;
     size_t steps;     /* engine steps so far */
     bool refuse_open; /* open() returns 0 */
@@ -267,6 +270,8 @@ static inline bool script_cut_(struct script_peer *peer, struct script_conn *c)
         if (!kci_codec_decode(r->api->request, r->header.version, &reader, &r->arena, r->message, &bad))
             fail_msg("%s v%d request: bad field %s", r->api->name, r->header.version, bad);
         assert_int_equal(kci_reader_left(&reader), 0);
+        r->answered =
+            r->header.api_key == KCI_API_PRODUCE && ((const struct kci_produce_request *)r->message)->acks == 0;
         any = true;
     }
     return any;
@@ -352,6 +357,15 @@ static inline void script_bytes(struct script_peer *peer, struct script_conn *c,
     script_settle(peer);
 }
 
+/* A broker answers the requests of one connection in order: nothing older is unanswered. */
+static inline bool script_in_order_(const struct script_peer *peer, const struct script_request *r)
+{
+    for (const struct script_request *older = peer->requests + peer->request_first; older < r; older++)
+        if (older->conn == r->conn && !older->answered)
+            return false;
+    return true;
+}
+
 /* The bytes of a response frame; yours (free). */
 static inline uint8_t *script_encode(struct script_peer *peer, const struct script_request *r, int16_t version,
                                      const void *response, size_t *size)
@@ -372,6 +386,9 @@ static inline void script_answer_quietly_(struct script_peer *peer, struct scrip
     r->taken = true;
     if (r->conn->state != SCRIPT_OPEN)
         return;
+    if (!script_in_order_(peer, r))
+        fail_msg("%s is answered before an older request of the same connection", r->api->name);
+    r->answered = true;
     uint8_t *data = script_encode(peer, r, version, response, &size);
     script_deliver_(peer, r->conn, data, size);
     free(data);
@@ -587,11 +604,13 @@ static inline bool script_automatic_(struct script_peer *peer)
             return true;
         }
     script_collect_(peer);
-    while (peer->request_first < peer->request_count && peer->requests[peer->request_first].taken)
+    while (
+        peer->request_first < peer->request_count && peer->requests[peer->request_first].taken &&
+        (peer->requests[peer->request_first].answered || peer->requests[peer->request_first].conn->state > SCRIPT_OPEN))
         peer->request_first++;
     for (size_t i = peer->request_first; i < peer->request_count; i++) {
         struct script_request *r = &peer->requests[i];
-        if (r->taken || r->conn->silent || r->conn->state != SCRIPT_OPEN)
+        if (r->taken || r->conn->silent || r->conn->state != SCRIPT_OPEN || !script_in_order_(peer, r))
             continue;
         if (peer->auto_versions && r->header.api_key == KCI_API_API_VERSIONS)
             script_answer_versions(peer, r);

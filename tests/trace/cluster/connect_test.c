@@ -3,17 +3,46 @@
 
 static struct script_peer peer;
 static struct script_cluster sc;
+static struct script_call call;
+
+static void begin(const char *bootstrap)
+{
+    script_cluster_init(&sc, &peer);
+    sc.settings.bootstrap_servers = bootstrap;
+    script_call_init(&call);
+}
+
+/* Create the client and make one call to any node. */
+static void create_and_call(void)
+{
+    script_cluster_create(&sc);
+    script_call(&sc, KCI_NODE_ANY, &call);
+}
+
+/* Resolve, and open the connection that follows. */
+static struct script_conn *connect_to(const char *address)
+{
+    script_resolved(&peer, 1, address);
+    struct script_conn *c = script_conn_last(&peer);
+    assert_string_equal(c->address, address);
+    script_open(&peer, c);
+    return c;
+}
+
+static void expect_text(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" does not say \"%s\"", text, part);
+}
 
 /* The first call resolves the bootstrap server, connects, asks for versions, then for metadata, and is sent. */
 static void test_first_call(void **state)
 {
-    struct script_call call;
     (void)state;
-    script_cluster_init(&sc, &peer);
+    begin("b1:9092");
     script_cluster_create(&sc);
     assert_null(script_resolving(&peer));
     assert_int_equal(kci_cluster_deadline(sc.cluster), KCI_NEVER);
-    script_call_init(&call);
     script_call(&sc, KCI_NODE_ANY, &call);
     assert_string_equal(script_resolving(&peer), "b1");
     script_resolved(&peer, 1, "10.0.0.1:9092");
@@ -34,27 +63,305 @@ static void test_first_call(void **state)
     script_cluster_destroy(&sc);
 }
 
-static void test_automatic(void **state)
+/* A broker that does not know ApiVersions v3 says so in v0 and names its own range; the next question is in that
+ * version. */
+static void test_older_broker(void **state)
 {
-    struct script_call call;
+    struct kci_api_versions_response__api_version key = { .api_key = KCI_API_API_VERSIONS, .max_version = 2 };
+    struct kci_api_versions_response refusal = {
+        .error_code = KCI_UNSUPPORTED_VERSION, .api_keys = &key, .api_keys_count = 1, .finalized_features_epoch = -1
+    };
     (void)state;
-    script_cluster_init(&sc, &peer);
-    peer.auto_connect = peer.auto_versions = peer.auto_metadata = true;
-    script_topic(&peer, "t", 3);
-    peer.brokers = 3;
-    script_cluster_create(&sc);
-    const struct kci_topic_info *t = kci_cluster_want_topic(sc.cluster, kci_str_of("t"), peer.now);
+    begin("b1:9092");
+    create_and_call();
+    struct script_conn *c = connect_to("b1:9092");
+    script_answer_quietly_(&peer, script_take(&peer, c, KCI_API_API_VERSIONS), 0, &refusal);
     script_settle(&peer);
-    assert_true(t->known);
-    assert_int_equal(t->partition_count, 3);
-    assert_int_equal(t->partitions[2].leader, 3);
-    script_call_init(&call);
-    script_call(&sc, 3, &call);
-    struct script_request *r = script_take(&peer, script_conn_to(&peer, "b3:9092"), KCI_API_HEARTBEAT);
-    script_answer_heartbeat(&peer, r, 0);
+    struct script_request *again = script_take(&peer, c, KCI_API_API_VERSIONS);
+    assert_int_equal(again->header.version, 2);
+    script_answer_versions(&peer, again);
+    script_settle(&peer);
+    assert_true(kci_cluster_connected(sc.cluster));
+    script_cluster_destroy(&sc);
+}
+
+/* A broker from before KIP-511 refuses without a range: v0 it is. */
+static void test_old_broker(void **state)
+{
+    struct kci_api_versions_response refusal = { .error_code = KCI_UNSUPPORTED_VERSION };
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    struct script_conn *c = connect_to("b1:9092");
+    script_answer_quietly_(&peer, script_take(&peer, c, KCI_API_API_VERSIONS), 0, &refusal);
+    script_settle(&peer);
+    struct script_request *again = script_take(&peer, c, KCI_API_API_VERSIONS);
+    assert_int_equal(again->header.version, 0);
+    peer.version_max[KCI_API_HEARTBEAT] = 2;
+    script_answer_versions(&peer, again);
+    script_settle(&peer);
+    assert_int_equal(script_take(&peer, NULL, KCI_API_HEARTBEAT)->header.version, 2);
+    script_cluster_destroy(&sc);
+}
+
+/* A broker that hangs up on a version that it does not know is asked again in v0, at once and at the same address. */
+static void test_broker_that_hangs_up(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    struct script_conn *c = connect_to("10.0.0.1:9092");
+    script_close(&peer, c, "connection reset by peer");
+    struct script_conn *second = script_conn_last(&peer);
+    assert_ptr_not_equal(second, c);
+    assert_string_equal(second->address, "10.0.0.1:9092");
+    script_open(&peer, second);
+    struct script_request *again = script_take(&peer, second, KCI_API_API_VERSIONS);
+    assert_int_equal(again->header.version, 0);
+    script_answer_versions(&peer, again);
+    script_settle(&peer);
+    assert_true(kci_cluster_connected(sc.cluster));
+    script_cluster_destroy(&sc);
+}
+
+/* When v0 gets the same, the node backs off, and the text names what this usually is. */
+static void test_hangs_up_always(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    script_close(&peer, connect_to("10.0.0.1:9092"), "closed by peer");
+    script_open(&peer, script_conn_last(&peer));
+    script_close(&peer, script_conn_last(&peer), "closed by peer");
+    assert_int_equal(peer.conn_count, 2);
+    script_advance(&peer, 30); /* the back-off is 40 ms at least */
+    assert_null(script_resolving(&peer));
+    script_advance(&peer, 5000);
     assert_int_equal(call.done, 1);
-    assert_int_equal(call.error, KC_OK);
-    assert_true(call.had_response);
+    assert_int_equal(call.error, KC_ERR_TIMED_OUT);
+    assert_false(call.maybe_applied);
+    expect_text(call.text, "timed out after 5.0 s: Heartbeat was not sent");
+    expect_text(call.text, "bootstrap server b1:9092");
+    script_cluster_destroy(&sc);
+}
+
+/* Every address of a host is tried before there is a pause. */
+static void test_second_address(void **state)
+{
+    (void)state;
+    begin("localhost:9092");
+    create_and_call();
+    script_resolved(&peer, 3, "[::1]:9092", "127.0.0.1:9092", "10.0.0.9:9092");
+    script_close(&peer, script_conn_last(&peer), "connection refused");
+    assert_string_equal(script_conn_last(&peer)->address, "127.0.0.1:9092");
+    script_advance(&peer, 60000 / 5); /* this one is a black hole: its time is up after 8 to 12 s */
+    assert_int_equal(peer.conns[1].state, SCRIPT_CLOSED_BY_CLIENT);
+    assert_string_equal(script_conn_last(&peer)->address, "10.0.0.9:9092");
+    script_cluster_destroy(&sc);
+}
+
+/* A name that cannot be resolved backs off and is looked up again; a new address is then used. */
+static void test_resolver_fails(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    script_resolved(&peer, 0, "no such host");
+    assert_null(script_resolving(&peer));
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now),
+                "bootstrap server b1:9092 cannot be connected to: its name has no "
+                "address: no such host 0 ms ago");
+    script_advance(&peer, 61);
+    connect_to("10.0.0.1:9092");
+    script_cluster_destroy(&sc);
+}
+
+/* Rounds that fail are further and further apart: 50 ms doubling to 1 s, each with a fifth of jitter. */
+static void test_backoff_grows(void **state)
+{
+    static const int64_t base_ms[] = { 50, 100, 200, 400, 800, 1000, 1000, 1000 };
+    (void)state;
+    begin("b1:9092");
+    call.call.timeout_ms = 60000;
+    create_and_call();
+    for (size_t i = 0; i < sizeof base_ms / sizeof base_ms[0]; i++) {
+        script_resolved(&peer, 1, "10.0.0.1:9092");
+        script_close(&peer, script_conn_last(&peer), "connection refused");
+        assert_null(script_resolving(&peer));
+        script_advance(&peer, base_ms[i] * 8 / 10 - 1);
+        assert_null(script_resolving(&peer));
+        script_advance(&peer, base_ms[i] * 4 / 10 + 2);
+        assert_non_null(script_resolving(&peer));
+    }
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "(8 attempts)");
+    script_cluster_destroy(&sc);
+}
+
+/* All bootstrap servers are down: the call ends with its time-out, and the text says what each of them did. */
+static void test_all_down(void **state)
+{
+    (void)state;
+    begin("b1:9092,b2:9093,b3:9094");
+    create_and_call();
+    for (int64_t end = peer.now + 4900 * 1000; peer.now < end; script_advance(&peer, 10))
+        while (script_resolving(&peer)) {
+            script_resolved(&peer, 1, script_resolving(&peer));
+            script_close(&peer, script_conn_last(&peer), "connection refused");
+        }
+    assert_int_equal(call.done, 0);
+    script_advance(&peer, 100);
+    assert_int_equal(call.done, 1);
+    assert_int_equal(call.error, KC_ERR_TIMED_OUT);
+    assert_false(call.maybe_applied);
+    expect_text(call.text, "no broker known yet");
+    expect_text(call.text, "bootstrap server b1:9092 cannot be connected to at b1: connection refused");
+    expect_text(call.text, "bootstrap server b2:9093");
+    expect_text(call.text, "bootstrap server b3:9094");
+    script_cluster_destroy(&sc);
+}
+
+/* A black-holed server costs a second, not its whole set-up time: then another one is tried besides. */
+static void test_black_hole(void **state)
+{
+    (void)state;
+    begin("b1:9092,b2:9092");
+    create_and_call();
+    script_resolved(&peer, 1, "hole:9092");
+    script_advance(&peer, 990);
+    assert_null(script_resolving(&peer));
+    script_advance(&peer, 20);
+    struct script_conn *c = connect_to("fine:9092");
+    script_answer_versions(&peer, script_take(&peer, c, KCI_API_API_VERSIONS));
+    script_settle(&peer);
+    script_take(&peer, c, KCI_API_HEARTBEAT);
+    script_take(&peer, c, KCI_API_METADATA);
+    script_cluster_destroy(&sc);
+}
+
+/* The port belongs to a web server: the text shows what it said. */
+static void test_web_server(void **state)
+{
+    static const char page[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+    (void)state;
+    begin("b1:8080");
+    create_and_call();
+    struct script_conn *c = connect_to("b1:8080");
+    script_bytes(&peer, c, page, sizeof page - 1);
+    assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now),
+                "answered as a web server (\"HTTP/1.1 400 Bad Request");
+    script_cluster_destroy(&sc);
+}
+
+/* The listener speaks TLS: its alert is recognised, also when it comes byte by byte. */
+static void test_tls_server(void **state)
+{
+    (void)state;
+    begin("b1:9093");
+    peer.segment = 1;
+    create_and_call();
+    struct script_conn *c = connect_to("b1:9093");
+    script_deliver_(&peer, c, "\x15\x03\x03\x00\x02\x02\x46", 7);
+    script_settle(&peer);
+    assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "answered with a TLS alert: this is a TLS listener");
+    script_cluster_destroy(&sc);
+}
+
+/* A call for one broker that is not Kafka comes back with that reason at once: waiting for it would not help. */
+static void test_one_broker_is_not_kafka(void **state)
+{
+    struct script_call second;
+    (void)state;
+    begin("b1:9092");
+    peer.auto_versions = peer.auto_metadata = true;
+    peer.brokers = 2;
+    create_and_call();
+    struct script_conn *b1 = connect_to("b1:9092");
+    script_answer_heartbeat(&peer, script_take(&peer, b1, KCI_API_HEARTBEAT), 0);
+    script_call_init(&second);
+    script_call(&sc, 2, &second);
+    script_resolved(&peer, 1, "b2:9092");
+    struct script_conn *c = script_conn_last(&peer);
+    c->silent = true;
+    script_open(&peer, c);
+    script_bytes(&peer, c, "220 mail.example.org ESMTP\r\n", 28);
+    assert_int_equal(second.done, 1);
+    assert_int_equal(second.error, KC_ERR_NOT_KAFKA);
+    assert_false(second.maybe_applied);
+    expect_text(second.text,
+                "broker 2 (b2:9092) answered with text, not with Kafka's protocol (\"220 mail.example.org ESMTP");
+    expect_text(second.text, "Heartbeat was not sent");
+    script_cluster_destroy(&sc);
+}
+
+/* A peer that accepts and then says nothing has the set-up time, no more. */
+static void test_mute_server(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    call.call.timeout_ms = 60000;
+    create_and_call();
+    struct script_conn *c = connect_to("b1:9092");
+    script_advance(&peer, 7900);
+    assert_int_equal(c->state, SCRIPT_OPEN);
+    script_advance(&peer, 4200);
+    assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "did not answer ApiVersions in time");
+    script_cluster_destroy(&sc);
+}
+
+/* An answer to ApiVersions that does not decode names the field. */
+static void test_bad_versions(void **state)
+{
+    static const uint8_t answer[] = { 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f };
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    struct script_conn *c = connect_to("b1:9092");
+    script_bytes(&peer, c, answer, sizeof answer);
+    assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "bad field api_keys");
+    script_cluster_destroy(&sc);
+}
+
+/* No socket can be had: backed off like any other failure, and told. */
+static void test_no_socket(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    peer.refuse_open = true;
+    create_and_call();
+    script_resolved(&peer, 2, "1:1", "2:2");
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "no socket to be had");
+    peer.refuse_open = false;
+    script_advance(&peer, 61);
+    connect_to("1:1");
+    script_cluster_destroy(&sc);
+}
+
+/* bootstrap.servers that cannot be read are refused at creation, with the entry. */
+static void test_bad_bootstrap(void **state)
+{
+    kc_error error;
+    (void)state;
+    begin("b1:9092,b2");
+    assert_int_equal(script_cluster_try(&sc, &error), KC_ERR_CONFIG);
+    assert_string_equal(error.text, "bootstrap.servers: \"b2\": the port is missing: host:port is expected");
+    assert_int_equal(sc.memory.live_blocks, 0);
+    script_peer_destroy(&peer);
+}
+
+/* The resolver answers after its time was up: the answer of the old question serves the next round. */
+static void test_slow_resolver(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    call.call.timeout_ms = 60000;
+    create_and_call();
+    script_advance(&peer, 14000);
+    assert_int_equal(peer.resolve_count, 1); /* one question, however many rounds */
+    connect_to("10.0.0.1:9092");
     script_cluster_destroy(&sc);
 }
 
@@ -62,7 +369,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_call),
-        cmocka_unit_test(test_automatic),
+        cmocka_unit_test(test_older_broker),
+        cmocka_unit_test(test_old_broker),
+        cmocka_unit_test(test_broker_that_hangs_up),
+        cmocka_unit_test(test_hangs_up_always),
+        cmocka_unit_test(test_second_address),
+        cmocka_unit_test(test_resolver_fails),
+        cmocka_unit_test(test_backoff_grows),
+        cmocka_unit_test(test_all_down),
+        cmocka_unit_test(test_black_hole),
+        cmocka_unit_test(test_web_server),
+        cmocka_unit_test(test_tls_server),
+        cmocka_unit_test(test_one_broker_is_not_kafka),
+        cmocka_unit_test(test_mute_server),
+        cmocka_unit_test(test_bad_versions),
+        cmocka_unit_test(test_no_socket),
+        cmocka_unit_test(test_bad_bootstrap),
+        cmocka_unit_test(test_slow_resolver),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
