@@ -78,8 +78,9 @@ struct script_request {
     uint8_t *frame;
     size_t frame_size;
     struct kci_arena arena;
-    bool taken; /* handed to the test or handled */
-    int64_t at; /* microseconds: when it was complete */
+    bool taken;    /* handed to the test or handled */
+    bool answered; /* or needs no answer: Produce with acks=0 */
+    int64_t at;    /* microseconds: when it was complete */
 };
 
 struct script_topic_row {
