@@ -59,6 +59,9 @@ static void test_first_call(void **state)
     script_settle(&peer);
     struct script_request *heartbeat = script_take(&peer, NULL, KCI_API_HEARTBEAT);
     assert_int_equal(heartbeat->header.version, 4);
+    script_answer_heartbeat(&peer, heartbeat, 0);
+    assert_int_equal(call.done, 1);
+    assert_int_equal(call.error, KC_OK);
     script_answer_metadata(&peer, script_take(&peer, NULL, KCI_API_METADATA));
     script_cluster_destroy(&sc);
 }
