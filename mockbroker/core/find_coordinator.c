@@ -1,0 +1,71 @@
+/* FindCoordinator: which broker to talk to about a group (v4+: several).  Transactional ids are answered with
+ * COORDINATOR_NOT_AVAILABLE, which is what a broker says that has no transaction coordinator (yet): clients ask again
+ * until their own time is up.  Share groups (v6) are INVALID_REQUEST, as on a broker where they are switched off. */
+#include "mockbroker/core/group_registry.h"
+
+enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
+
+struct found {
+    int16_t error;
+    int32_t node_id; /* -1: none */
+    struct kci_str host;
+    int32_t port;
+};
+
+static struct found find(struct mb_request *request, int8_t type, struct kci_str key, int64_t now)
+{
+    struct found found = { KCI_COORDINATOR_NOT_AVAILABLE, -1, { "", 0 }, -1 };
+    struct mb_groups *groups = mb_cluster_groups(request->cluster);
+    if (type != KEY_GROUP) {
+        found.error = type == KEY_TRANSACTION ? KCI_COORDINATOR_NOT_AVAILABLE : KCI_INVALID_REQUEST;
+        return found;
+    }
+    int32_t leader =
+        mb_internal_leader(request->cluster, kci_str_of(MB_OFFSETS_TOPIC), mb_groups_partition_of(groups, key), now);
+    if (leader >= 0 && mb_cluster_endpoint(request->cluster, leader, &found.host, &found.port)) {
+        found.error = KCI_NONE;
+        found.node_id = leader;
+    }
+    return found;
+}
+
+/* v4+ */
+static void answer_keys(struct mb_request *request, int64_t now)
+{
+    const struct kci_find_coordinator_request *body = request->body;
+    struct kci_find_coordinator_response response = { .coordinators_count = body->coordinator_keys_count };
+    response.coordinators =
+        kci_arena_array(&request->arena, (size_t)body->coordinator_keys_count, sizeof *response.coordinators);
+    if (!response.coordinators) {
+        mb_request_hang_up(request, "no memory for the answer", now);
+        return;
+    }
+    for (int32_t i = 0; i < body->coordinator_keys_count; i++) {
+        struct found found = find(request, body->key_type, body->coordinator_keys[i], now);
+        response.coordinators[i].key = body->coordinator_keys[i];
+        response.coordinators[i].node_id = found.node_id;
+        response.coordinators[i].host = found.host;
+        response.coordinators[i].port = found.port;
+        response.coordinators[i].error_code = found.error;
+        response.coordinators[i].error_message = kci_str_of(found.error ? kci_error_text(found.error) : "");
+    }
+    mb_request_answer(request, &response, now);
+}
+
+void mb_handle_find_coordinator(struct mb_request *request, int64_t now)
+{
+    const struct kci_find_coordinator_request *body = request->body;
+    if (request->header.version >= 4) {
+        answer_keys(request, now);
+        return;
+    }
+    struct found found = find(request, request->header.version >= 1 ? body->key_type : KEY_GROUP, body->key, now);
+    struct kci_find_coordinator_response response = {
+        .error_code = found.error,
+        .error_message = kci_str_of(found.error ? kci_error_text(found.error) : "NONE"),
+        .node_id = found.node_id,
+        .host = found.host,
+        .port = found.port,
+    };
+    mb_request_answer(request, &response, now);
+}

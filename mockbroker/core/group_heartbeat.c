@@ -1,0 +1,31 @@
+/* Heartbeat: "I live", answered with "all is well" or "a rebalance runs, join again". */
+#include "mockbroker/core/group_member.h"
+#include "mockbroker/core/group_registry.h"
+
+static int16_t beat(struct mb_request *request, const struct kci_heartbeat_request *body, int64_t now)
+{
+    struct mb_group_member *member = NULL;
+    if (body->group_id.size == 0)
+        return KCI_INVALID_GROUP_ID;
+    int16_t error = mb_groups_route(request, body->group_id, now);
+    if (error == KCI_COORDINATOR_LOAD_IN_PROGRESS)
+        return KCI_NONE; /* as Kafka: nothing is known against it, and sessions start anew after loading */
+    if (error)
+        return error;
+    struct mb_group *group = mb_groups_find(mb_cluster_groups(request->cluster), body->group_id);
+    if (!group)
+        return KCI_UNKNOWN_MEMBER_ID;
+    error = mb_group_member_check(group, body->member_id, body->group_instance_id, &member);
+    if (error)
+        return error;
+    if (body->generation_id != group->generation)
+        return KCI_ILLEGAL_GENERATION;
+    mb_group_member_alive(member, now);
+    return group->state == MB_GROUP_PREPARING ? KCI_REBALANCE_IN_PROGRESS : KCI_NONE;
+}
+
+void mb_handle_heartbeat(struct mb_request *request, int64_t now)
+{
+    struct kci_heartbeat_response response = { .error_code = beat(request, request->body, now) };
+    mb_request_answer(request, &response, now);
+}
