@@ -286,14 +286,16 @@ static inline bool script_collect_(struct script_peer *peer)
     return any;
 }
 
-/* The oldest request that was not handled, of this connection (NULL: of any) and API (-1: any); NULL if there is none.
+/* The oldest request that was not handled, of this connection (NULL: of any that is open) and API (-1: any); NULL if
+ * there is none.
  */
 static inline struct script_request *script_pending(struct script_peer *peer, struct script_conn *conn, int16_t api)
 {
     script_collect_(peer);
     for (size_t i = peer->request_first; i < peer->request_count; i++) {
         struct script_request *r = &peer->requests[i];
-        if (!r->taken && (!conn || r->conn == conn) && (api < 0 || r->header.api_key == api))
+        if (!r->taken && (conn ? r->conn == conn : r->conn->state == SCRIPT_OPEN) &&
+            (api < 0 || r->header.api_key == api))
             return r;
     }
     return NULL;
