@@ -1,0 +1,29 @@
+/* What this broker serves, and from which version to which.  What is not here is not advertised, and closes the connection.
+ * Versions are those of Kafka 4.x; Produce 0-2 are advertised, as Kafka does for old librdkafka (KAFKA-18659), and refused. */
+#include "core/cluster.h"
+
+static const struct mb_api_row rows[] = {
+    { KCI_API_PRODUCE, 0, 13, mb_handle_produce },
+    { KCI_API_FETCH, 4, 18, mb_handle_fetch },
+    { KCI_API_LIST_OFFSETS, 1, 11, mb_handle_list_offsets },
+    { KCI_API_METADATA, 0, 13, mb_handle_metadata },
+    { KCI_API_API_VERSIONS, 0, 4, mb_handle_api_versions },
+    { KCI_API_CREATE_TOPICS, 2, 7, mb_handle_create_topics },
+    { KCI_API_DELETE_TOPICS, 1, 6, mb_handle_delete_topics },
+    { KCI_API_INIT_PRODUCER_ID, 0, 5, mb_handle_init_producer_id },
+    { KCI_API_OFFSET_FOR_LEADER_EPOCH, 2, 4, mb_handle_offset_for_leader_epoch },
+};
+
+const struct mb_api_row *mb_api_rows(size_t *count)
+{
+    *count = sizeof rows / sizeof rows[0];
+    return rows;
+}
+
+const struct mb_api_row *mb_api_row(int16_t key)
+{
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].key == key)
+            return &rows[i];
+    return NULL;
+}

@@ -1,0 +1,282 @@
+/* The engine: brokers, their clock, their alarms, one step.
+ *
+ *      step:  alarms that are due -> fetches whose wait is over -> connections that may go on      (again, while there is something)
+ *             -> changed metadata is written -> answers are sent -> closed connections are freed
+ *
+ * Answers leave after the metadata is written: what a client was told is on disk (as far as disks go without sync).
+ * All brokers live on one thread and in one engine; a broker is an id, an address and a set of connections and replicas. */
+#include "core/cluster.h"
+
+#include "core/fetch_session.h"
+#include "core/metadata_store.h"
+#include <stdio.h>
+
+#define TURNS_MAX 1000 /* rounds of one step, so that a flood of work does not keep the shell from its sockets */
+
+/* ---- brokers --------------------------------------------------------------------------------------------------------- */
+
+struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id)
+{
+    return id >= 1 && id <= cluster->broker_count ? &cluster->brokers[id - 1] : NULL;
+}
+
+bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id)
+{
+    const struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    return broker && broker->running;
+}
+
+void mb_cluster_set_address(struct mb_cluster *cluster, int32_t id, const char *host, uint16_t port)
+{
+    struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    if (!broker)
+        return;
+    snprintf(broker->host, sizeof broker->host, "%s", host);
+    broker->port = port;
+    broker->has_address = true;
+}
+
+bool mb_cluster_endpoint(const struct mb_cluster *cluster, int32_t id, struct kci_str *host, int32_t *port)
+{
+    const struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    if (!broker || !broker->running)
+        return false;
+    *host = kci_str_of(broker->host);
+    *port = broker->port;
+    return true;
+}
+
+/* ---- the engine ------------------------------------------------------------------------------------------------------ */
+
+static bool fire_alarms(struct mb_cluster *cluster, int64_t now)
+{
+    struct kci_timer *timer;
+    bool any = false;
+    while ((timer = kci_heap_pop_due(&cluster->alarms, now)) != NULL) {
+        struct mb_alarm *alarm = KCI_CONTAINER(timer, struct mb_alarm, timer);
+        alarm->fire(alarm->owner, now);
+        any = true;
+    }
+    return any;
+}
+
+static void step(void *engine, int64_t now)
+{
+    struct mb_cluster *cluster = engine;
+    cluster->now = now;
+    bool any = true;
+    for (int turn = 0; any && turn < TURNS_MAX; turn++) {
+        any = fire_alarms(cluster, now);
+        any |= mb_fetch_wait_run(cluster, now);
+        any |= mb_connections_run(cluster, now);
+        if (cluster->metadata_dirty)
+            mb_metadata_store(cluster);
+        mb_connections_flush(cluster, now);
+        any |= !kci_list_empty(&cluster->runnable);
+    }
+    mb_connections_reap(cluster);
+}
+
+static int64_t deadline(void *engine)
+{
+    struct mb_cluster *cluster = engine;
+    if (!kci_list_empty(&cluster->runnable) || !kci_list_empty(&cluster->ready) || !kci_list_empty(&cluster->dirty))
+        return cluster->now;
+    const struct kci_timer *first = kci_heap_first(&cluster->alarms);
+    return first ? first->at : KCI_NEVER;
+}
+
+static void *on_accept(void *engine, kci_conn conn, void *user, const struct kci_address *peer, const struct kci_address *local,
+                       int64_t now)
+{
+    struct mb_cluster *cluster = engine;
+    (void)local;
+    cluster->now = now;
+    return mb_connection_accept(cluster, conn, (int32_t)(intptr_t)user, peer, now);
+}
+
+static void *on_space(void *engine, kci_conn conn, void *user, size_t *size)
+{
+    (void)engine;
+    (void)conn;
+    return mb_connection_space(user, size);
+}
+
+static void on_bytes(void *engine, kci_conn conn, void *user, size_t size, int64_t now)
+{
+    struct mb_cluster *cluster = engine;
+    (void)conn;
+    cluster->now = now;
+    mb_connection_bytes(user, size, now);
+}
+
+static void on_sent(void *engine, kci_conn conn, void *user, int64_t now)
+{
+    struct mb_cluster *cluster = engine;
+    (void)conn;
+    cluster->now = now;
+    mb_connection_sent(user, now);
+}
+
+static void on_close(void *engine, kci_conn conn, void *user, const char *reason, int64_t now)
+{
+    struct mb_cluster *cluster = engine;
+    (void)conn;
+    (void)reason;
+    cluster->now = now;
+    if (user)
+        mb_connection_closed(user, now);
+}
+
+static const struct kci_engine_ops ops = {
+    .step = step,
+    .deadline = deadline,
+    .on_accept = on_accept,
+    .on_space = on_space,
+    .on_bytes = on_bytes,
+    .on_sent = on_sent,
+    .on_close = on_close,
+};
+
+struct kci_engine mb_cluster_engine(struct mb_cluster *cluster)
+{
+    return (struct kci_engine){ cluster, &ops };
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------------ */
+
+static void upkeep_fires(void *owner, int64_t now)
+{
+    struct mb_cluster *cluster = owner;
+    struct mb_topic *topic;
+    int64_t old = mb_cluster_wall_ms(cluster, now) - mb_cluster_property(cluster, "producer.id.expiration.ms");
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            struct mb_partition *partition = topic->partitions[i];
+            mb_partition_retain(partition, now);
+            for (int32_t k = 0; k < partition->replica_count; k++)
+                mb_producers_expire(&partition->replicas[k].producers, old);
+        }
+    mb_alarm_set(cluster, &cluster->upkeep, now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+}
+
+/* 22 characters of base64url, as Kafka's cluster ids. */
+static void make_cluster_id(struct mb_cluster *cluster)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (int i = 0; i < 22; i++)
+        cluster->id[i] = digits[kci_prng_below(&cluster->prng, i == 0 || i == 21 ? 52 : 64)];
+    cluster->id[22] = '\0';
+}
+
+static bool make_brokers(struct mb_cluster *cluster, int32_t count)
+{
+    cluster->brokers = kci_alloc_zero(cluster->alloc, (size_t)count, sizeof *cluster->brokers);
+    if (!cluster->brokers)
+        return false;
+    cluster->broker_count = count;
+    for (int32_t i = 0; i < count; i++) {
+        struct mb_broker *broker = &cluster->brokers[i];
+        broker->id = i + 1;
+        broker->running = true;
+        snprintf(broker->host, sizeof broker->host, "broker-%d", broker->id); /* until the shell knows better */
+        broker->port = (uint16_t)(9092 + i);
+        broker->sessions = mb_fetch_sessions_new(cluster->alloc, kci_prng_next(&cluster->prng));
+        if (!broker->sessions)
+            return false;
+    }
+    cluster->controller = 1;
+    return true;
+}
+
+static void free_cluster(struct mb_cluster *cluster, int64_t now)
+{
+    struct mb_topic *topic;
+    const struct kci_alloc *alloc = cluster->alloc;
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            mb_partition_fail_waiters(topic->partitions[i], KCI_NOT_LEADER_OR_FOLLOWER, now);
+    if (cluster->groups)
+        mb_groups_destroy(cluster->groups, now);
+    cluster->groups = NULL;
+    mb_fetch_wait_run(cluster, now);
+    mb_connections_reap(cluster);
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        mb_topic_free(topic);
+    for (int32_t i = 0; i < cluster->broker_count; i++)
+        mb_fetch_sessions_free(cluster->brokers[i].sessions);
+    kci_alloc_free(alloc, cluster->brokers);
+    kci_map_destroy(&cluster->topics);
+    kci_map_destroy(&cluster->topic_ids);
+    mb_alarm_stop(cluster, &cluster->upkeep);
+    kci_heap_destroy(&cluster->alarms);
+    kci_compressor_destroy(cluster->compressor);
+    mb_properties_destroy(&cluster->properties);
+    kci_alloc_free(alloc, cluster);
+}
+
+int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text, size_t text_size)
+{
+    const struct kci_alloc *alloc = options->alloc;
+    if (options->brokers < 1 || options->brokers > MB_BROKERS_MAX) {
+        snprintf(text, text_size, "%d brokers: 1 to %d are possible", options->brokers, MB_BROKERS_MAX);
+        return -1;
+    }
+    struct mb_cluster *cluster = kci_alloc_zero(alloc, 1, sizeof *cluster);
+    snprintf(text, text_size, "out of memory");
+    if (!cluster)
+        return -1;
+    cluster->options = *options;
+    cluster->options.config = NULL;
+    cluster->alloc = alloc;
+    cluster->logger = options->logger;
+    cluster->now = now;
+    cluster->properties.alloc = alloc;
+    cluster->next_producer_id = 1000; /* as a real cluster that has been up before; 0 hides bugs of "unset" */
+    cluster->upkeep.fire = upkeep_fires;
+    cluster->upkeep.owner = cluster;
+    kci_prng_seed(&cluster->prng, options->seed);
+    cluster->alarms = kci_heap_of(alloc);
+    cluster->topics = kci_map_of(alloc, kci_prng_next(&cluster->prng));
+    cluster->topic_ids = kci_map_of(alloc, kci_prng_next(&cluster->prng));
+    kci_list_init(&cluster->connections);
+    kci_list_init(&cluster->runnable);
+    kci_list_init(&cluster->dirty);
+    kci_list_init(&cluster->dead);
+    kci_list_init(&cluster->ready);
+    make_cluster_id(cluster);
+    bool ok = mb_properties_parse(&cluster->properties, options->config, text, text_size);
+    if (ok) {
+        cluster->compressor = kci_compressor_new(alloc);
+        cluster->records_check_full =
+            strcmp(mb_properties_text(&cluster->properties, (size_t)mb_properties_find(kci_str_of("mock.records.check"))), "full") == 0;
+        ok = cluster->compressor && make_brokers(cluster, options->brokers) &&
+             (!options->storage || mb_metadata_load(cluster, now, text, text_size));
+    }
+    if (ok) {
+        cluster->groups = mb_groups_create(cluster);
+        ok = cluster->groups != NULL;
+    }
+    if (!ok) {
+        free_cluster(cluster, now);
+        return -1;
+    }
+    mb_metadata_start(cluster, now);
+    mb_alarm_set(cluster, &cluster->upkeep, now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+    text[0] = '\0';
+    *out = cluster;
+    return 0;
+}
+
+void mb_cluster_destroy(struct mb_cluster *cluster, int64_t now)
+{
+    if (!cluster)
+        return;
+    cluster->now = now;
+    mb_fetch_wait_run(cluster, now);
+    mb_connections_flush(cluster, now);
+    mb_connections_close_broker(cluster, 0, now);
+    if (cluster->options.storage)
+        mb_metadata_close(cluster);
+    free_cluster(cluster, now);
+}

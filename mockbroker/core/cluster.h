@@ -1,0 +1,234 @@
+/* The inside of the broker engine, for its own files: brokers, topics, partitions, replicas. */
+#ifndef MB_CORE_CLUSTER_H
+#define MB_CORE_CLUSTER_H
+
+#include "base/list.h"
+#include "base/prng.h"
+#include "core/broker.h"
+#include "core/producer_state.h"
+#include "core/properties.h"
+#include "core/replica_log.h"
+#include "core/request.h"
+
+#define MB_BROKERS_MAX              100
+#define MB_PARTITIONS_MAX           10000             /* of one topic: Kafka's controller refuses more in one request */
+#define MB_CLUSTER_PARTITIONS_MAX   200000            /* of all topics together */
+#define MB_TOPIC_NAME_MAX           249               /* Kafka's Topic.MAX_NAME_LENGTH */
+#define MB_REQUEST_ARENA_BYTES_MAX  ((size_t)64 << 20) /* what decoding one request and building its answer may cost */
+#define MB_RESPONSE_BYTES_MAX       ((size_t)256 << 20)
+#define MB_DECOMPRESSED_BYTES_MAX   ((size_t)256 << 20) /* of one produced batch: beyond it the batch is a bomb */
+
+struct mb_fetch_sessions;
+
+struct mb_broker {
+    int32_t id; /* 1 .. N */
+    bool running;
+    bool has_address;
+    char host[256];
+    uint16_t port;
+    struct mb_fetch_sessions *sessions; /* owned */
+};
+
+struct mb_cluster {
+    struct mb_options options; /* as given; config and text pointers are not kept */
+    const struct kci_alloc *alloc;
+    struct kci_logger logger;
+    struct kci_prng prng;
+    struct mb_properties properties;
+    char id[24]; /* cluster id: 22 characters of base64url */
+    struct mb_broker *brokers;
+    int32_t broker_count;
+    int32_t controller;      /* id of the running broker that answers for the controller; -1: none */
+    struct kci_heap alarms;  /* struct mb_alarm */
+    struct kci_map topics;    /* name -> struct mb_topic */
+    struct kci_map topic_ids; /* 16 bytes -> struct mb_topic */
+    int32_t partition_count;  /* of all topics */
+    int64_t next_producer_id;
+    struct kci_list connections; /* open ones */
+    struct kci_list runnable;    /* connections that may go on with their next request */
+    struct kci_list dirty;       /* connections with something to send */
+    struct kci_list dead;        /* closed connections, freed at the end of a step */
+    struct kci_list ready;       /* fetches whose wait is over (fetch_wait.c) */
+    struct kci_compressor *compressor;
+    struct mb_groups *groups;
+    bool records_check_full; /* mock.records.check=full */
+    bool metadata_dirty;  /* topics or leaders changed: write them at the end of the step */
+    int64_t now;          /* of the latest call */
+    struct mb_alarm upkeep; /* retention, producer expiry */
+    size_t request_count; /* alive, for tests of leaks */
+};
+
+struct mb_replica {
+    struct mb_partition *partition;
+    int32_t broker;
+    bool in_isr;
+    bool failed;            /* its storage gave an error: it is behind until a fetch succeeds */
+    int32_t synced_epoch;   /* leader epoch in which its log was last compared with the leader's (truncation) */
+    int64_t high_watermark; /* as this replica knows it */
+    int64_t caught_up_at;   /* when its end last was the leader's end */
+    struct mb_log log;
+    struct mb_producers producers;
+    struct mb_alarm fetch; /* its next fetch from the leader, with a replication delay */
+};
+
+/* Somebody who waits until the high watermark reaches an offset. */
+struct mb_ack {
+    struct kci_list link; /* of partition->acks, by rising offset */
+    int64_t required;     /* done when the high watermark is >= this */
+    void (*done)(struct mb_ack *ack, int16_t error, int64_t now);
+};
+
+struct mb_partition {
+    struct mb_cluster *cluster;
+    struct mb_topic *topic;
+    int32_t index;
+    int32_t leader; /* broker id; -1: none */
+    int32_t leader_epoch;
+    int64_t epoch_start; /* log end of the leader when it became leader */
+    int32_t replica_count;
+    struct mb_replica *replicas; /* owned; in the order of the assignment: the first is preferred */
+    struct kci_list acks;        /* struct mb_ack */
+    struct kci_list fetches;     /* struct mb_fetch_node: fetches that wait for more */
+    struct mb_alarm lag;         /* somebody in the ISR may lag too long */
+};
+
+struct mb_topic {
+    struct mb_cluster *cluster;
+    char name[MB_TOPIC_NAME_MAX + 1];
+    struct kci_uuid id;
+    bool internal;
+    int32_t partition_count;
+    int16_t replication_factor; /* of the first partition */
+    struct mb_partition **partitions; /* owned, each its own block: pointers stay good when the topic grows */
+    struct mb_topic_config config;
+};
+
+/* ---- cluster.c ---- */
+struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id); /* NULL: no such id */
+bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id);
+
+/* ---- topic.c: names, ids, life and death ---- */
+bool mb_topic_name_ok(struct kci_str name, const char **why);
+struct mb_topic *mb_topic_find(const struct mb_cluster *cluster, struct kci_str name);
+struct mb_topic *mb_topic_find_id(const struct mb_cluster *cluster, const struct kci_uuid *id);
+/* By name, or by id where the name is absent. *error is UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID when there is none. */
+struct mb_topic *mb_topic_resolve(const struct mb_cluster *cluster, struct kci_str name, const struct kci_uuid *id, int16_t *error);
+struct mb_partition *mb_topic_partition(const struct mb_topic *topic, int32_t index); /* NULL: none */
+/* What a new topic is to be. */
+struct mb_topic_plan {
+    struct kci_str name;
+    const struct kci_uuid *id; /* NULL: a new one */
+    int32_t partitions;        /* -1: num.partitions */
+    int16_t replication_factor; /* -1: default.replication.factor */
+    const int32_t *const *assignment; /* partitions x replication_factor broker ids, or NULL */
+    struct mb_topic_config config;    /* taken over on success */
+    bool internal;
+};
+/* Kafka's error code; text says why. On success *out (may be NULL) is the topic. Check-only when `dry`. */
+int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, bool dry, struct mb_topic **out, char *text,
+                        size_t text_size, int64_t now);
+int16_t mb_topic_grow(struct mb_topic *topic, int32_t partitions, const int32_t *const *assignment, bool dry, char *text,
+                      size_t text_size, int64_t now);
+void mb_topic_delete(struct mb_topic *topic, int64_t now);
+/* Free without any notice: destruction of the cluster. */
+void mb_topic_free(struct mb_topic *topic);
+struct mb_topic *mb_topic_next(const struct mb_cluster *cluster, size_t *at); /* in order of creation */
+
+/* ---- partition.c: the leader's view ---- */
+struct mb_replica *mb_partition_replica(const struct mb_partition *partition, int32_t broker); /* NULL: none */
+struct mb_replica *mb_partition_leader(const struct mb_partition *partition);                  /* NULL: none */
+int32_t mb_partition_isr_count(const struct mb_partition *partition);
+/* The replica that must answer on `broker`: error NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or 0. */
+int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker, int32_t current_leader_epoch);
+int64_t mb_partition_last_stable(const struct mb_partition *partition); /* LSO: first open transaction or the high watermark */
+struct mb_append {
+    struct kci_frame *frame;  /* where the records lie; NULL: they will be copied */
+    struct kci_bytes records;
+    int16_t acks;
+    int16_t version;          /* of Produce; INT16_MAX: our own */
+    bool internal;            /* written by a coordinator */
+    struct kci_arena *arena;  /* for record errors */
+    /* out */
+    int16_t error;
+    int64_t base_offset, last_offset, append_time_ms;
+    struct mb_record_error *record_errors;
+    int32_t record_error_count;
+    const char *message; /* static or in the arena; NULL: none */
+};
+struct mb_record_error {
+    int32_t index;
+    const char *message; /* static */
+};
+void mb_partition_append(struct mb_partition *partition, int32_t broker, struct mb_append *append, int64_t now);
+/* Recompute the high watermark of the leader, wake who waited for it. */
+void mb_partition_advance(struct mb_partition *partition, int64_t now);
+void mb_partition_ack_add(struct mb_partition *partition, struct mb_ack *ack);
+/* Nobody leads as before: who waits here is told. */
+void mb_partition_fail_waiters(struct mb_partition *partition, int16_t error, int64_t now);
+/* Delete what retention no longer keeps. */
+void mb_partition_retain(struct mb_partition *partition, int64_t now);
+int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark, int64_t now);
+bool mb_replica_init(struct mb_replica *replica, struct mb_partition *partition, int32_t broker);
+void mb_replica_destroy(struct mb_replica *replica);
+/* Producer state from the log, after truncation or at start. */
+bool mb_replica_rebuild_producers(struct mb_replica *replica);
+struct mb_log_roll mb_partition_roll(const struct mb_partition *partition);
+struct mb_log_store *mb_replica_store(struct mb_partition *partition, int32_t broker);
+
+/* ---- replication.c ---- */
+/* The leader has appended: followers fetch now, or soon. */
+void mb_replication_kick(struct mb_partition *partition, int64_t now);
+/* One follower fetches from the leader, truncating first where they diverge. */
+void mb_replication_fetch(struct mb_replica *follower, int64_t now);
+/* Watch for followers that lag. */
+void mb_replication_watch(struct mb_partition *partition, int64_t now);
+
+/* ---- controller.c ---- */
+/* Choose a leader among the living; the epoch rises when it changes. */
+void mb_controller_elect(struct mb_partition *partition, int64_t now);
+void mb_controller_lead(struct mb_partition *partition, struct mb_replica *replica, int64_t now);
+void mb_controller_shrink(struct mb_replica *replica, int64_t now);
+void mb_controller_expand(struct mb_replica *replica, int64_t now);
+void mb_controller_changed(struct mb_cluster *cluster); /* topics, leaders or ISRs changed: to be stored */
+
+/* ---- fetch_wait.c ---- */
+/* `bytes` became readable in the partition. */
+void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes);
+/* The partition has an error to tell. */
+void mb_fetch_wait_break(struct mb_partition *partition);
+/* Answer those whose wait is over. true: there were some. */
+bool mb_fetch_wait_run(struct mb_cluster *cluster, int64_t now);
+
+/* ---- connection.c ---- */
+void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer, int64_t now);
+void *mb_connection_space(struct mb_connection *connection, size_t *size);
+void mb_connection_bytes(struct mb_connection *connection, size_t size, int64_t now);
+void mb_connection_sent(struct mb_connection *connection, int64_t now);
+void mb_connection_closed(struct mb_connection *connection, int64_t now);      /* by the peer */
+void mb_connection_hang_up(struct mb_connection *connection, const char *why, int64_t now); /* by us */
+void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now); /* 0: of all brokers */
+bool mb_connections_run(struct mb_cluster *cluster, int64_t now);
+void mb_connections_flush(struct mb_cluster *cluster, int64_t now);
+void mb_connections_reap(struct mb_cluster *cluster);
+
+/* ---- api_table.c ---- */
+const struct mb_api_row *mb_api_rows(size_t *count);
+const struct mb_api_row *mb_api_row(int16_t key);
+
+/* ---- handlers of this half (handle_<api>.c) ---- */
+void mb_handle_produce(struct mb_request *request, int64_t now);
+void mb_handle_fetch(struct mb_request *request, int64_t now);
+void mb_handle_list_offsets(struct mb_request *request, int64_t now);
+void mb_handle_metadata(struct mb_request *request, int64_t now);
+void mb_handle_api_versions(struct mb_request *request, int64_t now);
+void mb_handle_create_topics(struct mb_request *request, int64_t now);
+void mb_handle_delete_topics(struct mb_request *request, int64_t now);
+void mb_handle_delete_records(struct mb_request *request, int64_t now);
+void mb_handle_init_producer_id(struct mb_request *request, int64_t now);
+void mb_handle_offset_for_leader_epoch(struct mb_request *request, int64_t now);
+void mb_handle_create_partitions(struct mb_request *request, int64_t now);
+void mb_handle_describe_configs(struct mb_request *request, int64_t now);
+void mb_handle_describe_cluster(struct mb_request *request, int64_t now);
+void mb_handle_describe_topic_partitions(struct mb_request *request, int64_t now);
+
+#endif

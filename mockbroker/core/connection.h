@@ -1,0 +1,42 @@
+/* A connection of a client, for connection.c and request.c. */
+#ifndef MB_CORE_CONNECTION_H
+#define MB_CORE_CONNECTION_H
+
+#include "core/cluster.h"
+
+/* One answer on its way out. */
+struct mb_outgoing {
+    struct kci_list link;       /* of connection->outgoing */
+    struct kci_writer body;     /* owned; empty when the answer is a rope of somebody else */
+    const struct kci_iov *rope; /* behind body; borrowed until release() */
+    size_t rope_count;
+    size_t sent;                /* bytes of body and rope that the transport has taken */
+    size_t total;               /* bytes of both */
+    void (*release)(void *owner); /* NULL: nothing to release */
+    void *owner;
+};
+
+struct mb_connection {
+    struct mb_cluster *cluster;
+    struct kci_list link;  /* of cluster->connections, or of cluster->dead */
+    struct kci_list run;   /* of cluster->runnable */
+    struct kci_list dirty; /* of cluster->dirty */
+    kci_conn conn;         /* 0: closed */
+    int32_t broker;
+    char client_host[48]; /* "/127.0.0.1" */
+    struct kci_splitter splitter;
+    struct mb_request *request; /* being handled: its answer comes before the next request is looked at */
+    struct kci_list outgoing;   /* struct mb_outgoing */
+    size_t outgoing_bytes;      /* not yet taken by the transport */
+    bool reading_paused;        /* on_space said no: the shell is to be told when it may go on */
+    bool blocked;               /* the transport took less than it was given: wait for on_sent */
+    bool pumping;               /* mb_connection_pump is on the stack */
+};
+
+/* Queue an answer (takes body and rope) and let the next request go on. */
+void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *outgoing);
+/* The request is done without an answer. */
+void mb_connection_request_done(struct mb_connection *connection);
+void mb_outgoing_free(const struct kci_alloc *alloc, struct mb_outgoing *outgoing);
+
+#endif

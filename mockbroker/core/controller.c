@@ -1,0 +1,202 @@
+/* The controller: who leads, who is in sync.  Its decisions take effect at once on all brokers.
+ *
+ * A change of leader raises the leader epoch, also a change to "none" (as KRaft does).  Leaders are elected from the ISR in the
+ * order of the assignment; without a live member the partition waits, or takes any live replica when
+ * unclean.leader.election.enable says so, and then loses what that one lacks. */
+#include "core/cluster.h"
+
+#define OFFSETS_TOPIC "__consumer_offsets"
+
+void mb_controller_changed(struct mb_cluster *cluster)
+{
+    cluster->metadata_dirty = true;
+}
+
+static void tell_coordinator(struct mb_partition *partition, int64_t now)
+{
+    if (partition->topic->internal && partition->cluster->groups && strcmp(partition->topic->name, OFFSETS_TOPIC) == 0)
+        mb_groups_on_leader(partition->cluster->groups, partition->index, partition->leader, now);
+}
+
+static void no_leader(struct mb_partition *partition, int64_t now)
+{
+    if (partition->leader < 0)
+        return;
+    partition->leader = -1;
+    partition->leader_epoch++;
+    mb_partition_fail_waiters(partition, KCI_NOT_LEADER_OR_FOLLOWER, now);
+    mb_controller_changed(partition->cluster);
+    tell_coordinator(partition, now);
+}
+
+void mb_controller_lead(struct mb_partition *partition, struct mb_replica *replica, int64_t now)
+{
+    struct mb_cluster *cluster = partition->cluster;
+    bool unclean = !replica->in_isr;
+    partition->leader = replica->broker;
+    partition->leader_epoch++;
+    partition->epoch_start = replica->log.end_offset;
+    if (!mb_log_epoch_begin(&replica->log, partition->leader_epoch, partition->epoch_start))
+        kci_log(&cluster->logger, KCI_LOG_ERROR, "controller", "out of memory: %s-%d forgets where epoch %d began",
+                partition->topic->name, partition->index, partition->leader_epoch);
+    replica->in_isr = true;
+    replica->failed = false;
+    replica->synced_epoch = partition->leader_epoch;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        struct mb_replica *other = &partition->replicas[i];
+        other->caught_up_at = now;
+        if (other != replica) {
+            other->synced_epoch = -1;
+            other->in_isr = other->in_isr && !unclean && mb_cluster_is_running(cluster, other->broker);
+        }
+    }
+    kci_log(&cluster->logger, KCI_LOG_DEBUG, "controller", "broker %d leads %s-%d from offset %lld in epoch %d%s", replica->broker,
+            partition->topic->name, partition->index, (long long)partition->epoch_start, partition->leader_epoch,
+            unclean ? " (unclean)" : "");
+    mb_partition_fail_waiters(partition, KCI_NOT_LEADER_OR_FOLLOWER, now);
+    mb_replication_kick(partition, now);
+    mb_controller_changed(cluster);
+    tell_coordinator(partition, now);
+}
+
+void mb_controller_elect(struct mb_partition *partition, int64_t now)
+{
+    struct mb_replica *any = NULL;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        struct mb_replica *replica = &partition->replicas[i];
+        if (!mb_cluster_is_running(partition->cluster, replica->broker))
+            continue;
+        if (replica->in_isr) {
+            mb_controller_lead(partition, replica, now);
+            return;
+        }
+        any = any ? any : replica;
+    }
+    if (any && partition->topic->config.unclean)
+        mb_controller_lead(partition, any, now);
+    else
+        no_leader(partition, now);
+}
+
+void mb_controller_shrink(struct mb_replica *replica, int64_t now)
+{
+    struct mb_partition *partition = replica->partition;
+    if (!replica->in_isr || mb_partition_isr_count(partition) == 1) /* the last one keeps the data */
+        return;
+    replica->in_isr = false;
+    kci_log(&partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d leaves the ISR of %s-%d", replica->broker,
+            partition->topic->name, partition->index);
+    mb_controller_changed(partition->cluster);
+    mb_partition_advance(partition, now);
+}
+
+void mb_controller_expand(struct mb_replica *replica, int64_t now)
+{
+    (void)now;
+    replica->in_isr = true;
+    kci_log(&replica->partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d joins the ISR of %s-%d", replica->broker,
+            replica->partition->topic->name, replica->partition->index);
+    mb_controller_changed(replica->partition->cluster);
+}
+
+/* ---- brokers come and go --------------------------------------------------------------------------------------------- */
+
+static void choose_controller(struct mb_cluster *cluster)
+{
+    if (mb_cluster_is_running(cluster, cluster->controller))
+        return;
+    cluster->controller = -1;
+    for (int32_t i = 0; i < cluster->broker_count && cluster->controller < 0; i++)
+        if (cluster->brokers[i].running)
+            cluster->controller = cluster->brokers[i].id;
+}
+
+/* The broker is fenced: it leaves every ISR that has another member, and leads nothing any more. */
+static void leave(struct mb_cluster *cluster, int32_t broker, int64_t now)
+{
+    struct mb_topic *topic;
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            struct mb_partition *partition = topic->partitions[i];
+            struct mb_replica *replica = mb_partition_replica(partition, broker);
+            if (!replica)
+                continue;
+            mb_alarm_stop(cluster, &replica->fetch);
+            bool alone = mb_partition_isr_count(partition) == 1;
+            if (partition->leader == broker) {
+                mb_controller_elect(partition, now); /* the ISR shrinks with it: this broker does not run any more */
+            } else if (replica->in_isr && !alone) {
+                mb_controller_shrink(replica, now);
+            }
+        }
+    choose_controller(cluster);
+}
+
+int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clean, int64_t now)
+{
+    struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    if (!broker)
+        return KCI_BROKER_ID_NOT_REGISTERED;
+    if (!broker->running)
+        return KCI_NONE;
+    cluster->now = now;
+    kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d %s", id, clean ? "stops" : "is killed");
+    broker->running = false;
+    if (!clean)
+        mb_connections_close_broker(cluster, id, now);
+    leave(cluster, id, now);
+    if (clean) {
+        mb_fetch_wait_run(cluster, now);
+        mb_connections_flush(cluster, now);
+        mb_connections_close_broker(cluster, id, now);
+    }
+    if (cluster->options.listener)
+        cluster->options.listener(cluster->options.listener_context, id, false);
+    return KCI_NONE;
+}
+
+int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t now)
+{
+    struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    struct mb_topic *topic;
+    if (!broker)
+        return KCI_BROKER_ID_NOT_REGISTERED;
+    if (broker->running)
+        return KCI_NONE;
+    cluster->now = now;
+    broker->running = true;
+    choose_controller(cluster);
+    kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d starts", id);
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            struct mb_replica *replica = mb_partition_replica(topic->partitions[i], id);
+            if (!replica)
+                continue;
+            replica->synced_epoch = -1;
+            if (topic->partitions[i]->leader < 0)
+                mb_controller_elect(topic->partitions[i], now);
+            else
+                mb_replication_kick(topic->partitions[i], now);
+        }
+    if (cluster->options.listener)
+        cluster->options.listener(cluster->options.listener_context, id, true);
+    return KCI_NONE;
+}
+
+int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str name, int32_t index, int32_t broker, int64_t now)
+{
+    struct mb_topic *topic = mb_topic_find(cluster, name);
+    struct mb_partition *partition = topic ? mb_topic_partition(topic, index) : NULL;
+    struct mb_replica *replica = partition ? mb_partition_replica(partition, broker) : NULL;
+    if (!partition)
+        return KCI_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!replica)
+        return KCI_INVALID_REPLICA_ASSIGNMENT;
+    if (partition->leader == broker)
+        return KCI_ELECTION_NOT_NEEDED;
+    if (!mb_cluster_is_running(cluster, broker) || !replica->in_isr)
+        return KCI_ELIGIBLE_LEADERS_NOT_AVAILABLE;
+    cluster->now = now;
+    mb_controller_lead(partition, replica, now);
+    return KCI_NONE;
+}

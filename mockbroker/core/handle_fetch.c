@@ -1,0 +1,175 @@
+/* Fetch (PROTOCOL 4.2): what may be read, how much of it, and whether to wait for more.
+ *
+ *      request -> session (fetch_session.c) -> judge every partition -> enough, an error, or no time? -> read -> answer
+ *                                                                     `-> wait (fetch_wait.c) -> judge again -^
+ *
+ * Readable is what lies below the high watermark (read_committed: the last stable offset).  Whole batches only; the first
+ * partition that has something gives at least one batch, however large (KIP-74). */
+#include "core/fetch_session.h"
+
+#define FIRST_WITH_ID   13
+#define FIRST_WITH_ZSTD 10
+#define ATTRIBUTES_AT   21
+
+struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
+{
+    struct mb_request *request = node->fetch->request;
+    const struct kci_uuid *id = request->header.version >= FIRST_WITH_ID ? node->topic_id : NULL;
+    struct mb_topic *topic = id ? mb_topic_find_id(request->cluster, id) : mb_topic_find(request->cluster, node->topic);
+    struct mb_partition *partition = topic ? mb_topic_partition(topic, node->index) : NULL;
+    node->error = KCI_NONE;
+    node->high_watermark = node->last_stable = node->log_start = -1;
+    node->diverging_epoch = node->leader = node->leader_epoch = -1;
+    node->diverging_end = -1;
+    if (!partition) {
+        node->error = !topic && id ? KCI_UNKNOWN_TOPIC_ID : KCI_UNKNOWN_TOPIC_OR_PARTITION;
+        return NULL;
+    }
+    node->error = mb_partition_check(partition, request->broker, node->current_leader_epoch);
+    if (!node->error)
+        return partition;
+    if (node->error == KCI_NOT_LEADER_OR_FOLLOWER || node->error == KCI_FENCED_LEADER_EPOCH) { /* KIP-951 */
+        node->leader = partition->leader;
+        node->leader_epoch = partition->leader_epoch;
+    }
+    return NULL;
+}
+
+static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition)
+{
+    const struct kci_fetch_request *body = fetch->request->body;
+    return body->isolation_level == 1 ? mb_partition_last_stable(partition) : mb_partition_leader(partition)->high_watermark;
+}
+
+/* KIP-595: does what the client has read last still agree with the log? */
+static void check_divergence(struct mb_fetch_node *node, const struct mb_log *log)
+{
+    int32_t epoch;
+    int64_t end;
+    if (node->last_fetched_epoch < 0)
+        return;
+    mb_log_epoch_end(log, node->last_fetched_epoch, &epoch, &end);
+    if (epoch < 0) {
+        node->error = KCI_OFFSET_OUT_OF_RANGE;
+    } else if (epoch < node->last_fetched_epoch || end < node->offset) {
+        node->diverging_epoch = epoch;
+        node->diverging_end = end;
+    }
+}
+
+/* The partition, when records can be read from it. */
+static struct mb_partition *judge(struct mb_fetch_node *node)
+{
+    struct mb_fetch *fetch = node->fetch;
+    struct mb_partition *partition = mb_fetch_check(node);
+    node->readable = 0;
+    if (partition) {
+        const struct mb_log *log = &mb_partition_leader(partition)->log;
+        int64_t limit = read_limit(fetch, partition);
+        check_divergence(node, log);
+        if (!node->error && node->diverging_epoch < 0 && (node->offset < log->start_offset || node->offset > log->end_offset))
+            node->error = KCI_OFFSET_OUT_OF_RANGE;
+        if (!node->error) {
+            node->high_watermark = mb_partition_leader(partition)->high_watermark;
+            node->last_stable = mb_partition_last_stable(partition);
+            node->log_start = log->start_offset;
+        }
+        uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
+        if (!node->error && node->diverging_epoch < 0)
+            for (size_t i = mb_log_find(log, node->offset);
+                 i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit && node->readable < max; i++)
+                node->readable += mb_log_entry(log, i)->size;
+        if (node->readable > max)
+            node->readable = max;
+    }
+    fetch->readable += node->readable;
+    if (!node->error && node->diverging_epoch < 0)
+        return partition;
+    fetch->answer_now = true;
+    return NULL;
+}
+
+static bool judge_all(struct mb_fetch *fetch)
+{
+    const struct kci_fetch_request *body = fetch->request->body;
+    fetch->readable = 0;
+    for (size_t i = 0; i < fetch->node_count; i++)
+        judge(&fetch->nodes[i]);
+    return fetch->answer_now || fetch->error || fetch->node_count == 0 || body->max_wait_ms <= 0 ||
+           fetch->readable >= (uint64_t)(body->min_bytes > 0 ? body->min_bytes : 0);
+}
+
+/* ---- reading --------------------------------------------------------------------------------------------------------- */
+
+/* Add whole batches of one partition. false: no memory. */
+static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node, uint64_t *room, bool *at_least_one)
+{
+    struct mb_fetch *fetch = node->fetch;
+    struct mb_partition *partition = judge(node);
+    if (!partition)
+        return true;
+    struct mb_log *log = &mb_partition_leader(partition)->log;
+    int64_t limit = read_limit(fetch, partition);
+    uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
+    for (size_t i = mb_log_find(log, node->offset); i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit; i++) {
+        size_t size = mb_log_entry(log, i)->size;
+        if (!*at_least_one && (node->bytes + size > max || size > *room))
+            break;
+        const uint8_t *batch = mb_log_bytes(log, i);
+        if (!batch) {
+            node->error = node->bytes ? KCI_NONE : KCI_KAFKA_STORAGE_ERROR;
+            break;
+        }
+        int codec = kci_be16(batch + ATTRIBUTES_AT) & KCI_BATCH_CODEC_MASK;
+        if (codec == KCI_CODEC_ZSTD && fetch->request->header.version < FIRST_WITH_ZSTD) {
+            node->error = node->bytes ? KCI_NONE : KCI_UNSUPPORTED_COMPRESSION_TYPE;
+            break;
+        }
+        if (!mb_fetch_answer_batch(answer, node, mb_log_entry(log, i)->frame, batch, size))
+            return false;
+        *room = size < *room ? *room - size : 0;
+        *at_least_one = false;
+    }
+    mb_log_trim(log);
+    return true;
+}
+
+void mb_fetch_complete(struct mb_fetch *fetch, int64_t now)
+{
+    struct mb_request *request = fetch->request;
+    const struct kci_fetch_request *body = request->body;
+    int64_t most = mb_cluster_property(request->cluster, "fetch.max.bytes");
+    uint64_t room = body->max_bytes < 0 ? 0 : body->max_bytes < most ? (uint64_t)body->max_bytes : (uint64_t)most;
+    bool at_least_one = true;
+    struct mb_fetch_answer *answer = mb_request_abandoned(request) ? NULL : mb_fetch_answer_new(fetch);
+    bool ok = answer != NULL;
+    for (size_t i = 0; ok && i < fetch->node_count; i++)
+        ok = read_node(answer, &fetch->nodes[i], &room, &at_least_one);
+    if (!answer) {
+        mb_request_hang_up(request, "the client has gone, or no memory for an answer", now);
+        return;
+    }
+    if (!ok) {
+        fetch->error = KCI_UNKNOWN_SERVER_ERROR;
+        fetch->node_count = 0;
+    }
+    mb_fetch_sessions_end(mb_cluster_broker(request->cluster, request->broker)->sessions, fetch);
+    mb_fetch_answer_send(answer, now);
+}
+
+void mb_handle_fetch(struct mb_request *request, int64_t now)
+{
+    struct mb_fetch *fetch = kci_arena_take(&request->arena, sizeof *fetch);
+    if (!fetch) {
+        mb_request_hang_up(request, "no memory for a fetch request", now);
+        return;
+    }
+    fetch->request = request;
+    mb_fetch_sessions_begin(mb_cluster_broker(request->cluster, request->broker)->sessions, fetch, now);
+    if (fetch->error)
+        fetch->node_count = 0;
+    if (judge_all(fetch))
+        mb_fetch_complete(fetch, now);
+    else
+        mb_fetch_wait_begin(fetch, now);
+}

@@ -1,0 +1,134 @@
+/* Metadata: brokers, topics, who leads.  A topic that does not exist is made when client and auto.create.topics.enable allow. */
+#include "core/cluster.h"
+
+typedef struct kci_metadata_response__metadata_response_topic topic_out;
+typedef struct kci_metadata_response__metadata_response_partition partition_out;
+
+static bool fill_partition(struct mb_request *request, const struct mb_partition *partition, partition_out *out)
+{
+    const struct mb_cluster *cluster = request->cluster;
+    size_t count = (size_t)partition->replica_count;
+    kci_codec_init(&kci_metadata_response__metadata_response_partition_schema, out);
+    out->partition_index = partition->index;
+    out->leader_id = partition->leader;
+    out->leader_epoch = partition->leader_epoch;
+    out->error_code = partition->leader < 0 ? KCI_LEADER_NOT_AVAILABLE : KCI_NONE;
+    out->replica_nodes = kci_arena_array(&request->arena, count, sizeof *out->replica_nodes);
+    out->isr_nodes = kci_arena_array(&request->arena, count, sizeof *out->isr_nodes);
+    out->offline_replicas = kci_arena_array(&request->arena, count, sizeof *out->offline_replicas);
+    if (!out->replica_nodes || !out->isr_nodes || !out->offline_replicas)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        const struct mb_replica *replica = &partition->replicas[i];
+        out->replica_nodes[out->replica_nodes_count++] = replica->broker;
+        if (replica->in_isr)
+            out->isr_nodes[out->isr_nodes_count++] = replica->broker;
+        if (!mb_cluster_is_running(cluster, replica->broker))
+            out->offline_replicas[out->offline_replicas_count++] = replica->broker;
+    }
+    return true;
+}
+
+static bool fill_topic(struct mb_request *request, const struct mb_topic *topic, topic_out *out)
+{
+    const struct kci_metadata_request *body = request->body;
+    kci_codec_init(&kci_metadata_response__metadata_response_topic_schema, out);
+    out->name = kci_str_of(topic->name);
+    out->topic_id = topic->id;
+    out->is_internal = topic->internal;
+    if (body->include_topic_authorized_operations)
+        out->topic_authorized_operations = 0x0df8; /* read, write, create, delete, alter, describe, describe and alter configs */
+    out->partitions = kci_arena_array(&request->arena, (size_t)topic->partition_count, sizeof *out->partitions);
+    for (int32_t i = 0; out->partitions && i < topic->partition_count; i++, out->partitions_count++)
+        if (!fill_partition(request, topic->partitions[i], &out->partitions[i]))
+            return false;
+    return out->partitions != NULL;
+}
+
+static int16_t auto_create(struct mb_cluster *cluster, struct kci_str name, struct mb_topic **out, int64_t now)
+{
+    char text[160];
+    struct mb_topic_plan plan = { .name = name, .partitions = -1, .replication_factor = -1 };
+    mb_topic_config_init(&plan.config, cluster->alloc, &cluster->properties);
+    int16_t error = mb_topic_create(cluster, &plan, false, out, text, sizeof text, now);
+    mb_topic_config_destroy(&plan.config);
+    return error;
+}
+
+static bool asked_topic(struct mb_request *request, const struct kci_metadata_request__metadata_request_topic *asked, topic_out *out,
+                        int64_t now)
+{
+    const struct kci_metadata_request *body = request->body;
+    struct mb_cluster *cluster = request->cluster;
+    const char *why;
+    int16_t error;
+    struct mb_topic *topic = mb_topic_resolve(cluster, asked->name, asked->name.data ? NULL : &asked->topic_id, &error);
+    if (!topic && asked->name.data) {
+        bool allowed = body->allow_auto_topic_creation && mb_cluster_property(cluster, "auto.create.topics.enable");
+        if (!mb_topic_name_ok(asked->name, &why))
+            error = KCI_INVALID_TOPIC_EXCEPTION;
+        else if (allowed)
+            error = auto_create(cluster, asked->name, &topic, now);
+        if (error == KCI_INVALID_REPLICATION_FACTOR) /* fewer brokers than default.replication.factor: they may come */
+            error = KCI_LEADER_NOT_AVAILABLE;
+    }
+    if (topic)
+        return fill_topic(request, topic, out);
+    kci_codec_init(&kci_metadata_response__metadata_response_topic_schema, out);
+    out->error_code = error;
+    out->name = asked->name;
+    if (!asked->name.data && request->header.version < 12)
+        out->name = kci_str_of("");
+    out->topic_id = asked->topic_id;
+    return true;
+}
+
+static bool fill_brokers(struct mb_request *request, struct kci_metadata_response *response)
+{
+    struct mb_cluster *cluster = request->cluster;
+    response->brokers = kci_arena_array(&request->arena, (size_t)cluster->broker_count, sizeof *response->brokers);
+    for (int32_t i = 0; response->brokers && i < cluster->broker_count; i++) {
+        struct kci_metadata_response__metadata_response_broker *out = &response->brokers[response->brokers_count];
+        kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, out);
+        out->node_id = cluster->brokers[i].id;
+        if (mb_cluster_endpoint(cluster, out->node_id, &out->host, &out->port))
+            response->brokers_count++;
+    }
+    return response->brokers != NULL;
+}
+
+static bool fill_all(struct mb_request *request, struct kci_metadata_response *response)
+{
+    struct mb_topic *topic;
+    size_t at = 0;
+    response->topics = kci_arena_array(&request->arena, request->cluster->topics.count, sizeof *response->topics);
+    while (response->topics && (topic = mb_topic_next(request->cluster, &at)) != NULL)
+        if (!fill_topic(request, topic, &response->topics[response->topics_count++]))
+            return false;
+    return response->topics != NULL;
+}
+
+void mb_handle_metadata(struct mb_request *request, int64_t now)
+{
+    const struct kci_metadata_request *body = request->body;
+    struct kci_metadata_response response;
+    kci_codec_init(&kci_metadata_response_schema, &response);
+    response.cluster_id = kci_str_of(request->cluster->id);
+    response.controller_id = request->cluster->controller;
+    if (body->include_cluster_authorized_operations)
+        response.cluster_authorized_operations = 0x1fb0;
+    bool ok = fill_brokers(request, &response);
+    /* no list means all topics; before v1 an empty list does */
+    if (ok && (body->topics_count < 0 || (request->header.version == 0 && body->topics_count == 0))) {
+        ok = fill_all(request, &response);
+    } else if (ok) {
+        response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
+        ok = response.topics != NULL;
+        for (int32_t i = 0; ok && i < body->topics_count; i++)
+            ok = asked_topic(request, &body->topics[i], &response.topics[response.topics_count++], now);
+    }
+    if (ok)
+        mb_request_answer(request, &response, now);
+    else
+        mb_request_hang_up(request, "no memory for a metadata answer", now);
+}

@@ -1,0 +1,226 @@
+/* Produce (PROTOCOL 4.1): append each partition's batch, then answer:
+ *
+ *      acks 0    nothing; the connection is closed when anything failed
+ *      acks 1    at once
+ *      acks -1   when the high watermark has passed every batch, or with REQUEST_TIMED_OUT when timeout_ms is over
+ *
+ * The batches stay where the request's frame has them: the logs take references to it. */
+#include "core/cluster.h"
+
+struct produce;
+
+struct produce_wait { /* one partition that is not yet as far as acks=all asks */
+    struct mb_ack ack;
+    struct produce *produce;
+    struct kci_produce_response__partition_produce_response *result;
+};
+
+struct produce { /* in the arena of the request */
+    struct mb_request *request;
+    struct kci_produce_response response;
+    struct produce_wait *waits;
+    int32_t wait_count; /* of waits */
+    int32_t left;       /* waits that are not over */
+    bool begun;         /* all partitions were appended: the last wait may answer */
+    bool failed;        /* some partition has an error */
+    struct mb_alarm timeout;
+};
+
+static void stop_waiting(struct produce *produce)
+{
+    for (int32_t i = 0; i < produce->wait_count; i++)
+        kci_list_remove(&produce->waits[i].ack.link);
+    mb_alarm_stop(produce->request->cluster, &produce->timeout);
+}
+
+/* Where the new leader is, for errors that come from asking the wrong one (KIP-951). */
+static void add_leader_hint(struct produce *produce, const struct mb_partition *partition,
+                            struct kci_produce_response__partition_produce_response *result)
+{
+    struct kci_produce_response *response = &produce->response;
+    struct mb_cluster *cluster = produce->request->cluster;
+    struct kci_str host;
+    int32_t port;
+    result->current_leader.leader_id = partition->leader;
+    result->current_leader.leader_epoch = partition->leader_epoch;
+    for (int32_t i = 0; i < response->node_endpoints_count; i++)
+        if (response->node_endpoints[i].node_id == partition->leader)
+            return;
+    if (!mb_cluster_endpoint(cluster, partition->leader, &host, &port))
+        return;
+    if (!response->node_endpoints)
+        response->node_endpoints = kci_arena_array(&produce->request->arena, (size_t)cluster->broker_count, sizeof *response->node_endpoints);
+    if (!response->node_endpoints)
+        return;
+    struct kci_produce_response__node_endpoint *node = &response->node_endpoints[response->node_endpoints_count++];
+    node->node_id = partition->leader;
+    node->host = host;
+    node->port = port;
+}
+
+static void answer(struct produce *produce, int64_t now)
+{
+    struct mb_request *request = produce->request;
+    const struct kci_produce_request *body = request->body;
+    stop_waiting(produce);
+    if (body->acks == 0 && produce->failed)
+        mb_request_hang_up(request, "a produce request with acks=0 failed", now);
+    else if (body->acks == 0)
+        mb_request_no_answer(request, now);
+    else
+        mb_request_answer(request, &produce->response, now);
+}
+
+/* ---- acks=all -------------------------------------------------------------------------------------------------------- */
+
+static void wait_done(struct mb_ack *ack, int16_t error, int64_t now)
+{
+    struct produce_wait *wait = KCI_CONTAINER(ack, struct produce_wait, ack);
+    struct produce *produce = wait->produce;
+    if (error) {
+        wait->result->error_code = error;
+        wait->result->base_offset = -1;
+        wait->result->log_append_time_ms = -1;
+    }
+    produce->left--;
+    if (produce->left == 0 && produce->begun)
+        answer(produce, now);
+}
+
+static void timed_out(void *owner, int64_t now)
+{
+    struct produce *produce = owner;
+    for (int32_t i = 0; i < produce->wait_count; i++)
+        if (kci_list_linked(&produce->waits[i].ack.link)) {
+            produce->waits[i].result->error_code = KCI_REQUEST_TIMED_OUT;
+            produce->waits[i].result->base_offset = -1;
+        }
+    answer(produce, now);
+}
+
+static void wait_for(struct produce *produce, struct mb_partition *partition, int64_t offset,
+                     struct kci_produce_response__partition_produce_response *result)
+{
+    struct produce_wait *wait = &produce->waits[produce->wait_count++];
+    wait->ack.required = offset;
+    wait->ack.done = wait_done;
+    wait->produce = produce;
+    wait->result = result;
+    produce->left++;
+    mb_partition_ack_add(partition, &wait->ack);
+}
+
+/* ---- the request ----------------------------------------------------------------------------------------------------- */
+
+static void set_errors(struct produce *produce, const struct mb_append *append,
+                       struct kci_produce_response__partition_produce_response *result)
+{
+    produce->failed = true;
+    result->error_code = append->error;
+    result->error_message = kci_str_of(append->message);
+    if (!append->record_error_count)
+        return;
+    result->record_errors =
+        kci_arena_array(&produce->request->arena, (size_t)append->record_error_count, sizeof *result->record_errors);
+    for (int32_t i = 0; result->record_errors && i < append->record_error_count; i++) {
+        result->record_errors[i].batch_index = append->record_errors[i].index;
+        result->record_errors[i].batch_index_error_message = kci_str_of(append->record_errors[i].message);
+        result->record_errors_count = i + 1;
+    }
+}
+
+static void append_one(struct produce *produce, struct mb_topic *topic, int16_t topic_error,
+                       const struct kci_produce_request__partition_produce_data *data,
+                       struct kci_produce_response__partition_produce_response *result, int64_t now)
+{
+    struct mb_request *request = produce->request;
+    const struct kci_produce_request *body = request->body;
+    struct mb_partition *partition = topic ? mb_topic_partition(topic, data->index) : NULL;
+    struct mb_append append = { .frame = request->frame,
+                                .records = data->records,
+                                .acks = body->acks,
+                                .version = request->header.version,
+                                .arena = &request->arena };
+    kci_codec_init(&kci_produce_response__partition_produce_response_schema, result);
+    result->index = data->index;
+    result->base_offset = -1;
+    if (body->acks < -1 || body->acks > 1)
+        append.error = KCI_INVALID_REQUIRED_ACKS;
+    else if (!partition)
+        append.error = topic_error ? topic_error : KCI_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (topic->internal)
+        append.error = KCI_INVALID_TOPIC_EXCEPTION;
+    else
+        mb_partition_append(partition, request->broker, &append, now);
+    if (append.error) {
+        set_errors(produce, &append, result);
+        if (partition && append.error == KCI_NOT_LEADER_OR_FOLLOWER && request->header.version >= 10)
+            add_leader_hint(produce, partition, result);
+        return;
+    }
+    const struct mb_replica *leader = mb_partition_leader(partition);
+    result->base_offset = append.base_offset;
+    result->log_append_time_ms = append.append_time_ms;
+    result->log_start_offset = leader->log.start_offset;
+    if (body->acks == -1 && leader->high_watermark <= append.last_offset)
+        wait_for(produce, partition, append.last_offset + 1, result);
+}
+
+static bool prepare(struct produce *produce, const struct kci_produce_request *body)
+{
+    struct kci_arena *arena = &produce->request->arena;
+    size_t partitions = 0;
+    kci_codec_init(&kci_produce_response_schema, &produce->response);
+    produce->response.responses = kci_arena_array(arena, (size_t)body->topic_data_count, sizeof *produce->response.responses);
+    for (int32_t t = 0; produce->response.responses && t < body->topic_data_count; t++) {
+        struct kci_produce_response__topic_produce_response *topic = &produce->response.responses[t];
+        size_t count = (size_t)body->topic_data[t].partition_data_count;
+        partitions += count;
+        topic->name = body->topic_data[t].name;
+        topic->topic_id = body->topic_data[t].topic_id;
+        topic->partition_responses = kci_arena_array(arena, count, sizeof *topic->partition_responses);
+        topic->partition_responses_count = (int32_t)count;
+        if (!topic->partition_responses)
+            return false;
+    }
+    produce->response.responses_count = body->topic_data_count;
+    produce->waits = body->acks == -1 ? kci_arena_array(arena, partitions, sizeof *produce->waits) : NULL;
+    return produce->response.responses && (produce->waits || body->acks != -1);
+}
+
+void mb_handle_produce(struct mb_request *request, int64_t now)
+{
+    const struct kci_produce_request *body = request->body;
+    if (request->header.version < 3) {
+        mb_request_hang_up(request, "Produce v0-2: advertised for old librdkafka, not served any more (KIP-896)", now);
+        return;
+    }
+    struct produce *produce = kci_arena_take(&request->arena, sizeof *produce);
+    if (!produce) {
+        mb_request_hang_up(request, "no memory for a produce request", now);
+        return;
+    }
+    produce->request = request;
+    if (!prepare(produce, body)) {
+        mb_request_hang_up(request, "no memory for a produce request", now);
+        return;
+    }
+    for (int32_t t = 0; t < body->topic_data_count; t++) {
+        const struct kci_produce_request__topic_produce_data *data = &body->topic_data[t];
+        const struct kci_uuid *id = request->header.version >= 13 ? &data->topic_id : NULL;
+        int16_t error;
+        struct mb_topic *topic = mb_topic_resolve(request->cluster, data->name, id, &error);
+        if (id && !topic)
+            error = KCI_UNKNOWN_TOPIC_ID;
+        for (int32_t p = 0; p < data->partition_data_count; p++)
+            append_one(produce, topic, error, &data->partition_data[p], &produce->response.responses[t].partition_responses[p], now);
+    }
+    produce->begun = true;
+    if (produce->left == 0) {
+        answer(produce, now);
+        return;
+    }
+    produce->timeout.fire = timed_out;
+    produce->timeout.owner = produce;
+    mb_alarm_set(request->cluster, &produce->timeout, now + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
+}

@@ -1,0 +1,348 @@
+/* The files of one replica, as Kafka lays them out: a directory with segments named by the offset of their first batch.
+ *
+ *      broker-1/orders-0/00000000000000000000.log   [batch][batch]...     closed
+ *                        00000000000000004711.log   [batch]...            the last one is written to
+ *
+ * A segment holds whole batches, byte for byte as fetched.  There are no index files: the replica's log keeps its index in memory
+ * and rebuilds it at start, when every batch's CRC is checked anyway.  A torn tail (a crash in the middle of an append) ends at
+ * the first batch that is incomplete or whose CRC is wrong; it is cut off.  A failed append is undone by truncating; when even
+ * that fails, the store answers EIO until it is recovered or reset, so that nothing is ever written behind garbage.
+ *
+ * Only the last segment and the one read most recently have open files. */
+#include "core/log_store.h"
+
+#include "base/cursor.h"
+#include "protocol/records.h"
+#include <errno.h>
+#include <stdio.h>
+
+#define DIRECTORY_BYTES_MAX 300 /* "broker-100/" + topic (249) + "-2147483647" */
+#define READ_BYTES          ((size_t)256 << 10)
+
+struct segment {
+    int64_t base_offset;
+    int64_t first_timestamp_ms; /* of its first batch; -1: empty */
+    uint64_t size;              /* bytes of whole batches */
+};
+
+struct mb_log_store {
+    const struct kci_alloc *alloc;
+    const struct kci_storage *storage;
+    char directory[DIRECTORY_BYTES_MAX];
+    struct segment *segments; /* rising base offsets */
+    size_t count, capacity;
+    int64_t write_file;      /* of the last segment; 0: not open */
+    int64_t read_file;       /* 0: none */
+    int64_t read_base;       /* of the segment that read_file belongs to */
+    bool broken;             /* a failed append could not be undone */
+};
+
+struct mb_log_store *mb_log_store_new(const struct kci_alloc *alloc, const struct kci_storage *storage, const char *directory)
+{
+    struct mb_log_store *store = kci_alloc_zero(alloc, 1, sizeof *store);
+    if (store) {
+        store->alloc = alloc;
+        store->storage = storage;
+        snprintf(store->directory, sizeof store->directory, "%s", directory);
+    }
+    return store;
+}
+
+static void close_files(struct mb_log_store *store)
+{
+    if (store->write_file)
+        store->storage->close(store->storage->context, store->write_file);
+    if (store->read_file)
+        store->storage->close(store->storage->context, store->read_file);
+    store->write_file = store->read_file = 0;
+}
+
+void mb_log_store_destroy(struct mb_log_store *store)
+{
+    if (!store)
+        return;
+    close_files(store);
+    kci_alloc_free(store->alloc, store->segments);
+    kci_alloc_free(store->alloc, store);
+}
+
+static void segment_path(const struct mb_log_store *store, int64_t base_offset, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%020lld.log", store->directory, (long long)base_offset);
+}
+
+static int open_segment(struct mb_log_store *store, int64_t base_offset, bool create, int64_t *file, uint64_t *size)
+{
+    char path[DIRECTORY_BYTES_MAX + 32];
+    segment_path(store, base_offset, path, sizeof path);
+    return store->storage->open(store->storage->context, path, create, file, size);
+}
+
+static int add_segment(struct mb_log_store *store, int64_t base_offset, uint64_t size)
+{
+    if (store->count == store->capacity) {
+        size_t capacity = store->capacity ? store->capacity * 2 : 4;
+        struct segment *segments = kci_alloc_resize(store->alloc, store->segments, capacity * sizeof *segments);
+        if (!segments)
+            return ENOMEM;
+        store->segments = segments;
+        store->capacity = capacity;
+    }
+    store->segments[store->count++] = (struct segment){ base_offset, -1, size };
+    return 0;
+}
+
+/* ---- append ---------------------------------------------------------------------------------------------------------- */
+
+static bool must_roll(const struct segment *last, uint32_t size, int64_t timestamp_ms, const struct mb_log_roll *roll)
+{
+    if (last->size == 0)
+        return false;
+    if (last->size + size > (uint64_t)roll->segment_bytes || last->size + size > UINT32_MAX)
+        return true;
+    return last->first_timestamp_ms >= 0 && timestamp_ms > last->first_timestamp_ms &&
+           timestamp_ms - last->first_timestamp_ms > roll->segment_ms;
+}
+
+static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t base_offset, int64_t timestamp_ms,
+                            const struct mb_log_roll *roll)
+{
+    struct segment *last = store->count ? &store->segments[store->count - 1] : NULL;
+    if (!last || must_roll(last, size, timestamp_ms, roll)) {
+        int error = add_segment(store, base_offset, 0);
+        if (error)
+            return error;
+        if (store->write_file)
+            store->storage->close(store->storage->context, store->write_file);
+        store->write_file = 0;
+    }
+    if (store->write_file)
+        return 0;
+    uint64_t there = 0;
+    last = &store->segments[store->count - 1];
+    int error = open_segment(store, last->base_offset, true, &store->write_file, &there);
+    if (error) {
+        store->write_file = 0;
+        if (last->size == 0)
+            store->count--;
+        return error;
+    }
+    if (there != last->size) /* left over from a failure */
+        error = store->storage->truncate(store->storage->context, store->write_file, last->size);
+    return error;
+}
+
+int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset, int64_t timestamp_ms,
+                        const struct mb_log_roll *roll, uint32_t *position)
+{
+    if (store->broken)
+        return EIO;
+    int error = writable_segment(store, size, base_offset, timestamp_ms, roll);
+    if (error)
+        return error;
+    struct segment *last = &store->segments[store->count - 1];
+    struct kci_iov piece = { batch, size };
+    error = store->storage->append(store->storage->context, store->write_file, &piece, 1);
+    if (error) {
+        store->broken = store->storage->truncate(store->storage->context, store->write_file, last->size) != 0;
+        return error;
+    }
+    if (last->size == 0)
+        last->first_timestamp_ms = timestamp_ms;
+    *position = (uint32_t)last->size;
+    last->size += size;
+    return 0;
+}
+
+/* ---- reading and cutting --------------------------------------------------------------------------------------------- */
+
+/* Index of the segment that holds `offset`: the last one that begins at or below it. */
+static size_t segment_of(const struct mb_log_store *store, int64_t offset)
+{
+    size_t i = store->count;
+    while (i > 1 && store->segments[i - 1].base_offset > offset)
+        i--;
+    return i ? i - 1 : 0;
+}
+
+int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t position, uint8_t *out, uint32_t size)
+{
+    if (!store->count)
+        return EIO;
+    int64_t base = store->segments[segment_of(store, base_offset)].base_offset;
+    if (store->read_file && store->read_base != base) {
+        store->storage->close(store->storage->context, store->read_file);
+        store->read_file = 0;
+    }
+    uint64_t there = 0;
+    int error = store->read_file ? 0 : open_segment(store, base, false, &store->read_file, &there);
+    if (error) {
+        store->read_file = 0;
+        return error;
+    }
+    store->read_base = base;
+    size_t got = 0;
+    error = store->storage->read(store->storage->context, store->read_file, position, out, size, &got);
+    return error ? error : got == size ? 0 : EIO;
+}
+
+static void remove_segment(struct mb_log_store *store, size_t i)
+{
+    char path[DIRECTORY_BYTES_MAX + 32];
+    segment_path(store, store->segments[i].base_offset, path, sizeof path);
+    if (store->read_file && store->read_base == store->segments[i].base_offset) {
+        store->storage->close(store->storage->context, store->read_file);
+        store->read_file = 0;
+    }
+    store->storage->remove(store->storage->context, path);
+    memmove(store->segments + i, store->segments + i + 1, (store->count - i - 1) * sizeof *store->segments);
+    store->count--;
+}
+
+int mb_log_store_truncate(struct mb_log_store *store, int64_t base_offset, uint32_t position)
+{
+    if (!store->count)
+        return 0;
+    size_t keep = segment_of(store, base_offset);
+    if (store->write_file && keep + 1 < store->count) {
+        store->storage->close(store->storage->context, store->write_file);
+        store->write_file = 0;
+    }
+    while (store->count > keep + 1)
+        remove_segment(store, store->count - 1);
+    uint64_t there = 0;
+    if (!store->write_file) {
+        int error = open_segment(store, store->segments[keep].base_offset, true, &store->write_file, &there);
+        if (error) {
+            store->write_file = 0;
+            return error;
+        }
+    }
+    int error = store->storage->truncate(store->storage->context, store->write_file, position);
+    if (!error) {
+        store->segments[keep].size = position;
+        store->broken = false;
+    }
+    return error;
+}
+
+void mb_log_store_drop_below(struct mb_log_store *store, int64_t offset)
+{
+    while (store->count > 1 && store->segments[1].base_offset <= offset)
+        remove_segment(store, 0);
+}
+
+int64_t mb_log_store_next_segment(const struct mb_log_store *store, int64_t offset)
+{
+    size_t i = segment_of(store, offset);
+    return i + 1 < store->count ? store->segments[i + 1].base_offset : -1;
+}
+
+int mb_log_store_reset(struct mb_log_store *store, int64_t offset)
+{
+    (void)offset; /* the next append names its segment */
+    close_files(store);
+    while (store->count)
+        remove_segment(store, store->count - 1);
+    store->broken = false;
+    return 0;
+}
+
+int mb_log_store_sync(struct mb_log_store *store)
+{
+    return store->write_file ? store->storage->sync(store->storage->context, store->write_file) : 0;
+}
+
+/* ---- recovery -------------------------------------------------------------------------------------------------------- */
+
+static void note_segment(void *user, const char *name, bool is_directory)
+{
+    struct mb_log_store *store = user;
+    int64_t base = 0;
+    size_t digits = strspn(name, "0123456789");
+    if (is_directory || digits != 20 || strcmp(name + digits, ".log") != 0)
+        return;
+    for (size_t i = 0; i < digits; i++)
+        base = base > (INT64_MAX - 9) / 10 ? INT64_MAX : base * 10 + (name[i] - '0');
+    if (add_segment(store, base, 0) != 0)
+        store->broken = true;
+}
+
+/* Walks one file of whole batches. *good: bytes of it that are fine. */
+static int recover_segment(struct mb_log_store *store, struct segment *segment, int64_t file, uint64_t size,
+                           bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner)
+{
+    uint8_t *buffer = kci_alloc_new(store->alloc, READ_BYTES);
+    size_t capacity = READ_BYTES;
+    int error = buffer ? 0 : ENOMEM;
+    segment->size = 0;
+    while (!error && segment->size + KCI_BATCH_HEADER_BYTES <= size) {
+        size_t got = 0;
+        error = store->storage->read(store->storage->context, file, segment->size, buffer, capacity, &got);
+        if (error)
+            break;
+        size_t used = 0;
+        struct kci_batch_header header = { 0 };
+        size_t total = 0;
+        enum kci_batch_error verdict = KCI_BATCH_OK;
+        for (;;) {
+            struct kci_reader r = kci_reader_of(buffer + used, got - used);
+            verdict = kci_batch_peek(&r, &header, &total);
+            if (verdict != KCI_BATCH_OK || total > got - used)
+                break;
+            if (!kci_batch_crc_ok(buffer + used, total) ||
+                !each(owner, buffer + used, (uint32_t)total, (uint32_t)(segment->size + used))) {
+                verdict = KCI_BATCH_BAD_CRC;
+                break;
+            }
+            if (segment->first_timestamp_ms < 0)
+                segment->first_timestamp_ms = header.max_timestamp_ms;
+            used += total;
+        }
+        segment->size += used;
+        if (verdict != KCI_BATCH_PARTIAL && verdict != KCI_BATCH_OK)
+            break;
+        if (used)
+            continue;
+        uint64_t need = got >= KCI_BATCH_PREFIX_BYTES ? (uint64_t)kci_be32(buffer + 8) + KCI_BATCH_PREFIX_BYTES : 0;
+        if (need <= capacity || need > size - segment->size) /* torn, not just longer than the buffer */
+            break;
+        uint8_t *larger = kci_alloc_resize(store->alloc, buffer, (size_t)need);
+        error = larger ? 0 : ENOMEM;
+        if (larger) {
+            buffer = larger;
+            capacity = (size_t)need;
+        }
+    }
+    kci_alloc_free(store->alloc, buffer);
+    return error;
+}
+
+int mb_log_store_recover(struct mb_log_store *store, bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position),
+                         void *owner, uint64_t *torn_bytes)
+{
+    *torn_bytes = 0;
+    store->count = 0;
+    int error = store->storage->list(store->storage->context, store->directory, note_segment, store);
+    if (error == ENOENT)
+        return 0;
+    if (store->broken)
+        error = ENOMEM;
+    for (size_t i = 0; !error && i < store->count; i++) {
+        int64_t file = 0;
+        uint64_t size = 0;
+        error = open_segment(store, store->segments[i].base_offset, false, &file, &size);
+        if (error)
+            break;
+        error = recover_segment(store, &store->segments[i], file, size, each, owner);
+        uint64_t torn = size - store->segments[i].size;
+        if (!error && torn) {
+            *torn_bytes += torn;
+            error = store->storage->truncate(store->storage->context, file, store->segments[i].size);
+            while (!error && store->count > i + 1) /* what lies behind a hole is not a log */
+                remove_segment(store, store->count - 1);
+        }
+        store->storage->close(store->storage->context, file);
+    }
+    return error;
+}

@@ -1,0 +1,339 @@
+/* A partition as its leader sees it: append, high watermark, who waits for it, the beginning of the log.
+ *
+ *      append -> leader's log -> followers fetch (replication.c) -> high watermark = smallest end in the ISR
+ *                                                                       |-> acks=all answers (struct mb_ack)
+ *                                                                       `-> waiting fetches (fetch_wait.c)
+ *
+ * Invariants (checked by tests, QUALITY B3): the high watermark never decreases while a leader leads and never exceeds the end of
+ * a replica in the ISR; it does not move while the ISR is smaller than min.insync.replicas (KIP-966). */
+#include "core/validate.h"
+
+#include <stdio.h>
+
+struct mb_replica *mb_partition_replica(const struct mb_partition *partition, int32_t broker)
+{
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        if (partition->replicas[i].broker == broker)
+            return &partition->replicas[i];
+    return NULL;
+}
+
+struct mb_replica *mb_partition_leader(const struct mb_partition *partition)
+{
+    return partition->leader < 0 ? NULL : mb_partition_replica(partition, partition->leader);
+}
+
+int32_t mb_partition_isr_count(const struct mb_partition *partition)
+{
+    int32_t count = 0;
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        count += partition->replicas[i].in_isr;
+    return count;
+}
+
+int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker, int32_t current_leader_epoch)
+{
+    if (!mb_partition_replica(partition, broker))
+        return KCI_NOT_LEADER_OR_FOLLOWER;
+    if (current_leader_epoch >= 0 && current_leader_epoch < partition->leader_epoch)
+        return KCI_FENCED_LEADER_EPOCH;
+    if (current_leader_epoch > partition->leader_epoch)
+        return KCI_UNKNOWN_LEADER_EPOCH;
+    return partition->leader == broker ? KCI_NONE : KCI_NOT_LEADER_OR_FOLLOWER;
+}
+
+int64_t mb_partition_last_stable(const struct mb_partition *partition)
+{
+    const struct mb_replica *leader = mb_partition_leader(partition);
+    return leader ? leader->high_watermark : -1; /* no transaction is ever open: there is no coordinator for them */
+}
+
+struct mb_log_roll mb_partition_roll(const struct mb_partition *partition)
+{
+    return (struct mb_log_roll){ partition->topic->config.segment_bytes, partition->topic->config.segment_ms };
+}
+
+static int32_t min_insync(const struct mb_partition *partition)
+{
+    int32_t wanted = partition->topic->config.min_insync;
+    return wanted < partition->replica_count ? wanted : partition->replica_count;
+}
+
+/* ---- replicas -------------------------------------------------------------------------------------------------------- */
+
+static void fetch_fires(void *owner, int64_t now)
+{
+    mb_replication_fetch(owner, now);
+}
+
+struct mb_log_store *mb_replica_store(struct mb_partition *partition, int32_t broker)
+{
+    struct mb_cluster *cluster = partition->cluster;
+    char directory[300];
+    if (!cluster->options.storage)
+        return NULL;
+    snprintf(directory, sizeof directory, "broker-%d/%s-%d", broker, partition->topic->name, partition->index);
+    return mb_log_store_new(cluster->alloc, cluster->options.storage, directory);
+}
+
+bool mb_replica_init(struct mb_replica *replica, struct mb_partition *partition, int32_t broker)
+{
+    struct mb_cluster *cluster = partition->cluster;
+    struct mb_log_store *store = mb_replica_store(partition, broker);
+    if (cluster->options.storage && !store)
+        return false;
+    replica->partition = partition;
+    replica->broker = broker;
+    replica->in_isr = true;
+    replica->synced_epoch = -1;
+    replica->fetch.fire = fetch_fires;
+    replica->fetch.owner = replica;
+    mb_log_init(&replica->log, cluster->alloc, store);
+    mb_producers_init(&replica->producers, cluster->alloc);
+    return true;
+}
+
+void mb_replica_destroy(struct mb_replica *replica)
+{
+    mb_alarm_stop(replica->partition->cluster, &replica->fetch);
+    mb_log_destroy(&replica->log);
+    mb_producers_destroy(&replica->producers);
+}
+
+bool mb_replica_rebuild_producers(struct mb_replica *replica)
+{
+    struct mb_cluster *cluster = replica->partition->cluster;
+    int64_t wall_ms = mb_cluster_wall_ms(cluster, cluster->now);
+    mb_producers_destroy(&replica->producers);
+    for (size_t i = 0; i < replica->log.count; i++) {
+        const uint8_t *batch = mb_log_bytes(&replica->log, i);
+        struct kci_reader r = kci_reader_of(batch, batch ? mb_log_entry(&replica->log, i)->size : 0);
+        struct kci_batch_header header;
+        size_t total;
+        if (!batch || kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK)
+            return false;
+        if (header.producer_id >= 0 && header.base_sequence >= 0 && !mb_producers_note(&replica->producers, &header, wall_ms))
+            return false;
+    }
+    return true;
+}
+
+/* ---- append ---------------------------------------------------------------------------------------------------------- */
+
+static int16_t storage_error(struct mb_partition *partition, int error)
+{
+    kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "log",
+            "broker %d cannot write %s-%d: %s; nothing of this request was stored there", partition->leader, partition->topic->name,
+            partition->index, strerror(error));
+    return KCI_KAFKA_STORAGE_ERROR;
+}
+
+static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, struct kci_bytes bytes, struct kci_batch_header *header,
+                           int64_t wall_ms)
+{
+    struct mb_partition *partition = leader->partition;
+    struct mb_log_entry entry = { .base_offset = leader->log.end_offset,
+                                  .max_timestamp_ms = header->max_timestamp_ms,
+                                  .last_delta = header->last_offset_delta };
+    if (!mb_log_place(&leader->log, frame, bytes.data, (uint32_t)bytes.size, &entry))
+        return KCI_UNKNOWN_SERVER_ERROR;
+    header->base_offset = entry.base_offset;
+    kci_batch_set_offset(entry.frame->data + entry.at, entry.base_offset, partition->leader_epoch);
+    struct mb_log_roll roll = mb_partition_roll(partition);
+    int64_t end = leader->log.end_offset;
+    int error = mb_log_append(&leader->log, &entry, partition->leader_epoch, &roll);
+    mb_log_entry_drop(&entry);
+    if (error)
+        return storage_error(partition, error);
+    if (header->producer_id >= 0 && !mb_producers_note(&leader->producers, header, wall_ms)) {
+        mb_log_truncate(&leader->log, end);
+        return KCI_UNKNOWN_SERVER_ERROR;
+    }
+    return KCI_NONE;
+}
+
+static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_header *header, struct mb_append *append, bool *duplicate)
+{
+    int64_t timestamp_ms = -1;
+    *duplicate = false;
+    if (header->producer_id < 0 || leader->partition->cluster->options.plant == MB_PLANT_NO_DEDUP)
+        return KCI_NONE;
+    switch (mb_producers_check(&leader->producers, header, &append->base_offset, &timestamp_ms)) {
+    case MB_PRODUCER_DUPLICATE:
+        *duplicate = true;
+        append->last_offset = append->base_offset + header->last_offset_delta;
+        append->append_time_ms = leader->partition->topic->config.log_append_time ? timestamp_ms : -1;
+        return KCI_NONE;
+    case MB_PRODUCER_OUT_OF_ORDER:
+        append->message = "the sequence of the batch is not the next one of its producer";
+        return KCI_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    case MB_PRODUCER_FENCED:
+        append->message = "the epoch of the producer is older than the one known here";
+        return KCI_INVALID_PRODUCER_EPOCH;
+    default:
+        return KCI_NONE;
+    }
+}
+
+void mb_partition_append(struct mb_partition *partition, int32_t broker, struct mb_append *append, int64_t now)
+{
+    struct mb_cluster *cluster = partition->cluster;
+    struct kci_batch_header header;
+    struct kci_frame *rewritten = NULL;
+    bool duplicate = false;
+    append->base_offset = append->last_offset = append->append_time_ms = -1;
+    append->error = mb_partition_check(partition, broker, -1);
+    if (append->error)
+        return;
+    struct mb_replica *leader = mb_partition_leader(partition);
+    if (append->acks == -1 && mb_partition_isr_count(partition) < min_insync(partition)) {
+        append->error = KCI_NOT_ENOUGH_REPLICAS;
+        return;
+    }
+    int64_t wall_ms = mb_cluster_wall_ms(cluster, now);
+    append->error = mb_validate_batch(cluster, partition->topic, append, wall_ms, &header, &rewritten);
+    if (!append->error)
+        append->error = check_producer(leader, &header, append, &duplicate);
+    if (!append->error && !duplicate) {
+        struct kci_frame *frame = rewritten ? rewritten : append->frame;
+        struct kci_bytes bytes = rewritten ? (struct kci_bytes){ rewritten->data, rewritten->size } : append->records;
+        append->error = write_batch(leader, frame, bytes, &header, wall_ms);
+        if (!append->error) {
+            append->base_offset = header.base_offset;
+            append->last_offset = header.base_offset + header.last_offset_delta;
+            append->append_time_ms = partition->topic->config.log_append_time ? wall_ms : -1;
+            mb_replication_kick(partition, now);
+            if (partition->topic->config.retention_bytes >= 0 && leader->log.bytes > (uint64_t)partition->topic->config.retention_bytes)
+                mb_partition_retain(partition, now);
+        }
+    }
+    kci_frame_release(rewritten);
+}
+
+/* ---- the high watermark ---------------------------------------------------------------------------------------------- */
+
+static void wake_acks(struct mb_partition *partition, int64_t high_watermark, int64_t now)
+{
+    struct kci_list *first;
+    while ((first = kci_list_first(&partition->acks)) != NULL) {
+        struct mb_ack *ack = KCI_CONTAINER(first, struct mb_ack, link);
+        if (ack->required > high_watermark)
+            break;
+        kci_list_remove(first);
+        bool enough = mb_partition_isr_count(partition) >= min_insync(partition);
+        ack->done(ack, enough ? KCI_NONE : KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND, now);
+    }
+}
+
+static uint64_t bytes_between(const struct mb_log *log, int64_t from, int64_t to)
+{
+    uint64_t bytes = 0;
+    for (size_t i = mb_log_find(log, from); i < log->count && mb_log_entry(log, i)->base_offset < to; i++)
+        bytes += mb_log_entry(log, i)->size;
+    return bytes;
+}
+
+void mb_partition_advance(struct mb_partition *partition, int64_t now)
+{
+    struct mb_replica *leader = mb_partition_leader(partition);
+    if (!leader)
+        return;
+    bool ahead = partition->cluster->options.plant == MB_PLANT_HW_AHEAD;
+    int64_t high = leader->log.end_offset;
+    for (int32_t i = 0; i < partition->replica_count && !ahead; i++)
+        if (partition->replicas[i].in_isr && partition->replicas[i].log.end_offset < high)
+            high = partition->replicas[i].log.end_offset;
+    if (high > leader->high_watermark && (ahead || mb_partition_isr_count(partition) >= min_insync(partition))) {
+        int64_t old = leader->high_watermark;
+        leader->high_watermark = high;
+        if (!kci_list_empty(&partition->fetches))
+            mb_fetch_wait_bytes(partition, bytes_between(&leader->log, old, high));
+    }
+    wake_acks(partition, leader->high_watermark, now);
+}
+
+void mb_partition_ack_add(struct mb_partition *partition, struct mb_ack *ack)
+{
+    struct kci_list *at = partition->acks.prev; /* almost always the last place */
+    while (at != &partition->acks && KCI_CONTAINER(at, struct mb_ack, link)->required > ack->required)
+        at = at->prev;
+    kci_list_insert_after(at, &ack->link);
+}
+
+void mb_partition_fail_waiters(struct mb_partition *partition, int16_t error, int64_t now)
+{
+    struct kci_list *node;
+    while ((node = kci_list_pop(&partition->acks)) != NULL) {
+        struct mb_ack *ack = KCI_CONTAINER(node, struct mb_ack, link);
+        ack->done(ack, error, now);
+    }
+    mb_fetch_wait_break(partition);
+}
+
+/* ---- the beginning of the log ---------------------------------------------------------------------------------------- */
+
+static void raise_start(struct mb_partition *partition, int64_t offset)
+{
+    bool at_once = partition->cluster->options.replication_delay_us == 0; /* else followers hear of it when they fetch */
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        struct mb_replica *replica = &partition->replicas[i];
+        if (replica->broker == partition->leader || (at_once && mb_cluster_is_running(partition->cluster, replica->broker)))
+            mb_log_raise_start(&replica->log, offset);
+    }
+}
+
+/* What retention deletes at a time ends here: a segment of files, a batch in memory. -1: it is the last one. */
+static int64_t unit_end(const struct mb_log *log, int64_t start, size_t i)
+{
+    if (log->store)
+        return mb_log_store_next_segment(log->store, start);
+    return i + 1 < log->count ? mb_log_entry_last(mb_log_entry(log, i)) + 1 : -1;
+}
+
+void mb_partition_retain(struct mb_partition *partition, int64_t now)
+{
+    const struct mb_topic_config *config = &partition->topic->config;
+    struct mb_replica *leader = mb_partition_leader(partition);
+    int64_t wall_ms = mb_cluster_wall_ms(partition->cluster, now);
+    if (!leader || !config->delete)
+        return;
+    uint64_t bytes = leader->log.bytes;
+    int64_t start = leader->log.start_offset;
+    size_t i = 0;
+    for (;;) { /* plan first, cut once: entries i .. are what stays */
+        int64_t end = unit_end(&leader->log, start, i);
+        if (end < 0 || end > leader->high_watermark || end <= start)
+            break;
+        uint64_t size = 0;
+        int64_t newest_ms = INT64_MIN;
+        size_t k = i;
+        for (; k < leader->log.count && mb_log_entry(&leader->log, k)->base_offset < end; k++) {
+            size += mb_log_entry(&leader->log, k)->size;
+            if (mb_log_entry(&leader->log, k)->max_timestamp_ms > newest_ms)
+                newest_ms = mb_log_entry(&leader->log, k)->max_timestamp_ms;
+        }
+        bool too_old = config->retention_ms >= 0 && newest_ms < wall_ms - config->retention_ms;
+        bool too_much = config->retention_bytes >= 0 && bytes - size >= (uint64_t)config->retention_bytes;
+        if (!too_old && !too_much)
+            break;
+        bytes -= size;
+        start = end;
+        i = k;
+    }
+    if (start > leader->log.start_offset)
+        raise_start(partition, start);
+}
+
+int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark, int64_t now)
+{
+    struct mb_replica *leader = mb_partition_leader(partition);
+    (void)now;
+    if (offset == -1)
+        offset = leader->high_watermark;
+    if (offset < 0 || offset > leader->high_watermark)
+        return KCI_OFFSET_OUT_OF_RANGE;
+    raise_start(partition, offset);
+    *low_watermark = leader->log.start_offset;
+    mb_controller_changed(partition->cluster); /* log starts are part of what is stored */
+    return KCI_NONE;
+}

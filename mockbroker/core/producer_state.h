@@ -1,0 +1,32 @@
+/* What a partition remembers of idempotent producers: the last five batches of each, to recognise repeats (PROTOCOL 4.1). */
+#ifndef MB_CORE_PRODUCER_STATE_H
+#define MB_CORE_PRODUCER_STATE_H
+
+#include "base/map.h"
+#include "protocol/records.h"
+
+#define MB_PRODUCER_BATCHES 5 /* max.in.flight.requests.per.connection that Kafka supports with idempotence */
+
+struct mb_producers {
+    const struct kci_alloc *alloc;
+    struct kci_map map; /* producer id -> struct mb_producer (owned) */
+};
+
+enum mb_producer_verdict {
+    MB_PRODUCER_APPEND,    /* next in order, or nothing is known of this producer */
+    MB_PRODUCER_DUPLICATE, /* already there */
+    MB_PRODUCER_OUT_OF_ORDER,
+    MB_PRODUCER_FENCED, /* an older epoch */
+};
+
+void mb_producers_init(struct mb_producers *producers, const struct kci_alloc *alloc);
+void mb_producers_destroy(struct mb_producers *producers);
+/* Judge a batch with a producer id; for a duplicate *base_offset and *timestamp_ms are those of the original. */
+enum mb_producer_verdict mb_producers_check(const struct mb_producers *producers, const struct kci_batch_header *header,
+                                            int64_t *base_offset, int64_t *timestamp_ms);
+/* Remember an appended batch (header.base_offset is its offset). false: out of memory. */
+bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_header *header, int64_t wall_ms);
+/* Forget producers that have not written since before wall_ms. */
+void mb_producers_expire(struct mb_producers *producers, int64_t before_wall_ms);
+
+#endif

@@ -1,0 +1,299 @@
+/* Broker properties: one table, Kafka's names and defaults.  Properties that this broker does not act upon are in the
+ * table all the same when tools set or show them; a name that is not here is refused, because a typing error that is
+ * silently ignored makes a test lie. */
+#include "mockbroker/core/properties.h"
+
+#include "protocol/compress.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LONG_MAX_TEXT "9223372036854775807"
+#define ANY           INT64_MIN, INT64_MAX
+#define NATURAL       0, INT64_MAX
+#define POSITIVE      1, INT64_MAX
+#define POSITIVE_INT  1, INT32_MAX
+#define B(name, initial)                                                                                               \
+    {                                                                                                                  \
+        name, MB_CONFIG_BOOLEAN, initial, 0, 1, NULL, NULL                                                             \
+    }
+#define I(name, initial, ...)                                                                                          \
+    {                                                                                                                  \
+        name, MB_CONFIG_INT, initial, __VA_ARGS__, NULL, NULL                                                          \
+    }
+#define L(name, initial, ...)                                                                                          \
+    {                                                                                                                  \
+        name, MB_CONFIG_LONG, initial, __VA_ARGS__, NULL, NULL                                                         \
+    }
+#define S(name, initial, choices)                                                                                      \
+    {                                                                                                                  \
+        name, MB_CONFIG_STRING, initial, 0, 0, choices, NULL                                                           \
+    }
+#define T(name, initial, choices)                                                                                      \
+    {                                                                                                                  \
+        name, MB_CONFIG_LIST, initial, 0, 0, choices, NULL                                                             \
+    }
+#define D(name, initial)                                                                                               \
+    {                                                                                                                  \
+        name, MB_CONFIG_DOUBLE, initial, 0, 0, NULL, NULL                                                              \
+    }
+
+/* clang-format off */
+static const struct mb_config_row rows[] = {
+    S("advertised.listeners", "", NULL),
+    B("auto.create.topics.enable", "true"),
+    B("auto.leader.rebalance.enable", "true"),
+    I("background.threads", "10", POSITIVE_INT),
+    S("compression.type", "producer", "producer,uncompressed,gzip,snappy,lz4,zstd"),
+    L("connections.max.idle.ms", "600000", ANY),
+    L("connections.max.reauth.ms", "0", NATURAL),
+    B("controlled.shutdown.enable", "true"),
+    I("default.replication.factor", "1", 1, INT16_MAX),
+    B("delete.topic.enable", "true"),
+    I("fetch.max.bytes", "57671680", 1024, INT32_MAX),
+    I("fetch.purgatory.purge.interval.requests", "1000", ANY),
+    T("group.consumer.assignors", "uniform,range", NULL),
+    I("group.consumer.heartbeat.interval.ms", "5000", POSITIVE_INT),
+    I("group.consumer.max.heartbeat.interval.ms", "15000", POSITIVE_INT),
+    I("group.consumer.max.session.timeout.ms", "60000", POSITIVE_INT),
+    I("group.consumer.max.size", "2147483647", POSITIVE_INT),
+    S("group.consumer.migration.policy", "bidirectional", "disabled,downgrade,upgrade,bidirectional"),
+    I("group.consumer.min.heartbeat.interval.ms", "5000", POSITIVE_INT),
+    I("group.consumer.min.session.timeout.ms", "45000", POSITIVE_INT),
+    I("group.consumer.session.timeout.ms", "45000", POSITIVE_INT),
+    I("group.initial.rebalance.delay.ms", "3000", 0, INT32_MAX),
+    I("group.max.session.timeout.ms", "1800000", POSITIVE_INT),
+    I("group.max.size", "2147483647", POSITIVE_INT),
+    I("group.min.session.timeout.ms", "6000", POSITIVE_INT),
+    S("inter.broker.protocol.version", "4.0", NULL),
+    S("listeners", "", NULL),
+    L("log.cleaner.backoff.ms", "15000", NATURAL),
+    L("log.cleaner.delete.retention.ms", "86400000", NATURAL),
+    B("log.cleaner.enable", "true"),
+    L("log.cleaner.max.compaction.lag.ms", LONG_MAX_TEXT, POSITIVE),
+    D("log.cleaner.min.cleanable.ratio", "0.5"),
+    L("log.cleaner.min.compaction.lag.ms", "0", NATURAL),
+    T("log.cleanup.policy", "delete", "delete,compact"),
+    S("log.dir", "", NULL),
+    S("log.dirs", "", NULL),
+    L("log.flush.interval.messages", LONG_MAX_TEXT, POSITIVE),
+    L("log.flush.interval.ms", LONG_MAX_TEXT, NATURAL),
+    I("log.index.interval.bytes", "4096", 0, INT32_MAX),
+    I("log.index.size.max.bytes", "10485760", 4, INT32_MAX),
+    L("log.message.timestamp.after.max.ms", "3600000", NATURAL),
+    L("log.message.timestamp.before.max.ms", LONG_MAX_TEXT, NATURAL),
+    S("log.message.timestamp.type", "CreateTime", "CreateTime,LogAppendTime"),
+    B("log.preallocate", "false"),
+    L("log.retention.bytes", "-1", ANY),
+    L("log.retention.check.interval.ms", "300000", POSITIVE),
+    L("log.retention.ms", "604800000", -1, INT64_MAX),
+    L("log.roll.jitter.ms", "0", NATURAL),
+    L("log.roll.ms", "604800000", POSITIVE),
+    I("log.segment.bytes", "1073741824", 14, INT32_MAX),
+    L("log.segment.delete.delay.ms", "60000", NATURAL),
+    I("max.connections", "2147483647", 0, INT32_MAX),
+    I("max.incremental.fetch.session.cache.slots", "1000", 0, INT32_MAX),
+    I("message.max.bytes", "1048588", 0, INT32_MAX),
+    I("min.insync.replicas", "1", POSITIVE_INT),
+    S("mock.records.check", "full", "full,header"),
+    I("node.id", "1", 0, INT32_MAX),
+    I("num.io.threads", "8", POSITIVE_INT),
+    I("num.network.threads", "3", POSITIVE_INT),
+    I("num.partitions", "1", POSITIVE_INT),
+    I("num.recovery.threads.per.data.dir", "2", POSITIVE_INT),
+    I("num.replica.fetchers", "1", POSITIVE_INT),
+    I("offset.metadata.max.bytes", "4096", 0, INT32_MAX),
+    I("offsets.commit.timeout.ms", "5000", POSITIVE_INT),
+    I("offsets.load.buffer.size", "5242880", POSITIVE_INT),
+    L("offsets.retention.check.interval.ms", "600000", POSITIVE),
+    I("offsets.retention.minutes", "10080", POSITIVE_INT),
+    I("offsets.topic.compression.codec", "0", 0, 4),
+    I("offsets.topic.num.partitions", "50", POSITIVE_INT),
+    I("offsets.topic.replication.factor", "3", 1, INT16_MAX),
+    I("offsets.topic.segment.bytes", "104857600", POSITIVE_INT),
+    T("process.roles", "broker,controller", NULL),
+    I("producer.id.expiration.check.interval.ms", "600000", POSITIVE_INT),
+    I("producer.id.expiration.ms", "86400000", POSITIVE_INT),
+    I("queued.max.requests", "500", POSITIVE_INT),
+    I("replica.fetch.backoff.ms", "1000", 0, INT32_MAX),
+    I("replica.fetch.max.bytes", "1048576", 0, INT32_MAX),
+    I("replica.fetch.min.bytes", "1", ANY),
+    I("replica.fetch.response.max.bytes", "10485760", 0, INT32_MAX),
+    I("replica.fetch.wait.max.ms", "500", ANY),
+    L("replica.high.watermark.checkpoint.interval.ms", "5000", ANY),
+    L("replica.lag.time.max.ms", "30000", POSITIVE),
+    S("replica.selector.class", "", NULL),
+    I("request.timeout.ms", "30000", ANY),
+    T("sasl.enabled.mechanisms", "GSSAPI", NULL),
+    I("socket.receive.buffer.bytes", "102400", ANY),
+    I("socket.request.max.bytes", "104857600", POSITIVE_INT),
+    I("socket.send.buffer.bytes", "102400", ANY),
+    L("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000", POSITIVE),
+    I("transaction.max.timeout.ms", "900000", POSITIVE_INT),
+    L("transaction.remove.expired.transaction.cleanup.interval.ms", "3600000", POSITIVE),
+    I("transaction.state.log.min.isr", "2", POSITIVE_INT),
+    I("transaction.state.log.num.partitions", "50", POSITIVE_INT),
+    I("transaction.state.log.replication.factor", "3", 1, INT16_MAX),
+    I("transaction.state.log.segment.bytes", "104857600", POSITIVE_INT),
+    L("transactional.id.expiration.ms", "604800000", POSITIVE),
+    B("unclean.leader.election.enable", "false"),
+};
+/* clang-format on */
+#define ROWS (sizeof rows / sizeof rows[0])
+_Static_assert(ROWS <= MB_PROPERTIES_MAX, "room for every property");
+
+size_t mb_properties_count(void)
+{
+    return ROWS;
+}
+
+const struct mb_config_row *mb_properties_row(size_t i)
+{
+    return &rows[i];
+}
+
+int mb_properties_find(struct kci_str name)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (kci_str_equal(kci_str_of(rows[i].name), name))
+            return (int)i;
+    return -1;
+}
+
+const char *mb_properties_text(const struct mb_properties *properties, size_t i)
+{
+    return properties->values[i] ? properties->values[i] : rows[i].initial;
+}
+
+int64_t mb_properties_number(const struct mb_properties *properties, const char *name)
+{
+    int i = mb_properties_find(kci_str_of(name));
+    int64_t value = 0;
+    if (i < 0 || !mb_config_number(mb_properties_text(properties, (size_t)i), rows[i].type, &value))
+        abort();
+    return value;
+}
+
+bool mb_config_number(const char *value, enum mb_config_type type, int64_t *out)
+{
+    if (type == MB_CONFIG_BOOLEAN) {
+        *out = strcmp(value, "true") == 0;
+        return *out || strcmp(value, "false") == 0;
+    }
+    char *end = NULL;
+    errno = 0;
+    long long number = strtoll(value, &end, 10);
+    *out = number;
+    return errno == 0 && end != value && *end == '\0';
+}
+
+static bool word_is_among(const char *choices, struct kci_str word)
+{
+    for (const char *at = choices; at;) {
+        const char *comma = strchr(at, ',');
+        size_t size = comma ? (size_t)(comma - at) : strlen(at);
+        if (kci_str_equal((struct kci_str){ at, size }, word))
+            return true;
+        at = comma ? comma + 1 : NULL;
+    }
+    return false;
+}
+
+static bool words_are_among(const char *choices, struct kci_str list)
+{
+    for (size_t at = 0; at < list.size;) {
+        size_t end = at;
+        while (end < list.size && list.data[end] != ',')
+            end++;
+        if (!word_is_among(choices, (struct kci_str){ list.data + at, end - at }))
+            return false;
+        at = end + 1;
+    }
+    return true;
+}
+
+bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size)
+{
+    char copy[64];
+    int64_t number = 0;
+    switch (row->type) {
+    case MB_CONFIG_STRING:
+        if (!row->choices || word_is_among(row->choices, value))
+            return true;
+        snprintf(text, text_size, "Invalid value %.*s for configuration %s: String must be one of: %s", (int)value.size,
+                 value.data, row->name, row->choices);
+        return false;
+    case MB_CONFIG_LIST:
+        if (!row->choices || words_are_among(row->choices, value))
+            return true;
+        snprintf(text, text_size, "Invalid value %.*s for configuration %s: each must be one of: %s", (int)value.size,
+                 value.data, row->name, row->choices);
+        return false;
+    case MB_CONFIG_DOUBLE:
+        return true;
+    default:
+        break;
+    }
+    snprintf(copy, sizeof copy, "%.*s", (int)(value.size < sizeof copy ? value.size : sizeof copy - 1), value.data);
+    bool is_number = value.size < sizeof copy && mb_config_number(copy, row->type, &number);
+    if (is_number && number >= row->min && number <= row->max &&
+        (row->type != MB_CONFIG_INT || (number >= INT32_MIN && number <= INT32_MAX)))
+        return true;
+    if (!is_number)
+        snprintf(text, text_size, "Invalid value %s for configuration %s: Not a %s", copy, row->name,
+                 row->type == MB_CONFIG_BOOLEAN ? "boolean: true or false" : "number of its type");
+    else
+        snprintf(text, text_size, "Invalid value %s for configuration %s: Value must be between %lld and %lld", copy,
+                 row->name, (long long)row->min, (long long)row->max);
+    return false;
+}
+
+static bool set_one(struct mb_properties *properties, const char *pair, size_t size, char *text, size_t text_size)
+{
+    const char *equals = memchr(pair, '=', size);
+    if (!equals) {
+        snprintf(text, text_size, "\"%.*s\" is not key=value", (int)size, pair);
+        return false;
+    }
+    struct kci_str name = { pair, (size_t)(equals - pair) };
+    struct kci_str value = { equals + 1, size - name.size - 1 };
+    int row = mb_properties_find(name);
+    if (row < 0) {
+        snprintf(text, text_size, "unknown broker property \"%.*s\"", (int)name.size, name.data);
+        return false;
+    }
+    if (!mb_config_check(&rows[row], value, text, text_size))
+        return false;
+    char *copy = kci_alloc_zero(properties->alloc, value.size + 1, 1);
+    if (!copy) {
+        snprintf(text, text_size, "out of memory");
+        return false;
+    }
+    memcpy(copy, value.data, value.size);
+    kci_alloc_free(properties->alloc, properties->values[row]);
+    properties->values[row] = copy;
+    return true;
+}
+
+bool mb_properties_parse(struct mb_properties *properties, const char *config, char *text, size_t text_size)
+{
+    for (const char *at = config; at && *at;) {
+        at += strspn(at, " \t\r\n");
+        if (*at == '#') {
+            at += strcspn(at, "\n");
+            continue;
+        }
+        size_t size = strcspn(at, " \t\r\n");
+        if (size && !set_one(properties, at, size, text, text_size))
+            return false;
+        at += size;
+    }
+    return true;
+}
+
+void mb_properties_destroy(struct mb_properties *properties)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        kci_alloc_free(properties->alloc, properties->values[i]);
+    memset(properties->values, 0, sizeof properties->values);
+}

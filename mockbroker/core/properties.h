@@ -1,0 +1,83 @@
+/* Broker properties ("group.initial.rebalance.delay.ms") and topic configuration ("retention.ms"): names, types,
+ * defaults, ranges as Kafka has them.  A topic's value is its own override, else the broker property behind it, else
+ * the default. */
+#ifndef MB_CORE_PROPERTIES_H
+#define MB_CORE_PROPERTIES_H
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+
+enum mb_config_type { /* the numbers of DescribeConfigs */
+                      MB_CONFIG_BOOLEAN = 1,
+                      MB_CONFIG_STRING = 2,
+                      MB_CONFIG_INT = 3,
+                      MB_CONFIG_SHORT = 4,
+                      MB_CONFIG_LONG = 5,
+                      MB_CONFIG_DOUBLE = 6,
+                      MB_CONFIG_LIST = 7,
+};
+
+struct mb_config_row {
+    const char *name;
+    enum mb_config_type type;
+    const char *initial;    /* Kafka's default, as text */
+    int64_t min, max;       /* numbers */
+    const char *choices;    /* strings and lists: allowed words, separated by ','; NULL: any */
+    const char *broker_key; /* topic rows: the broker property that gives the default; NULL: none */
+};
+
+#define MB_PROPERTIES_MAX 160 /* rows of the broker table */
+#define MB_TOPIC_KEYS_MAX 40  /* rows of the topic table */
+
+struct mb_properties {
+    const struct kci_alloc *alloc;
+    char *values[MB_PROPERTIES_MAX]; /* owned texts; NULL: the default */
+};
+
+/* Parse "key=value key=value ...", blanks or newlines between; '#' lines are comments. false: text says why. */
+bool mb_properties_parse(struct mb_properties *properties, const char *config, char *text, size_t text_size);
+void mb_properties_destroy(struct mb_properties *properties);
+size_t mb_properties_count(void);
+const struct mb_config_row *mb_properties_row(size_t i);
+/* -1: no such property. */
+int mb_properties_find(struct kci_str name);
+const char *mb_properties_text(const struct mb_properties *properties, size_t i);
+/* The number (booleans 0, 1) of a property; an unknown name is our own bug and aborts. */
+int64_t mb_properties_number(const struct mb_properties *properties, const char *name);
+
+/* Is `value` fine for the row? false: text says why, in words like Kafka's. */
+bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size);
+bool mb_config_number(const char *value, enum mb_config_type type, int64_t *out);
+
+/* ---- topics ---- */
+struct mb_topic_config {
+    const struct kci_alloc *alloc;
+    char *values[MB_TOPIC_KEYS_MAX]; /* owned overrides; NULL: none */
+    /* what the hot paths read, from overrides or defaults: */
+    int64_t retention_ms, retention_bytes; /* -1: no limit */
+    int64_t timestamp_before_ms, timestamp_after_ms;
+    int32_t batch_bytes_max; /* max.message.bytes */
+    int32_t segment_bytes;   /* segment.bytes */
+    int64_t segment_ms;      /* segment.ms */
+    int32_t min_insync;      /* min.insync.replicas */
+    int codec;               /* compression.type: KCI_CODEC_*, or -1 for "producer" */
+    bool log_append_time;    /* message.timestamp.type */
+    bool delete, compact;    /* cleanup.policy */
+    bool unclean;            /* unclean.leader.election.enable */
+};
+size_t mb_topic_config_count(void);
+const struct mb_config_row *mb_topic_config_row(size_t i);
+int mb_topic_config_find(struct kci_str name);
+/* Start with no overrides. */
+void mb_topic_config_init(struct mb_topic_config *config, const struct kci_alloc *alloc,
+                          const struct mb_properties *properties);
+/* Set an override. false: text says why (unknown name, bad value, no memory). Call _resolve after the last one. */
+bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, struct kci_str value, char *text,
+                         size_t text_size);
+void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_properties *properties);
+/* The value in force; *is_override, *is_broker tell where it comes from. */
+const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,
+                                 bool *is_override, bool *is_broker);
+void mb_topic_config_destroy(struct mb_topic_config *config);
+
+#endif

@@ -1,0 +1,159 @@
+/* The life of a request: see request.h.  Whatever a client sends, it gets Kafka's answer: a header that cannot be read, an API or
+ * a version that was not advertised, a body that does not decode, bytes behind the body: the connection is closed.  ApiVersions
+ * is the exception: an unknown version of it is answered with version 0 and error 35 (KIP-511). */
+#include "core/connection.h"
+
+#include <stdio.h>
+
+void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame, int64_t now);
+
+static void free_request(struct mb_request *request)
+{
+    struct mb_cluster *cluster = request->cluster;
+    kci_arena_destroy(&request->arena);
+    kci_frame_release(request->frame);
+    kci_alloc_free(cluster->alloc, request);
+    cluster->request_count--;
+}
+
+static bool decode(struct mb_request *request, struct kci_reader *r, char *why, size_t why_size)
+{
+    const char *field = NULL;
+    request->body = kci_arena_take(&request->arena, kci_schema_size(request->api->request));
+    if (!request->body) {
+        snprintf(why, why_size, "no memory for a %s request", request->api->name);
+        return false;
+    }
+    if (!kci_codec_decode(request->api->request, request->header.version, r, &request->arena, request->body, &field)) {
+        snprintf(why, why_size, "a %s v%d request with a bad %s", request->api->name, request->header.version, field ? field : "field");
+        return false;
+    }
+    if (kci_reader_left(r)) {
+        snprintf(why, why_size, "a %s v%d request with %zu bytes too many", request->api->name, request->header.version,
+                 kci_reader_left(r));
+        return false;
+    }
+    return true;
+}
+
+/* Owns the frame. */
+void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame, int64_t now)
+{
+    struct mb_cluster *cluster = connection->cluster;
+    struct kci_reader r = kci_reader_of(frame->data, frame->size);
+    struct mb_request *request = kci_alloc_zero(cluster->alloc, 1, sizeof *request);
+    char why[160] = "no memory for a request";
+    if (!request) {
+        kci_frame_release(frame);
+        mb_connection_hang_up(connection, why, now);
+        return;
+    }
+    cluster->request_count++;
+    request->cluster = cluster;
+    request->broker = connection->broker;
+    request->connection = connection;
+    request->frame = frame;
+    request->arrived_at = now;
+    request->arena = kci_arena_of(cluster->alloc, MB_REQUEST_ARENA_BYTES_MAX);
+    memcpy(request->client_host, connection->client_host, sizeof request->client_host);
+    connection->request = request;
+    if (!kci_request_header_read(&r, &request->header)) {
+        mb_request_hang_up(request, "a request header that cannot be read", now);
+        return;
+    }
+    const struct mb_api_row *row = mb_api_row(request->header.api_key);
+    request->api = kci_api_find(request->header.api_key);
+    bool known = row && request->api && request->header.version >= row->version_min && request->header.version <= row->version_max;
+    if (!known && !(row && request->header.api_key == KCI_API_API_VERSIONS)) {
+        snprintf(why, sizeof why, "%s v%d (key %d) is not advertised", request->api ? request->api->name : "an API",
+                 request->header.version, request->header.api_key);
+        mb_request_hang_up(request, why, now);
+        return;
+    }
+    if (known && !decode(request, &r, why, sizeof why)) {
+        mb_request_hang_up(request, why, now);
+        return;
+    }
+    row->handle(request, now);
+}
+
+static void finish(struct mb_request *request, struct mb_outgoing *outgoing)
+{
+    struct mb_connection *connection = request->connection;
+    free_request(request);
+    if (outgoing)
+        mb_connection_answer(connection, outgoing);
+    else
+        mb_connection_request_done(connection);
+}
+
+/* An answer with its header, ready for a body. NULL: no memory. */
+static struct mb_outgoing *begin_answer(struct mb_request *request, int16_t version)
+{
+    struct mb_outgoing *outgoing = kci_alloc_zero(request->cluster->alloc, 1, sizeof *outgoing);
+    if (outgoing) {
+        outgoing->body = kci_writer_of(request->cluster->alloc, MB_RESPONSE_BYTES_MAX);
+        kci_response_header_write(&outgoing->body, request->api, version, request->header.correlation);
+    }
+    return outgoing;
+}
+
+static void answer_version(struct mb_request *request, int16_t version, const void *response, int64_t now)
+{
+    struct mb_outgoing *outgoing = begin_answer(request, version);
+    if (outgoing && kci_codec_encode(request->api->response, version, response, &outgoing->body) && !outgoing->body.failed) {
+        kci_frame_finish(&outgoing->body, 0, 0);
+        finish(request, outgoing);
+        return;
+    }
+    if (outgoing)
+        mb_outgoing_free(request->cluster->alloc, outgoing);
+    mb_request_hang_up(request, "no memory for an answer, or an answer that its version cannot hold", now);
+}
+
+void mb_request_answer(struct mb_request *request, const void *response, int64_t now)
+{
+    const struct mb_api_row *row = mb_api_row(request->header.api_key);
+    bool known = request->header.version >= row->version_min && request->header.version <= row->version_max;
+    answer_version(request, known ? request->header.version : 0, response, now);
+}
+
+void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pieces, size_t count, void (*release)(void *owner),
+                            void *owner, int64_t now)
+{
+    struct mb_outgoing *outgoing = begin_answer(request, request->header.version);
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += pieces[i].size;
+    if (!outgoing || outgoing->body.failed) {
+        if (outgoing)
+            mb_outgoing_free(request->cluster->alloc, outgoing);
+        release(owner);
+        mb_request_hang_up(request, "no memory for an answer", now);
+        return;
+    }
+    kci_frame_finish(&outgoing->body, 0, bytes);
+    outgoing->rope = pieces;
+    outgoing->rope_count = count;
+    outgoing->release = release;
+    outgoing->owner = owner;
+    finish(request, outgoing);
+}
+
+void mb_request_no_answer(struct mb_request *request, int64_t now)
+{
+    (void)now;
+    finish(request, NULL);
+}
+
+void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now)
+{
+    request->on_close = NULL; /* it is being finished right here */
+    mb_connection_hang_up(request->connection, why, now);
+    finish(request, NULL);
+}
+
+bool mb_request_abandoned(const struct mb_request *request)
+{
+    return request->connection->conn == 0;
+}

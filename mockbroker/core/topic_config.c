@@ -1,0 +1,166 @@
+/* Topic configuration: Kafka's names, defaults and ranges, and the broker property behind each.  The values that hot
+ * paths read are resolved into plain fields once per change. */
+#include "mockbroker/core/properties.h"
+
+#include "protocol/compress.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LONG_MAX_TEXT "9223372036854775807"
+
+enum key {
+    CLEANUP_POLICY,
+    COMPRESSION_TYPE,
+    MAX_MESSAGE_BYTES,
+    TIMESTAMP_AFTER,
+    TIMESTAMP_BEFORE,
+    TIMESTAMP_TYPE,
+    MIN_INSYNC,
+    RETENTION_BYTES,
+    RETENTION_MS,
+    SEGMENT_BYTES,
+    SEGMENT_MS,
+    UNCLEAN,
+};
+
+/* clang-format off */
+static const struct mb_config_row rows[] = {
+    [CLEANUP_POLICY] = { "cleanup.policy", MB_CONFIG_LIST, "delete", 0, 0, "delete,compact", "log.cleanup.policy" },
+    [COMPRESSION_TYPE] = { "compression.type", MB_CONFIG_STRING, "producer", 0, 0, "producer,uncompressed,gzip,snappy,lz4,zstd", "compression.type" },
+    [MAX_MESSAGE_BYTES] = { "max.message.bytes", MB_CONFIG_INT, "1048588", 0, INT32_MAX, NULL, "message.max.bytes" },
+    [TIMESTAMP_AFTER] = { "message.timestamp.after.max.ms", MB_CONFIG_LONG, "3600000", 0, INT64_MAX, NULL, "log.message.timestamp.after.max.ms" },
+    [TIMESTAMP_BEFORE] = { "message.timestamp.before.max.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 0, INT64_MAX, NULL, "log.message.timestamp.before.max.ms" },
+    [TIMESTAMP_TYPE] = { "message.timestamp.type", MB_CONFIG_STRING, "CreateTime", 0, 0, "CreateTime,LogAppendTime", "log.message.timestamp.type" },
+    [MIN_INSYNC] = { "min.insync.replicas", MB_CONFIG_INT, "1", 1, INT32_MAX, NULL, "min.insync.replicas" },
+    [RETENTION_BYTES] = { "retention.bytes", MB_CONFIG_LONG, "-1", INT64_MIN, INT64_MAX, NULL, "log.retention.bytes" },
+    [RETENTION_MS] = { "retention.ms", MB_CONFIG_LONG, "604800000", -1, INT64_MAX, NULL, "log.retention.ms" },
+    [SEGMENT_BYTES] = { "segment.bytes", MB_CONFIG_INT, "1073741824", 14, INT32_MAX, NULL, "log.segment.bytes" },
+    [SEGMENT_MS] = { "segment.ms", MB_CONFIG_LONG, "604800000", 1, INT64_MAX, NULL, "log.roll.ms" },
+    [UNCLEAN] = { "unclean.leader.election.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "unclean.leader.election.enable" },
+    { "compression.gzip.level", MB_CONFIG_INT, "-1", -1, 9, NULL, NULL },
+    { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, NULL },
+    { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, NULL },
+    { "delete.retention.ms", MB_CONFIG_LONG, "86400000", 0, INT64_MAX, NULL, "log.cleaner.delete.retention.ms" },
+    { "file.delete.delay.ms", MB_CONFIG_LONG, "60000", 0, INT64_MAX, NULL, "log.segment.delete.delay.ms" },
+    { "flush.messages", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.flush.interval.messages" },
+    { "flush.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 0, INT64_MAX, NULL, "log.flush.interval.ms" },
+    { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
+    { "index.interval.bytes", MB_CONFIG_INT, "4096", 0, INT32_MAX, NULL, "log.index.interval.bytes" },
+    { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
+    { "local.retention.bytes", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
+    { "local.retention.ms", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
+    { "max.compaction.lag.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.cleaner.max.compaction.lag.ms" },
+    { "min.cleanable.dirty.ratio", MB_CONFIG_DOUBLE, "0.5", 0, 1, NULL, "log.cleaner.min.cleanable.ratio" },
+    { "min.compaction.lag.ms", MB_CONFIG_LONG, "0", 0, INT64_MAX, NULL, "log.cleaner.min.compaction.lag.ms" },
+    { "preallocate", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "log.preallocate" },
+    { "remote.log.copy.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
+    { "remote.log.delete.on.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
+    { "remote.storage.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
+    { "segment.index.bytes", MB_CONFIG_INT, "10485760", 4, INT32_MAX, NULL, "log.index.size.max.bytes" },
+    { "segment.jitter.ms", MB_CONFIG_LONG, "0", 0, INT64_MAX, NULL, "log.roll.jitter.ms" },
+};
+/* clang-format on */
+#define ROWS (sizeof rows / sizeof rows[0])
+_Static_assert(ROWS <= MB_TOPIC_KEYS_MAX, "room for every topic key");
+
+size_t mb_topic_config_count(void)
+{
+    return ROWS;
+}
+
+const struct mb_config_row *mb_topic_config_row(size_t i)
+{
+    return &rows[i];
+}
+
+int mb_topic_config_find(struct kci_str name)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (kci_str_equal(kci_str_of(rows[i].name), name))
+            return (int)i;
+    return -1;
+}
+
+void mb_topic_config_init(struct mb_topic_config *config, const struct kci_alloc *alloc,
+                          const struct mb_properties *properties)
+{
+    memset(config, 0, sizeof *config);
+    config->alloc = alloc;
+    mb_topic_config_resolve(config, properties);
+}
+
+bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, struct kci_str value, char *text,
+                         size_t text_size)
+{
+    int row = mb_topic_config_find(name);
+    if (row < 0) {
+        snprintf(text, text_size, "Unknown topic config name: %.*s", (int)name.size, name.data);
+        return false;
+    }
+    if (!value.data) {
+        snprintf(text, text_size, "Null value not supported for topic configs: %s", rows[row].name);
+        return false;
+    }
+    if (!mb_config_check(&rows[row], value, text, text_size))
+        return false;
+    char *copy = kci_alloc_zero(config->alloc, value.size + 1, 1);
+    if (!copy) {
+        snprintf(text, text_size, "out of memory");
+        return false;
+    }
+    memcpy(copy, value.data, value.size);
+    kci_alloc_free(config->alloc, config->values[row]);
+    config->values[row] = copy;
+    return true;
+}
+
+const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,
+                                 bool *is_override, bool *is_broker)
+{
+    int key = rows[i].broker_key ? mb_properties_find(kci_str_of(rows[i].broker_key)) : -1;
+    *is_override = config->values[i] != NULL;
+    *is_broker = !*is_override && key >= 0 && properties->values[key] != NULL;
+    if (*is_override)
+        return config->values[i];
+    return *is_broker ? properties->values[key] : rows[i].initial;
+}
+
+static const char *text_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
+{
+    bool is_override, is_broker;
+    return mb_topic_config_text(config, properties, (size_t)key, &is_override, &is_broker);
+}
+
+static int64_t number_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
+{
+    int64_t number = 0;
+    if (!mb_config_number(text_of(config, properties, key), rows[key].type, &number))
+        abort(); /* values are checked when they are set */
+    return number;
+}
+
+void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_properties *properties)
+{
+    const char *policy = text_of(config, properties, CLEANUP_POLICY);
+    const char *codec = text_of(config, properties, COMPRESSION_TYPE);
+    config->delete = strstr(policy, "delete") != NULL;
+    config->compact = strstr(policy, "compact") != NULL;
+    config->codec = strcmp(codec, "uncompressed") == 0 ? KCI_CODEC_NONE : kci_codec_of(kci_str_of(codec));
+    config->batch_bytes_max = (int32_t)number_of(config, properties, MAX_MESSAGE_BYTES);
+    config->timestamp_after_ms = number_of(config, properties, TIMESTAMP_AFTER);
+    config->timestamp_before_ms = number_of(config, properties, TIMESTAMP_BEFORE);
+    config->log_append_time = strcmp(text_of(config, properties, TIMESTAMP_TYPE), "LogAppendTime") == 0;
+    config->min_insync = (int32_t)number_of(config, properties, MIN_INSYNC);
+    config->retention_bytes = number_of(config, properties, RETENTION_BYTES);
+    config->retention_ms = number_of(config, properties, RETENTION_MS);
+    config->segment_bytes = (int32_t)number_of(config, properties, SEGMENT_BYTES);
+    config->segment_ms = number_of(config, properties, SEGMENT_MS);
+    config->unclean = number_of(config, properties, UNCLEAN) != 0;
+}
+
+void mb_topic_config_destroy(struct mb_topic_config *config)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        kci_alloc_free(config->alloc, config->values[i]);
+    memset(config->values, 0, sizeof config->values);
+}
