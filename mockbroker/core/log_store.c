@@ -3,13 +3,14 @@
  *      broker-1/orders-0/00000000000000000000.log   [batch][batch]...     closed
  *                        00000000000000004711.log   [batch]...            the last one is written to
  *
- * A segment holds whole batches, byte for byte as fetched.  There are no index files: the replica's log keeps its index in memory
- * and rebuilds it at start, when every batch's CRC is checked anyway.  A torn tail (a crash in the middle of an append) ends at
- * the first batch that is incomplete or whose CRC is wrong; it is cut off.  A failed append is undone by truncating; when even
- * that fails, the store answers EIO until it is recovered or reset, so that nothing is ever written behind garbage.
+ * A segment holds whole batches, byte for byte as fetched.  There are no index files: the replica's log keeps its index
+ * in memory and rebuilds it at start, when every batch's CRC is checked anyway.  A torn tail (a crash in the middle of
+ * an append) ends at the first batch that is incomplete or whose CRC is wrong; it is cut off.  A failed append is
+ * undone by truncating; when even that fails, the store answers EIO until it is recovered or reset, so that nothing is
+ * ever written behind garbage.
  *
  * Only the last segment and the one read most recently have open files. */
-#include "core/log_store.h"
+#include "mockbroker/core/log_store.h"
 
 #include "base/cursor.h"
 #include "protocol/records.h"
@@ -31,13 +32,14 @@ struct mb_log_store {
     char directory[DIRECTORY_BYTES_MAX];
     struct segment *segments; /* rising base offsets */
     size_t count, capacity;
-    int64_t write_file;      /* of the last segment; 0: not open */
-    int64_t read_file;       /* 0: none */
-    int64_t read_base;       /* of the segment that read_file belongs to */
-    bool broken;             /* a failed append could not be undone */
+    int64_t write_file; /* of the last segment; 0: not open */
+    int64_t read_file;  /* 0: none */
+    int64_t read_base;  /* of the segment that read_file belongs to */
+    bool broken;        /* a failed append could not be undone */
 };
 
-struct mb_log_store *mb_log_store_new(const struct kci_alloc *alloc, const struct kci_storage *storage, const char *directory)
+struct mb_log_store *mb_log_store_new(const struct kci_alloc *alloc, const struct kci_storage *storage,
+                                      const char *directory)
 {
     struct mb_log_store *store = kci_alloc_zero(alloc, 1, sizeof *store);
     if (store) {
@@ -92,7 +94,8 @@ static int add_segment(struct mb_log_store *store, int64_t base_offset, uint64_t
     return 0;
 }
 
-/* ---- append ---------------------------------------------------------------------------------------------------------- */
+/* ---- append
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool must_roll(const struct segment *last, uint32_t size, int64_t timestamp_ms, const struct mb_log_roll *roll)
 {
@@ -132,8 +135,8 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
     return error;
 }
 
-int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset, int64_t timestamp_ms,
-                        const struct mb_log_roll *roll, uint32_t *position)
+int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset,
+                        int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position)
 {
     if (store->broken)
         return EIO;
@@ -154,7 +157,8 @@ int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32
     return 0;
 }
 
-/* ---- reading and cutting --------------------------------------------------------------------------------------------- */
+/* ---- reading and cutting
+ * --------------------------------------------------------------------------------------------- */
 
 /* Index of the segment that holds `offset`: the last one that begins at or below it. */
 static size_t segment_of(const struct mb_log_store *store, int64_t offset)
@@ -253,7 +257,8 @@ int mb_log_store_sync(struct mb_log_store *store)
     return store->write_file ? store->storage->sync(store->storage->context, store->write_file) : 0;
 }
 
-/* ---- recovery -------------------------------------------------------------------------------------------------------- */
+/* ---- recovery
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void note_segment(void *user, const char *name, bool is_directory)
 {
@@ -270,7 +275,8 @@ static void note_segment(void *user, const char *name, bool is_directory)
 
 /* Walks one file of whole batches. *good: bytes of it that are fine. */
 static int recover_segment(struct mb_log_store *store, struct segment *segment, int64_t file, uint64_t size,
-                           bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner)
+                           bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position),
+                           void *owner)
 {
     uint8_t *buffer = kci_alloc_new(store->alloc, READ_BYTES);
     size_t capacity = READ_BYTES;
@@ -318,8 +324,9 @@ static int recover_segment(struct mb_log_store *store, struct segment *segment, 
     return error;
 }
 
-int mb_log_store_recover(struct mb_log_store *store, bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position),
-                         void *owner, uint64_t *torn_bytes)
+int mb_log_store_recover(struct mb_log_store *store,
+                         bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner,
+                         uint64_t *torn_bytes)
 {
     *torn_bytes = 0;
     store->count = 0;

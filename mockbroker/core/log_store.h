@@ -15,26 +15,30 @@ struct mb_log_roll {
 };
 
 /* `directory` is copied. NULL: out of memory. Opens nothing yet. */
-struct mb_log_store *mb_log_store_new(const struct kci_alloc *alloc, const struct kci_storage *storage, const char *directory);
+struct mb_log_store *mb_log_store_new(const struct kci_alloc *alloc, const struct kci_storage *storage,
+                                      const char *directory);
 /* Closes the files; they stay. NULL is fine. */
 void mb_log_store_destroy(struct mb_log_store *store);
-/* All below return 0 or an errno value; on failure the files are as before (or the store says EIO until it is reset). */
-int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset, int64_t timestamp_ms,
-                        const struct mb_log_roll *roll, uint32_t *position);
+/* All below return 0 or an errno value; on failure the files are as before (or the store says EIO until it is reset).
+ */
+int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset,
+                        int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position);
 /* Read size bytes of the batch that begins at base_offset. */
 int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t position, uint8_t *out, uint32_t size);
 /* Cut everything from the batch at base_offset, which lies at `position` of its segment. */
 int mb_log_store_truncate(struct mb_log_store *store, int64_t base_offset, uint32_t position);
 /* Remove segments whose every offset is below `offset` (never the last one). */
 void mb_log_store_drop_below(struct mb_log_store *store, int64_t offset);
-/* Where the segment that holds `offset` ends, for retention by whole segments: the base offset of the next one, -1: it is the last. */
+/* Where the segment that holds `offset` ends, for retention by whole segments: the base offset of the next one, -1: it
+ * is the last. */
 int64_t mb_log_store_next_segment(const struct mb_log_store *store, int64_t offset);
 int mb_log_store_reset(struct mb_log_store *store, int64_t offset);
 int mb_log_store_sync(struct mb_log_store *store);
 
-/* Look at what is there. For every whole batch with a good CRC, in order: each(owner, bytes, size, position); what follows the
- * first bad one is cut off (*torn_bytes says how much). each() returns false to stop and cut there. */
-int mb_log_store_recover(struct mb_log_store *store, bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position),
-                         void *owner, uint64_t *torn_bytes);
+/* Look at what is there. For every whole batch with a good CRC, in order: each(owner, bytes, size, position); what
+ * follows the first bad one is cut off (*torn_bytes says how much). each() returns false to stop and cut there. */
+int mb_log_store_recover(struct mb_log_store *store,
+                         bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner,
+                         uint64_t *torn_bytes);
 
 #endif

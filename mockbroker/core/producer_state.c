@@ -1,11 +1,13 @@
 /* The window of an idempotent producer on one partition.
  *
- *      batches  [oldest ... newest]   up to five (first sequence, last sequence, base offset); all of one producer epoch
+ *      batches  [oldest ... newest]   up to five (first sequence, last sequence, base offset); all of one producer
+ * epoch
  *
- * Rules (Kafka's ProducerAppendInfo): a batch that equals one of the window in both sequences is a duplicate and answered with the
- * original offset; an older epoch is fenced; a newer epoch begins at sequence 0; within an epoch sequences are contiguous and wrap
- * from 2^31-1 to 0; of an unknown producer everything is accepted.  Only the ends of a batch count, never its contents. */
-#include "core/producer_state.h"
+ * Rules (Kafka's ProducerAppendInfo): a batch that equals one of the window in both sequences is a duplicate and
+ * answered with the original offset; an older epoch is fenced; a newer epoch begins at sequence 0; within an epoch
+ * sequences are contiguous and wrap from 2^31-1 to 0; of an unknown producer everything is accepted.  Only the ends of
+ * a batch count, never its contents. */
+#include "mockbroker/core/producer_state.h"
 
 struct mb_producer {
     int16_t epoch;

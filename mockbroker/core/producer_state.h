@@ -1,4 +1,5 @@
-/* What a partition remembers of idempotent producers: the last five batches of each, to recognise repeats (PROTOCOL 4.1). */
+/* What a partition remembers of idempotent producers: the last five batches of each, to recognise repeats
+ * (PROTOCOL 4.1). */
 #ifndef MB_CORE_PRODUCER_STATE_H
 #define MB_CORE_PRODUCER_STATE_H
 

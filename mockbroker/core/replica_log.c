@@ -4,14 +4,15 @@
  *                 |  resident -> |
  *                 on disk only    frame + at + size  ------->  bytes as they came from the wire
  *
- * Batches are not copied: replicas of a partition share the frame of the Produce request, each holds a reference.  A batch of
- * less than COPY_BYTES_MAX, or of less than a PIN_FACTOR-th of its frame, is copied into a chunk instead: what a log keeps must
- * not be many times larger than what it shows, and neighbours in a chunk leave as one piece in a fetch.
- * With a store (files) the frames of old entries are dropped when RESIDENT_BYTES_MAX is exceeded and read back when asked for.
+ * Batches are not copied: replicas of a partition share the frame of the Produce request, each holds a reference.  A
+ * batch of less than COPY_BYTES_MAX, or of less than a PIN_FACTOR-th of its frame, is copied into a chunk instead: what
+ * a log keeps must not be many times larger than what it shows, and neighbours in a chunk leave as one piece in a
+ * fetch. With a store (files) the frames of old entries are dropped when RESIDENT_BYTES_MAX is exceeded and read back
+ * when asked for.
  *
- * Invariants: entries do not overlap and rise; every entry's last offset is < end_offset; start_offset <= end_offset; an entry
- * before `resident` has no frame unless it was read back; the last epoch starts at or below end_offset. */
-#include "core/replica_log.h"
+ * Invariants: entries do not overlap and rise; every entry's last offset is < end_offset; start_offset <= end_offset;
+ * an entry before `resident` has no frame unless it was read back; the last epoch starts at or below end_offset. */
+#include "mockbroker/core/replica_log.h"
 
 #include "base/cursor.h"
 #include "protocol/records.h"
@@ -42,7 +43,8 @@ void mb_log_destroy(struct mb_log *log)
     mb_log_init(log, log->alloc, NULL);
 }
 
-/* ---- append ---------------------------------------------------------------------------------------------------------- */
+/* ---- append
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool new_chunk(struct mb_log *log, uint32_t size)
 {
@@ -58,7 +60,8 @@ static bool new_chunk(struct mb_log *log, uint32_t size)
     return true;
 }
 
-bool mb_log_place(struct mb_log *log, struct kci_frame *frame, const uint8_t *batch, uint32_t size, struct mb_log_entry *entry)
+bool mb_log_place(struct mb_log *log, struct kci_frame *frame, const uint8_t *batch, uint32_t size,
+                  struct mb_log_entry *entry)
 {
     entry->size = size;
     bool inside = frame && batch >= frame->data && batch + size <= frame->data + frame->size;
@@ -121,8 +124,8 @@ int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t 
     slot->position = 0;
     if (log->store) {
         const uint8_t *bytes = entry->frame->data + entry->at;
-        int error = mb_log_store_append(log->store, bytes, entry->size, entry->base_offset, entry->max_timestamp_ms, roll,
-                                        &slot->position);
+        int error = mb_log_store_append(log->store, bytes, entry->size, entry->base_offset, entry->max_timestamp_ms,
+                                        roll, &slot->position);
         if (error)
             return error;
         log->resident_bytes += entry->size;
@@ -135,7 +138,22 @@ int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t 
     return 0;
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+bool mb_log_recovered(struct mb_log *log, const struct mb_log_entry *entry, int32_t epoch)
+{
+    if (entry->last_delta < 0 || entry->base_offset < log->end_offset || !make_room(log) ||
+        !mb_log_epoch_begin(log, epoch, entry->base_offset))
+        return false;
+    if (!log->count)
+        log->start_offset = entry->base_offset;
+    *mb_log_entry(log, log->count++) = *entry;
+    log->resident = log->count;
+    log->bytes += entry->size;
+    log->end_offset = mb_log_entry_last(entry) + 1;
+    return true;
+}
+
+/* ---- reading
+ * --------------------------------------------------------------------------------------------------------- */
 
 size_t mb_log_find(const struct mb_log *log, int64_t offset)
 {
@@ -172,7 +190,8 @@ const uint8_t *mb_log_bytes(struct mb_log *log, size_t i)
     return entry->frame->data + entry->at;
 }
 
-/* ---- the ends -------------------------------------------------------------------------------------------------------- */
+/* ---- the ends
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void forget(struct mb_log *log, struct mb_log_entry *entry)
 {
@@ -249,7 +268,8 @@ int mb_log_reset(struct mb_log *log, int64_t offset)
     return 0;
 }
 
-/* ---- leader epochs --------------------------------------------------------------------------------------------------- */
+/* ---- leader epochs
+ * --------------------------------------------------------------------------------------------------- */
 
 bool mb_log_epoch_begin(struct mb_log *log, int32_t epoch, int64_t start_offset)
 {

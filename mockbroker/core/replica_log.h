@@ -3,7 +3,7 @@
 #define MB_CORE_REPLICA_LOG_H
 
 #include "base/alloc.h"
-#include "core/log_store.h"
+#include "mockbroker/core/log_store.h"
 #include "protocol/frame.h"
 
 struct mb_log_entry {
@@ -40,12 +40,17 @@ struct mb_log {
 void mb_log_init(struct mb_log *log, const struct kci_alloc *alloc, struct mb_log_store *store);
 void mb_log_destroy(struct mb_log *log);
 
-/* Fill frame, at and size of an entry for a batch that lies in `frame`: by reference, or copied when it would pin much more than
- * itself. The entry holds a reference then: release it with mb_log_entry_drop, also after append. false: out of memory. */
-bool mb_log_place(struct mb_log *log, struct kci_frame *frame, const uint8_t *batch, uint32_t size, struct mb_log_entry *entry);
+/* Fill frame, at and size of an entry for a batch that lies in `frame`: by reference, or copied when it would pin much
+ * more than itself. The entry holds a reference then: release it with mb_log_entry_drop, also after append. false: out
+ * of memory. */
+bool mb_log_place(struct mb_log *log, struct kci_frame *frame, const uint8_t *batch, uint32_t size,
+                  struct mb_log_entry *entry);
 void mb_log_entry_drop(struct mb_log_entry *entry);
 /* Append; the log takes a reference of its own. 0, or an errno value (nothing changed then). */
 int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t epoch, const struct mb_log_roll *roll);
+
+/* At start: index a batch that is on disk already. false: it does not follow the one before it, or no memory. */
+bool mb_log_recovered(struct mb_log *log, const struct mb_log_entry *entry, int32_t epoch);
 
 static inline struct mb_log_entry *mb_log_entry(const struct mb_log *log, size_t i)
 {
