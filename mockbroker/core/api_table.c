@@ -1,6 +1,7 @@
-/* What this broker serves, and from which version to which.  What is not here is not advertised, and closes the connection.
- * Versions are those of Kafka 4.x; Produce 0-2 are advertised, as Kafka does for old librdkafka (KAFKA-18659), and refused. */
-#include "core/cluster.h"
+/* What this broker serves, and from which version to which.  What is not here is not advertised, and closes the
+ * connection. Versions are those of Kafka 4.x; Produce 0-2 are advertised, as Kafka does for old librdkafka
+ * (KAFKA-18659), and refused. */
+#include "mockbroker/core/cluster.h"
 
 static const struct mb_api_row rows[] = {
     { KCI_API_PRODUCE, 0, 13, mb_handle_produce },

@@ -1,5 +1,5 @@
-/* The face of the broker engine: a whole cluster of brokers, pure. The shells (main.c, embed.c, the simulator) give it time, a
- * transport and a storage; see base/engine.h for the rules of the face. */
+/* The face of the broker engine: a whole cluster of brokers, pure. The shells (main.c, embed.c, the simulator) give it
+ * time, a transport and a storage; see base/engine.h for the rules of the face. */
 #ifndef MB_CORE_BROKER_H
 #define MB_CORE_BROKER_H
 
@@ -12,7 +12,7 @@ struct mb_cluster;
 
 struct mb_options {
     const struct kci_alloc *alloc;
-    struct kci_transport transport; /* send, close, want_read are used */
+    struct kci_transport transport;    /* send, close, want_read are used */
     const struct kci_storage *storage; /* NULL: logs live in memory only */
     struct kci_logger logger;
     uint64_t seed;
@@ -22,13 +22,21 @@ struct mb_options {
     /* A broker was stopped, killed or started: the shell closes or opens its listener. May be NULL (the simulator). */
     void (*listener)(void *context, int32_t broker, bool open);
     void *listener_context;
-    /* Replication: 0 copies to followers in the same step; otherwise each follower fetch happens this long after the append
-     * (uniform 0 .. value, from the seed): the simulator's way to make lag true. */
+    /* Replication: 0 copies to followers in the same step; otherwise each follower fetch happens this long after the
+     * append (uniform 0 .. value, from the seed): the simulator's way to make lag true. */
     int64_t replication_delay_us;
+    /* A defect on purpose, for proving that checkers see it (0: none): */
+    int plant; /* enum mb_plant */
+};
+enum mb_plant {
+    MB_PLANT_NONE = 0,
+    MB_PLANT_HW_AHEAD = 1, /* the high watermark is the leader's log end, whatever the ISR has */
+    MB_PLANT_NO_DEDUP = 2, /* sequences of idempotent producers are not looked at */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */
-int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text, size_t text_size);
+int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text,
+                      size_t text_size);
 /* Clean shutdown: writes what must be written, closes connections, frees. */
 void mb_cluster_destroy(struct mb_cluster *cluster, int64_t now);
 /* The engine face; `user` of a listener (on_accept) is (void *)(intptr_t)broker_id. */
@@ -37,20 +45,25 @@ struct kci_engine mb_cluster_engine(struct mb_cluster *cluster);
 void mb_cluster_set_address(struct mb_cluster *cluster, int32_t broker, const char *host, uint16_t port);
 
 /* Steering; each returns Kafka's error code (0: done). */
-int16_t mb_cluster_create_topic(struct mb_cluster *cluster, struct kci_str name, int32_t partitions, int16_t replication_factor,
-                                const char *const *configs, size_t config_count, int64_t now);
+int16_t mb_cluster_create_topic(struct mb_cluster *cluster, struct kci_str name, int32_t partitions,
+                                int16_t replication_factor, const char *const *configs, size_t config_count,
+                                int64_t now);
 int16_t mb_cluster_delete_topic(struct mb_cluster *cluster, struct kci_str name, int64_t now);
 int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t broker, bool clean, int64_t now);
 int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t broker, int64_t now);
-int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker, int64_t now);
+int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
+                               int64_t now);
 
 /* Looking. */
 struct mb_partition_view {
     int32_t leader, leader_epoch, isr_count;
     int64_t log_start, high_watermark, last_stable, log_end;
 };
-int16_t mb_cluster_partition(const struct mb_cluster *cluster, struct kci_str topic, int32_t partition, struct mb_partition_view *out);
-/* Walk the leader's log from `offset`: the whole batch that holds it. false: none there. The bytes are borrowed until the next call. */
-bool mb_cluster_batch(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int64_t offset, struct kci_bytes *batch);
+int16_t mb_cluster_partition(const struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
+                             struct mb_partition_view *out);
+/* Walk the leader's log from `offset`: the whole batch that holds it. false: none there. The bytes are borrowed until
+ * the next call. */
+bool mb_cluster_batch(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int64_t offset,
+                      struct kci_bytes *batch);
 
 #endif

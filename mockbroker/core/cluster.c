@@ -1,19 +1,22 @@
 /* The engine: brokers, their clock, their alarms, one step.
  *
- *      step:  alarms that are due -> fetches whose wait is over -> connections that may go on      (again, while there is something)
+ *      step:  alarms that are due -> fetches whose wait is over -> connections that may go on      (again, while there
+ * is something)
  *             -> changed metadata is written -> answers are sent -> closed connections are freed
  *
  * Answers leave after the metadata is written: what a client was told is on disk (as far as disks go without sync).
- * All brokers live on one thread and in one engine; a broker is an id, an address and a set of connections and replicas. */
-#include "core/cluster.h"
+ * All brokers live on one thread and in one engine; a broker is an id, an address and a set of connections and
+ * replicas. */
+#include "mockbroker/core/cluster.h"
 
-#include "core/fetch_session.h"
-#include "core/metadata_store.h"
+#include "mockbroker/core/fetch_session.h"
+#include "mockbroker/core/metadata_store.h"
 #include <stdio.h>
 
 #define TURNS_MAX 1000 /* rounds of one step, so that a flood of work does not keep the shell from its sockets */
 
-/* ---- brokers --------------------------------------------------------------------------------------------------------- */
+/* ---- brokers
+ * --------------------------------------------------------------------------------------------------------- */
 
 struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id)
 {
@@ -46,7 +49,8 @@ bool mb_cluster_endpoint(const struct mb_cluster *cluster, int32_t id, struct kc
     return true;
 }
 
-/* ---- the engine ------------------------------------------------------------------------------------------------------ */
+/* ---- the engine
+ * ------------------------------------------------------------------------------------------------------ */
 
 static bool fire_alarms(struct mb_cluster *cluster, int64_t now)
 {
@@ -86,8 +90,8 @@ static int64_t deadline(void *engine)
     return first ? first->at : KCI_NEVER;
 }
 
-static void *on_accept(void *engine, kci_conn conn, void *user, const struct kci_address *peer, const struct kci_address *local,
-                       int64_t now)
+static void *on_accept(void *engine, kci_conn conn, void *user, const struct kci_address *peer,
+                       const struct kci_address *local, int64_t now)
 {
     struct mb_cluster *cluster = engine;
     (void)local;
@@ -143,7 +147,8 @@ struct kci_engine mb_cluster_engine(struct mb_cluster *cluster)
     return (struct kci_engine){ cluster, &ops };
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------------ */
+/* ---- life
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void upkeep_fires(void *owner, int64_t now)
 {
@@ -157,7 +162,8 @@ static void upkeep_fires(void *owner, int64_t now)
             for (int32_t k = 0; k < partition->replica_count; k++)
                 mb_producers_expire(&partition->replicas[k].producers, old);
         }
-    mb_alarm_set(cluster, &cluster->upkeep, now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+    mb_alarm_set(cluster, &cluster->upkeep,
+                 now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
 }
 
 /* 22 characters of base64url, as Kafka's cluster ids. */
@@ -215,7 +221,8 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     kci_alloc_free(alloc, cluster);
 }
 
-int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text, size_t text_size)
+int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text,
+                      size_t text_size)
 {
     const struct kci_alloc *alloc = options->alloc;
     if (options->brokers < 1 || options->brokers > MB_BROKERS_MAX) {
@@ -249,7 +256,9 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     if (ok) {
         cluster->compressor = kci_compressor_new(alloc);
         cluster->records_check_full =
-            strcmp(mb_properties_text(&cluster->properties, (size_t)mb_properties_find(kci_str_of("mock.records.check"))), "full") == 0;
+            strcmp(
+                mb_properties_text(&cluster->properties, (size_t)mb_properties_find(kci_str_of("mock.records.check"))),
+                "full") == 0;
         ok = cluster->compressor && make_brokers(cluster, options->brokers) &&
              (!options->storage || mb_metadata_load(cluster, now, text, text_size));
     }
@@ -262,7 +271,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
         return -1;
     }
     mb_metadata_start(cluster, now);
-    mb_alarm_set(cluster, &cluster->upkeep, now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+    mb_alarm_set(cluster, &cluster->upkeep,
+                 now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
     text[0] = '\0';
     *out = cluster;
     return 0;

@@ -4,19 +4,19 @@
 
 #include "base/list.h"
 #include "base/prng.h"
-#include "core/broker.h"
-#include "core/producer_state.h"
-#include "core/properties.h"
-#include "core/replica_log.h"
-#include "core/request.h"
+#include "mockbroker/core/broker.h"
+#include "mockbroker/core/producer_state.h"
+#include "mockbroker/core/properties.h"
+#include "mockbroker/core/replica_log.h"
+#include "mockbroker/core/request.h"
 
-#define MB_BROKERS_MAX              100
-#define MB_PARTITIONS_MAX           10000             /* of one topic: Kafka's controller refuses more in one request */
-#define MB_CLUSTER_PARTITIONS_MAX   200000            /* of all topics together */
-#define MB_TOPIC_NAME_MAX           249               /* Kafka's Topic.MAX_NAME_LENGTH */
-#define MB_REQUEST_ARENA_BYTES_MAX  ((size_t)64 << 20) /* what decoding one request and building its answer may cost */
-#define MB_RESPONSE_BYTES_MAX       ((size_t)256 << 20)
-#define MB_DECOMPRESSED_BYTES_MAX   ((size_t)256 << 20) /* of one produced batch: beyond it the batch is a bomb */
+#define MB_BROKERS_MAX             100
+#define MB_PARTITIONS_MAX          10000              /* of one topic: Kafka's controller refuses more in one request */
+#define MB_CLUSTER_PARTITIONS_MAX  200000             /* of all topics together */
+#define MB_TOPIC_NAME_MAX          249                /* Kafka's Topic.MAX_NAME_LENGTH */
+#define MB_REQUEST_ARENA_BYTES_MAX ((size_t)64 << 20) /* what decoding one request and building its answer may cost */
+#define MB_RESPONSE_BYTES_MAX      ((size_t)256 << 20)
+#define MB_DECOMPRESSED_BYTES_MAX  ((size_t)256 << 20) /* of one produced batch: beyond it the batch is a bomb */
 
 struct mb_fetch_sessions;
 
@@ -38,8 +38,8 @@ struct mb_cluster {
     char id[24]; /* cluster id: 22 characters of base64url */
     struct mb_broker *brokers;
     int32_t broker_count;
-    int32_t controller;      /* id of the running broker that answers for the controller; -1: none */
-    struct kci_heap alarms;  /* struct mb_alarm */
+    int32_t controller;       /* id of the running broker that answers for the controller; -1: none */
+    struct kci_heap alarms;   /* struct mb_alarm */
     struct kci_map topics;    /* name -> struct mb_topic */
     struct kci_map topic_ids; /* 16 bytes -> struct mb_topic */
     int32_t partition_count;  /* of all topics */
@@ -52,10 +52,10 @@ struct mb_cluster {
     struct kci_compressor *compressor;
     struct mb_groups *groups;
     bool records_check_full; /* mock.records.check=full */
-    bool metadata_dirty;  /* topics or leaders changed: write them at the end of the step */
-    int64_t now;          /* of the latest call */
-    struct mb_alarm upkeep; /* retention, producer expiry */
-    size_t request_count; /* alive, for tests of leaks */
+    bool metadata_dirty;     /* topics or leaders changed: write them at the end of the step */
+    int64_t now;             /* of the latest call */
+    struct mb_alarm upkeep;  /* retention, producer expiry */
+    size_t request_count;    /* alive, for tests of leaks */
 };
 
 struct mb_replica {
@@ -98,7 +98,7 @@ struct mb_topic {
     struct kci_uuid id;
     bool internal;
     int32_t partition_count;
-    int16_t replication_factor; /* of the first partition */
+    int16_t replication_factor;       /* of the first partition */
     struct mb_partition **partitions; /* owned, each its own block: pointers stay good when the topic grows */
     struct mb_topic_config config;
 };
@@ -111,24 +111,26 @@ bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id);
 bool mb_topic_name_ok(struct kci_str name, const char **why);
 struct mb_topic *mb_topic_find(const struct mb_cluster *cluster, struct kci_str name);
 struct mb_topic *mb_topic_find_id(const struct mb_cluster *cluster, const struct kci_uuid *id);
-/* By name, or by id where the name is absent. *error is UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID when there is none. */
-struct mb_topic *mb_topic_resolve(const struct mb_cluster *cluster, struct kci_str name, const struct kci_uuid *id, int16_t *error);
+/* By name, or by id where the name is absent. *error is UNKNOWN_TOPIC_OR_PARTITION or UNKNOWN_TOPIC_ID when there is
+ * none. */
+struct mb_topic *mb_topic_resolve(const struct mb_cluster *cluster, struct kci_str name, const struct kci_uuid *id,
+                                  int16_t *error);
 struct mb_partition *mb_topic_partition(const struct mb_topic *topic, int32_t index); /* NULL: none */
 /* What a new topic is to be. */
 struct mb_topic_plan {
     struct kci_str name;
-    const struct kci_uuid *id; /* NULL: a new one */
-    int32_t partitions;        /* -1: num.partitions */
-    int16_t replication_factor; /* -1: default.replication.factor */
+    const struct kci_uuid *id;        /* NULL: a new one */
+    int32_t partitions;               /* -1: num.partitions */
+    int16_t replication_factor;       /* -1: default.replication.factor */
     const int32_t *const *assignment; /* partitions x replication_factor broker ids, or NULL */
     struct mb_topic_config config;    /* taken over on success */
     bool internal;
 };
 /* Kafka's error code; text says why. On success *out (may be NULL) is the topic. Check-only when `dry`. */
-int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, bool dry, struct mb_topic **out, char *text,
-                        size_t text_size, int64_t now);
-int16_t mb_topic_grow(struct mb_topic *topic, int32_t partitions, const int32_t *const *assignment, bool dry, char *text,
-                      size_t text_size, int64_t now);
+int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, bool dry, struct mb_topic **out,
+                        char *text, size_t text_size, int64_t now);
+int16_t mb_topic_grow(struct mb_topic *topic, int32_t partitions, const int32_t *const *assignment, bool dry,
+                      char *text, size_t text_size, int64_t now);
 void mb_topic_delete(struct mb_topic *topic, int64_t now);
 /* Free without any notice: destruction of the cluster. */
 void mb_topic_free(struct mb_topic *topic);
@@ -138,16 +140,18 @@ struct mb_topic *mb_topic_next(const struct mb_cluster *cluster, size_t *at); /*
 struct mb_replica *mb_partition_replica(const struct mb_partition *partition, int32_t broker); /* NULL: none */
 struct mb_replica *mb_partition_leader(const struct mb_partition *partition);                  /* NULL: none */
 int32_t mb_partition_isr_count(const struct mb_partition *partition);
-/* The replica that must answer on `broker`: error NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or 0. */
+/* The replica that must answer on `broker`: error NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or
+ * 0. */
 int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker, int32_t current_leader_epoch);
-int64_t mb_partition_last_stable(const struct mb_partition *partition); /* LSO: first open transaction or the high watermark */
+int64_t
+mb_partition_last_stable(const struct mb_partition *partition); /* LSO: first open transaction or the high watermark */
 struct mb_append {
-    struct kci_frame *frame;  /* where the records lie; NULL: they will be copied */
+    struct kci_frame *frame; /* where the records lie; NULL: they will be copied */
     struct kci_bytes records;
     int16_t acks;
-    int16_t version;          /* of Produce; INT16_MAX: our own */
-    bool internal;            /* written by a coordinator */
-    struct kci_arena *arena;  /* for record errors */
+    int16_t version;         /* of Produce; INT16_MAX: our own */
+    bool internal;           /* written by a coordinator */
+    struct kci_arena *arena; /* for record errors */
     /* out */
     int16_t error;
     int64_t base_offset, last_offset, append_time_ms;
@@ -167,7 +171,8 @@ void mb_partition_ack_add(struct mb_partition *partition, struct mb_ack *ack);
 void mb_partition_fail_waiters(struct mb_partition *partition, int16_t error, int64_t now);
 /* Delete what retention no longer keeps. */
 void mb_partition_retain(struct mb_partition *partition, int64_t now);
-int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark, int64_t now);
+int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark,
+                                    int64_t now);
 bool mb_replica_init(struct mb_replica *replica, struct mb_partition *partition, int32_t broker);
 void mb_replica_destroy(struct mb_replica *replica);
 /* Producer state from the log, after truncation or at start. */
@@ -200,13 +205,14 @@ void mb_fetch_wait_break(struct mb_partition *partition);
 bool mb_fetch_wait_run(struct mb_cluster *cluster, int64_t now);
 
 /* ---- connection.c ---- */
-void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer, int64_t now);
+void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
+                           int64_t now);
 void *mb_connection_space(struct mb_connection *connection, size_t *size);
 void mb_connection_bytes(struct mb_connection *connection, size_t size, int64_t now);
 void mb_connection_sent(struct mb_connection *connection, int64_t now);
-void mb_connection_closed(struct mb_connection *connection, int64_t now);      /* by the peer */
+void mb_connection_closed(struct mb_connection *connection, int64_t now);                   /* by the peer */
 void mb_connection_hang_up(struct mb_connection *connection, const char *why, int64_t now); /* by us */
-void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now); /* 0: of all brokers */
+void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now);  /* 0: of all brokers */
 bool mb_connections_run(struct mb_cluster *cluster, int64_t now);
 void mb_connections_flush(struct mb_cluster *cluster, int64_t now);
 void mb_connections_reap(struct mb_cluster *cluster);

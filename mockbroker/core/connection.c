@@ -1,14 +1,14 @@
 /* Connections: bytes in, one request at a time, answers out in order.
  *
- *      on_bytes -> splitter -> frame -> [request.c: header, version, decode, handler] -> answer -> outgoing -> transport
- *                     ^                                                                    |
+ *      on_bytes -> splitter -> frame -> [request.c: header, version, decode, handler] -> answer -> outgoing ->
+ * transport ^                                                                    |
  *                     `------------------- the next frame, when the former is answered ----'
  *
- * Like Kafka, a connection has one request in work; what the client pipelines waits as bytes.  When a whole frame waits, reading
- * pauses, so a client that does not read its answers cannot make us buffer more than BACKLOG_BYTES of them and one frame.
- * Answers are sent at the end of a step, so that many of them leave in one call.
- * A closed connection lives on (in `dead`) until its request in work is done; nothing else points to it then. */
-#include "core/connection.h"
+ * Like Kafka, a connection has one request in work; what the client pipelines waits as bytes.  When a whole frame
+ * waits, reading pauses, so a client that does not read its answers cannot make us buffer more than BACKLOG_BYTES of
+ * them and one frame. Answers are sent at the end of a step, so that many of them leave in one call. A closed
+ * connection lives on (in `dead`) until its request in work is done; nothing else points to it then. */
+#include "mockbroker/core/connection.h"
 
 #include <stdio.h>
 
@@ -17,7 +17,8 @@
 
 void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame, int64_t now); /* request.c */
 
-void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer, int64_t now)
+void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
+                           int64_t now)
 {
     (void)now;
     if (!mb_cluster_is_running(cluster, broker))
@@ -31,13 +32,15 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
     const char *colon = strrchr(peer->text, ':');
     int size = colon ? (int)(colon - peer->text) : (int)strlen(peer->text);
     snprintf(connection->client_host, sizeof connection->client_host, "/%.*s", size > 46 ? 46 : size, peer->text);
-    connection->splitter = kci_splitter_of(cluster->alloc, (uint32_t)mb_cluster_property(cluster, "socket.request.max.bytes"));
+    connection->splitter =
+        kci_splitter_of(cluster->alloc, (uint32_t)mb_cluster_property(cluster, "socket.request.max.bytes"));
     kci_list_init(&connection->outgoing);
     kci_list_push(&cluster->connections, &connection->link);
     return connection;
 }
 
-/* ---- in -------------------------------------------------------------------------------------------------------------- */
+/* ---- in
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static bool may_go_on(const struct mb_connection *connection)
 {
@@ -66,7 +69,8 @@ static void pump(struct mb_connection *connection, int64_t now)
     if (connection->conn && connection->reading_paused && may_go_on(connection)) {
         connection->reading_paused = false;
         if (connection->cluster->options.transport.want_read)
-            connection->cluster->options.transport.want_read(connection->cluster->options.transport.context, connection->conn);
+            connection->cluster->options.transport.want_read(connection->cluster->options.transport.context,
+                                                             connection->conn);
     }
 }
 
@@ -106,7 +110,8 @@ bool mb_connections_run(struct mb_cluster *cluster, int64_t now)
     return any;
 }
 
-/* ---- out ------------------------------------------------------------------------------------------------------------- */
+/* ---- out
+ * ------------------------------------------------------------------------------------------------------------- */
 
 void mb_outgoing_free(const struct kci_alloc *alloc, struct mb_outgoing *outgoing)
 {
@@ -143,7 +148,8 @@ static size_t pieces_of(const struct mb_outgoing *outgoing, struct kci_iov *out,
 {
     size_t skip = outgoing->sent, count = 0;
     for (size_t i = 0; i <= outgoing->rope_count && count < room; i++) {
-        struct kci_iov piece = i == 0 ? (struct kci_iov){ outgoing->body.data, outgoing->body.size } : outgoing->rope[i - 1];
+        struct kci_iov piece =
+            i == 0 ? (struct kci_iov){ outgoing->body.data, outgoing->body.size } : outgoing->rope[i - 1];
         if (skip >= piece.size) {
             skip -= piece.size;
             continue;
@@ -178,7 +184,8 @@ static void flush(struct mb_connection *connection)
     while (connection->conn && !kci_list_empty(&connection->outgoing)) {
         struct kci_iov pieces[PIECES_MAX];
         size_t count = 0, offered = 0;
-        KCI_LIST_EACH (node, &connection->outgoing) {
+        KCI_LIST_EACH(node, &connection->outgoing)
+        {
             count += pieces_of(KCI_CONTAINER(node, struct mb_outgoing, link), pieces + count, PIECES_MAX - count);
             if (count == PIECES_MAX)
                 break;
@@ -213,7 +220,8 @@ void mb_connections_flush(struct mb_cluster *cluster, int64_t now)
     }
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------------- */
+/* ---- the end
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void bury(struct mb_connection *connection, int64_t now)
 {
@@ -250,7 +258,8 @@ void mb_connection_hang_up(struct mb_connection *connection, const char *why, in
 
 void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now)
 {
-    KCI_LIST_EACH (node, &cluster->connections) {
+    KCI_LIST_EACH(node, &cluster->connections)
+    {
         struct mb_connection *connection = KCI_CONTAINER(node, struct mb_connection, link);
         if (broker == 0 || connection->broker == broker)
             mb_connection_hang_up(connection, "the broker stops", now);
@@ -259,7 +268,8 @@ void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int
 
 void mb_connections_reap(struct mb_cluster *cluster)
 {
-    KCI_LIST_EACH (node, &cluster->dead) {
+    KCI_LIST_EACH(node, &cluster->dead)
+    {
         struct mb_connection *connection = KCI_CONTAINER(node, struct mb_connection, link);
         if (connection->request || connection->pumping)
             continue;

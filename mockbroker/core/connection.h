@@ -2,7 +2,7 @@
 #ifndef MB_CORE_CONNECTION_H
 #define MB_CORE_CONNECTION_H
 
-#include "core/cluster.h"
+#include "mockbroker/core/cluster.h"
 
 /* One answer on its way out. */
 struct mb_outgoing {
@@ -10,8 +10,8 @@ struct mb_outgoing {
     struct kci_writer body;     /* owned; empty when the answer is a rope of somebody else */
     const struct kci_iov *rope; /* behind body; borrowed until release() */
     size_t rope_count;
-    size_t sent;                /* bytes of body and rope that the transport has taken */
-    size_t total;               /* bytes of both */
+    size_t sent;                  /* bytes of body and rope that the transport has taken */
+    size_t total;                 /* bytes of both */
     void (*release)(void *owner); /* NULL: nothing to release */
     void *owner;
 };

@@ -1,9 +1,9 @@
 /* The controller: who leads, who is in sync.  Its decisions take effect at once on all brokers.
  *
- * A change of leader raises the leader epoch, also a change to "none" (as KRaft does).  Leaders are elected from the ISR in the
- * order of the assignment; without a live member the partition waits, or takes any live replica when
+ * A change of leader raises the leader epoch, also a change to "none" (as KRaft does).  Leaders are elected from the
+ * ISR in the order of the assignment; without a live member the partition waits, or takes any live replica when
  * unclean.leader.election.enable says so, and then loses what that one lacks. */
-#include "core/cluster.h"
+#include "mockbroker/core/cluster.h"
 
 #define OFFSETS_TOPIC "__consumer_offsets"
 
@@ -50,9 +50,9 @@ void mb_controller_lead(struct mb_partition *partition, struct mb_replica *repli
             other->in_isr = other->in_isr && !unclean && mb_cluster_is_running(cluster, other->broker);
         }
     }
-    kci_log(&cluster->logger, KCI_LOG_DEBUG, "controller", "broker %d leads %s-%d from offset %lld in epoch %d%s", replica->broker,
-            partition->topic->name, partition->index, (long long)partition->epoch_start, partition->leader_epoch,
-            unclean ? " (unclean)" : "");
+    kci_log(&cluster->logger, KCI_LOG_DEBUG, "controller", "broker %d leads %s-%d from offset %lld in epoch %d%s",
+            replica->broker, partition->topic->name, partition->index, (long long)partition->epoch_start,
+            partition->leader_epoch, unclean ? " (unclean)" : "");
     mb_partition_fail_waiters(partition, KCI_NOT_LEADER_OR_FOLLOWER, now);
     mb_replication_kick(partition, now);
     mb_controller_changed(cluster);
@@ -84,8 +84,8 @@ void mb_controller_shrink(struct mb_replica *replica, int64_t now)
     if (!replica->in_isr || mb_partition_isr_count(partition) == 1) /* the last one keeps the data */
         return;
     replica->in_isr = false;
-    kci_log(&partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d leaves the ISR of %s-%d", replica->broker,
-            partition->topic->name, partition->index);
+    kci_log(&partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d leaves the ISR of %s-%d",
+            replica->broker, partition->topic->name, partition->index);
     mb_controller_changed(partition->cluster);
     mb_partition_advance(partition, now);
 }
@@ -94,12 +94,13 @@ void mb_controller_expand(struct mb_replica *replica, int64_t now)
 {
     (void)now;
     replica->in_isr = true;
-    kci_log(&replica->partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d joins the ISR of %s-%d", replica->broker,
-            replica->partition->topic->name, replica->partition->index);
+    kci_log(&replica->partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d joins the ISR of %s-%d",
+            replica->broker, replica->partition->topic->name, replica->partition->index);
     mb_controller_changed(replica->partition->cluster);
 }
 
-/* ---- brokers come and go --------------------------------------------------------------------------------------------- */
+/* ---- brokers come and go
+ * --------------------------------------------------------------------------------------------- */
 
 static void choose_controller(struct mb_cluster *cluster)
 {
@@ -183,7 +184,8 @@ int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t 
     return KCI_NONE;
 }
 
-int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str name, int32_t index, int32_t broker, int64_t now)
+int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str name, int32_t index, int32_t broker,
+                               int64_t now)
 {
     struct mb_topic *topic = mb_topic_find(cluster, name);
     struct mb_partition *partition = topic ? mb_topic_partition(topic, index) : NULL;

@@ -1,8 +1,9 @@
-/* A Fetch request at work, for handle_fetch.c (what may be read), fetch_wait.c (waiting) and fetch_answer.c (the rope). */
+/* A Fetch request at work, for handle_fetch.c (what may be read), fetch_wait.c (waiting) and fetch_answer.c (the rope).
+ */
 #ifndef MB_CORE_FETCH_H
 #define MB_CORE_FETCH_H
 
-#include "core/cluster.h"
+#include "mockbroker/core/cluster.h"
 
 struct mb_fetch;
 
@@ -17,7 +18,7 @@ struct mb_fetch_node {
     int64_t offset;
     int32_t bytes_max;
     uint64_t readable; /* bytes that can be read now, at most bytes_max */
-    bool skip;                            /* an incremental answer leaves it out */
+    bool skip;         /* an incremental answer leaves it out */
     /* the answer */
     int16_t error;
     int64_t high_watermark, last_stable, log_start;
@@ -25,7 +26,7 @@ struct mb_fetch_node {
     int64_t diverging_end;
     int32_t leader, leader_epoch; /* hint for errors; -1 none */
     size_t first_piece, piece_count;
-    size_t bytes;                 /* of the pieces */
+    size_t bytes; /* of the pieces */
 };
 
 struct mb_fetch {
@@ -33,10 +34,10 @@ struct mb_fetch {
     struct kci_list ready; /* of cluster->ready */
     struct mb_fetch_node *nodes;
     size_t node_count;
-    uint64_t readable;     /* sum over the nodes */
-    bool answer_now;       /* an error, a divergence, a broken wait */
+    uint64_t readable; /* sum over the nodes */
+    bool answer_now;   /* an error, a divergence, a broken wait */
     int32_t bytes_max;
-    int16_t error;         /* of the whole request */
+    int16_t error; /* of the whole request */
     int32_t session_id;
     bool incremental;
     struct mb_alarm timeout;
@@ -54,8 +55,8 @@ void mb_fetch_wait_begin(struct mb_fetch *fetch, int64_t now);
 struct mb_fetch_answer;
 struct mb_fetch_answer *mb_fetch_answer_new(struct mb_fetch *fetch); /* NULL: no memory */
 /* Add a batch; false: no memory. */
-bool mb_fetch_answer_batch(struct mb_fetch_answer *answer, struct mb_fetch_node *node, struct kci_frame *frame, const uint8_t *data,
-                           size_t size);
+bool mb_fetch_answer_batch(struct mb_fetch_answer *answer, struct mb_fetch_node *node, struct kci_frame *frame,
+                           const uint8_t *data, size_t size);
 /* Encode and answer; frees the request and owns itself from now on. */
 void mb_fetch_answer_send(struct mb_fetch_answer *answer, int64_t now);
 

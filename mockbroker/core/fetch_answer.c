@@ -1,16 +1,16 @@
-/* The answer to a Fetch: a rope.  Fields are encoded into one writer, by hand because the walker copies bytes; batches are
- * referred to where the logs have them, and their frames are held until the socket has taken them.
+/* The answer to a Fetch: a rope.  Fields are encoded into one writer, by hand because the walker copies bytes; batches
+ * are referred to where the logs have them, and their frames are held until the socket has taken them.
  *
- *      [throttle, error, session, topics: name, partitions: index, error, watermarks ... size of records]  writer 0 .. a
- *      [batch][batch]...                                                                                   frames
- *      [tags, index, error ...]                                                                            writer a .. b
+ *      [throttle, error, session, topics: name, partitions: index, error, watermarks ... size of records]  writer 0 ..
+ * a [batch][batch]...                                                                                   frames [tags,
+ * index, error ...]                                                                            writer a .. b
  *      ...
  *
  * Versions 4 to 18; the layout is that of schema/fetch.schema, which a test compares with. */
-#include "core/fetch.h"
+#include "mockbroker/core/fetch.h"
 
-#define FIRST_FLEXIBLE 12
-#define FIRST_WITH_ID  13
+#define FIRST_FLEXIBLE   12
+#define FIRST_WITH_ID    13
 #define ANSWER_BYTES_MAX ((size_t)256 << 20) /* of the encoded part */
 
 struct mb_fetch_answer {
@@ -64,8 +64,8 @@ static bool grow(const struct kci_alloc *alloc, void **array, size_t count, size
     return true;
 }
 
-bool mb_fetch_answer_batch(struct mb_fetch_answer *answer, struct mb_fetch_node *node, struct kci_frame *frame, const uint8_t *data,
-                           size_t size)
+bool mb_fetch_answer_batch(struct mb_fetch_answer *answer, struct mb_fetch_node *node, struct kci_frame *frame,
+                           const uint8_t *data, size_t size)
 {
     bool same_frame = answer->frame_count && answer->frames[answer->frame_count - 1] == frame;
     if (node->piece_count && same_frame) { /* neighbours in a chunk leave as one piece */
@@ -76,10 +76,12 @@ bool mb_fetch_answer_batch(struct mb_fetch_answer *answer, struct mb_fetch_node 
             return true;
         }
     }
-    if (!grow(answer->alloc, (void **)&answer->batches, answer->batch_count, &answer->batch_capacity, sizeof *answer->batches))
+    if (!grow(answer->alloc, (void **)&answer->batches, answer->batch_count, &answer->batch_capacity,
+              sizeof *answer->batches))
         return false;
     if (!same_frame) {
-        if (!grow(answer->alloc, (void **)&answer->frames, answer->frame_count, &answer->frame_capacity, sizeof *answer->frames))
+        if (!grow(answer->alloc, (void **)&answer->frames, answer->frame_count, &answer->frame_capacity,
+                  sizeof *answer->frames))
             return false;
         answer->frames[answer->frame_count++] = kci_frame_ref(frame);
     }
@@ -91,7 +93,8 @@ bool mb_fetch_answer_batch(struct mb_fetch_answer *answer, struct mb_fetch_node 
     return true;
 }
 
-/* ---- encoding -------------------------------------------------------------------------------------------------------- */
+/* ---- encoding
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void put_count(struct kci_writer *w, int16_t version, size_t count)
 {
@@ -212,7 +215,7 @@ static void encode(struct mb_fetch_answer *answer)
         kci_writer_i16(w, fetch->error);
         kci_writer_i32(w, fetch->session_id);
     }
-    for (size_t i = 0; i < fetch->node_count; topics += partitions > 0)
+    for (size_t i = 0; i<fetch->node_count; topics += partitions> 0)
         i = topic_end(fetch, i, version, &partitions);
     put_count(w, version, topics);
     for (size_t i = 0; i < fetch->node_count;) {

@@ -9,9 +9,10 @@
  *      other n                 INVALID_FETCH_SESSION_EPOCH
  *      ids <-> names           FETCH_SESSION_TOPIC_ID_ERROR (the client was upgraded in mid-session)
  *
- * Room is made by evicting the least recently used session if it was idle for more than IDLE_US; a new session that is larger than
- * the smallest one of the others evicts that one.  A session belongs to the broker, not to the connection. */
-#include "core/fetch_session.h"
+ * Room is made by evicting the least recently used session if it was idle for more than IDLE_US; a new session that is
+ * larger than the smallest one of the others evicts that one.  A session belongs to the broker, not to the connection.
+ */
+#include "mockbroker/core/fetch_session.h"
 
 #define IDLE_US ((int64_t)120 * 1000000) /* Kafka's eviction age */
 
@@ -50,7 +51,8 @@ size_t mb_fetch_sessions_count(const struct mb_fetch_sessions *sessions)
     return sessions->map.count;
 }
 
-/* ---- partitions of a session ----------------------------------------------------------------------------------------- */
+/* ---- partitions of a session
+ * ----------------------------------------------------------------------------------------- */
 
 #define KEY_BYTES (MB_TOPIC_NAME_MAX + 4 + 16)
 
@@ -62,7 +64,8 @@ static size_t make_key(uint8_t *key, bool by_id, const struct kci_uuid *id, stru
     return size + sizeof index;
 }
 
-static void drop_partition(struct mb_fetch_sessions *sessions, struct mb_fetch_session *session, struct mb_session_partition *partition)
+static void drop_partition(struct mb_fetch_sessions *sessions, struct mb_fetch_session *session,
+                           struct mb_session_partition *partition)
 {
     uint8_t key[KEY_BYTES];
     size_t size = make_key(key, session->by_id, &partition->topic_id, kci_str_of(partition->topic), partition->index);
@@ -104,7 +107,8 @@ static struct mb_session_partition *put_partition(struct mb_fetch_sessions *sess
     return partition;
 }
 
-/* ---- sessions -------------------------------------------------------------------------------------------------------- */
+/* ---- sessions
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void drop_session(struct mb_fetch_sessions *sessions, struct mb_fetch_session *session)
 {
@@ -138,7 +142,8 @@ static bool make_room(struct mb_fetch_sessions *sessions, size_t slots, size_t s
         return false;
     struct mb_fetch_session *victim = KCI_CONTAINER(first, struct mb_fetch_session, link);
     if (now - victim->used_at <= IDLE_US) {
-        KCI_LIST_EACH (node, &sessions->used) {
+        KCI_LIST_EACH(node, &sessions->used)
+        {
             struct mb_fetch_session *session = KCI_CONTAINER(node, struct mb_fetch_session, link);
             victim = session->count < victim->count ? session : victim;
         }
@@ -184,7 +189,8 @@ static struct mb_fetch_session *new_session(struct mb_fetch_sessions *sessions, 
 }
 
 /* The partitions of an incremental request. false: no memory. */
-static bool change_session(struct mb_fetch_sessions *sessions, struct mb_fetch_session *session, const struct kci_fetch_request *body)
+static bool change_session(struct mb_fetch_sessions *sessions, struct mb_fetch_session *session,
+                           const struct kci_fetch_request *body)
 {
     uint8_t key[KEY_BYTES];
     for (int32_t t = 0; t < body->forgotten_topics_data_count; t++) {
@@ -203,7 +209,8 @@ static bool change_session(struct mb_fetch_sessions *sessions, struct mb_fetch_s
     return true;
 }
 
-/* ---- the request's partitions ---------------------------------------------------------------------------------------- */
+/* ---- the request's partitions
+ * ---------------------------------------------------------------------------------------- */
 
 static bool nodes_from_request(struct mb_fetch *fetch)
 {
@@ -234,7 +241,8 @@ static bool nodes_from_session(struct mb_fetch *fetch, const struct mb_fetch_ses
     fetch->nodes = kci_arena_array(arena, session->count, sizeof *fetch->nodes);
     if (!fetch->nodes)
         return false;
-    KCI_LIST_EACH (link, &session->partitions) {
+    KCI_LIST_EACH(link, &session->partitions)
+    {
         struct mb_session_partition *known = KCI_CONTAINER(link, struct mb_session_partition, link);
         struct kci_uuid *id = kci_arena_take(arena, sizeof *id);
         char *name = kci_arena_text(arena, kci_str_of(known->topic));
@@ -262,7 +270,8 @@ void mb_fetch_sessions_begin(struct mb_fetch_sessions *sessions, struct mb_fetch
     if (body->session_epoch == 0 || body->session_epoch == -1) { /* a full request */
         if (session && body->session_id != 0)
             drop_session(sessions, session);
-        session = body->session_epoch == 0 && fetch->request->header.version >= 7 ? new_session(sessions, fetch, now) : NULL;
+        session =
+            body->session_epoch == 0 && fetch->request->header.version >= 7 ? new_session(sessions, fetch, now) : NULL;
         if (session && !change_session(sessions, session, body)) {
             drop_session(sessions, session);
             session = NULL;
@@ -301,8 +310,9 @@ void mb_fetch_sessions_end(struct mb_fetch_sessions *sessions, struct mb_fetch *
         struct mb_session_partition *known = kci_map_get(&session->index, key, size);
         if (!known) /* forgotten while this fetch waited */
             continue;
-        node->skip = fetch->incremental && !node->bytes && !node->error && node->diverging_epoch < 0 && !known->had_error &&
-                     node->high_watermark == known->high_watermark && node->log_start == known->log_start;
+        node->skip = fetch->incremental && !node->bytes && !node->error && node->diverging_epoch < 0 &&
+                     !known->had_error && node->high_watermark == known->high_watermark &&
+                     node->log_start == known->log_start;
         known->high_watermark = node->high_watermark;
         known->log_start = node->log_start;
         known->had_error = node->error != 0;

@@ -1,8 +1,9 @@
-/* Fetch sessions (KIP-227): what a client fetches is remembered, so that its next request and our answer carry changes only. */
+/* Fetch sessions (KIP-227): what a client fetches is remembered, so that its next request and our answer carry changes
+ * only. */
 #ifndef MB_CORE_FETCH_SESSION_H
 #define MB_CORE_FETCH_SESSION_H
 
-#include "core/fetch.h"
+#include "mockbroker/core/fetch.h"
 
 struct mb_fetch_sessions;
 struct mb_fetch_session;
@@ -22,7 +23,8 @@ struct mb_session_partition {
 
 struct mb_fetch_sessions *mb_fetch_sessions_new(const struct kci_alloc *alloc, uint64_t seed); /* NULL: no memory */
 void mb_fetch_sessions_free(struct mb_fetch_sessions *sessions);
-/* Find, make, change or close the session that the request is about and fill fetch->nodes, in the arena of the request. */
+/* Find, make, change or close the session that the request is about and fill fetch->nodes, in the arena of the request.
+ */
 void mb_fetch_sessions_begin(struct mb_fetch_sessions *sessions, struct mb_fetch *fetch, int64_t now);
 /* Before the answer: which partitions need not be in it, what is remembered of the others. */
 void mb_fetch_sessions_end(struct mb_fetch_sessions *sessions, struct mb_fetch *fetch);

@@ -1,9 +1,9 @@
 /* Fetches that wait for min_bytes or max_wait_ms.
  *
- * A waiting fetch hangs in the list of each of its partitions; when bytes become readable there, they are added to its sum, and
- * when the sum is enough the fetch moves to cluster->ready and is answered later in the step.  So an append costs as much as
- * there are waiters on that partition, and one answer carries all that a step has appended. */
-#include "core/fetch.h"
+ * A waiting fetch hangs in the list of each of its partitions; when bytes become readable there, they are added to its
+ * sum, and when the sum is enough the fetch moves to cluster->ready and is answered later in the step.  So an append
+ * costs as much as there are waiters on that partition, and one answer carries all that a step has appended. */
+#include "mockbroker/core/fetch.h"
 
 static void make_ready(struct mb_fetch *fetch)
 {
@@ -41,7 +41,8 @@ void mb_fetch_wait_begin(struct mb_fetch *fetch, int64_t now)
 
 void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes)
 {
-    KCI_LIST_EACH (link, &partition->fetches) {
+    KCI_LIST_EACH(link, &partition->fetches)
+    {
         struct mb_fetch_node *node = KCI_CONTAINER(link, struct mb_fetch_node, link);
         struct mb_fetch *fetch = node->fetch;
         const struct kci_fetch_request *body = fetch->request->body;
@@ -56,8 +57,8 @@ void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes)
 
 void mb_fetch_wait_break(struct mb_partition *partition)
 {
-    KCI_LIST_EACH (link, &partition->fetches)
-        make_ready(KCI_CONTAINER(link, struct mb_fetch_node, link)->fetch);
+    KCI_LIST_EACH(link, &partition->fetches)
+    make_ready(KCI_CONTAINER(link, struct mb_fetch_node, link)->fetch);
 }
 
 bool mb_fetch_wait_run(struct mb_cluster *cluster, int64_t now)

@@ -1,7 +1,7 @@
-/* ApiVersions: the rows of api_table.c.  An unknown version is answered with version 0, error 35 and our range of ApiVersions
- * itself, so that the client can ask again (KIP-511).  No features are finalized: there are neither transactions of version 2 nor
- * group protocols of version 1 here, and clients choose by these. */
-#include "core/cluster.h"
+/* ApiVersions: the rows of api_table.c.  An unknown version is answered with version 0, error 35 and our range of
+ * ApiVersions itself, so that the client can ask again (KIP-511).  No features are finalized: there are neither
+ * transactions of version 2 nor group protocols of version 1 here, and clients choose by these. */
+#include "mockbroker/core/cluster.h"
 
 static bool name_part_ok(char c, bool edge)
 {

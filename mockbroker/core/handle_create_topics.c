@@ -1,5 +1,6 @@
-/* CreateTopics: each topic by itself, with the controller's checks (topic.c) and the configuration in the answer (KIP-525). */
-#include "core/cluster.h"
+/* CreateTopics: each topic by itself, with the controller's checks (topic.c) and the configuration in the answer
+ * (KIP-525). */
+#include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
 
@@ -27,12 +28,15 @@ static void add_configs(struct mb_request *request, const struct mb_topic_config
 }
 
 /* A manual assignment as rows by partition; plan->partitions and replication_factor are set from it. */
-static int16_t read_assignment(struct mb_request *request, const asked_topic *asked, struct mb_topic_plan *plan, char *text)
+static int16_t read_assignment(struct mb_request *request, const asked_topic *asked, struct mb_topic_plan *plan,
+                               char *text)
 {
     if (asked->assignments_count <= 0)
         return KCI_NONE;
     if (asked->num_partitions != -1 || asked->replication_factor != -1) {
-        snprintf(text, TEXT_BYTES, "A manual partition assignment was specified, but numPartitions or replicationFactor was not set to -1.");
+        snprintf(
+            text, TEXT_BYTES,
+            "A manual partition assignment was specified, but numPartitions or replicationFactor was not set to -1.");
         return KCI_INVALID_REQUEST;
     }
     const int32_t **rows = kci_arena_array(&request->arena, (size_t)asked->assignments_count, sizeof *rows);
@@ -40,18 +44,22 @@ static int16_t read_assignment(struct mb_request *request, const asked_topic *as
     bool ok = rows && replicas > 0 && replicas <= MB_BROKERS_MAX;
     for (int32_t i = 0; ok && i < asked->assignments_count; i++) {
         int32_t index = asked->assignments[i].partition_index;
-        ok = index >= 0 && index < asked->assignments_count && !rows[index] && asked->assignments[i].broker_ids_count == replicas;
+        ok = index >= 0 && index < asked->assignments_count && !rows[index] &&
+             asked->assignments[i].broker_ids_count == replicas;
         if (ok)
             rows[index] = asked->assignments[i].broker_ids;
     }
-    snprintf(text, TEXT_BYTES, "The manual partition assignment must name partitions 0 .. n-1 once, each with the same number of replicas.");
+    snprintf(
+        text, TEXT_BYTES,
+        "The manual partition assignment must name partitions 0 .. n-1 once, each with the same number of replicas.");
     plan->assignment = rows;
     plan->partitions = asked->assignments_count;
     plan->replication_factor = (int16_t)replicas;
     return ok ? KCI_NONE : KCI_INVALID_REPLICA_ASSIGNMENT;
 }
 
-static int16_t create_one(struct mb_request *request, const asked_topic *asked, result_out *out, char *text, int64_t now)
+static int16_t create_one(struct mb_request *request, const asked_topic *asked, result_out *out, char *text,
+                          int64_t now)
 {
     const struct kci_create_topics_request *body = request->body;
     struct mb_cluster *cluster = request->cluster;

@@ -1,9 +1,11 @@
-/* DeleteTopics, by name or (v6) by id. Internal topics can be deleted, as in Kafka; their coordinators forget what they held. */
-#include "core/cluster.h"
+/* DeleteTopics, by name or (v6) by id. Internal topics can be deleted, as in Kafka; their coordinators forget what they
+ * held. */
+#include "mockbroker/core/cluster.h"
 
 typedef struct kci_delete_topics_response__deletable_topic_result result_out;
 
-static void delete_one(struct mb_request *request, struct kci_str name, const struct kci_uuid *id, result_out *out, int64_t now)
+static void delete_one(struct mb_request *request, struct kci_str name, const struct kci_uuid *id, result_out *out,
+                       int64_t now)
 {
     bool both = name.data && id && !kci_uuid_is_zero(id);
     struct mb_topic *topic = mb_topic_resolve(request->cluster, name, name.data ? NULL : id, &out->error_code);
@@ -36,7 +38,7 @@ void mb_handle_delete_topics(struct mb_request *request, int64_t now)
     kci_codec_init(&kci_delete_topics_response_schema, &response);
     response.responses = kci_arena_array(&request->arena, (size_t)count, sizeof *response.responses);
     for (int32_t i = 0; response.responses && i < count; i++)
-        delete_one(request, states ? body->topics[i].name : body->topic_names[i], states ? &body->topics[i].topic_id : NULL,
-                   &response.responses[response.responses_count++], now);
+        delete_one(request, states ? body->topics[i].name : body->topic_names[i],
+                   states ? &body->topics[i].topic_id : NULL, &response.responses[response.responses_count++], now);
     mb_request_answer(request, &response, now);
 }

@@ -3,9 +3,9 @@
  *      request -> session (fetch_session.c) -> judge every partition -> enough, an error, or no time? -> read -> answer
  *                                                                     `-> wait (fetch_wait.c) -> judge again -^
  *
- * Readable is what lies below the high watermark (read_committed: the last stable offset).  Whole batches only; the first
- * partition that has something gives at least one batch, however large (KIP-74). */
-#include "core/fetch_session.h"
+ * Readable is what lies below the high watermark (read_committed: the last stable offset).  Whole batches only; the
+ * first partition that has something gives at least one batch, however large (KIP-74). */
+#include "mockbroker/core/fetch_session.h"
 
 #define FIRST_WITH_ID   13
 #define FIRST_WITH_ZSTD 10
@@ -38,7 +38,8 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
 static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition)
 {
     const struct kci_fetch_request *body = fetch->request->body;
-    return body->isolation_level == 1 ? mb_partition_last_stable(partition) : mb_partition_leader(partition)->high_watermark;
+    return body->isolation_level == 1 ? mb_partition_last_stable(partition)
+                                      : mb_partition_leader(partition)->high_watermark;
 }
 
 /* KIP-595: does what the client has read last still agree with the log? */
@@ -67,7 +68,8 @@ static struct mb_partition *judge(struct mb_fetch_node *node)
         const struct mb_log *log = &mb_partition_leader(partition)->log;
         int64_t limit = read_limit(fetch, partition);
         check_divergence(node, log);
-        if (!node->error && node->diverging_epoch < 0 && (node->offset < log->start_offset || node->offset > log->end_offset))
+        if (!node->error && node->diverging_epoch < 0 &&
+            (node->offset < log->start_offset || node->offset > log->end_offset))
             node->error = KCI_OFFSET_OUT_OF_RANGE;
         if (!node->error) {
             node->high_watermark = mb_partition_leader(partition)->high_watermark;
@@ -99,7 +101,8 @@ static bool judge_all(struct mb_fetch *fetch)
            fetch->readable >= (uint64_t)(body->min_bytes > 0 ? body->min_bytes : 0);
 }
 
-/* ---- reading --------------------------------------------------------------------------------------------------------- */
+/* ---- reading
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* Add whole batches of one partition. false: no memory. */
 static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node, uint64_t *room, bool *at_least_one)
@@ -111,7 +114,8 @@ static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node
     struct mb_log *log = &mb_partition_leader(partition)->log;
     int64_t limit = read_limit(fetch, partition);
     uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
-    for (size_t i = mb_log_find(log, node->offset); i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit; i++) {
+    for (size_t i = mb_log_find(log, node->offset); i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit;
+         i++) {
         size_t size = mb_log_entry(log, i)->size;
         if (!*at_least_one && (node->bytes + size > max || size > *room))
             break;

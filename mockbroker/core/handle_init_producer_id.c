@@ -1,7 +1,7 @@
 /* InitProducerId for idempotent producers: always a new id with epoch 0, as Kafka does without a transactional id.
- * There is no transaction coordinator: a transactional id is answered with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which every
- * client reports as final, where COORDINATOR_NOT_AVAILABLE would make it ask for ever. */
-#include "core/cluster.h"
+ * There is no transaction coordinator: a transactional id is answered with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which
+ * every client reports as final, where COORDINATOR_NOT_AVAILABLE would make it ask for ever. */
+#include "mockbroker/core/cluster.h"
 
 void mb_handle_init_producer_id(struct mb_request *request, int64_t now)
 {

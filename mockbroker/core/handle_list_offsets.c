@@ -1,7 +1,14 @@
 /* ListOffsets (PROTOCOL 4.2): the ends of a log, and the first record at or after a time. */
-#include "core/cluster.h"
+#include "mockbroker/core/cluster.h"
 
-enum { LATEST = -1, EARLIEST = -2, MAX_TIMESTAMP = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5, EARLIEST_PENDING_UPLOAD = -6 };
+enum {
+    LATEST = -1,
+    EARLIEST = -2,
+    MAX_TIMESTAMP = -3,
+    EARLIEST_LOCAL = -4,
+    LATEST_TIERED = -5,
+    EARLIEST_PENDING_UPLOAD = -6
+};
 
 typedef struct kci_list_offsets_response__list_offsets_partition_response partition_out;
 
@@ -12,7 +19,8 @@ static bool record_at(struct mb_log *log, size_t i, int64_t target_ms, partition
     struct kci_batch_iterator it;
     struct kci_record_view view;
     bool found = false;
-    if (!batch || kci_batch_open(&it, batch, mb_log_entry(log, i)->size, log->alloc, MB_DECOMPRESSED_BYTES_MAX) != KCI_BATCH_OK)
+    if (!batch ||
+        kci_batch_open(&it, batch, mb_log_entry(log, i)->size, log->alloc, MB_DECOMPRESSED_BYTES_MAX) != KCI_BATCH_OK)
         return false;
     while (!found && kci_batch_next(&it, &view) == 1)
         if (view.timestamp_ms >= target_ms && view.offset >= log->start_offset) {
@@ -101,7 +109,8 @@ void mb_handle_list_offsets(struct mb_request *request, int64_t now)
     for (int32_t t = 0; response.topics && t < body->topics_count; t++) {
         struct kci_list_offsets_response__list_offsets_topic_response *topic = &response.topics[t];
         topic->name = body->topics[t].name;
-        topic->partitions = kci_arena_array(&request->arena, (size_t)body->topics[t].partitions_count, sizeof *topic->partitions);
+        topic->partitions =
+            kci_arena_array(&request->arena, (size_t)body->topics[t].partitions_count, sizeof *topic->partitions);
         response.topics_count++;
         for (int32_t p = 0; topic->partitions && p < body->topics[t].partitions_count; p++, topic->partitions_count++) {
             const struct kci_list_offsets_request__list_offsets_partition *asked = &body->topics[t].partitions[p];

@@ -1,5 +1,6 @@
-/* Metadata: brokers, topics, who leads.  A topic that does not exist is made when client and auto.create.topics.enable allow. */
-#include "core/cluster.h"
+/* Metadata: brokers, topics, who leads.  A topic that does not exist is made when client and auto.create.topics.enable
+ * allow. */
+#include "mockbroker/core/cluster.h"
 
 typedef struct kci_metadata_response__metadata_response_topic topic_out;
 typedef struct kci_metadata_response__metadata_response_partition partition_out;
@@ -37,7 +38,8 @@ static bool fill_topic(struct mb_request *request, const struct mb_topic *topic,
     out->topic_id = topic->id;
     out->is_internal = topic->internal;
     if (body->include_topic_authorized_operations)
-        out->topic_authorized_operations = 0x0df8; /* read, write, create, delete, alter, describe, describe and alter configs */
+        out->topic_authorized_operations =
+            0x0df8; /* read, write, create, delete, alter, describe, describe and alter configs */
     out->partitions = kci_arena_array(&request->arena, (size_t)topic->partition_count, sizeof *out->partitions);
     for (int32_t i = 0; out->partitions && i < topic->partition_count; i++, out->partitions_count++)
         if (!fill_partition(request, topic->partitions[i], &out->partitions[i]))
@@ -55,8 +57,8 @@ static int16_t auto_create(struct mb_cluster *cluster, struct kci_str name, stru
     return error;
 }
 
-static bool asked_topic(struct mb_request *request, const struct kci_metadata_request__metadata_request_topic *asked, topic_out *out,
-                        int64_t now)
+static bool asked_topic(struct mb_request *request, const struct kci_metadata_request__metadata_request_topic *asked,
+                        topic_out *out, int64_t now)
 {
     const struct kci_metadata_request *body = request->body;
     struct mb_cluster *cluster = request->cluster;

@@ -5,7 +5,7 @@
  *      acks -1   when the high watermark has passed every batch, or with REQUEST_TIMED_OUT when timeout_ms is over
  *
  * The batches stay where the request's frame has them: the logs take references to it. */
-#include "core/cluster.h"
+#include "mockbroker/core/cluster.h"
 
 struct produce;
 
@@ -49,7 +49,8 @@ static void add_leader_hint(struct produce *produce, const struct mb_partition *
     if (!mb_cluster_endpoint(cluster, partition->leader, &host, &port))
         return;
     if (!response->node_endpoints)
-        response->node_endpoints = kci_arena_array(&produce->request->arena, (size_t)cluster->broker_count, sizeof *response->node_endpoints);
+        response->node_endpoints =
+            kci_arena_array(&produce->request->arena, (size_t)cluster->broker_count, sizeof *response->node_endpoints);
     if (!response->node_endpoints)
         return;
     struct kci_produce_response__node_endpoint *node = &response->node_endpoints[response->node_endpoints_count++];
@@ -71,7 +72,8 @@ static void answer(struct produce *produce, int64_t now)
         mb_request_answer(request, &produce->response, now);
 }
 
-/* ---- acks=all -------------------------------------------------------------------------------------------------------- */
+/* ---- acks=all
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void wait_done(struct mb_ack *ack, int16_t error, int64_t now)
 {
@@ -110,7 +112,8 @@ static void wait_for(struct produce *produce, struct mb_partition *partition, in
     mb_partition_ack_add(partition, &wait->ack);
 }
 
-/* ---- the request ----------------------------------------------------------------------------------------------------- */
+/* ---- the request
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void set_errors(struct produce *produce, const struct mb_append *append,
                        struct kci_produce_response__partition_produce_response *result)
@@ -171,7 +174,8 @@ static bool prepare(struct produce *produce, const struct kci_produce_request *b
     struct kci_arena *arena = &produce->request->arena;
     size_t partitions = 0;
     kci_codec_init(&kci_produce_response_schema, &produce->response);
-    produce->response.responses = kci_arena_array(arena, (size_t)body->topic_data_count, sizeof *produce->response.responses);
+    produce->response.responses =
+        kci_arena_array(arena, (size_t)body->topic_data_count, sizeof *produce->response.responses);
     for (int32_t t = 0; produce->response.responses && t < body->topic_data_count; t++) {
         struct kci_produce_response__topic_produce_response *topic = &produce->response.responses[t];
         size_t count = (size_t)body->topic_data[t].partition_data_count;
@@ -213,7 +217,8 @@ void mb_handle_produce(struct mb_request *request, int64_t now)
         if (id && !topic)
             error = KCI_UNKNOWN_TOPIC_ID;
         for (int32_t p = 0; p < data->partition_data_count; p++)
-            append_one(produce, topic, error, &data->partition_data[p], &produce->response.responses[t].partition_responses[p], now);
+            append_one(produce, topic, error, &data->partition_data[p],
+                       &produce->response.responses[t].partition_responses[p], now);
     }
     produce->begun = true;
     if (produce->left == 0) {
@@ -222,5 +227,6 @@ void mb_handle_produce(struct mb_request *request, int64_t now)
     }
     produce->timeout.fire = timed_out;
     produce->timeout.owner = produce;
-    mb_alarm_set(request->cluster, &produce->timeout, now + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
+    mb_alarm_set(request->cluster, &produce->timeout,
+                 now + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
 }

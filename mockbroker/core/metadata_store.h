@@ -2,7 +2,7 @@
 #ifndef MB_CORE_METADATA_STORE_H
 #define MB_CORE_METADATA_STORE_H
 
-#include "core/cluster.h"
+#include "mockbroker/core/cluster.h"
 
 /* Write it anew; a failure is logged and tried again with the next change. */
 void mb_metadata_store(struct mb_cluster *cluster);

@@ -4,9 +4,9 @@
  *                                                                       |-> acks=all answers (struct mb_ack)
  *                                                                       `-> waiting fetches (fetch_wait.c)
  *
- * Invariants (checked by tests, QUALITY B3): the high watermark never decreases while a leader leads and never exceeds the end of
- * a replica in the ISR; it does not move while the ISR is smaller than min.insync.replicas (KIP-966). */
-#include "core/validate.h"
+ * Invariants (checked by tests, QUALITY B3): the high watermark never decreases while a leader leads and never exceeds
+ * the end of a replica in the ISR; it does not move while the ISR is smaller than min.insync.replicas (KIP-966). */
+#include "mockbroker/core/validate.h"
 
 #include <stdio.h>
 
@@ -59,7 +59,8 @@ static int32_t min_insync(const struct mb_partition *partition)
     return wanted < partition->replica_count ? wanted : partition->replica_count;
 }
 
-/* ---- replicas -------------------------------------------------------------------------------------------------------- */
+/* ---- replicas
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void fetch_fires(void *owner, int64_t now)
 {
@@ -112,24 +113,26 @@ bool mb_replica_rebuild_producers(struct mb_replica *replica)
         size_t total;
         if (!batch || kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK)
             return false;
-        if (header.producer_id >= 0 && header.base_sequence >= 0 && !mb_producers_note(&replica->producers, &header, wall_ms))
+        if (header.producer_id >= 0 && header.base_sequence >= 0 &&
+            !mb_producers_note(&replica->producers, &header, wall_ms))
             return false;
     }
     return true;
 }
 
-/* ---- append ---------------------------------------------------------------------------------------------------------- */
+/* ---- append
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static int16_t storage_error(struct mb_partition *partition, int error)
 {
     kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "log",
-            "broker %d cannot write %s-%d: %s; nothing of this request was stored there", partition->leader, partition->topic->name,
-            partition->index, strerror(error));
+            "broker %d cannot write %s-%d: %s; nothing of this request was stored there", partition->leader,
+            partition->topic->name, partition->index, strerror(error));
     return KCI_KAFKA_STORAGE_ERROR;
 }
 
-static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, struct kci_bytes bytes, struct kci_batch_header *header,
-                           int64_t wall_ms)
+static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, struct kci_bytes bytes,
+                           struct kci_batch_header *header, int64_t wall_ms)
 {
     struct mb_partition *partition = leader->partition;
     struct mb_log_entry entry = { .base_offset = leader->log.end_offset,
@@ -152,7 +155,8 @@ static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, s
     return KCI_NONE;
 }
 
-static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_header *header, struct mb_append *append, bool *duplicate)
+static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_header *header,
+                              struct mb_append *append, bool *duplicate)
 {
     int64_t timestamp_ms = -1;
     *duplicate = false;
@@ -203,14 +207,16 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
             append->last_offset = header.base_offset + header.last_offset_delta;
             append->append_time_ms = partition->topic->config.log_append_time ? wall_ms : -1;
             mb_replication_kick(partition, now);
-            if (partition->topic->config.retention_bytes >= 0 && leader->log.bytes > (uint64_t)partition->topic->config.retention_bytes)
+            if (partition->topic->config.retention_bytes >= 0 &&
+                leader->log.bytes > (uint64_t)partition->topic->config.retention_bytes)
                 mb_partition_retain(partition, now);
         }
     }
     kci_frame_release(rewritten);
 }
 
-/* ---- the high watermark ---------------------------------------------------------------------------------------------- */
+/* ---- the high watermark
+ * ---------------------------------------------------------------------------------------------- */
 
 static void wake_acks(struct mb_partition *partition, int64_t high_watermark, int64_t now)
 {
@@ -270,14 +276,17 @@ void mb_partition_fail_waiters(struct mb_partition *partition, int16_t error, in
     mb_fetch_wait_break(partition);
 }
 
-/* ---- the beginning of the log ---------------------------------------------------------------------------------------- */
+/* ---- the beginning of the log
+ * ---------------------------------------------------------------------------------------- */
 
 static void raise_start(struct mb_partition *partition, int64_t offset)
 {
-    bool at_once = partition->cluster->options.replication_delay_us == 0; /* else followers hear of it when they fetch */
+    bool at_once =
+        partition->cluster->options.replication_delay_us == 0; /* else followers hear of it when they fetch */
     for (int32_t i = 0; i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
-        if (replica->broker == partition->leader || (at_once && mb_cluster_is_running(partition->cluster, replica->broker)))
+        if (replica->broker == partition->leader ||
+            (at_once && mb_cluster_is_running(partition->cluster, replica->broker)))
             mb_log_raise_start(&replica->log, offset);
     }
 }

@@ -1,12 +1,12 @@
 /* Followers: each fetches from the leader's log into its own.
  *
  *      leader appends -> kick -> every live follower fetches: at once, or by an alarm after a seeded delay
- *      fetch: [first time in a leader epoch: truncate to where both agree] -> copy entries (bytes are shared) -> leader's start and
- *             high watermark -> may enter the ISR -> leader's high watermark moves
+ *      fetch: [first time in a leader epoch: truncate to where both agree] -> copy entries (bytes are shared) ->
+ * leader's start and high watermark -> may enter the ISR -> leader's high watermark moves
  *
- * Truncation follows the leader epoch cache (KIP-101, KIP-279): ask the leader where the follower's latest epoch ends; when the
- * leader knows only an earlier one, cut to the smaller of both ends and ask again. */
-#include "core/cluster.h"
+ * Truncation follows the leader epoch cache (KIP-101, KIP-279): ask the leader where the follower's latest epoch ends;
+ * when the leader knows only an earlier one, cut to the smaller of both ends and ask again. */
+#include "mockbroker/core/cluster.h"
 
 #include <errno.h>
 
@@ -71,7 +71,8 @@ static int truncate_to_leader(struct mb_replica *follower, const struct mb_repli
         int64_t leader_end, own_end;
         mb_log_epoch_end(&leader->log, mine, &epoch, &leader_end);
         if (epoch < 0) { /* the leader knows nothing that old or that new: what was never acknowledged goes */
-            leader_end = follower->high_watermark < leader->log.end_offset ? follower->high_watermark : leader->log.end_offset;
+            leader_end =
+                follower->high_watermark < leader->log.end_offset ? follower->high_watermark : leader->log.end_offset;
             epoch = mine;
         }
         mb_log_epoch_end(&follower->log, epoch, &ignored, &own_end);
@@ -121,7 +122,8 @@ static int fetch_from(struct mb_replica *follower, struct mb_replica *leader, in
         if (!error)
             follower->synced_epoch = partition->leader_epoch;
     }
-    if (!error && (follower->log.end_offset < leader->log.start_offset || follower->log.start_offset > leader->log.end_offset)) {
+    if (!error &&
+        (follower->log.end_offset < leader->log.start_offset || follower->log.start_offset > leader->log.end_offset)) {
         error = mb_log_reset(&follower->log, leader->log.start_offset);
         mb_producers_destroy(&follower->producers);
     }
@@ -138,8 +140,8 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
         return;
     int error = fetch_from(follower, leader, now);
     if (error && !follower->failed)
-        kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "replica", "broker %d cannot follow %s-%d: %s", follower->broker,
-                partition->topic->name, partition->index, strerror(error));
+        kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "replica", "broker %d cannot follow %s-%d: %s",
+                follower->broker, partition->topic->name, partition->index, strerror(error));
     follower->failed = error != 0;
     if (error)
         return;
@@ -163,7 +165,8 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
     }
 }
 
-/* ---- lag ------------------------------------------------------------------------------------------------------------- */
+/* ---- lag
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void lag_fires(void *owner, int64_t now)
 {
@@ -189,7 +192,8 @@ void mb_replication_watch(struct mb_partition *partition, int64_t now)
     int64_t first = INT64_MAX;
     for (int32_t i = 0; i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
-        if (replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset && replica->caught_up_at < first)
+        if (replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset &&
+            replica->caught_up_at < first)
             first = replica->caught_up_at;
     }
     if (first == INT64_MAX)

@@ -1,7 +1,7 @@
-/* The life of a request: see request.h.  Whatever a client sends, it gets Kafka's answer: a header that cannot be read, an API or
- * a version that was not advertised, a body that does not decode, bytes behind the body: the connection is closed.  ApiVersions
- * is the exception: an unknown version of it is answered with version 0 and error 35 (KIP-511). */
-#include "core/connection.h"
+/* The life of a request: see request.h.  Whatever a client sends, it gets Kafka's answer: a header that cannot be read,
+ * an API or a version that was not advertised, a body that does not decode, bytes behind the body: the connection is
+ * closed.  ApiVersions is the exception: an unknown version of it is answered with version 0 and error 35 (KIP-511). */
+#include "mockbroker/core/connection.h"
 
 #include <stdio.h>
 
@@ -25,7 +25,8 @@ static bool decode(struct mb_request *request, struct kci_reader *r, char *why, 
         return false;
     }
     if (!kci_codec_decode(request->api->request, request->header.version, r, &request->arena, request->body, &field)) {
-        snprintf(why, why_size, "a %s v%d request with a bad %s", request->api->name, request->header.version, field ? field : "field");
+        snprintf(why, why_size, "a %s v%d request with a bad %s", request->api->name, request->header.version,
+                 field ? field : "field");
         return false;
     }
     if (kci_reader_left(r)) {
@@ -63,7 +64,8 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
     }
     const struct mb_api_row *row = mb_api_row(request->header.api_key);
     request->api = kci_api_find(request->header.api_key);
-    bool known = row && request->api && request->header.version >= row->version_min && request->header.version <= row->version_max;
+    bool known = row && request->api && request->header.version >= row->version_min &&
+                 request->header.version <= row->version_max;
     if (!known && !(row && request->header.api_key == KCI_API_API_VERSIONS)) {
         snprintf(why, sizeof why, "%s v%d (key %d) is not advertised", request->api ? request->api->name : "an API",
                  request->header.version, request->header.api_key);
@@ -101,7 +103,8 @@ static struct mb_outgoing *begin_answer(struct mb_request *request, int16_t vers
 static void answer_version(struct mb_request *request, int16_t version, const void *response, int64_t now)
 {
     struct mb_outgoing *outgoing = begin_answer(request, version);
-    if (outgoing && kci_codec_encode(request->api->response, version, response, &outgoing->body) && !outgoing->body.failed) {
+    if (outgoing && kci_codec_encode(request->api->response, version, response, &outgoing->body) &&
+        !outgoing->body.failed) {
         kci_frame_finish(&outgoing->body, 0, 0);
         finish(request, outgoing);
         return;
@@ -118,8 +121,8 @@ void mb_request_answer(struct mb_request *request, const void *response, int64_t
     answer_version(request, known ? request->header.version : 0, response, now);
 }
 
-void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pieces, size_t count, void (*release)(void *owner),
-                            void *owner, int64_t now)
+void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pieces, size_t count,
+                            void (*release)(void *owner), void *owner, int64_t now)
 {
     struct mb_outgoing *outgoing = begin_answer(request, request->header.version);
     size_t bytes = 0;

@@ -29,12 +29,17 @@ struct mb_request {
     struct kci_frame *frame; /* the bytes that body has views into; take a reference to keep them */
     char client_host[48];    /* "/127.0.0.1", as group descriptions show it */
     int64_t arrived_at;      /* microseconds */
+    /* Set by a handler that keeps the request: its connection was closed. It may answer (into nothing) and so free the
+     * request now. */
+    void (*on_close)(struct mb_request *request, int64_t now);
+    void *parked; /* the handler's, for on_close */
 };
 
 /* Encode `response` (struct kci_<api>_response), queue it, free the request. From a handler or from any later step. */
 void mb_request_answer(struct mb_request *request, const void *response, int64_t now);
-/* As above, with a rope behind the encoded part that is not copied: Fetch. `pieces` and the memory behind it live until `release(owner)`. */
-void mb_request_answer_rope(struct mb_request *request, struct kci_writer *body, const struct kci_iov *pieces, size_t count,
+/* As above, with a body that is a rope and is not copied: Fetch. `pieces` (count of them, the whole body in order) and
+ * the memory behind them live until `release(owner)`; what `owner` is, the caller knows. */
+void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pieces, size_t count,
                             void (*release)(void *owner), void *owner, int64_t now);
 /* acks=0: no answer; the next request may be handled. Frees the request. */
 void mb_request_no_answer(struct mb_request *request, int64_t now);
@@ -77,18 +82,21 @@ const struct kci_logger *mb_cluster_logger(struct mb_cluster *cluster);
 int64_t mb_cluster_wall_ms(const struct mb_cluster *cluster, int64_t now);
 /* A broker property ("group.initial.rebalance.delay.ms"): its configured value or Kafka's default. */
 int64_t mb_cluster_property(const struct mb_cluster *cluster, const char *name);
-/* Does the topic-partition exist? Partitions of a topic, -1 if there is no such topic. Name of a topic id or {NULL,0}, id of a name or zero. */
+/* Does the topic-partition exist? Partitions of a topic, -1 if there is no such topic. Name of a topic id or {NULL,0},
+ * id of a name or zero. */
 int32_t mb_cluster_topic_partitions(const struct mb_cluster *cluster, struct kci_str topic);
 struct kci_str mb_cluster_topic_name(const struct mb_cluster *cluster, const struct kci_uuid *id);
 struct kci_uuid mb_cluster_topic_id(const struct mb_cluster *cluster, struct kci_str topic);
 /* Host and port that broker `id` advertises to this request's client; false: not running. */
 bool mb_cluster_endpoint(const struct mb_cluster *cluster, int32_t id, struct kci_str *host, int32_t *port);
 
-/* Internal topics ("__consumer_offsets", 50 partitions by default), made on first use. The broker that leads `partition` is the
- * coordinator of what hashes there; -1: none now. */
+/* Internal topics ("__consumer_offsets", 50 partitions by default), made on first use. The broker that leads
+ * `partition` is the coordinator of what hashes there; -1: none now. */
 int32_t mb_internal_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int64_t now);
-/* Append records as one batch; done(owner, error) once the high watermark has passed it (error 0) or it cannot any more. May run at once. */
-void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, const struct kci_record *records, size_t count,
+/* Append records as one batch; done(owner, error) once the high watermark has passed it (error 0) or it cannot any
+ * more. May run at once. */
+void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
+                        const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
 /* Read all records of the partition from its start up to the high watermark, oldest first. false: no leader. */
 bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
@@ -99,7 +107,8 @@ struct mb_groups;
 struct mb_groups *mb_groups_create(struct mb_cluster *cluster); /* NULL: no memory */
 void mb_groups_destroy(struct mb_groups *groups, int64_t now);
 struct mb_groups *mb_cluster_groups(struct mb_cluster *cluster);
-/* Leadership of a partition of __consumer_offsets moved to `broker` (-1: none): unload what was there, load by replay. */
+/* Leadership of a partition of __consumer_offsets moved to `broker` (-1: none): unload what was there, load by replay.
+ */
 void mb_groups_on_leader(struct mb_groups *groups, int32_t partition, int32_t broker, int64_t now);
 /* A topic was deleted: drop its offsets. */
 void mb_groups_on_topic_deleted(struct mb_groups *groups, struct kci_str topic, int64_t now);

@@ -1,12 +1,13 @@
-/* What the cluster does for its coordinators and for its shells (request.h, broker.h): alarms, properties, names, internal
- * topics, steering and looking. */
-#include "core/cluster.h"
+/* What the cluster does for its coordinators and for its shells (request.h, broker.h): alarms, properties, names,
+ * internal topics, steering and looking. */
+#include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
 
 #define INTERNAL_TEXT_BYTES 200
 
-/* ---- time, memory, settings ------------------------------------------------------------------------------------------ */
+/* ---- time, memory, settings
+ * ------------------------------------------------------------------------------------------ */
 
 void mb_alarm_set(struct mb_cluster *cluster, struct mb_alarm *alarm, int64_t at)
 {
@@ -51,7 +52,8 @@ int64_t mb_cluster_property(const struct mb_cluster *cluster, const char *name)
     return mb_properties_number(&cluster->properties, name);
 }
 
-/* ---- names ----------------------------------------------------------------------------------------------------------- */
+/* ---- names
+ * ----------------------------------------------------------------------------------------------------------- */
 
 int32_t mb_cluster_topic_partitions(const struct mb_cluster *cluster, struct kci_str name)
 {
@@ -71,25 +73,32 @@ struct kci_uuid mb_cluster_topic_id(const struct mb_cluster *cluster, struct kci
     return topic ? topic->id : (struct kci_uuid){ { 0 } };
 }
 
-/* ---- internal topics ------------------------------------------------------------------------------------------------- */
+/* ---- internal topics
+ * ------------------------------------------------------------------------------------------------- */
 
-static struct mb_partition *internal_partition(struct mb_cluster *cluster, struct kci_str name, int32_t index, bool create, int64_t now)
+static struct mb_partition *internal_partition(struct mb_cluster *cluster, struct kci_str name, int32_t index,
+                                               bool create, int64_t now)
 {
     struct mb_topic *topic = mb_topic_find(cluster, name);
     char text[INTERNAL_TEXT_BYTES];
     if (!topic && create) {
         int32_t wanted = (int32_t)mb_cluster_property(cluster, "offsets.topic.replication.factor");
         struct mb_topic_plan plan = { .name = name,
-                                      .partitions = (int32_t)mb_cluster_property(cluster, "offsets.topic.num.partitions"),
-                                      .replication_factor = (int16_t)(wanted < cluster->broker_count ? wanted : cluster->broker_count),
+                                      .partitions =
+                                          (int32_t)mb_cluster_property(cluster, "offsets.topic.num.partitions"),
+                                      .replication_factor =
+                                          (int16_t)(wanted < cluster->broker_count ? wanted : cluster->broker_count),
                                       .internal = true };
         mb_topic_config_init(&plan.config, cluster->alloc, &cluster->properties);
-        bool ok = mb_topic_config_set(&plan.config, kci_str_of("cleanup.policy"), kci_str_of("compact"), text, sizeof text) &&
-                  mb_topic_config_set(&plan.config, kci_str_of("compression.type"), kci_str_of("producer"), text, sizeof text) &&
-                  mb_topic_config_set(&plan.config, kci_str_of("segment.bytes"), kci_str_of("104857600"), text, sizeof text);
+        bool ok =
+            mb_topic_config_set(&plan.config, kci_str_of("cleanup.policy"), kci_str_of("compact"), text, sizeof text) &&
+            mb_topic_config_set(&plan.config, kci_str_of("compression.type"), kci_str_of("producer"), text,
+                                sizeof text) &&
+            mb_topic_config_set(&plan.config, kci_str_of("segment.bytes"), kci_str_of("104857600"), text, sizeof text);
         mb_topic_config_resolve(&plan.config, &cluster->properties);
         if (!ok || mb_topic_create(cluster, &plan, false, &topic, text, sizeof text, now) != KCI_NONE)
-            kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "cannot make %.*s: %s", (int)name.size, name.data, text);
+            kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "cannot make %.*s: %s", (int)name.size, name.data,
+                    text);
         mb_topic_config_destroy(&plan.config);
     }
     return topic ? mb_topic_partition(topic, index) : NULL;
@@ -117,17 +126,21 @@ static void internal_done(struct mb_ack *ack, int16_t error, int64_t now)
     done(owner, error, now);
 }
 
-void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t index, const struct kci_record *records, size_t count,
+void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t index,
+                        const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
 {
     struct mb_partition *partition = internal_partition(cluster, topic, index, true, now);
     struct kci_batch_header header = { .magic = 2, .producer_id = -1, .producer_epoch = -1, .base_sequence = -1 };
     struct kci_writer w = kci_writer_of(cluster->alloc, MB_RESPONSE_BYTES_MAX);
-    struct mb_append append = { .acks = -1, .version = INT16_MAX, .internal = true, .error = KCI_COORDINATOR_NOT_AVAILABLE };
+    struct mb_append append = {
+        .acks = -1, .version = INT16_MAX, .internal = true, .error = KCI_COORDINATOR_NOT_AVAILABLE
+    };
     struct internal_ack *internal = kci_alloc_zero(cluster->alloc, 1, sizeof *internal);
     struct kci_arena arena = kci_arena_of(cluster->alloc, MB_REQUEST_ARENA_BYTES_MAX);
     append.arena = &arena;
-    if (internal && partition && kci_batch_write(&w, &header, records, count, KCI_LEVEL_DEFAULT) == KCI_BATCH_OK && !w.failed) {
+    if (internal && partition && kci_batch_write(&w, &header, records, count, KCI_LEVEL_DEFAULT) == KCI_BATCH_OK &&
+        !w.failed) {
         append.records = (struct kci_bytes){ w.data, w.size };
         mb_partition_append(partition, partition->leader, &append, now);
     }
@@ -139,7 +152,9 @@ void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_
         done(owner, append.error, now);
         return;
     }
-    *internal = (struct internal_ack){ { .required = append.last_offset + 1, .done = internal_done }, cluster->alloc, done, owner };
+    *internal = (struct internal_ack){
+        { .required = append.last_offset + 1, .done = internal_done }, cluster->alloc, done, owner
+    };
     mb_partition_ack_add(partition, &internal->ack);
 }
 
@@ -154,7 +169,8 @@ bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_
         const uint8_t *batch = mb_log_bytes(&leader->log, i);
         struct kci_batch_iterator it;
         struct kci_record_view view;
-        if (!batch || kci_batch_open(&it, batch, mb_log_entry(&leader->log, i)->size, cluster->alloc, MB_DECOMPRESSED_BYTES_MAX) != KCI_BATCH_OK)
+        if (!batch || kci_batch_open(&it, batch, mb_log_entry(&leader->log, i)->size, cluster->alloc,
+                                     MB_DECOMPRESSED_BYTES_MAX) != KCI_BATCH_OK)
             return false;
         while (kci_batch_next(&it, &view) == 1)
             each(owner, &view);
@@ -164,10 +180,12 @@ bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_
     return true;
 }
 
-/* ---- steering and looking -------------------------------------------------------------------------------------------- */
+/* ---- steering and looking
+ * -------------------------------------------------------------------------------------------- */
 
-int16_t mb_cluster_create_topic(struct mb_cluster *cluster, struct kci_str name, int32_t partitions, int16_t replication_factor,
-                                const char *const *configs, size_t config_count, int64_t now)
+int16_t mb_cluster_create_topic(struct mb_cluster *cluster, struct kci_str name, int32_t partitions,
+                                int16_t replication_factor, const char *const *configs, size_t config_count,
+                                int64_t now)
 {
     char text[INTERNAL_TEXT_BYTES] = "";
     struct mb_topic_plan plan = { .name = name, .partitions = partitions, .replication_factor = replication_factor };
@@ -184,7 +202,8 @@ int16_t mb_cluster_create_topic(struct mb_cluster *cluster, struct kci_str name,
     if (!error)
         error = mb_topic_create(cluster, &plan, false, NULL, text, sizeof text, now);
     if (error)
-        kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "topic %.*s is not made: %s", (int)name.size, name.data, text);
+        kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "topic %.*s is not made: %s", (int)name.size, name.data,
+                text);
     mb_topic_config_destroy(&plan.config);
     return error;
 }
@@ -199,7 +218,8 @@ int16_t mb_cluster_delete_topic(struct mb_cluster *cluster, struct kci_str name,
     return KCI_NONE;
 }
 
-int16_t mb_cluster_partition(const struct mb_cluster *cluster, struct kci_str name, int32_t index, struct mb_partition_view *out)
+int16_t mb_cluster_partition(const struct mb_cluster *cluster, struct kci_str name, int32_t index,
+                             struct mb_partition_view *out)
 {
     const struct mb_topic *topic = mb_topic_find(cluster, name);
     const struct mb_partition *partition = topic ? mb_topic_partition(topic, index) : NULL;
@@ -216,7 +236,8 @@ int16_t mb_cluster_partition(const struct mb_cluster *cluster, struct kci_str na
     return KCI_NONE;
 }
 
-bool mb_cluster_batch(struct mb_cluster *cluster, struct kci_str name, int32_t index, int64_t offset, struct kci_bytes *batch)
+bool mb_cluster_batch(struct mb_cluster *cluster, struct kci_str name, int32_t index, int64_t offset,
+                      struct kci_bytes *batch)
 {
     struct mb_topic *topic = mb_topic_find(cluster, name);
     struct mb_partition *partition = topic ? mb_topic_partition(topic, index) : NULL;

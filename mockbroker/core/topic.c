@@ -1,8 +1,8 @@
 /* Topics: names, ids, how many partitions they have and which brokers hold them.
  *
- * Placement is plain on purpose: partition p of a topic gets brokers p, p+1, ... (mod N) in the order of their ids, the first of
- * them is preferred and leads.  A test can say in advance who leads what. */
-#include "core/cluster.h"
+ * Placement is plain on purpose: partition p of a topic gets brokers p, p+1, ... (mod N) in the order of their ids, the
+ * first of them is preferred and leads.  A test can say in advance who leads what. */
+#include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
 
@@ -20,7 +20,8 @@ bool mb_topic_name_ok(struct kci_str name, const char **why)
     *why = "topic name contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'";
     for (size_t i = 0; i < name.size; i++) {
         char c = name.data[i];
-        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                  c == '-';
         if (!ok)
             return false;
     }
@@ -37,7 +38,8 @@ struct mb_topic *mb_topic_find_id(const struct mb_cluster *cluster, const struct
     return kci_map_get(&cluster->topic_ids, id->b, sizeof id->b);
 }
 
-struct mb_topic *mb_topic_resolve(const struct mb_cluster *cluster, struct kci_str name, const struct kci_uuid *id, int16_t *error)
+struct mb_topic *mb_topic_resolve(const struct mb_cluster *cluster, struct kci_str name, const struct kci_uuid *id,
+                                  int16_t *error)
 {
     bool by_id = id && !kci_uuid_is_zero(id);
     struct mb_topic *topic = by_id ? mb_topic_find_id(cluster, id) : mb_topic_find(cluster, name);
@@ -56,7 +58,8 @@ struct mb_topic *mb_topic_next(const struct mb_cluster *cluster, size_t *at)
     return entry ? entry->value : NULL;
 }
 
-/* ---- making ---------------------------------------------------------------------------------------------------------- */
+/* ---- making
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void partition_free(struct mb_partition *partition)
 {
@@ -69,7 +72,8 @@ static void partition_free(struct mb_partition *partition)
     cluster->partition_count--;
 }
 
-static struct mb_partition *partition_new(struct mb_topic *topic, int32_t index, const int32_t *brokers, int16_t replicas)
+static struct mb_partition *partition_new(struct mb_topic *topic, int32_t index, const int32_t *brokers,
+                                          int16_t replicas)
 {
     struct mb_cluster *cluster = topic->cluster;
     struct mb_partition *partition = kci_alloc_zero(cluster->alloc, 1, sizeof *partition);
@@ -130,10 +134,12 @@ static int16_t check_assignment(const struct mb_cluster *cluster, const int32_t 
     for (int32_t p = 0; assignment && p < partitions; p++)
         for (int16_t i = 0; i < replicas; i++) {
             if (!mb_cluster_broker(cluster, assignment[p][i]))
-                return refuse(text, text_size, KCI_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment names a broker that does not exist.");
+                return refuse(text, text_size, KCI_INVALID_REPLICA_ASSIGNMENT,
+                              "The manual partition assignment names a broker that does not exist.");
             for (int16_t k = 0; k < i; k++)
                 if (assignment[p][k] == assignment[p][i])
-                    return refuse(text, text_size, KCI_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment names a broker twice.");
+                    return refuse(text, text_size, KCI_INVALID_REPLICA_ASSIGNMENT,
+                                  "The manual partition assignment names a broker twice.");
         }
     return KCI_NONE;
 }
@@ -152,9 +158,11 @@ static int16_t check_plan(struct mb_cluster *cluster, struct mb_topic_plan *plan
     if (plan->replication_factor == -1)
         plan->replication_factor = (int16_t)mb_cluster_property(cluster, "default.replication.factor");
     if (plan->partitions <= 0)
-        return refuse(text, text_size, KCI_INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.");
+        return refuse(text, text_size, KCI_INVALID_PARTITIONS,
+                      "Number of partitions was set to an invalid non-positive value.");
     if (plan->replication_factor <= 0)
-        return refuse(text, text_size, KCI_INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0, or -1 to use the default value.");
+        return refuse(text, text_size, KCI_INVALID_REPLICATION_FACTOR,
+                      "Replication factor must be larger than 0, or -1 to use the default value.");
     if (plan->replication_factor > cluster->broker_count) {
         snprintf(text, text_size, "Unable to replicate the partition %d time(s): only %d broker(s) are registered.",
                  plan->replication_factor, cluster->broker_count);
@@ -176,8 +184,8 @@ static void new_id(struct mb_cluster *cluster, struct kci_uuid *id)
     } while (kci_uuid_is_zero(id) || mb_topic_find_id(cluster, id));
 }
 
-int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, bool dry, struct mb_topic **out, char *text,
-                        size_t text_size, int64_t now)
+int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, bool dry, struct mb_topic **out,
+                        char *text, size_t text_size, int64_t now)
 {
     int16_t error = check_plan(cluster, plan, text, text_size);
     if (error || dry)
@@ -212,18 +220,19 @@ int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, 
     return KCI_NONE;
 }
 
-int16_t mb_topic_grow(struct mb_topic *topic, int32_t partitions, const int32_t *const *assignment, bool dry, char *text,
-                      size_t text_size, int64_t now)
+int16_t mb_topic_grow(struct mb_topic *topic, int32_t partitions, const int32_t *const *assignment, bool dry,
+                      char *text, size_t text_size, int64_t now)
 {
     struct mb_cluster *cluster = topic->cluster;
     if (partitions < topic->partition_count) {
-        snprintf(text, text_size, "The topic %s currently has %d partition(s); %d would not be an increase.", topic->name,
-                 topic->partition_count, partitions);
+        snprintf(text, text_size, "The topic %s currently has %d partition(s); %d would not be an increase.",
+                 topic->name, topic->partition_count, partitions);
         return KCI_INVALID_PARTITIONS;
     }
     if (partitions == topic->partition_count)
         return refuse(text, text_size, KCI_INVALID_PARTITIONS, "Topic already has this number of partition(s).");
-    if (partitions > MB_PARTITIONS_MAX || partitions - topic->partition_count > MB_CLUSTER_PARTITIONS_MAX - cluster->partition_count)
+    if (partitions > MB_PARTITIONS_MAX ||
+        partitions - topic->partition_count > MB_CLUSTER_PARTITIONS_MAX - cluster->partition_count)
         return refuse(text, text_size, KCI_POLICY_VIOLATION, "Excessively large number of partitions per request.");
     int32_t old = topic->partition_count;
     int16_t error = check_assignment(cluster, assignment, partitions - old, topic->replication_factor, text, text_size);
@@ -259,7 +268,8 @@ void mb_topic_delete(struct mb_topic *topic, int64_t now)
     if (cluster->options.storage)
         for (int32_t i = 0; i < topic->partition_count; i++)
             for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++) {
-                snprintf(directory, sizeof directory, "broker-%d/%s-%d", topic->partitions[i]->replicas[k].broker, topic->name, i);
+                snprintf(directory, sizeof directory, "broker-%d/%s-%d", topic->partitions[i]->replicas[k].broker,
+                         topic->name, i);
                 cluster->options.storage->remove(cluster->options.storage->context, directory);
             }
     if (cluster->groups)

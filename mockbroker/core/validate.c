@@ -6,10 +6,10 @@
  *      every record: lengths, offsets 0, 1, 2 ...                                   INVALID_RECORD
  *      compacted topic: keys          INVALID_RECORD + record_errors                timestamps    INVALID_TIMESTAMP
  *
- * The walk over the records is a loop over varints with no call inside for the usual widths.  Compressed batches are decompressed
- * for it, as Kafka does, unless mock.records.check=header.
- * Bytes are changed in three cases only: LogAppendTime, a wrong maxTimestamp, and a topic with a codec of its own. */
-#include "core/validate.h"
+ * The walk over the records is a loop over varints with no call inside for the usual widths.  Compressed batches are
+ * decompressed for it, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only:
+ * LogAppendTime, a wrong maxTimestamp, and a topic with a codec of its own. */
+#include "mockbroker/core/validate.h"
 
 #include "base/checksum.h"
 #include <stdio.h>
@@ -71,7 +71,8 @@ bool mb_validate_walk(const uint8_t *data, size_t size, int32_t count, struct mb
     return kci_reader_left(&r) == 0;
 }
 
-/* ---- the whole batch ------------------------------------------------------------------------------------------------- */
+/* ---- the whole batch
+ * ------------------------------------------------------------------------------------------------- */
 
 static int16_t refuse(struct mb_append *append, int16_t error, const char *message)
 {
@@ -84,19 +85,23 @@ static int16_t check_header(const struct mb_topic *topic, struct mb_append *appe
     struct kci_reader r = kci_reader_of(append->records.data, append->records.size);
     size_t total = 0;
     if (!append->records.data || append->records.size == 0)
-        return refuse(append, KCI_INVALID_RECORD, "Produce requests with version 3 or later must have exactly one record batch");
+        return refuse(append, KCI_INVALID_RECORD,
+                      "Produce requests with version 3 or later must have exactly one record batch");
     switch (kci_batch_peek(&r, header, &total)) {
     case KCI_BATCH_OK:
         break;
     case KCI_BATCH_BAD_MAGIC:
         return refuse(append, KCI_INVALID_RECORD, "the record batch is of no known magic");
     default:
-        return refuse(append, KCI_CORRUPT_MESSAGE, "the record batch is shorter than it says, or its length is impossible");
+        return refuse(append, KCI_CORRUPT_MESSAGE,
+                      "the record batch is shorter than it says, or its length is impossible");
     }
     if (header->magic != 2)
-        return refuse(append, KCI_INVALID_RECORD, "Produce requests with version 3 or later may only contain batches of magic 2");
+        return refuse(append, KCI_INVALID_RECORD,
+                      "Produce requests with version 3 or later may only contain batches of magic 2");
     if (total != append->records.size)
-        return refuse(append, KCI_INVALID_RECORD, "Produce requests with version 3 or later must have exactly one record batch");
+        return refuse(append, KCI_INVALID_RECORD,
+                      "Produce requests with version 3 or later must have exactly one record batch");
     int codec = header->attributes & KCI_BATCH_CODEC_MASK;
     if (codec >= KCI_CODEC_COUNT || (codec == KCI_CODEC_ZSTD && append->version < 7))
         return KCI_UNSUPPORTED_COMPRESSION_TYPE;
@@ -109,7 +114,8 @@ static int16_t check_header(const struct mb_topic *topic, struct mb_append *appe
     if (header->base_offset != 0)
         return refuse(append, KCI_INVALID_RECORD, "the base offset of a produced batch must be 0");
     if (header->record_count <= 0 || header->last_offset_delta != header->record_count - 1)
-        return refuse(append, KCI_INVALID_RECORD, "the record count and the last offset delta of the batch do not agree");
+        return refuse(append, KCI_INVALID_RECORD,
+                      "the record count and the last offset delta of the batch do not agree");
     if (!append->internal && (header->attributes & KCI_BATCH_CONTROL))
         return refuse(append, KCI_INVALID_RECORD, "clients must not write control records");
     if (header->producer_id >= 0 && (header->base_sequence < 0 || header->producer_epoch < 0))
@@ -120,8 +126,8 @@ static int16_t check_header(const struct mb_topic *topic, struct mb_append *appe
 }
 
 /* The bad records one by one: only when the walk has found some. */
-static void list_errors(struct mb_append *append, const struct kci_batch_header *header, const uint8_t *plain, size_t size,
-                        int64_t low_ms, int64_t high_ms, bool need_key, const char *message)
+static void list_errors(struct mb_append *append, const struct kci_batch_header *header, const uint8_t *plain,
+                        size_t size, int64_t low_ms, int64_t high_ms, bool need_key, const char *message)
 {
     struct kci_reader r = kci_reader_of(plain, size);
     struct mb_record_error *errors = kci_arena_array(append->arena, (size_t)header->record_count, sizeof *errors);
@@ -140,10 +146,11 @@ static void list_errors(struct mb_append *append, const struct kci_batch_header 
     append->record_error_count = count;
     char *text = kci_arena_take(append->arena, 256);
     if (text)
-        snprintf(text, 256,
-                 "One or more records have been rejected due to %d record errors in total, and only showing the first three "
-                 "errors at most: %s",
-                 count, message);
+        snprintf(
+            text, 256,
+            "One or more records have been rejected due to %d record errors in total, and only showing the first three "
+            "errors at most: %s",
+            count, message);
     append->message = text;
 }
 
@@ -208,7 +215,8 @@ static int16_t rewrite(struct mb_cluster *cluster, int codec, const uint8_t *bat
 }
 
 /* Fields under the CRC that the broker sets. The bytes are ours alone by now. */
-static void patch(uint8_t *batch, size_t size, const struct mb_topic *topic, int64_t wall_ms, struct kci_batch_header *header)
+static void patch(uint8_t *batch, size_t size, const struct mb_topic *topic, int64_t wall_ms,
+                  struct kci_batch_header *header)
 {
     int64_t written = (int64_t)kci_be64(batch + MAX_TIMESTAMP_AT);
     if (topic->config.log_append_time) {
@@ -222,15 +230,16 @@ static void patch(uint8_t *batch, size_t size, const struct mb_topic *topic, int
     kci_put32(batch + CRC_AT, kci_crc32c(0, batch + ATTRIBUTES_AT, size - ATTRIBUTES_AT));
 }
 
-int16_t mb_validate_batch(struct mb_cluster *cluster, const struct mb_topic *topic, struct mb_append *append, int64_t wall_ms,
-                          struct kci_batch_header *header, struct kci_frame **rewritten)
+int16_t mb_validate_batch(struct mb_cluster *cluster, const struct mb_topic *topic, struct mb_append *append,
+                          int64_t wall_ms, struct kci_batch_header *header, struct kci_frame **rewritten)
 {
     *rewritten = NULL;
     int16_t error = check_header(topic, append, header);
     if (error)
         return error;
     if ((header->attributes & KCI_BATCH_LOG_APPEND_TIME) && !append->internal)
-        return refuse(append, KCI_INVALID_TIMESTAMP, "a producer must not set the timestamp type of a batch to LogAppendTime");
+        return refuse(append, KCI_INVALID_TIMESTAMP,
+                      "a producer must not set the timestamp type of a batch to LogAppendTime");
     int codec = header->attributes & KCI_BATCH_CODEC_MASK;
     int wanted = topic->config.codec < 0 ? codec : topic->config.codec;
     const uint8_t *plain = append->records.data + KCI_BATCH_HEADER_BYTES;
@@ -238,7 +247,8 @@ int16_t mb_validate_batch(struct mb_cluster *cluster, const struct mb_topic *top
     uint8_t *unpacked = NULL;
     bool look = codec == KCI_CODEC_NONE || wanted != codec || topic->config.compact || cluster->records_check_full;
     if (codec != KCI_CODEC_NONE && look) {
-        switch (kci_decompress(cluster->compressor, codec, plain, size, cluster->alloc, MB_DECOMPRESSED_BYTES_MAX, &unpacked, &size)) {
+        switch (kci_decompress(cluster->compressor, codec, plain, size, cluster->alloc, MB_DECOMPRESSED_BYTES_MAX,
+                               &unpacked, &size)) {
         case KCI_COMPRESS_OK:
             plain = unpacked;
             break;

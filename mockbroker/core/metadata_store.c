@@ -1,0 +1,369 @@
+/* The cluster's own memory, as text in the data directory:
+ *
+ *      cluster-metadata   mockbroker 1
+ *                         cluster <id> <next producer id>
+ *                         topic <name> <id, 32 hex digits> <internal 0|1> <replication factor> <partitions>
+ *                         config <key>=<value>                                  of the topic above, overrides only
+ *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
+ *                         end <crc-32c of all above, 8 hex digits>
+ *      broker-<id>/<topic>-<partition>/<20 digits>.log                          log_store.c
+ *
+ * It is written anew at the end of a step in which something changed, to a second file that then takes the name, so
+ * that a crash leaves the old one or the new one.  High watermarks are those of the last change and of a clean
+ * shutdown; a lower one only means that the election computes it again.  Leader epochs are in the batches themselves,
+ * and so are sequences: the epoch cache and the producer windows are rebuilt from the logs at start. */
+#include "mockbroker/core/metadata_store.h"
+
+#include "base/checksum.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FILE_NAME      "cluster-metadata"
+#define NEXT_FILE_NAME "cluster-metadata.next"
+#define FILE_BYTES_MAX ((size_t)256 << 20)
+#define LINE_BYTES_MAX 4096
+
+/* ---- writing
+ * --------------------------------------------------------------------------------------------------------- */
+
+static void put_text(struct kci_writer *w, const char *text)
+{
+    kci_writer_bytes(w, text, strlen(text));
+}
+
+static void put_brokers(struct kci_writer *w, const struct mb_partition *partition, bool isr_only)
+{
+    char number[16];
+    bool first = true;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        if (isr_only && !partition->replicas[i].in_isr)
+            continue;
+        snprintf(number, sizeof number, "%s%d", first ? "" : ",", partition->replicas[i].broker);
+        put_text(w, number);
+        first = false;
+    }
+}
+
+static void put_partition(struct kci_writer *w, const struct mb_partition *partition)
+{
+    char line[160];
+    int64_t start = 0, high = 0;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        const struct mb_replica *replica = &partition->replicas[i];
+        bool leads = replica->broker == partition->leader;
+        start = leads || replica->log.start_offset > start ? replica->log.start_offset : start;
+        high = leads || (partition->leader < 0 && replica->high_watermark > high) ? replica->high_watermark : high;
+    }
+    snprintf(line, sizeof line, "partition %d %d %lld %lld ", partition->index, partition->leader_epoch,
+             (long long)start, (long long)high);
+    put_text(w, line);
+    put_brokers(w, partition, false);
+    put_text(w, " ");
+    put_brokers(w, partition, true);
+    put_text(w, "\n");
+}
+
+static void put_topic(struct kci_writer *w, const struct mb_topic *topic)
+{
+    char line[LINE_BYTES_MAX], hex[33];
+    for (size_t i = 0; i < sizeof topic->id.b; i++)
+        snprintf(hex + 2 * i, 3, "%02x", topic->id.b[i]);
+    snprintf(line, sizeof line, "topic %s %s %d %d %d\n", topic->name, hex, topic->internal, topic->replication_factor,
+             topic->partition_count);
+    put_text(w, line);
+    for (size_t i = 0; i < mb_topic_config_count(); i++)
+        if (topic->config.values[i]) {
+            snprintf(line, sizeof line, "config %s=%s\n", mb_topic_config_row(i)->name, topic->config.values[i]);
+            put_text(w, line);
+        }
+    for (int32_t i = 0; i < topic->partition_count; i++)
+        put_partition(w, topic->partitions[i]);
+}
+
+static int write_file(const struct kci_storage *storage, const struct kci_writer *w)
+{
+    int64_t file = 0;
+    uint64_t size = 0;
+    struct kci_iov piece = { w->data, w->size };
+    int error = storage->open(storage->context, NEXT_FILE_NAME, true, &file, &size);
+    if (error)
+        return error;
+    if (size)
+        error = storage->truncate(storage->context, file, 0);
+    if (!error)
+        error = storage->append(storage->context, file, &piece, 1);
+    if (!error)
+        error = storage->sync(storage->context, file);
+    storage->close(storage->context, file);
+    return error ? error : storage->rename(storage->context, NEXT_FILE_NAME, FILE_NAME);
+}
+
+void mb_metadata_store(struct mb_cluster *cluster)
+{
+    struct mb_topic *topic;
+    char line[96];
+    cluster->metadata_dirty = false;
+    if (!cluster->options.storage)
+        return;
+    struct kci_writer w = kci_writer_of(cluster->alloc, FILE_BYTES_MAX);
+    snprintf(line, sizeof line, "mockbroker 1\ncluster %s %lld\n", cluster->id, (long long)cluster->next_producer_id);
+    put_text(&w, line);
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        put_topic(&w, topic);
+    snprintf(line, sizeof line, "end %08x\n", w.failed ? 0 : kci_crc32c(0, w.data, w.size));
+    put_text(&w, line);
+    int error = w.failed ? -1 : write_file(cluster->options.storage, &w);
+    if (error)
+        kci_log(&cluster->logger, KCI_LOG_ERROR, "storage",
+                "cannot write %s: %s; a restart would not know the latest topics and leaders", FILE_NAME,
+                error < 0 ? "out of memory" : strerror(error));
+    kci_writer_destroy(&w);
+}
+
+/* ---- reading
+ * --------------------------------------------------------------------------------------------------------- */
+
+struct loader {
+    struct mb_cluster *cluster;
+    struct mb_topic *topic; /* the latest "topic" line */
+    uint64_t torn_bytes;
+    char *text;
+    size_t text_size;
+};
+
+static bool refuse(struct loader *loader, const char *line, const char *why)
+{
+    snprintf(loader->text, loader->text_size, "%s: \"%.60s\": %s", FILE_NAME, line, why);
+    return false;
+}
+
+static bool load_topic(struct loader *loader, const char *line)
+{
+    struct mb_cluster *cluster = loader->cluster;
+    char name[MB_TOPIC_NAME_MAX + 1], hex[33], why[160];
+    int internal, replicas, partitions;
+    struct kci_uuid id;
+    unsigned byte;
+    if (sscanf(line, "topic %249s %32s %d %d %d", name, hex, &internal, &replicas, &partitions) != 5 ||
+        strlen(hex) != 32)
+        return refuse(loader, line, "not understood");
+    for (size_t i = 0; i < sizeof id.b; i++) {
+        if (sscanf(hex + 2 * i, "%2x", &byte) != 1)
+            return refuse(loader, line, "a bad id");
+        id.b[i] = (uint8_t)byte;
+    }
+    struct mb_topic_plan plan = { .name = kci_str_of(name),
+                                  .id = &id,
+                                  .partitions = partitions,
+                                  .replication_factor = (int16_t)replicas,
+                                  .internal = internal != 0 };
+    mb_topic_config_init(&plan.config, cluster->alloc, &cluster->properties);
+    int16_t error =
+        mb_topic_create(cluster, &plan, false, &loader->topic, why, sizeof why, -1); /* -1: no election yet */
+    mb_topic_config_destroy(&plan.config);
+    return error ? refuse(loader, line, why) : true;
+}
+
+static bool load_config(struct loader *loader, const char *line)
+{
+    char why[200];
+    const char *key = line + strlen("config ");
+    const char *equals = strchr(key, '=');
+    if (!loader->topic || !equals)
+        return refuse(loader, line, "not understood");
+    if (!mb_topic_config_set(&loader->topic->config, (struct kci_str){ key, (size_t)(equals - key) },
+                             kci_str_of(equals + 1), why, sizeof why))
+        return refuse(loader, line, why);
+    mb_topic_config_resolve(&loader->topic->config, &loader->cluster->properties);
+    return true;
+}
+
+static bool is_listed(const char *list, int32_t broker)
+{
+    for (const char *at = list; *at;) {
+        char *end;
+        if (strtol(at, &end, 10) == broker)
+            return true;
+        at = *end ? end + 1 : end;
+    }
+    return false;
+}
+
+struct recovery {
+    struct mb_replica *replica;
+    int64_t wall_ms;
+    int error;
+};
+
+/* One batch of a file: index it, without keeping its bytes. */
+static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint32_t position)
+{
+    struct recovery *recovery = owner;
+    struct kci_reader r = kci_reader_of(batch, size);
+    struct kci_batch_header header;
+    size_t total;
+    if (kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK || header.magic != 2)
+        return false;
+    struct mb_log_entry entry = { .base_offset = header.base_offset,
+                                  .max_timestamp_ms = header.max_timestamp_ms,
+                                  .size = size,
+                                  .position = position,
+                                  .last_delta = header.last_offset_delta };
+    if (!mb_log_recovered(&recovery->replica->log, &entry, header.leader_epoch))
+        return false;
+    if (header.producer_id >= 0 && header.base_sequence >= 0 &&
+        !mb_producers_note(&recovery->replica->producers, &header, recovery->wall_ms))
+        recovery->error = -1;
+    return true;
+}
+
+static bool load_replica(struct loader *loader, struct mb_replica *replica, int64_t start, int64_t high)
+{
+    struct mb_cluster *cluster = loader->cluster;
+    struct mb_partition *partition = replica->partition;
+    struct recovery recovery = { replica, mb_cluster_wall_ms(cluster, cluster->now), 0 };
+    uint64_t torn = 0;
+    int error = mb_log_store_recover(replica->log.store, recover_batch, &recovery, &torn);
+    if (error || recovery.error) {
+        snprintf(loader->text, loader->text_size, "the log of %s-%d on broker %d cannot be read: %s",
+                 partition->topic->name, partition->index, replica->broker, error ? strerror(error) : "out of memory");
+        return false;
+    }
+    if (torn)
+        kci_log(&cluster->logger, KCI_LOG_WARN, "storage",
+                "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
+                partition->index, replica->broker, (unsigned long long)torn, (long long)replica->log.end_offset);
+    if (!replica->log.count)
+        replica->log.start_offset = replica->log.end_offset = start;
+    mb_log_raise_start(&replica->log, start);
+    replica->high_watermark = high < replica->log.end_offset ? high : replica->log.end_offset;
+    if (replica->high_watermark < replica->log.start_offset)
+        replica->high_watermark = replica->log.start_offset;
+    return true;
+}
+
+static bool load_partition(struct loader *loader, const char *line)
+{
+    int index, epoch, used = 0;
+    long long start, high;
+    char replicas[512], isr[512] = "";
+    if (sscanf(line, "partition %d %d %lld %lld %511s %511s%n", &index, &epoch, &start, &high, replicas, isr, &used) <
+        5)
+        return refuse(loader, line, "not understood");
+    struct mb_partition *partition = loader->topic ? mb_topic_partition(loader->topic, index) : NULL;
+    if (!partition)
+        return refuse(loader, line, "no such partition");
+    partition->leader_epoch = epoch;
+    const char *at = replicas;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        struct mb_replica *replica = &partition->replicas[i];
+        char *end;
+        int32_t broker = (int32_t)strtol(at, &end, 10);
+        at = *end ? end + 1 : end;
+        if (!mb_cluster_broker(loader->cluster, broker))
+            return refuse(
+                loader, line,
+                "a replica on a broker that this cluster does not have: start it with as many brokers as before");
+        if (broker != replica->broker) {
+            mb_replica_destroy(replica);
+            memset(replica, 0, sizeof *replica);
+            if (!mb_replica_init(replica, partition, broker))
+                return refuse(loader, line, "out of memory");
+        }
+        replica->in_isr = is_listed(isr, broker);
+        if (!load_replica(loader, replica, start, high))
+            return false;
+    }
+    return true;
+}
+
+static bool load_line(struct loader *loader, const char *line)
+{
+    char id[24];
+    long long next;
+    if (strncmp(line, "topic ", 6) == 0)
+        return load_topic(loader, line);
+    if (strncmp(line, "config ", 7) == 0)
+        return load_config(loader, line);
+    if (strncmp(line, "partition ", 10) == 0)
+        return load_partition(loader, line);
+    if (sscanf(line, "cluster %23s %lld", id, &next) != 2)
+        return refuse(loader, line, "not understood");
+    memcpy(loader->cluster->id, id, sizeof id);
+    loader->cluster->next_producer_id = next;
+    return true;
+}
+
+/* The lines between the first and the last, which are checked here. `text` is changed. */
+static bool load_text(struct loader *loader, char *text, size_t size)
+{
+    unsigned crc;
+    char *end = size > 13 ? text + size - 13 : text;
+    if (strncmp(text, "mockbroker 1\n", 13) != 0)
+        return refuse(loader, "", "not a file of this version of mockbroker");
+    if (sscanf(end, "end %8x", &crc) != 1 || crc != kci_crc32c(0, text, (size_t)(end - text)))
+        return refuse(loader, "", "damaged: its checksum is wrong");
+    *end = '\0';
+    for (char *line = text + 13; *line;) {
+        char *newline = strchr(line, '\n');
+        if (newline)
+            *newline = '\0';
+        if (!load_line(loader, line))
+            return false;
+        line = newline ? newline + 1 : line + strlen(line);
+    }
+    return true;
+}
+
+bool mb_metadata_load(struct mb_cluster *cluster, int64_t now, char *text, size_t text_size)
+{
+    const struct kci_storage *storage = cluster->options.storage;
+    struct loader loader = { .cluster = cluster, .text = text, .text_size = text_size };
+    int64_t file = 0;
+    uint64_t size = 0;
+    size_t got = 0;
+    cluster->now = now;
+    int error = storage->open(storage->context, FILE_NAME, false, &file, &size);
+    if (error == ENOENT)
+        return true; /* a new cluster */
+    if (error) {
+        snprintf(text, text_size, "%s cannot be opened: %s", FILE_NAME, strerror(error));
+        return false;
+    }
+    char *content = size < FILE_BYTES_MAX ? kci_alloc_zero(cluster->alloc, (size_t)size + 1, 1) : NULL;
+    if (content)
+        error = storage->read(storage->context, file, 0, content, (size_t)size, &got);
+    storage->close(storage->context, file);
+    bool ok = content && !error && got == size;
+    if (ok)
+        ok = load_text(&loader, content, (size_t)size);
+    else
+        snprintf(text, text_size, "%s cannot be read: %s", FILE_NAME,
+                 error ? strerror(error) : "out of memory, or it is too large");
+    kci_alloc_free(cluster->alloc, content);
+    return ok;
+}
+
+void mb_metadata_start(struct mb_cluster *cluster, int64_t now)
+{
+    struct mb_topic *topic;
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            mb_controller_elect(topic->partitions[i], now);
+    mb_metadata_store(cluster);
+}
+
+void mb_metadata_close(struct mb_cluster *cluster)
+{
+    struct mb_topic *topic;
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++) {
+                int error = mb_log_store_sync(topic->partitions[i]->replicas[k].log.store);
+                if (error)
+                    kci_log(&cluster->logger, KCI_LOG_ERROR, "storage", "%s-%d cannot be synced: %s", topic->name, i,
+                            strerror(error));
+            }
+    mb_metadata_store(cluster);
+}
