@@ -1,0 +1,480 @@
+/* What the application's functions do: change what is under the lock, or look at it.  None waits, none meets the cluster.
+ *
+ * poll looks at four things, in this order: an event (revoke, assign, commit callbacks) that must run on the application's thread;
+ * records; an error; nothing.  So no record of a new assignment can come before on_assigned, and none of an old one after on_revoked. */
+#include "consumer/internal.h"
+
+#include <inttypes.h>
+
+/* ---- what to read ---- */
+
+kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now, kc_error *error)
+{
+    kc_err result = KC_OK;
+    for (size_t i = 0; i < count; i++)
+        if (!topics[i] || !topics[i][0])
+            return kci_fail(error, KC_ERR_ARGUMENT, 0, "topic %zu has no name", i);
+    if (!c->settings->group_id)
+        return kci_fail(error, KC_ERR_STATE, 0, "subscribe needs group.id; without a group, assign partitions");
+    kci_consumer_lock(c);
+    if (!c->subscription.by_group && c->subscription.assigned_count)
+        result = kci_fail(error, KC_ERR_STATE, 0, "partitions are assigned by hand: assign none before subscribing");
+    else if (c->group.state == KCI_GROUP_FAILED)
+        result = kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
+    else if (!kci_subscription_set_topics(&c->subscription, topics, count))
+        result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+    if (result == KC_OK) {
+        c->subscription.by_group = true;
+        kci_group_subscribed(c, now);
+        kci_consumer_want_step(c);
+    }
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now, kc_error *error)
+{
+    kc_err result = KC_OK;
+    for (size_t i = 0; i < count; i++) {
+        bool offset_ok = items[i].offset >= 0 || items[i].offset == KC_OFFSET_END || items[i].offset == KC_OFFSET_BEGINNING ||
+                         items[i].offset == KC_OFFSET_NONE;
+        if (!items[i].topic || !items[i].topic[0] || items[i].partition < 0 || !offset_ok)
+            return kci_fail(error, KC_ERR_ARGUMENT, 0, "entry %zu: topic, partition or offset is not valid", i);
+    }
+    kci_consumer_lock(c);
+    int32_t generation;
+    bool commits = c->settings->enable_auto_commit && c->settings->group_id && c->subscription.assigned_count;
+    if (c->subscription.by_group)
+        result = kci_fail(error, KC_ERR_STATE, 0, "topics are subscribed: unsubscribe before assigning partitions");
+    else if (commits && kci_group_commit_generation(c, &generation) == KC_OK) /* what is given up was worked on */
+        kci_operations_auto_commit(c, true, now, now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS);
+    if (result == KC_OK && !kci_subscription_assign(&c->subscription, items, count, now))
+        result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+    kci_consumer_want_step(c);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+static kc_err not_assigned(kc_error *error, const char *topic, int32_t partition)
+{
+    return kci_fail(error, KC_ERR_STATE, 0, "%s [%d] is not assigned to this consumer", topic ? topic : "(null)", (int)partition);
+}
+
+kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t partition, int64_t offset, int64_t now,
+                         kc_error *error)
+{
+    kc_err result = KC_OK;
+    if (!topic || (offset < 0 && offset != KC_OFFSET_BEGINNING && offset != KC_OFFSET_END))
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "offset %" PRId64 " is not one", offset);
+    kci_consumer_lock(c);
+    struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
+    if (!a)
+        result = not_assigned(error, topic, partition);
+    else if (c->plant == KCI_PLANT_STALE_FETCH && offset >= 0) /* planted defect */
+        a->position = offset;
+    else
+        kci_assigned_seek(&c->subscription, a, offset, -1, now);
+    kci_consumer_want_step(c);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *items, size_t count, bool pause, kc_error *error)
+{
+    kc_err result = KC_OK;
+    kci_consumer_lock(c);
+    for (size_t i = 0; i < count && result == KC_OK; i++)
+        if (!items[i].topic || !kci_subscription_find_name(&c->subscription, items[i].topic, items[i].partition))
+            result = not_assigned(error, items[i].topic, items[i].partition);
+    for (size_t i = 0; i < count && result == KC_OK; i++)
+        kci_subscription_find_name(&c->subscription, items[i].topic, items[i].partition)->paused = pause;
+    kci_consumer_want_step(c);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_assignment(struct kci_consumer *c, struct kci_partition_list *out)
+{
+    kci_consumer_lock(c);
+    bool ok = kci_subscription_list(&c->subscription, out);
+    kci_consumer_unlock(c);
+    return ok ? KC_OK : KC_ERR_NO_MEMORY;
+}
+
+kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t partition, int64_t *offset, kc_error *error)
+{
+    kc_err result = KC_OK;
+    kci_consumer_lock(c);
+    const struct kci_assigned *a = topic ? kci_subscription_find_name(&c->subscription, topic, partition) : NULL;
+    if (!a)
+        result = not_assigned(error, topic, partition);
+    else if (a->state == KCI_POSITION_FAILED && a->position < 0)
+        result = kci_fail(error, a->error, 0, "%s", a->text);
+    else
+        *offset = a->position;
+    kci_consumer_unlock(c);
+    return result;
+}
+
+const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now, int64_t *for_us)
+{
+    kci_consumer_lock(c);
+    const struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
+    const char *name = a ? kci_states_name(&kci_position_states, a->state) : NULL;
+    if (a && for_us)
+        *for_us = now - a->since;
+    kci_consumer_unlock(c);
+    return name;
+}
+
+const char *kci_consumer_group_state(struct kci_consumer *c)
+{
+    kci_consumer_lock(c);
+    const char *name = kci_states_name(&kci_group_states, c->group.state);
+    kci_consumer_unlock(c);
+    return name;
+}
+
+/* ---- events ---- */
+
+bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind, struct kci_partition_list *partitions,
+                              kc_commit_fn fn, void *context, kc_err code)
+{
+    struct kci_event *event = kci_alloc_zero(c->alloc, 1, sizeof *event);
+    if (!event) {
+        kci_partition_list_free(c->alloc, partitions);
+        return false;
+    }
+    event->face = (struct kci_consumer_event){ kind, *partitions, fn, context, code };
+    kci_list_push(&c->events, &event->link);
+    kci_consumer_tell(c);
+    return true;
+}
+
+static bool take_event(struct kci_consumer *c, struct kci_consumer_event *out, int64_t now, bool leaving_only)
+{
+    if (c->event_runs)
+        return false;
+    if (kci_list_empty(&c->events))
+        kci_group_poll_event(c, now, leaving_only);
+    struct kci_list *link = kci_list_pop(&c->events);
+    if (!link)
+        return false;
+    struct kci_event *event = KCI_CONTAINER(link, struct kci_event, link);
+    *out = event->face;
+    kci_alloc_free(c->alloc, event);
+    c->event_runs = true;
+    c->last_poll = now; /* a callback has max.poll.interval.ms, like the work on records */
+    return true;
+}
+
+void kci_consumer_next_event(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now)
+{
+    event->kind = KCI_EVENT_NONE;
+    kci_consumer_lock(c);
+    take_event(c, event, now, true);
+    kci_consumer_unlock(c);
+}
+
+void kci_consumer_event_done(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now)
+{
+    kci_consumer_lock(c);
+    c->event_runs = false;
+    c->last_poll = now;
+    if (event->kind != KCI_EVENT_COMMITTED)
+        kci_group_event_done(c, event->kind, now);
+    kci_partition_list_free(c->alloc, &event->partitions);
+    event->kind = KCI_EVENT_NONE;
+    kci_consumer_unlock(c);
+}
+
+/* ---- poll ---- */
+
+void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now)
+{
+    kci_consumer_lock(c);
+    c->subscription.polls++;
+    c->in_poll = true;
+    c->last_poll = now;
+    c->stats.polls++;
+    if (c->group.state == KCI_GROUP_UNJOINED)
+        kci_consumer_want_step(c);
+    kci_consumer_unlock(c);
+}
+
+void kci_consumer_poll_leave(struct kci_consumer *c, int64_t now)
+{
+    kci_consumer_lock(c);
+    c->in_poll = false;
+    c->last_poll = now;
+    kci_consumer_unlock(c);
+}
+
+void kci_consumer_wakeup(struct kci_consumer *c)
+{
+    atomic_store(&c->woken, true);
+    if (c->notify)
+        c->notify(c->notify_context);
+}
+
+bool kci_consumer_woken(struct kci_consumer *c)
+{
+    return atomic_load_explicit(&c->woken, memory_order_relaxed) && atomic_exchange(&c->woken, false);
+}
+
+/* Take records of one partition, up to `limit` in the whole set. false: out of memory. */
+static bool take_from(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, size_t limit)
+{
+    struct kci_list *link;
+    int64_t before = a->position, quota = c->settings->max_partition_fetch_bytes;
+    int32_t epoch_before = a->epoch;
+    bool ok = true, was_full = a->queued_bytes + a->judging_bytes >= quota;
+    size_t count_before = records->count;
+    while (ok && records->count < limit && (link = kci_list_first(&a->runs))) {
+        struct kci_run *run = KCI_CONTAINER(link, struct kci_run, link);
+        ok = kci_records_take(records, run, limit - records->count, &a->position, &a->epoch);
+        if (run->next < run->count)
+            break;
+        a->queued_bytes -= run->bytes;
+        kci_list_remove(&run->link);
+        kci_run_release(run);
+    }
+    if (c->plant == KCI_PLANT_POSITION_BY_COUNT) /* planted defect */
+        a->position = before + (int64_t)(records->count - count_before);
+    if (a->position != before && a->moved_in_poll != c->subscription.polls) {
+        a->moved_in_poll = c->subscription.polls;
+        a->previous = before;
+        a->previous_epoch = epoch_before;
+    }
+    if (was_full && a->queued_bytes + a->judging_bytes < quota) {
+        c->fetcher.drained = true;
+        kci_consumer_want_step(c);
+    }
+    return ok;
+}
+
+/* Collect records from the partitions that have some, in the order in which they became ready. */
+static kc_err collect(struct kci_consumer *c, struct kc_records **out)
+{
+    size_t limit = (size_t)c->settings->max_poll_records;
+    struct kc_records *records = NULL;
+    bool ok = true;
+    KCI_LIST_EACH(link, &c->subscription.ready) {
+        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, ready_link);
+        if (a->paused || a->revoking)
+            continue;
+        if (!records && !(records = kci_records_new(c->shared)))
+            return KC_ERR_NO_MEMORY;
+        ok = take_from(c, a, records, limit);
+        if (kci_list_empty(&a->runs))
+            kci_list_remove(&a->ready_link);
+        if (!ok || records->count >= limit)
+            break;
+    }
+    if (records && records->count) {
+        c->stats.records_returned += records->count;
+        *out = records;
+        return KC_OK;
+    }
+    kci_records_release(records); /* only positions moved */
+    return ok ? KC_OK : KC_ERR_NO_MEMORY;
+}
+
+/* Errors that poll reports: a partition that cannot go on (each time, until a seek), or what was raised (once). */
+static kc_err find_error(struct kci_consumer *c, kc_error *error)
+{
+    if (c->pending_error != KC_OK) {
+        kc_err code = kci_fail(error, c->pending_error, 0, "%s", c->pending_text);
+        c->pending_error = KC_OK;
+        return code;
+    }
+    if (c->group.state == KCI_GROUP_FAILED)
+        return kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
+    KCI_LIST_EACH(link, &c->subscription.assigned) {
+        const struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
+        if (a->state == KCI_POSITION_FAILED && kci_list_empty(&a->runs) && !a->paused && !a->revoking)
+            return kci_fail(error, a->error, 0, "%s", a->text);
+    }
+    return KC_OK;
+}
+
+kc_err kci_consumer_poll(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event, int64_t now,
+                         kc_error *error)
+{
+    kc_err result = KC_OK;
+    *out = NULL;
+    event->kind = KCI_EVENT_NONE;
+    kci_consumer_lock(c);
+    if (!c->subscription.by_group && c->subscription.assigned_count == 0) {
+        result = kci_fail(error, KC_ERR_STATE, 0, "neither subscribed nor assigned: there is nothing to poll");
+    } else if (!take_event(c, event, now, false)) {
+        result = collect(c, out);
+        if (result != KC_OK)
+            result = kci_fail(error, result, 0, "out of memory");
+        else if (!*out)
+            result = find_error(c, error);
+    }
+    kci_consumer_unlock(c);
+    return result;
+}
+
+/* ---- operations ---- */
+
+static kc_err begin(struct kci_consumer *c, struct kci_operation **out, enum kci_operation_kind kind,
+                    const kc_topic_partition *items, size_t count, int64_t deadline, kc_error *error)
+{
+    *out = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (!items[i].topic || !items[i].topic[0] || items[i].partition < 0 ||
+            (kind <= KCI_OPERATION_COMMIT_ONCE && items[i].offset < 0))
+            return kci_fail(error, KC_ERR_ARGUMENT, 0, "entry %zu: topic, partition or offset is not valid", i);
+    if (kind != KCI_OPERATION_OFFSETS && !c->settings->group_id)
+        return kci_fail(error, KC_ERR_STATE, 0, "committed offsets need group.id");
+    *out = kci_operation_new(c, kind, items, count, deadline);
+    kci_consumer_want_step(c);
+    return *out ? KC_OK : kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+}
+
+/* A commit of these items, or of all that was returned. */
+static kc_err begin_commit(struct kci_consumer *c, struct kci_operation **out, enum kci_operation_kind kind,
+                           const kc_topic_partition *items, size_t count, int64_t deadline, kc_error *error)
+{
+    struct kci_partition_list all = { NULL, 0 };
+    *out = NULL;
+    if (!items) {
+        if (!kci_operations_committable(c, true, &all))
+            return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+        items = all.items;
+        count = all.count;
+    }
+    kc_err result = count || !c->settings->group_id ? begin(c, out, kind, items, count, deadline, error) : KC_OK;
+    kci_partition_list_free(c->alloc, &all);
+    return result;
+}
+
+kc_err kci_consumer_begin_commit(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                 size_t count, int64_t now, int64_t until, kc_error *error)
+{
+    (void)now;
+    kci_consumer_lock(c);
+    kc_err result = begin_commit(c, out, KCI_OPERATION_COMMIT, items, count, until, error);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_commit_async(struct kci_consumer *c, const kc_topic_partition *items, size_t count, kc_commit_fn fn,
+                                 void *context, int64_t now, kc_error *error)
+{
+    struct kci_operation *operation;
+    int64_t until = now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS;
+    kci_consumer_lock(c);
+    kc_err result = begin_commit(c, &operation, KCI_OPERATION_COMMIT_ONCE, items, count, until, error);
+    if (operation) {
+        operation->fn = fn;
+        operation->context = context;
+    } else if (result == KC_OK && fn) { /* nothing to commit is a success */
+        struct kci_partition_list none = { NULL, 0 };
+        kci_consumer_queue_event(c, KCI_EVENT_COMMITTED, &none, fn, context, KC_OK);
+    }
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_begin_committed(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                    size_t count, int64_t now, int64_t until, kc_error *error)
+{
+    (void)now;
+    kci_consumer_lock(c);
+    kc_err result = begin(c, out, KCI_OPERATION_COMMITTED, items, count, until, error);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_begin_offsets(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                  size_t count, int64_t now, int64_t until, kc_error *error)
+{
+    (void)now;
+    kci_consumer_lock(c);
+    kc_err result = begin(c, out, KCI_OPERATION_OFFSETS, items, count, until, error);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *operation, const struct kci_partition_list **items,
+                                 kc_err *code, kc_error *error)
+{
+    kci_consumer_lock(c);
+    bool done = operation->done;
+    if (done) {
+        uint32_t extra = operation->code == KC_ERR_TIMED_OUT && operation->kind <= KCI_OPERATION_COMMIT_ONCE &&
+                                 (operation->maybe_applied || operation->under_way)
+                             ? KC_MAYBE_APPLIED
+                             : 0;
+        *code = operation->code;
+        if (operation->code != KC_OK)
+            kci_fail(error, operation->code, extra, "%s", operation->text);
+        if (items)
+            *items = &operation->items;
+    }
+    kci_consumer_unlock(c);
+    return done;
+}
+
+void kci_consumer_operation_end(struct kci_consumer *c, struct kci_operation *operation)
+{
+    kci_consumer_lock(c);
+    kci_operation_free(operation);
+    kci_consumer_unlock(c);
+}
+
+/* ---- the end ---- */
+
+void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now, int64_t until)
+{
+    kci_consumer_lock(c);
+    if (closing) {
+        c->fetcher.stopped = true;
+        c->closing = true;
+    }
+    kci_group_begin_leave(c, now, until);
+    kci_consumer_unlock(c);
+}
+
+bool kci_consumer_left(struct kci_consumer *c, kc_err *code)
+{
+    kci_consumer_lock(c);
+    bool left = c->group.left && kci_list_empty(&c->events);
+    if (left) {
+        *code = c->group.left_code;
+        KCI_LIST_EACH(link, &c->subscription.topics) { /* not subscribed to anything any more */
+            struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
+            if (topic->subscribed)
+                kci_subscription_topic_done(&c->subscription, topic);
+            topic->subscribed = false;
+        }
+        c->subscription.subscribed_count = 0;
+    }
+    kci_consumer_unlock(c);
+    return left;
+}
+
+void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats)
+{
+    kci_consumer_lock(c);
+    *stats = c->stats;
+    kci_consumer_unlock(c);
+    stats->memory_used = (uint64_t)atomic_load(&c->shared->used);
+    stats->memory_limit = (uint64_t)c->shared->limit;
+}
+
+void kci_consumer_explain(struct kci_consumer *c, char *text, size_t size)
+{
+    kci_consumer_lock(c);
+    size_t length = strlen(c->why);
+    if (size) {
+        length = length < size ? length : size - 1;
+        memcpy(text, c->why, length);
+        text[length] = 0;
+    }
+    kci_consumer_unlock(c);
+}

@@ -1,0 +1,50 @@
+/* Who reads what: assignors of the classic group protocol. Run by the leader of a group, over what all members say. */
+#ifndef KCI_CONSUMER_ASSIGNOR_H
+#define KCI_CONSUMER_ASSIGNOR_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+
+/* A member, as the leader learns of it. All views are borrowed. */
+struct kci_member {
+    struct kci_str id;
+    struct kci_str instance_id;  /* data NULL: dynamic */
+    const struct kci_str *topics; /* that it subscribes to, sorted by bytes */
+    int32_t topic_count;
+    /* what the assignor answers; in the arena */
+    struct kci_member_partition *assigned;
+    size_t assigned_count, assigned_capacity;
+};
+
+struct kci_member_partition {
+    uint32_t topic; /* index into the topics of the group */
+    int32_t partition;
+};
+
+/* A topic of the group: sorted by name, each once, partition count known. */
+struct kci_group_topic {
+    struct kci_str name;
+    int32_t partition_count;
+};
+
+struct kci_assignor {
+    const char *name; /* as it goes over the wire */
+    /* Fill members[].assigned. false: out of memory. */
+    bool (*assign)(struct kci_arena *arena, struct kci_member *members, size_t member_count,
+                   const struct kci_group_topic *topics, size_t topic_count);
+};
+extern const struct kci_assignor kci_assignor_range, kci_assignor_roundrobin;
+
+/* The assignor of a name, or NULL. Java's class names are known too. */
+const struct kci_assignor *kci_assignor_find(struct kci_str name);
+/* Assignors of a comma list, best first; fills up to KCI_ASSIGNORS_MAX and returns how many, or 0: one is not known. */
+#define KCI_ASSIGNORS_MAX 4u
+size_t kci_assignor_list(const char *names, const struct kci_assignor **out);
+
+/* For assignors: members in Java's order (static ones by instance id, before dynamic ones by id). NULL: out of memory. */
+struct kci_member **kci_assignor_sort(struct kci_arena *arena, struct kci_member *members, size_t count);
+bool kci_member_subscribes(const struct kci_member *member, struct kci_str topic);
+/* Give a partition. false: out of memory. */
+bool kci_member_give(struct kci_arena *arena, struct kci_member *member, uint32_t topic, int32_t partition);
+
+#endif

@@ -1,0 +1,128 @@
+/* The consumer engine: pure, with time as an argument.  Driven by a runtime loop (threads, sockets) or by a simulator.
+ *
+ *    application thread                                          I/O thread
+ *      kci_consumer_subscribe, _seek, _poll, _begin_... ---- lock ---- engine: step, on_bytes, on_open ...
+ *      <---- notify: "look again" ----                       ---- wake: "step" ---->
+ *
+ * None of these functions ever waits.  Those of the application take the consumer's lock for a moment; what needs a broker is begun, and
+ * its outcome asked for after `notify` (the simulator: in each turn). */
+#ifndef KCI_CONSUMER_CONSUMER_H
+#define KCI_CONSUMER_CONSUMER_H
+
+#include "base/engine.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "cluster/settings.h"
+#include "consumer/assignor.h"
+#include "consumer/partition_list.h"
+#include <kclient/consumer.h>
+
+struct kci_consumer;
+struct kci_operation;
+
+/* Defects that a simulation plants in order to see its checks find them. */
+enum kci_consumer_plant {
+    KCI_PLANT_NONE,
+    KCI_PLANT_COMMIT_AHEAD,     /* commits what was fetched, not what was returned (G2, G3) */
+    KCI_PLANT_STALE_FETCH,      /* a fetch from before a seek or rebalance is returned (F6) */
+    KCI_PLANT_POSITION_BY_COUNT, /* the position moves by the number of records, not by the batch (F1) */
+    KCI_PLANT_COMMIT_AFTER_LOST, /* commits with the old generation after the partitions were lost (G4) */
+};
+
+struct kci_consumer_options {
+    const struct kci_alloc *alloc;
+    const struct kci_settings *settings; /* borrowed; outlives the consumer */
+    struct kci_transport transport;
+    struct kci_logger logger;
+    uint64_t seed;
+    const struct kci_lock_ops *lock_ops; /* NULL: one thread */
+    void (*wake)(void *context);         /* the engine wants to be stepped; any thread */
+    void *wake_context;
+    void (*notify)(void *context); /* something came for the application: it should poll, or look at its operation; I/O thread */
+    void *notify_context;
+    enum kci_consumer_plant plant;
+};
+
+/* KC_ERR_CONFIG, KC_ERR_NO_MEMORY. */
+kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_options *options, kc_error *error);
+struct kci_engine kci_consumer_engine(struct kci_consumer *consumer);
+/* The I/O thread has ended (or is the caller). Drops everything; kc_records live on. */
+void kci_consumer_destroy(struct kci_consumer *consumer, int64_t now);
+
+/* ---- what to read ---- */
+kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now, kc_error *error);
+/* Hand assignment. Ends nothing of a group: KC_ERR_STATE while subscribed. */
+kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now, kc_error *error);
+kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t partition, int64_t offset, int64_t now,
+                         kc_error *error);
+kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *items, size_t count, bool pause, kc_error *error);
+/* A copy of the assignment with positions; yours. */
+kc_err kci_consumer_assignment(struct kci_consumer *c, struct kci_partition_list *out);
+/* *offset = -1: not known yet, ask again after notify. */
+kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t partition, int64_t *offset, kc_error *error);
+
+/* ---- reading ---- */
+enum kci_consumer_event_kind {
+    KCI_EVENT_NONE,
+    KCI_EVENT_ASSIGNED,  /* on_assigned(partitions): they are the assignment already */
+    KCI_EVENT_REVOKED,   /* on_revoked(partitions): they are dropped when the event is done */
+    KCI_EVENT_LOST,      /* on_lost(partitions) */
+    KCI_EVENT_COMMITTED, /* commit(code, partitions) */
+};
+/* Something that must run on the application's thread, without any lock. */
+struct kci_consumer_event {
+    enum kci_consumer_event_kind kind;
+    struct kci_partition_list partitions; /* borrowed until kci_consumer_event_done */
+    kc_commit_fn commit;                  /* of KCI_EVENT_COMMITTED; may be NULL */
+    void *context;
+    kc_err code;
+};
+/* A poll begins: everything that earlier polls returned counts as worked on from now on. */
+void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now);
+/* Look for something: an event (event->kind; run it, then call _event_done), else records (*out), else an error, else nothing.
+ * KC_ERR_WOKEN, and those of kc_consumer_poll(). */
+kc_err kci_consumer_poll(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event, int64_t now,
+                         kc_error *error);
+void kci_consumer_event_done(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now);
+/* Outside poll (commit, close): only an event of a commit or of closing, never records. */
+void kci_consumer_next_event(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now);
+/* The poll is over; max.poll.interval.ms begins to run. */
+void kci_consumer_poll_leave(struct kci_consumer *c, int64_t now);
+void kci_consumer_wakeup(struct kci_consumer *c); /* any thread */
+/* Take the wish to wake: true once after each kci_consumer_wakeup(). */
+bool kci_consumer_woken(struct kci_consumer *c);
+
+/* ---- operations: begun, looked at, ended ---- */
+/* items NULL: everything that polls returned. *out NULL with KC_OK: there is nothing to commit. */
+kc_err kci_consumer_begin_commit(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                 size_t count, int64_t now, int64_t deadline, kc_error *error);
+/* Sent once; its end comes as KCI_EVENT_COMMITTED. */
+kc_err kci_consumer_commit_async(struct kci_consumer *c, const kc_topic_partition *items, size_t count, kc_commit_fn fn,
+                                 void *context, int64_t now, kc_error *error);
+kc_err kci_consumer_begin_committed(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                    size_t count, int64_t now, int64_t deadline, kc_error *error);
+/* items[].offset: a timestamp in ms, or KC_OFFSET_BEGINNING, KC_OFFSET_END. No partition twice. */
+kc_err kci_consumer_begin_offsets(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                  size_t count, int64_t now, int64_t deadline, kc_error *error);
+/* true: it has ended; *code, *error, and its partitions (borrowed until _operation_end) are valid. */
+bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *operation,
+                                 const struct kci_partition_list **items, kc_err *code, kc_error *error);
+/* Free it, or give it up when it has not ended. NULL is fine. */
+void kci_consumer_operation_end(struct kci_consumer *c, struct kci_operation *operation);
+
+/* Begin to leave: commit what was returned (enable.auto.commit), revoke, leave the group; `closing`: fetch nothing any more.
+ * Every step ends by `deadline`. Go on with kci_consumer_next_event and _left. */
+void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now, int64_t deadline);
+/* true: done. *code: KC_OK, or KC_ERR_TIMED_OUT when the last commit or the leave may not have arrived. */
+bool kci_consumer_left(struct kci_consumer *c, kc_err *code);
+
+void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats); /* any thread */
+/* The state of one partition's position and for how many microseconds: why it makes no progress. NULL: not assigned. */
+const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
+                                        int64_t *for_us);
+/* State of the membership, as in group.c. */
+const char *kci_consumer_group_state(struct kci_consumer *c);
+/* The cluster's account of itself, for the texts of time-outs. I/O thread or after it ended is not required: takes what was noted last. */
+void kci_consumer_explain(struct kci_consumer *c, char *text, size_t size);
+
+#endif

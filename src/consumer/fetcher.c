@@ -1,0 +1,446 @@
+/* The fetcher.
+ *
+ *   step   partitions that are READY and want more  --by leader-->  one request per node, one of them under way at a time
+ *   done   response --parse--> parts, one per partition; the position to fetch from moves on at once, and the next request leaves
+ *          in the same turn, before the parts are judged: it is on the wire while these bytes are worked on
+ *   judge  parts --> runs in the queue of their partition (see fetched.c)
+ *
+ * Memory: a request reserves what it may bring, before it is sent; `max_bytes` of the request is what was reserved.  Only one
+ * batch that is larger than that by itself can exceed it.  When there is no room nothing is sent; the release of a kc_records
+ * wakes us.
+ * A partition whose queue holds max.partition.fetch.bytes is left out until poll has taken some.  The request for the others
+ * then must not park at the broker for fetch.max.wait.ms, or the one that was left out would starve: it is sent with wait 0,
+ * and if it brings nothing the next one waits until the queue is drained. */
+#include "consumer/internal.h"
+
+#include <inttypes.h>
+
+#define JUDGE_BYTES_PER_STEP (2 << 20) /* so that heartbeats are not late: a millisecond or two */
+#define RESERVE_LEAST (64 << 10)       /* below it a fetch is not worth its round trip */
+#define FETCH_SLACK_MS 30000           /* a fetch may take its max.wait.ms longer than any other request */
+
+void kci_fetcher_init(struct kci_consumer *c)
+{
+    kci_list_init(&c->fetcher.nodes);
+    kci_list_init(&c->fetcher.parts);
+    c->fetcher.plain_max = c->settings->fetch_memory_max / 4;
+}
+
+void kci_fetcher_destroy(struct kci_consumer *c)
+{
+    struct kci_list *link;
+    while ((link = kci_list_pop(&c->fetcher.parts)))
+        kci_part_destroy(KCI_CONTAINER(link, struct kci_part, link));
+    while ((link = kci_list_pop(&c->fetcher.nodes))) {
+        struct kci_fetch_node *node = KCI_CONTAINER(link, struct kci_fetch_node, link);
+        kci_fetch_session_destroy(&node->session);
+        kci_arena_destroy(&node->arena);
+        kci_alloc_free(c->alloc, node->wanted);
+        kci_alloc_free(c->alloc, node);
+    }
+}
+
+/* ---- what to ask for ---- */
+
+static struct kci_fetch_node *find_node(struct kci_consumer *c, int32_t id)
+{
+    KCI_LIST_EACH(link, &c->fetcher.nodes) {
+        struct kci_fetch_node *node = KCI_CONTAINER(link, struct kci_fetch_node, link);
+        if (node->node == id)
+            return node;
+    }
+    struct kci_fetch_node *node = kci_alloc_zero(c->alloc, 1, sizeof *node);
+    if (!node)
+        return NULL;
+    node->consumer = c;
+    node->node = id;
+    node->arena = kci_arena_of(c->alloc, 64u << 20);
+    kci_fetch_session_init(&node->session, c->alloc, &c->subscription, kci_prng_next(&c->prng));
+    kci_list_push(&c->fetcher.nodes, &node->link);
+    return node;
+}
+
+static bool add_wanted(struct kci_consumer *c, struct kci_fetch_node *node, struct kci_assigned *a)
+{
+    if (node->wanted_count == node->wanted_capacity) {
+        size_t capacity = node->wanted_capacity ? 2 * node->wanted_capacity : 16;
+        void *grown = kci_alloc_resize(c->alloc, node->wanted, capacity * sizeof(void *));
+        if (!grown)
+            return false;
+        node->wanted = grown;
+        node->wanted_capacity = capacity;
+    }
+    node->wanted[node->wanted_count++] = a;
+    return true;
+}
+
+/* Give each fetchable partition to the node of its leader. */
+static void collect(struct kci_consumer *c, int64_t now)
+{
+    KCI_LIST_EACH(link, &c->fetcher.nodes)
+        KCI_CONTAINER(link, struct kci_fetch_node, link)->wanted_count = 0;
+    KCI_LIST_EACH(link, &c->fetcher.nodes)
+        KCI_CONTAINER(link, struct kci_fetch_node, link)->left_out = false;
+    KCI_LIST_EACH(link, &c->subscription.assigned) {
+        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
+        int32_t epoch, leader;
+        if (a->state != KCI_POSITION_READY || a->paused || a->revoking)
+            continue;
+        if (a->not_before > now) {
+            kci_consumer_at(c, a->not_before);
+            continue;
+        }
+        leader = kci_consumer_leader(a->topic, a->partition, &epoch);
+        if (leader == KCI_NODE_NONE) {
+            a->not_before = kci_consumer_retry_at(c, a->attempts++, now);
+            kci_consumer_at(c, a->not_before);
+            if (a->topic->info)
+                kci_cluster_refresh(c->cluster, "a partition to be fetched has no leader", now);
+            continue;
+        }
+        struct kci_fetch_node *node = find_node(c, leader);
+        if (!node)
+            continue;
+        if (a->queued_bytes + a->judging_bytes >= c->settings->max_partition_fetch_bytes)
+            node->left_out = true;
+        else
+            add_wanted(c, node, a);
+    }
+}
+
+/* ---- asking ---- */
+
+static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int64_t now);
+
+static int64_t bytes_wanted(const struct kci_consumer *c, const struct kci_fetch_node *node)
+{
+    int64_t sum = (int64_t)node->wanted_count * c->settings->max_partition_fetch_bytes;
+    return sum < c->settings->fetch_max_bytes ? sum : c->settings->fetch_max_bytes;
+}
+
+static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int64_t now)
+{
+    const struct kci_settings *s = c->settings;
+    int64_t want = bytes_wanted(c, node), least = want < RESERVE_LEAST ? want : RESERVE_LEAST;
+    int64_t reserved = kci_shared_reserve(c->shared, least, want, c->fetcher.plain_max);
+    if (!reserved)
+        return; /* woken when bytes come back */
+    kci_arena_reset(&node->arena);
+    struct kci_fetch_request *request = &node->request;
+    kci_codec_init(&kci_fetch_request_schema, request);
+    request->max_wait_ms = node->left_out ? 0 : s->fetch_max_wait_ms;
+    request->min_bytes = s->fetch_min_bytes;
+    request->max_bytes = (int32_t)reserved;
+    request->isolation_level = s->isolation_level == KCI_READ_COMMITTED;
+    request->rack_id = kci_str_of(s->client_rack ? s->client_rack : "");
+    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count, s->max_partition_fetch_bytes, &node->arena,
+                                 request)) {
+        kci_fetch_session_reset(&node->session);
+        kci_shared_give_back(c->shared, reserved);
+        node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
+        kci_consumer_at(c, node->not_before);
+        return;
+    }
+    node->reserved = reserved;
+    node->in_flight = true;
+    memset(&node->call, 0, sizeof node->call);
+    node->call.api = KCI_API_FETCH;
+    node->call.version_min = KCI_FETCH_VERSION_MIN;
+    node->call.version_max = node->session.with_ids ? KCI_FETCH_VERSION_MAX : KCI_FETCH_VERSION_IDS - 1;
+    node->call.request = request;
+    node->call.timeout_ms = s->request_timeout_ms > s->fetch_max_wait_ms ? s->request_timeout_ms
+                                                                        : s->fetch_max_wait_ms + FETCH_SLACK_MS;
+    node->call.raw_reply = true;
+    node->call.done = on_fetched;
+    node->call.owner = node;
+    c->stats.fetches++;
+    kci_cluster_call(c->cluster, node->node, &node->call, now);
+}
+
+void kci_fetcher_step(struct kci_consumer *c, int64_t now)
+{
+    if (c->fetcher.stopped)
+        return;
+    collect(c, now);
+    KCI_LIST_EACH(link, &c->fetcher.nodes) {
+        struct kci_fetch_node *node = KCI_CONTAINER(link, struct kci_fetch_node, link);
+        if (node->in_flight || node->wanted_count == 0)
+            continue;
+        if (node->not_before > now) {
+            kci_consumer_at(c, node->not_before);
+            continue;
+        }
+        if (node->held_back && node->left_out && !c->fetcher.drained && node->hold_until > now) {
+            kci_consumer_at(c, node->hold_until);
+            continue;
+        }
+        send_fetch(c, node, now);
+    }
+    c->fetcher.drained = false;
+}
+
+/* ---- answers ---- */
+
+/* The offset behind the last whole batch, looking at headers only. Damage shows when the bytes are judged. */
+static int64_t offset_behind(struct kci_bytes records, int64_t from, int32_t *epoch)
+{
+    struct kci_reader r = kci_reader_of(records.data, records.size);
+    struct kci_batch_header header;
+    size_t total;
+    while (kci_reader_left(&r) && kci_batch_peek(&r, &header, &total) == KCI_BATCH_OK) {
+        int64_t next = (int64_t)((uint64_t)header.base_offset + (uint64_t)header.last_offset_delta + 1);
+        if (next > from) {
+            from = next;
+            *epoch = header.leader_epoch;
+        }
+        kci_reader_take(&r, total);
+    }
+    return from;
+}
+
+static void back_off(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
+{
+    a->not_before = kci_consumer_retry_at(c, a->attempts++, now);
+    kci_consumer_at(c, a->not_before);
+    /* To the end of the order, so that a bad partition does not starve the others. */
+    kci_list_remove(&a->link);
+    kci_list_push(&c->subscription.assigned, &a->link);
+}
+
+static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
+{
+    if (a->fetch_offset != a->position) { /* what was fetched before may still be read; ask again then */
+        back_off(c, a, now);
+        return;
+    }
+    if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
+        kci_assigned_fail(&c->subscription, a, KC_ERR_OFFSET_OUT_OF_RANGE, now,
+                          "offset %" PRId64 " of %s [%d] is not in the log (any more) and auto.offset.reset is none: seek",
+                          a->position, a->topic->name.data, (int)a->partition);
+        kci_consumer_tell(c);
+        return;
+    }
+    kci_log(&c->logger, KCI_LOG_WARN, "fetch", "%s [%d]: offset %" PRId64 " is out of range, resetting to the %s",
+            a->topic->name.data, (int)a->partition, a->position,
+            c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? "beginning" : "end");
+    kci_assigned_seek(&c->subscription, a,
+                      c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END, -1, now);
+}
+
+/* PROTOCOL 3.3: what the error of one partition means. */
+static void partition_error(struct kci_consumer *c, struct kci_assigned *a, const struct kci_fetch_partition *p, int64_t now)
+{
+    switch (p->error) {
+    case KCI_OFFSET_OUT_OF_RANGE:
+        out_of_range(c, a, now);
+        return;
+    case KCI_TOPIC_AUTHORIZATION_FAILED:
+        kci_consumer_raise(c, (kc_err)p->error, "reading topic \"%s\" is not permitted", a->topic->name.data);
+        break;
+    case KCI_CORRUPT_MESSAGE:
+        kci_assigned_fail(&c->subscription, a, KC_ERR_CORRUPT, now,
+                          "the broker found the batch at offset %" PRId64 " of %s [%d] damaged: seek past it", a->fetch_offset,
+                          a->topic->name.data, (int)a->partition);
+        kci_consumer_tell(c);
+        return;
+    case KCI_UNKNOWN_LEADER_EPOCH:
+    case KCI_UNKNOWN_SERVER_ERROR:
+        break;
+    default:
+        if (!(kci_error_flags(p->error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH)))
+            kci_consumer_raise(c, (kc_err)p->error, "fetching %s [%d] at offset %" PRId64 ": %s", a->topic->name.data,
+                               (int)a->partition, a->fetch_offset, kci_error_text(p->error));
+        break;
+    }
+    kci_log(&c->logger, KCI_LOG_INFO, "fetch", "%s [%d] at %" PRId64 ": %s", a->topic->name.data, (int)a->partition,
+            a->fetch_offset, kci_error_name(p->error));
+    if (!kci_cluster_leader_hint(c->cluster, a->topic->name, a->partition, p->leader, p->leader_epoch, now) || p->leader < 0) {
+        kci_cluster_refresh(c->cluster, kci_error_name(p->error), now);
+        back_off(c, a, now);
+    }
+}
+
+/* One partition of a response that is still wanted. */
+static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, struct kci_assigned *a,
+                           const struct kci_fetch_partition *p, int64_t now)
+{
+    bool malformed;
+    if (p->error != KCI_NONE) {
+        partition_error(c, a, p, now);
+        return true;
+    }
+    a->attempts = 0;
+    if (p->high_watermark >= 0)
+        a->high_watermark = p->high_watermark;
+    if (p->last_stable_offset >= 0)
+        a->last_stable_offset = p->last_stable_offset;
+    if (p->log_start_offset >= 0)
+        a->log_start_offset = p->log_start_offset;
+    if (p->records.size == 0)
+        return true;
+    struct kci_part_options options = { a->topic->name.data, a->key, a->version, a->fetch_offset,
+                                        c->settings->isolation_level == KCI_READ_COMMITTED, c->settings->check_crcs };
+    struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
+    if (!part) {
+        back_off(c, a, now);
+        return !malformed;
+    }
+    int64_t behind = offset_behind(p->records, a->fetch_offset, &a->fetch_epoch);
+    if (behind == a->fetch_offset) /* bytes, but no progress: a broken broker; judging will tell */
+        back_off(c, a, now);
+    a->fetch_offset = behind;
+    a->judging_bytes += (int64_t)p->records.size;
+    kci_list_push(&c->fetcher.parts, &part->link);
+    /* Fair turns: who brought data goes to the end. */
+    kci_list_remove(&a->link);
+    kci_list_push(&c->subscription.assigned, &a->link);
+    return true;
+}
+
+/* The assigned partition that an answer is about, if it is still the answer to what we want to know. */
+static struct kci_assigned *match(struct kci_consumer *c, struct kci_fetch_node *node, struct kci_fetch_partition *p)
+{
+    struct kci_consumer_topic *topic = NULL;
+    if (p->version >= KCI_FETCH_VERSION_IDS) {
+        const struct kci_topic_info *info = kci_cluster_topic_by_id(c->cluster, &p->topic_id);
+        topic = info ? kci_map_get_str(&c->subscription.topics_by_name, kci_str_of(info->name)) : NULL;
+    } else {
+        topic = kci_map_get_str(&c->subscription.topics_by_name, p->topic);
+    }
+    if (!topic)
+        return NULL;
+    int64_t key = kci_partition_key(topic, p->partition);
+    const struct kci_session_entry *entry = kci_fetch_session_find(&node->session, key);
+    struct kci_assigned *a = kci_subscription_find(&c->subscription, key);
+    if (!entry || !a || a->state != KCI_POSITION_READY)
+        return NULL;
+    if (c->plant == KCI_PLANT_STALE_FETCH) { /* planted defect */
+        a->fetch_offset = entry->offset;
+        return a;
+    }
+    return entry->version == a->version && entry->offset == a->fetch_offset ? a : NULL;
+}
+
+/* false: malformed. */
+static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, const struct kci_reply *reply, int64_t now)
+{
+    struct kci_fetch_reading response;
+    struct kci_fetch_partition p;
+    struct kci_fetch_endpoint endpoint;
+    int got;
+    if (!kci_fetch_response_begin(&response, reply->body, reply->version))
+        return false;
+    if (!kci_fetch_session_answered(&node->session, response.error, response.session_id)) {
+        kci_log(&c->logger, KCI_LOG_INFO, "fetch", "broker %d: %s, beginning a new fetch session", (int)node->node,
+                kci_error_name(response.error));
+        if (!(kci_error_flags(response.error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH)))
+            node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
+        return true;
+    }
+    struct kci_fetched *fetched = kci_fetched_new(c->shared, reply->frame, (int64_t)reply->frame->size);
+    if (!fetched) {
+        node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
+        kci_fetch_session_reset(&node->session);
+        return true;
+    }
+    kci_shared_count(c->shared, (int64_t)reply->frame->size);
+    bool ok = true, empty = kci_list_empty(&c->fetcher.parts);
+    while (ok && (got = kci_fetch_response_next(&response, &p)) > 0) {
+        struct kci_assigned *a = match(c, node, &p);
+        empty &= p.records.size == 0;
+        ok = !a || take_partition(c, fetched, a, &p, now);
+    }
+    ok = ok && got == 0;
+    while (ok && kci_fetch_response_endpoint(&response, &endpoint))
+        kci_cluster_node_hint(c->cluster, endpoint.node, endpoint.host, endpoint.port, endpoint.rack, now);
+    kci_fetched_release(fetched);
+    node->attempts = 0;
+    node->held_back = node->request.max_wait_ms == 0 && empty;
+    node->hold_until = now + (int64_t)c->settings->fetch_max_wait_ms * KCI_MS;
+    c->stats.bytes_fetched += reply->frame->size;
+    return ok;
+}
+
+static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int64_t now)
+{
+    struct kci_fetch_node *node = call->owner;
+    struct kci_consumer *c = node->consumer;
+    kci_consumer_lock(c);
+    node->in_flight = false;
+    kci_shared_give_back(c->shared, node->reserved); /* before the frame is counted: it takes this place */
+    node->reserved = 0;
+    bool ok = reply->error == KC_OK && !c->fetcher.stopped && take_response(c, node, reply, now);
+    if (!ok) {
+        kci_fetch_session_reset(&node->session);
+        node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
+        if (reply->error != KC_OK && reply->error != KC_ERR_CLOSED) {
+            kci_log(&c->logger, KCI_LOG_WARN, "fetch", "%s", reply->text ? reply->text : "fetch failed");
+            kci_cluster_refresh(c->cluster, "a fetch failed", now);
+            kci_cluster_explain(c->cluster, c->why, sizeof c->why, now);
+        } else if (reply->error == KC_OK && !c->fetcher.stopped) {
+            kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "broker %d: malformed fetch response", (int)node->node);
+        }
+    }
+    kci_consumer_unlock(c);
+}
+
+/* ---- judging ---- */
+
+static void batch_is_bad(struct kci_consumer *c, struct kci_assigned *a, const struct kci_part *part, int64_t now)
+{
+    kci_assigned_fail(&c->subscription, a, part->error == KCI_BATCH_BAD_CODEC ? KC_ERR_UNSUPPORTED : KC_ERR_CORRUPT, now,
+                      "the batch at offset %" PRId64 " of %s [%d] cannot be read: %s%s. Seek past it to go on",
+                      part->next_offset, part->topic, (int)part->partition, kci_batch_error_text(part->error),
+                      part->error == KCI_BATCH_TOO_LARGE ? " (a quarter of fetch.memory.max is the limit)" : "");
+    kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "%s", a->text);
+    kci_consumer_tell(c);
+}
+
+/* Hand over what came of a part; true: go on with it. */
+static bool hand_over(struct kci_consumer *c, struct kci_part *part, enum kci_part_result result, struct kci_run *run,
+                      int64_t judged, int64_t now)
+{
+    kci_consumer_lock(c);
+    struct kci_assigned *a = kci_subscription_find(&c->subscription, part->topic_key);
+    bool live = a && (a->version == part->version || c->plant == KCI_PLANT_STALE_FETCH);
+    if (live) {
+        a->judging_bytes -= judged;
+        if (result == KCI_PART_END)
+            a->judging_bytes -= (int64_t)kci_reader_left(&part->rest);
+    }
+    if (result == KCI_PART_RUN && live) {
+        kci_assigned_push(&c->subscription, a, run);
+        kci_consumer_tell(c);
+    } else if (result == KCI_PART_RUN) {
+        kci_run_release(run);
+    } else if (result == KCI_PART_BAD && live) {
+        batch_is_bad(c, a, part, now);
+    }
+    kci_consumer_unlock(c);
+    return live && (result == KCI_PART_RUN || result == KCI_PART_NO_ROOM);
+}
+
+void kci_fetcher_judge(struct kci_consumer *c, int64_t now)
+{
+    int64_t budget = JUDGE_BYTES_PER_STEP;
+    struct kci_list *link;
+    while (budget > 0 && (link = kci_list_first(&c->fetcher.parts))) {
+        struct kci_part *part = KCI_CONTAINER(link, struct kci_part, link);
+        struct kci_run *run = NULL;
+        int64_t before = (int64_t)kci_reader_left(&part->rest);
+        enum kci_part_result result = kci_part_next(part, c->fetcher.plain_max, &run);
+        int64_t judged = before - (int64_t)kci_reader_left(&part->rest);
+        budget -= judged;
+        if (hand_over(c, part, result, run, judged, now)) {
+            if (result == KCI_PART_RUN)
+                continue;
+            /* Woken when bytes come back; the time is for the case that the system itself is out of memory. */
+            kci_consumer_at(c, kci_consumer_retry_at(c, 0, now));
+            return;
+        }
+        kci_list_remove(&part->link);
+        kci_part_destroy(part);
+    }
+    if (!kci_list_empty(&c->fetcher.parts))
+        c->next_at = now;
+}

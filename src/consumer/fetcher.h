@@ -1,0 +1,44 @@
+/* Fetching: when, from whom, how much; and what becomes of the responses until they wait for poll. */
+#ifndef KCI_CONSUMER_FETCHER_H
+#define KCI_CONSUMER_FETCHER_H
+
+#include "consumer/fetch_session.h"
+
+struct kci_consumer;
+
+/* One broker that is fetched from. */
+struct kci_fetch_node {
+    struct kci_list link;
+    struct kci_consumer *consumer;
+    int32_t node;
+    struct kci_fetch_session session;
+    struct kci_call call;
+    struct kci_fetch_request request; /* what call sends; its arrays lie in arena */
+    struct kci_arena arena;
+    bool in_flight;
+    int64_t reserved;         /* bytes of the ceiling that the request under way holds */
+    int64_t not_before;       /* back-off after an error, microseconds */
+    uint32_t attempts;        /* failed ones in a row */
+    bool held_back;           /* the last request left out partitions whose queue was full, and came back empty ... */
+    int64_t hold_until;       /* ... so the next waits until a queue is drained, or for this time */
+    struct kci_assigned **wanted; /* scratch; owned */
+    size_t wanted_count, wanted_capacity;
+    bool left_out;            /* scratch: some partition of it has a full queue */
+};
+
+struct kci_fetcher {
+    struct kci_list nodes;    /* kci_fetch_node; owned */
+    struct kci_list parts;    /* kci_part to be judged, in order of arrival; owned; the I/O thread's, without the lock */
+    int64_t plain_max;        /* most bytes that one batch may have when decompressed; also what fetches leave free */
+    bool drained;             /* poll took something from a full queue */
+    bool stopped;             /* the consumer closes */
+};
+
+void kci_fetcher_init(struct kci_consumer *c);
+void kci_fetcher_destroy(struct kci_consumer *c); /* no request is under way any more */
+/* Send what can be sent. */
+void kci_fetcher_step(struct kci_consumer *c, int64_t now);
+/* Judge what has arrived, a bounded amount of it; takes the lock by itself, in between. */
+void kci_fetcher_judge(struct kci_consumer *c, int64_t now);
+
+#endif

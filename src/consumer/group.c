@@ -1,0 +1,450 @@
+/* Membership in a group: the classic protocol, eager (everything is given back before each rebalance).
+ *
+ *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING --> ASSIGNING --> STABLE
+ *                         ^  ^            auto commit    on_revoked        ^  ^          the leader                on_assigned    |
+ *                         |  |                           on_lost           |  |_____ retriable errors, new rebalance _|          |
+ *                         |  |_____________________________________________|______ refused, membership lost _________|           |
+ *                         |_________________________________________________________ rejoin wanted, membership lost _____________|
+ *
+ *   any --unsubscribe, close--> LEAVING_COMMIT --> LEAVING_REVOKE --> LEAVING_SEND --> IDLE          any --fenced--> FAILED
+ *
+ * Two threads share the work.  What only waits for brokers goes on by itself on the I/O thread: heartbeats, join, sync.  What the
+ * application must see happens inside its poll, in Java's order: nothing is revoked while it works on records, the automatic commit
+ * claims only what earlier polls returned, on_revoked runs before we join, on_assigned after the assignment is visible and always, even
+ * if it is empty.  Meanwhile heartbeats keep the membership alive; max.poll.interval.ms bounds how long.
+ *
+ * `generation` is -1 without membership.  `lost`: the membership ended while we owned partitions; then on_lost is called instead of
+ * on_revoked, and nothing is committed. */
+#include "consumer/internal.h"
+
+#include <inttypes.h>
+
+#define TO(state) (1u << KCI_GROUP_##state)
+#define LEAVE (TO(LEAVING_COMMIT) | TO(FAILED))
+
+static bool no_member(const void *x)
+{
+    return ((const struct kci_group *)x)->generation < 0;
+}
+
+static bool is_member(const void *x)
+{
+    const struct kci_group *g = x;
+    return g->generation >= 0 && g->member_id;
+}
+
+static bool is_leader(const void *x)
+{
+    return is_member(x) && ((const struct kci_group *)x)->leader;
+}
+
+const struct kci_state_table kci_group_states = {
+    "group",
+    KCI_GROUP_COUNT,
+    {
+        [KCI_GROUP_IDLE] = { "IDLE", TO(IDLE) | TO(UNJOINED) | LEAVE, no_member },
+        [KCI_GROUP_UNJOINED] = { "UNJOINED", TO(UNJOINED) | TO(PREPARING) | TO(REVOKING) | TO(JOINING) | LEAVE, NULL },
+        [KCI_GROUP_PREPARING] = { "PREPARING", TO(REVOKING) | TO(UNJOINED) | LEAVE, NULL },
+        [KCI_GROUP_REVOKING] = { "REVOKING", TO(JOINING) | LEAVE, NULL },
+        [KCI_GROUP_JOINING] = { "JOINING", TO(JOINING) | TO(LEADING) | TO(SYNCING) | TO(UNJOINED) | LEAVE, NULL },
+        [KCI_GROUP_LEADING] = { "LEADING", TO(SYNCING) | TO(JOINING) | TO(UNJOINED) | LEAVE, is_leader },
+        [KCI_GROUP_SYNCING] = { "SYNCING", TO(ASSIGNING) | TO(JOINING) | TO(UNJOINED) | LEAVE, is_member },
+        [KCI_GROUP_ASSIGNING] = { "ASSIGNING", TO(STABLE) | TO(UNJOINED) | LEAVE, is_member },
+        [KCI_GROUP_STABLE] = { "STABLE", TO(UNJOINED) | LEAVE, NULL },
+        [KCI_GROUP_LEAVING_COMMIT] = { "LEAVING_COMMIT", TO(LEAVING_REVOKE), NULL },
+        [KCI_GROUP_LEAVING_REVOKE] = { "LEAVING_REVOKE", TO(LEAVING_SEND), NULL },
+        [KCI_GROUP_LEAVING_SEND] = { "LEAVING_SEND", TO(IDLE), NULL },
+        [KCI_GROUP_FAILED] = { "FAILED", LEAVE, NULL },
+    },
+};
+
+void kci_group_init(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    *g = (struct kci_group){ .generation = -1, .arena = kci_arena_of(c->alloc, 256u << 20) };
+    g->call.consumer = g->heartbeat.consumer = c;
+    g->call.arena = kci_arena_of(c->alloc, 256u << 20);
+    g->heartbeat.arena = kci_arena_of(c->alloc, 1u << 20);
+    if (c->settings->group_id) {
+        kci_coordinator_init(&g->coordinator, c->cluster, 0, c->settings->group_id);
+        g->coordinator_used = true;
+    }
+}
+
+void kci_group_drop_topics(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    for (size_t i = 0; i < g->topic_count; i++)
+        kci_subscription_topic_done(&c->subscription, g->topics[i]);
+    kci_alloc_free(c->alloc, g->topics);
+    kci_alloc_free(c->alloc, g->topic_partitions);
+    g->topics = NULL;
+    g->topic_partitions = NULL;
+    g->topic_count = 0;
+    g->leader = false;
+}
+
+void kci_group_destroy(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    kci_group_drop_topics(c);
+    kci_partition_list_free(c->alloc, &g->assignment);
+    kci_alloc_free(c->alloc, g->member_id);
+    kci_arena_destroy(&g->arena);
+    kci_arena_destroy(&g->call.arena);
+    kci_arena_destroy(&g->heartbeat.arena);
+}
+
+void kci_group_enter(struct kci_consumer *c, int state, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    if (g->state != state) {
+        kci_log(&c->logger, KCI_LOG_DEBUG, "group", "%s -> %s (generation %d, %s)", kci_states_name(&kci_group_states, g->state),
+                kci_states_name(&kci_group_states, state), (int)g->generation, g->reason ? g->reason : "");
+        g->since = now;
+    }
+    kci_states_move(&kci_group_states, &g->state, state, g);
+    c->next_at = now; /* the next state may have something to do at once */
+}
+
+/* ---- requests ---- */
+
+static void answered(struct kci_call *call, const struct kci_reply *reply, int64_t now)
+{
+    struct kci_group_call *group_call = call->owner;
+    struct kci_consumer *c = group_call->consumer;
+    kci_consumer_lock(c);
+    group_call->in_flight = false;
+    if (!group_call->abandoned)
+        group_call->answered(c, reply, now);
+    group_call->abandoned = false;
+    kci_consumer_unlock(c);
+}
+
+void kci_group_send(struct kci_consumer *c, struct kci_group_call *call, int32_t node, int16_t api, int16_t version_min,
+                    int16_t version_max, const void *request, bool (*prepare)(struct kci_call *, int16_t), int32_t timeout_ms,
+                    int64_t now)
+{
+    memset(&call->call, 0, sizeof call->call);
+    call->call.api = api;
+    call->call.version_min = version_min;
+    call->call.version_max = version_max;
+    call->call.request = request;
+    call->call.prepare = prepare;
+    call->call.timeout_ms = timeout_ms;
+    call->call.done = answered;
+    call->call.owner = call;
+    call->in_flight = true;
+    call->generation = c->group.generation;
+    call->sent_at = now;
+    kci_cluster_call(c->cluster, node, &call->call, now);
+}
+
+void kci_group_cancel_abandoned(struct kci_consumer *c, int64_t now)
+{
+    if (c->group.call.in_flight && c->group.call.abandoned)
+        kci_cluster_cancel(c->cluster, &c->group.call.call, now);
+    if (c->group.heartbeat.in_flight && c->group.heartbeat.abandoned)
+        kci_cluster_cancel(c->cluster, &c->group.heartbeat.call, now);
+}
+
+bool kci_group_take_member_id(struct kci_consumer *c, struct kci_str id)
+{
+    if (c->group.member_id && kci_str_equal(id, kci_str_of(c->group.member_id)))
+        return true;
+    char *copy = kci_alloc_new(c->alloc, id.size + 1);
+    if (!copy)
+        return false;
+    memcpy(copy, id.data ? id.data : "", id.size);
+    copy[id.size] = 0;
+    kci_alloc_free(c->alloc, c->group.member_id);
+    c->group.member_id = copy;
+    return true;
+}
+
+/* ---- the coordinator ---- */
+
+int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    if (!g->coordinator_used)
+        return KCI_NODE_NONE;
+    int32_t node = kci_coordinator_node(&g->coordinator, now);
+    if (node == KCI_NODE_NONE) {
+        if (g->coordinator.error == KCI_GROUP_AUTHORIZATION_FAILED && g->error != KC_ERR_GROUP_AUTHORIZATION_FAILED) {
+            kci_consumer_raise(c, KC_ERR_GROUP_AUTHORIZATION_FAILED, "access to group \"%s\" is not permitted",
+                               c->settings->group_id);
+            g->error = KC_ERR_GROUP_AUTHORIZATION_FAILED;
+        }
+        kci_consumer_at(c, kci_coordinator_deadline(&g->coordinator));
+    } else {
+        g->error = KC_OK;
+    }
+    return node;
+}
+
+void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64_t now)
+{
+    if (c->group.coordinator_used)
+        kci_coordinator_lost(&c->group.coordinator, why ? why : "no answer", now);
+}
+
+static bool coordinator_moved(int16_t error)
+{
+    return error == KCI_NOT_COORDINATOR || error == KCI_COORDINATOR_NOT_AVAILABLE || error == KCI_REQUEST_TIMED_OUT;
+}
+
+void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now)
+{
+    if (coordinator_moved(error))
+        kci_group_coordinator_failed(c, kci_error_name(error), now);
+    else if (error == KCI_GROUP_AUTHORIZATION_FAILED)
+        kci_consumer_raise(c, (kc_err)error, "reading the offsets of group \"%s\" is not permitted", c->settings->group_id);
+}
+
+/* ---- ends of a membership ---- */
+
+void kci_group_reset(struct kci_consumer *c, bool keep_id, const char *reason)
+{
+    struct kci_group *g = &c->group;
+    kci_log(&c->logger, KCI_LOG_INFO, "group", "membership of %s ended: %s", kci_group_member_id(g).data, reason);
+    g->generation = -1;
+    g->lost = c->subscription.assigned_count > 0 || (g->state == KCI_GROUP_ASSIGNING && g->taken);
+    if (!keep_id) {
+        kci_alloc_free(c->alloc, g->member_id);
+        g->member_id = NULL;
+    }
+    kci_group_drop_topics(c);
+    kci_group_want_rejoin(c, reason);
+}
+
+void kci_group_want_rejoin(struct kci_consumer *c, const char *reason)
+{
+    c->group.rejoin = true;
+    c->group.reason = reason;
+    c->next_at = 0;
+    kci_consumer_tell(c);
+}
+
+void kci_group_backoff(struct kci_consumer *c, int64_t now)
+{
+    c->group.not_before = kci_consumer_retry_at(c, c->group.attempts++, now);
+    kci_consumer_at(c, c->group.not_before);
+}
+
+void kci_group_refused(struct kci_consumer *c, int16_t error, const char *what, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    kci_consumer_raise(c, (kc_err)error, "%s of group \"%s\": %s", what, c->settings->group_id, kci_error_text(error));
+    kci_group_backoff(c, now);
+    g->generation = -1;
+    g->rejoin = true;
+    kci_group_drop_topics(c);
+    kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+}
+
+void kci_group_fence(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    kci_consumer_raise(c, KC_ERR_FENCED_INSTANCE_ID,
+                       "another consumer with group.instance.id \"%s\" has joined group \"%s\": close this one",
+                       c->settings->group_instance_id ? c->settings->group_instance_id : "", c->settings->group_id);
+    g->error = KC_ERR_FENCED_INSTANCE_ID;
+    g->generation = -1;
+    g->lost = c->subscription.assigned_count > 0;
+    kci_group_drop_topics(c);
+    if (g->state < KCI_GROUP_LEAVING_COMMIT)
+        kci_group_enter(c, KCI_GROUP_FAILED, now);
+}
+
+void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t generation, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    if (coordinator_moved(error)) {
+        kci_group_coordinator_failed(c, kci_error_name(error), now);
+    } else if (error == KCI_REBALANCE_IN_PROGRESS) {
+        kci_group_want_rejoin(c, "a commit met a rebalance");
+    } else if (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_ILLEGAL_GENERATION) {
+        if (generation >= 0 && generation == g->generation)
+            kci_group_reset(c, error == KCI_ILLEGAL_GENERATION, "a commit was refused");
+    } else if (error == KCI_FENCED_INSTANCE_ID && generation == g->generation && generation >= 0) {
+        kci_group_fence(c, now);
+    }
+}
+
+kc_err kci_group_commit_generation(struct kci_consumer *c, int32_t *generation)
+{
+    struct kci_group *g = &c->group;
+    *generation = g->generation;
+    if (c->plant == KCI_PLANT_COMMIT_AFTER_LOST) /* planted defect: claims no generation, so that nothing fences it */
+        *generation = -1;
+    if (!c->subscription.by_group || g->generation >= 0 || c->plant == KCI_PLANT_COMMIT_AFTER_LOST)
+        return KC_OK;
+    return g->state == KCI_GROUP_JOINING || g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_SYNCING
+               ? KC_ERR_REBALANCE_IN_PROGRESS
+               : KC_ERR_UNKNOWN_MEMBER_ID;
+}
+
+/* ---- what the application takes part in ---- */
+
+void kci_group_subscribed(struct kci_consumer *c, int64_t now)
+{
+    if (c->group.state == KCI_GROUP_IDLE)
+        kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+    kci_group_want_rejoin(c, "the subscription changed");
+}
+
+/* A poll has come and we want to join: first say farewell to what we own. */
+static void begin_join(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    g->rejoin = false;
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+        KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
+    if (g->generation < 0) {
+        bool tell = c->subscription.assigned_count > 0;
+        kci_group_enter(c, tell ? KCI_GROUP_REVOKING : KCI_GROUP_JOINING, now);
+        kci_consumer_tell(c);
+        return;
+    }
+    if (c->settings->enable_auto_commit)
+        kci_operations_auto_commit(c, false, now, now + (int64_t)c->settings->max_poll_interval_ms * KCI_MS);
+    kci_group_enter(c, KCI_GROUP_PREPARING, now);
+}
+
+static bool queue_partitions(struct kci_consumer *c, enum kci_consumer_event_kind kind)
+{
+    struct kci_partition_list list;
+    return kci_subscription_list(&c->subscription, &list) && kci_consumer_queue_event(c, kind, &list, NULL, NULL, KC_OK);
+}
+
+bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only)
+{
+    struct kci_group *g = &c->group;
+    bool revoke = g->state == KCI_GROUP_LEAVING_REVOKE || (g->state == KCI_GROUP_REVOKING && !leaving_only);
+    if (c->event_runs)
+        return false;
+    if (revoke)
+        return queue_partitions(c, g->generation < 0 ? KCI_EVENT_LOST : KCI_EVENT_REVOKED);
+    if (g->state == KCI_GROUP_FAILED && g->lost && !leaving_only)
+        return queue_partitions(c, KCI_EVENT_LOST);
+    if (g->state != KCI_GROUP_ASSIGNING || g->taken || leaving_only)
+        return false;
+    if (!kci_subscription_assign(&c->subscription, g->assignment.items, g->assignment.count, now) ||
+        !queue_partitions(c, KCI_EVENT_ASSIGNED))
+        return false;
+    g->taken = true;
+    c->stats.rebalances++;
+    c->operations.auto_commit_at = now + (int64_t)c->settings->auto_commit_interval_ms * KCI_MS;
+    kci_consumer_want_step(c);
+    return true;
+}
+
+void kci_group_event_done(struct kci_consumer *c, int kind, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    kci_consumer_want_step(c);
+    if (kind == KCI_EVENT_ASSIGNED && g->state == KCI_GROUP_ASSIGNING) {
+        kci_partition_list_free(c->alloc, &g->assignment);
+        kci_group_enter(c, KCI_GROUP_STABLE, now);
+    } else if (kind == KCI_EVENT_REVOKED || kind == KCI_EVENT_LOST) {
+        kci_subscription_clear(&c->subscription);
+        g->lost = false;
+        if (g->state == KCI_GROUP_REVOKING)
+            kci_group_enter(c, KCI_GROUP_JOINING, now);
+        else if (g->state == KCI_GROUP_LEAVING_REVOKE)
+            kci_group_enter(c, KCI_GROUP_LEAVING_SEND, now);
+    }
+}
+
+/* ---- the step ---- */
+
+/* The leader answers for all: more partitions of any topic of the group mean a new assignment. */
+static void watch_partitions(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    uint64_t generation = kci_cluster_generation(c->cluster);
+    if (!g->leader || generation == g->watched_generation)
+        return;
+    g->watched_generation = generation;
+    for (size_t i = 0; i < g->topic_count; i++) {
+        const struct kci_topic_info *info = g->topics[i]->info;
+        if (info && info->known && info->error == KCI_NONE && info->partition_count != g->topic_partitions[i]) {
+            kci_log(&c->logger, KCI_LOG_INFO, "group", "topic \"%s\" has %d partitions now", info->name,
+                    (int)info->partition_count);
+            kci_group_want_rejoin(c, "the number of partitions changed");
+        }
+    }
+}
+
+/* The application has not polled for too long: leave, so that others can go on. PROTOCOL 3.5. */
+static void watch_poll(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    int64_t until = c->last_poll + (int64_t)c->settings->max_poll_interval_ms * KCI_MS;
+    bool joined = g->generation >= 0 || g->state == KCI_GROUP_JOINING;
+    if (!joined || (c->in_poll && !c->event_runs) || g->state >= KCI_GROUP_LEAVING_COMMIT)
+        return;
+    if (now < until) {
+        kci_consumer_at(c, until);
+        return;
+    }
+    kci_log(&c->logger, KCI_LOG_WARN, "group",
+            "no poll for max.poll.interval.ms=%d: leaving the group. Poll more often, or raise it, or lower max.poll.records",
+            (int)c->settings->max_poll_interval_ms);
+    if (!c->settings->group_instance_id && !g->call.in_flight)
+        kci_group_send_leave(c, "no poll for max.poll.interval.ms", c->settings->request_timeout_ms, now);
+    else if (g->call.in_flight)
+        g->call.abandoned = true;
+    kci_group_reset(c, c->settings->group_instance_id != NULL, "max.poll.interval.ms is over");
+    if (g->state == KCI_GROUP_JOINING)
+        kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+}
+
+/* What a lost membership or the wish to rejoin means in each state. */
+static void follow_up(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    bool over = g->generation < 0;
+    if (g->state == KCI_GROUP_STABLE && (g->rejoin || over))
+        kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+    if (g->state == KCI_GROUP_ASSIGNING && !g->taken && over) {
+        kci_partition_list_free(c->alloc, &g->assignment);
+        kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+    }
+    if ((g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_SYNCING) && over)
+        kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+    if (g->state == KCI_GROUP_PREPARING && (over || !c->operations.automatic)) {
+        kci_group_enter(c, KCI_GROUP_REVOKING, now);
+        kci_consumer_tell(c);
+    }
+}
+
+void kci_group_step(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    if (!g->coordinator_used && g->state < KCI_GROUP_LEAVING_COMMIT)
+        return;
+    watch_poll(c, now);
+    if (g->state == KCI_GROUP_STABLE)
+        watch_partitions(c);
+    kci_group_heartbeat_step(c, now);
+    for (int before = -1; before != g->state;) {
+        before = g->state;
+        follow_up(c, now);
+        if (g->state == KCI_GROUP_UNJOINED && c->in_poll && !c->event_runs && c->subscription.by_group) {
+            if (g->not_before > now)
+                kci_consumer_at(c, g->not_before);
+            else
+                begin_join(c, now);
+        } else if (g->state == KCI_GROUP_JOINING) {
+            kci_group_join_step(c, now);
+        } else if (g->state == KCI_GROUP_LEADING) {
+            kci_group_lead_step(c, now);
+        } else if (g->state == KCI_GROUP_SYNCING) {
+            kci_group_sync_step(c, now);
+        } else if (g->state >= KCI_GROUP_LEAVING_COMMIT && g->state <= KCI_GROUP_LEAVING_SEND) {
+            kci_group_leave_step(c, now);
+        }
+    }
+}

@@ -1,0 +1,136 @@
+/* Membership in a consumer group, classic protocol (PROTOCOL 3.5). The machine stands in group.c. */
+#ifndef KCI_CONSUMER_GROUP_H
+#define KCI_CONSUMER_GROUP_H
+
+#include "consumer/assignor.h"
+#include "consumer/subscription.h"
+
+struct kci_consumer;
+
+enum kci_group_state {
+    KCI_GROUP_IDLE,      /* nothing is subscribed */
+    KCI_GROUP_UNJOINED,  /* wants to join; waits for a poll */
+    KCI_GROUP_PREPARING, /* a poll came: the last automatic commit before the partitions go */
+    KCI_GROUP_REVOKING,  /* the application is told what it loses */
+    KCI_GROUP_JOINING,   /* JoinGroup is to be sent, or is under way */
+    KCI_GROUP_LEADING,   /* we assign for all; waits for the metadata of all topics */
+    KCI_GROUP_SYNCING,   /* SyncGroup is to be sent, or is under way */
+    KCI_GROUP_ASSIGNING, /* the application is told what it gets */
+    KCI_GROUP_STABLE,
+    KCI_GROUP_LEAVING_COMMIT, /* unsubscribe, close: the last commits */
+    KCI_GROUP_LEAVING_REVOKE, /* the application is told */
+    KCI_GROUP_LEAVING_SEND,   /* LeaveGroup is to be sent, or is under way */
+    KCI_GROUP_FAILED,         /* another one has our group.instance.id: only close helps */
+    KCI_GROUP_COUNT
+};
+extern const struct kci_state_table kci_group_states;
+
+/* A request to the coordinator. */
+struct kci_group_call {
+    struct kci_call call;
+    struct kci_consumer *consumer;
+    struct kci_arena arena; /* of the request */
+    bool in_flight;
+    bool abandoned;         /* nobody waits for the answer any more: it is cancelled in the next step */
+    void *shapes;           /* LeaveGroup: in the arena */
+    int32_t generation;     /* when it was sent */
+    int64_t sent_at;        /* microseconds */
+    void (*answered)(struct kci_consumer *c, const struct kci_reply *reply, int64_t now); /* with the lock */
+};
+
+struct kci_group {
+    int state;     /* enum kci_group_state */
+    int64_t since; /* when it entered the state */
+    struct kci_coordinator coordinator; /* the I/O thread's */
+    bool coordinator_used;              /* initialised: there is a group.id */
+    const struct kci_assignor *assignors[KCI_ASSIGNORS_MAX];
+    size_t assignor_count;
+    char *member_id;    /* owned; NULL: none yet */
+    int32_t generation; /* -1: no member */
+    bool rejoin;        /* as soon as the state permits */
+    bool lost;          /* the membership ended under us: what we own is somebody else's by now */
+    const char *reason; /* of rejoin, for logs and JoinGroup v8; static */
+    uint32_t attempts;  /* failed ones in a row */
+    int64_t not_before; /* back-off */
+    struct kci_group_call call;      /* JoinGroup, SyncGroup, LeaveGroup: one at a time */
+    struct kci_group_call heartbeat;
+    int64_t heartbeat_at;            /* when the next one is due */
+    int64_t session_until;           /* the coordinator has not answered since: look for it again */
+    /* as the leader */
+    struct kci_arena arena;          /* members and what they say, of this generation */
+    const struct kci_assignor *assignor;
+    struct kci_member *members;      /* in arena */
+    size_t member_count;
+    struct kci_consumer_topic **topics; /* all topics of the group, counted, sorted by name; owned */
+    int32_t *topic_partitions;       /* partition counts that were assigned; owned */
+    size_t topic_count;
+    bool leader;
+    int64_t metadata_until;          /* LEADING: after it, unknown topics count as empty */
+    uint64_t watched_generation;     /* of the metadata when partition counts were compared last */
+    /* the assignment on its way to the application */
+    struct kci_partition_list assignment; /* owned */
+    bool taken;                      /* poll has it */
+    /* leaving */
+    bool left;                       /* done; see left_code */
+    bool close_after;                /* not only leaving: closing */
+    int64_t leave_deadline;
+    kc_err left_code;
+    /* FAILED */
+    kc_err error;
+};
+
+void kci_group_init(struct kci_consumer *c);
+void kci_group_destroy(struct kci_consumer *c);
+void kci_group_step(struct kci_consumer *c, int64_t now);
+/* Cancel what nobody waits for; without the lock, because cancelling answers at once. */
+void kci_group_cancel_abandoned(struct kci_consumer *c, int64_t now);
+void kci_group_enter(struct kci_consumer *c, int state, int64_t now);
+
+/* The list of topics changed, or became the first one. */
+void kci_group_subscribed(struct kci_consumer *c, int64_t now);
+/* Join again as soon as the state permits. */
+void kci_group_want_rejoin(struct kci_consumer *c, const char *reason);
+/* Unsubscribe or close. */
+void kci_group_begin_leave(struct kci_consumer *c, int64_t now, int64_t deadline);
+/* The application's poll looks whether the group has something for it; true: *event is filled in. */
+bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only);
+/* A revoke or assign event was run. */
+void kci_group_event_done(struct kci_consumer *c, int kind, int64_t now);
+
+/* The coordinator, or KCI_NODE_NONE: it is looked for. */
+int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now);
+void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64_t now);
+/* Error of a whole OffsetFetch. */
+void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now);
+/* Error of a commit (PROTOCOL 3.4), sent by a member of `generation`. */
+void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t generation, int64_t now);
+/* The generation to commit with: -1 without membership. KC_ERR_REBALANCE_IN_PROGRESS, KC_ERR_UNKNOWN_MEMBER_ID: not now. */
+kc_err kci_group_commit_generation(struct kci_consumer *c, int32_t *generation);
+static inline struct kci_str kci_group_member_id(const struct kci_group *group)
+{
+    return kci_str_of(group->member_id ? group->member_id : "");
+}
+
+/* ---- between the files of the group ---- */
+/* The membership is over. keep_id: only the generation is. */
+void kci_group_reset(struct kci_consumer *c, bool keep_id, const char *reason);
+/* Something that only the user can repair: tell poll, try again with the next one after the back-off. */
+void kci_group_refused(struct kci_consumer *c, int16_t error, const char *what, int64_t now);
+void kci_group_fence(struct kci_consumer *c, int64_t now);
+void kci_group_backoff(struct kci_consumer *c, int64_t now);
+/* Send `request` (in call->arena). */
+void kci_group_send(struct kci_consumer *c, struct kci_group_call *call, int32_t node, int16_t api, int16_t version_min,
+                    int16_t version_max, const void *request, bool (*prepare)(struct kci_call *, int16_t), int32_t timeout_ms,
+                    int64_t now);
+bool kci_group_take_member_id(struct kci_consumer *c, struct kci_str id);
+void kci_group_join_step(struct kci_consumer *c, int64_t now);  /* JOINING */
+void kci_group_lead_step(struct kci_consumer *c, int64_t now);  /* LEADING */
+void kci_group_sync_step(struct kci_consumer *c, int64_t now);  /* SYNCING */
+void kci_group_leave_step(struct kci_consumer *c, int64_t now); /* LEAVING_* */
+void kci_group_send_leave(struct kci_consumer *c, const char *reason, int32_t timeout_ms, int64_t now);
+void kci_group_heartbeat_step(struct kci_consumer *c, int64_t now);
+void kci_group_drop_topics(struct kci_consumer *c);
+/* Take the members of a JoinGroup response that made us the leader. false: malformed, or out of memory. */
+bool kci_group_take_members(struct kci_consumer *c, const void *join_group_response, int64_t now);
+
+#endif

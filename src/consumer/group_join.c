@@ -1,0 +1,389 @@
+/* JoinGroup and SyncGroup, and the leader's work between them.
+ *
+ *   JoinGroup parks at the coordinator until all members have come: its time-out is the rebalance time-out (max.poll.interval.ms) and 5 s
+ *   more.  A new member is first told its id (MEMBER_ID_REQUIRED) and asks again.  Errors: PROTOCOL 3.5.
+ *   A state is kept while an error is retried; what only the user can repair goes to poll (kci_group_refused). */
+#include "consumer/internal.h"
+#include "consumer/member_data.h"
+
+#include <stdlib.h>
+
+#define JOIN_SLACK_MS 5000          /* Java's, above the rebalance time-out */
+#define METADATA_WAIT_MS 10000      /* a leader waits so long for topics that it does not know */
+#define MEMBER_DATA_MAX (16u << 20) /* bytes of our own subscription or of one assignment */
+
+static const char protocol_type[] = "consumer";
+
+/* ---- JoinGroup ---- */
+
+static void coordinator_trouble(struct kci_consumer *c, const char *why, int64_t now)
+{
+    kci_group_coordinator_failed(c, why, now);
+    kci_group_backoff(c, now);
+}
+
+static void joined(struct kci_consumer *c, const struct kci_join_group_response *r, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    bool leader = r->leader.size > 0 && kci_str_equal(r->leader, r->member_id);
+    const struct kci_assignor *assignor = kci_assignor_find(r->protocol_name);
+    if (r->protocol_type.data && !kci_str_equal(r->protocol_type, kci_str_of(protocol_type))) {
+        kci_group_refused(c, KCI_INCONSISTENT_GROUP_PROTOCOL, "the coordinator's answer to a join", now);
+        return;
+    }
+    if (r->generation_id < 0 || r->member_id.size == 0 || (leader && !assignor && !r->skip_assignment) ||
+        !kci_group_take_member_id(c, r->member_id)) {
+        coordinator_trouble(c, "a join answer that makes no sense", now);
+        return;
+    }
+    kci_group_drop_topics(c);
+    g->generation = r->generation_id;
+    g->assignor = assignor;
+    g->attempts = 0;
+    g->heartbeat_at = now + (int64_t)c->settings->heartbeat_interval_ms * KCI_MS;
+    g->session_until = now + (int64_t)c->settings->session_timeout_ms * KCI_MS;
+    g->member_count = 0;
+    if (leader && !r->skip_assignment) {
+        if (!kci_group_take_members(c, r, now)) {
+            coordinator_trouble(c, "the members of the group cannot be read", now);
+            return;
+        }
+        g->leader = true;
+        kci_group_enter(c, KCI_GROUP_LEADING, now);
+        return;
+    }
+    kci_group_enter(c, KCI_GROUP_SYNCING, now);
+}
+
+static void join_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
+{
+    const struct kci_join_group_response *r = reply->response;
+    if (c->group.state != KCI_GROUP_JOINING)
+        return;
+    if (reply->error != KC_OK) {
+        coordinator_trouble(c, reply->text, now);
+        return;
+    }
+    switch (r->error_code) {
+    case KCI_NONE:
+        joined(c, r, now);
+        break;
+    case KCI_MEMBER_ID_REQUIRED: /* at once, with the id */
+        if (!kci_group_take_member_id(c, r->member_id))
+            kci_group_backoff(c, now);
+        break;
+    case KCI_UNKNOWN_MEMBER_ID:
+        kci_alloc_free(c->alloc, c->group.member_id);
+        c->group.member_id = NULL;
+        if (c->group.attempts++ > 0) /* at once, but not for ever */
+            kci_group_backoff(c, now);
+        break;
+    case KCI_COORDINATOR_LOAD_IN_PROGRESS:
+    case KCI_REBALANCE_IN_PROGRESS:
+        kci_group_backoff(c, now);
+        break;
+    case KCI_NOT_COORDINATOR:
+    case KCI_COORDINATOR_NOT_AVAILABLE:
+        coordinator_trouble(c, kci_error_name(r->error_code), now);
+        break;
+    case KCI_FENCED_INSTANCE_ID:
+        kci_group_fence(c, now);
+        break;
+    default:
+        kci_group_refused(c, r->error_code, "joining", now);
+        break;
+    }
+}
+
+/* Our subscription, once for each assignor that we can run. */
+static bool fill_protocols(struct kci_consumer *c, struct kci_join_group_request *r)
+{
+    struct kci_group *g = &c->group;
+    struct kci_arena *arena = &g->call.arena;
+    struct kci_writer w = kci_writer_of(c->alloc, MEMBER_DATA_MAX);
+    bool ok = kci_member_data_subscription(&w, &c->subscription, arena, g->generation, c->settings->client_rack);
+    uint8_t *copy = ok ? kci_arena_take(arena, w.size) : NULL;
+    r->protocols = kci_arena_array(arena, g->assignor_count, sizeof *r->protocols);
+    if (copy && r->protocols) {
+        memcpy(copy, w.data, w.size);
+        r->protocols_count = (int32_t)g->assignor_count;
+        for (size_t i = 0; i < g->assignor_count; i++) {
+            r->protocols[i].name = kci_str_of(g->assignors[i]->name);
+            r->protocols[i].metadata = (struct kci_bytes){ copy, w.size };
+        }
+    }
+    kci_writer_destroy(&w);
+    return copy && r->protocols;
+}
+
+void kci_group_join_step(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    const struct kci_settings *s = c->settings;
+    if (g->call.in_flight)
+        return;
+    if (g->not_before > now) {
+        kci_consumer_at(c, g->not_before);
+        return;
+    }
+    int32_t node = kci_group_coordinator_node(c, now);
+    if (node == KCI_NODE_NONE)
+        return;
+    kci_arena_reset(&g->call.arena);
+    struct kci_join_group_request *r = kci_arena_take(&g->call.arena, sizeof *r);
+    if (r)
+        kci_codec_init(&kci_join_group_request_schema, r);
+    if (!r || !fill_protocols(c, r)) {
+        kci_group_backoff(c, now);
+        return;
+    }
+    r->group_id = kci_str_of(s->group_id);
+    r->session_timeout_ms = s->session_timeout_ms;
+    r->rebalance_timeout_ms = s->max_poll_interval_ms;
+    r->member_id = kci_str_of(kci_arena_text(&g->call.arena, kci_group_member_id(g)));
+    r->group_instance_id = kci_str_of(s->group_instance_id);
+    r->protocol_type = kci_str_of(protocol_type);
+    r->reason = kci_str_of(g->reason);
+    g->rejoin = false; /* what comes up from here on is for the next round */
+    int32_t rebalance_ms = s->max_poll_interval_ms > INT32_MAX - JOIN_SLACK_MS ? INT32_MAX : s->max_poll_interval_ms + JOIN_SLACK_MS;
+    g->call.answered = join_answered;
+    kci_group_send(c, &g->call, node, KCI_API_JOIN_GROUP, s->group_instance_id ? 5 : 2, 9, r, NULL,
+                   rebalance_ms > s->request_timeout_ms ? rebalance_ms : s->request_timeout_ms, now);
+}
+
+/* ---- leading ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    const struct kci_consumer_topic *x = *(struct kci_consumer_topic *const *)a, *y = *(struct kci_consumer_topic *const *)b;
+    return strcmp(x->name.data, y->name.data);
+}
+
+/* All topics that any member reads, each once, counted: their metadata will be asked for. */
+static bool take_topics(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    size_t most = 0, kept = 0;
+    for (size_t m = 0; m < g->member_count; m++)
+        most += (size_t)g->members[m].topic_count;
+    g->topics = kci_alloc_zero(c->alloc, most, sizeof *g->topics);
+    if (!g->topics)
+        return false;
+    for (size_t m = 0; m < g->member_count; m++)
+        for (int32_t t = 0; t < g->members[m].topic_count; t++) {
+            const struct kci_str name = g->members[m].topics[t];
+            if (name.size == 0 || memchr(name.data, 0, name.size))
+                continue; /* no broker knows such a topic */
+            g->topics[g->topic_count] = kci_subscription_topic(&c->subscription, name);
+            if (!g->topics[g->topic_count])
+                return false;
+            g->topic_count++;
+        }
+    qsort(g->topics, g->topic_count, sizeof *g->topics, by_name);
+    for (size_t i = 0; i < g->topic_count; i++) {
+        if (kept && g->topics[kept - 1] == g->topics[i])
+            kci_subscription_topic_done(&c->subscription, g->topics[i]);
+        else
+            g->topics[kept++] = g->topics[i];
+    }
+    g->topic_count = kept;
+    g->topic_partitions = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_partitions);
+    return g->topic_partitions;
+}
+
+static struct kci_str keep_text(struct kci_arena *arena, struct kci_str text)
+{
+    return text.data ? (struct kci_str){ kci_arena_text(arena, text), text.size } : text;
+}
+
+bool kci_group_take_members(struct kci_consumer *c, const void *join_group_response, int64_t now)
+{
+    const struct kci_join_group_response *r = join_group_response;
+    struct kci_group *g = &c->group;
+    kci_arena_reset(&g->arena);
+    g->members = kci_arena_array(&g->arena, (size_t)(r->members_count > 0 ? r->members_count : 0), sizeof *g->members);
+    if (!g->members)
+        return false;
+    for (int32_t m = 0; m < r->members_count; m++) {
+        struct kci_member *member = &g->members[m];
+        const struct kci_bytes data = r->members[m].metadata;
+        uint8_t *copy = kci_arena_take(&g->arena, data.size);
+        member->id = keep_text(&g->arena, r->members[m].member_id);
+        member->instance_id = keep_text(&g->arena, r->members[m].group_instance_id);
+        if (!copy || !member->id.data)
+            return false;
+        if (data.size)
+            memcpy(copy, data.data, data.size);
+        if (!kci_member_data_read((struct kci_bytes){ copy, data.size }, &g->arena, member)) {
+            /* Its own fault: it gets nothing, and the group lives on. */
+            kci_log(&c->logger, KCI_LOG_WARN, "group", "the subscription of member %.100s cannot be read", member->id.data);
+            member->topic_count = 0;
+        }
+    }
+    g->member_count = (size_t)r->members_count;
+    g->metadata_until = now + (int64_t)METADATA_WAIT_MS * KCI_MS;
+    kci_group_drop_topics(c);
+    if (!take_topics(c)) {
+        kci_group_drop_topics(c);
+        return false;
+    }
+    kci_cluster_refresh(c->cluster, "leading a group: are there new partitions?", now);
+    return true;
+}
+
+void kci_group_lead_step(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    bool known = true;
+    for (size_t i = 0; i < g->topic_count; i++)
+        known &= g->topics[i]->info && g->topics[i]->info->known;
+    if (!known && now < g->metadata_until) {
+        kci_consumer_at(c, g->metadata_until);
+        return;
+    }
+    struct kci_group_topic *topics = kci_arena_array(&g->arena, g->topic_count, sizeof *topics);
+    for (size_t i = 0; topics && i < g->topic_count; i++) {
+        const struct kci_topic_info *info = g->topics[i]->info;
+        topics[i] = (struct kci_group_topic){ g->topics[i]->name, info && info->known ? info->partition_count : 0 };
+        g->topic_partitions[i] = topics[i].partition_count;
+    }
+    g->watched_generation = kci_cluster_generation(c->cluster);
+    if (!topics || !g->assignor->assign(&g->arena, g->members, g->member_count, topics, g->topic_count)) {
+        kci_group_drop_topics(c);
+        g->member_count = 0;
+        kci_group_backoff(c, now);
+        kci_group_enter(c, KCI_GROUP_JOINING, now);
+        return;
+    }
+    kci_group_enter(c, KCI_GROUP_SYNCING, now);
+}
+
+/* ---- SyncGroup ---- */
+
+/* The assignment must lie within the subscription; else it was made for an older one. */
+static bool within_subscription(struct kci_consumer *c, const struct kci_partition_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct kci_consumer_topic *topic =
+            kci_map_get_str(&c->subscription.topics_by_name, kci_str_of(list->items[i].topic));
+        if (!topic || !topic->subscribed)
+            return false;
+    }
+    return true;
+}
+
+static void synced(struct kci_consumer *c, const struct kci_sync_group_response *r, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    kci_partition_list_free(c->alloc, &g->assignment);
+    kci_arena_reset(&g->arena);
+    g->member_count = 0;
+    if (r->protocol_type.data && !kci_str_equal(r->protocol_type, kci_str_of(protocol_type))) {
+        kci_group_refused(c, KCI_INCONSISTENT_GROUP_PROTOCOL, "the coordinator's answer to a sync", now);
+        return;
+    }
+    if (!kci_member_data_read_assignment(r->assignment, c->alloc, &g->arena, &g->assignment)) {
+        kci_log(&c->logger, KCI_LOG_ERROR, "group", "the leader of the group sent an assignment that cannot be read");
+        kci_group_backoff(c, now);
+        kci_group_enter(c, KCI_GROUP_JOINING, now);
+        return;
+    }
+    if (!within_subscription(c, &g->assignment)) {
+        kci_log(&c->logger, KCI_LOG_INFO, "group", "assigned a topic that is not subscribed (any more): joining again");
+        kci_partition_list_free(c->alloc, &g->assignment);
+        g->reason = "the assignment does not match the subscription";
+        kci_group_backoff(c, now);
+        kci_group_enter(c, KCI_GROUP_JOINING, now);
+        return;
+    }
+    g->attempts = 0;
+    g->taken = false;
+    kci_group_enter(c, KCI_GROUP_ASSIGNING, now);
+    kci_consumer_tell(c);
+}
+
+static void sync_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
+{
+    const struct kci_sync_group_response *r = reply->response;
+    struct kci_group *g = &c->group;
+    if (g->state != KCI_GROUP_SYNCING)
+        return;
+    int16_t error = reply->error == KC_OK ? r->error_code : KCI_NONE;
+    if (reply->error == KC_OK && error == KCI_NONE) {
+        synced(c, r, now);
+        return;
+    }
+    if (error == KCI_FENCED_INSTANCE_ID) {
+        kci_group_fence(c, now);
+        return;
+    }
+    if (error == KCI_GROUP_AUTHORIZATION_FAILED || error == KCI_INCONSISTENT_GROUP_PROTOCOL) {
+        kci_group_refused(c, error, "synchronising", now);
+        return;
+    }
+    if (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_ILLEGAL_GENERATION) {
+        kci_group_reset(c, error == KCI_ILLEGAL_GENERATION, "the coordinator did not know us at sync");
+        g->lost = false; /* nothing is owned in a rebalance */
+        kci_group_backoff(c, now);
+    } else if (error != KCI_REBALANCE_IN_PROGRESS) {
+        coordinator_trouble(c, reply->error != KC_OK ? reply->text : kci_error_name(error), now);
+    }
+    kci_group_drop_topics(c);
+    kci_group_enter(c, KCI_GROUP_JOINING, now);
+}
+
+/* One assignment for each member. */
+static bool fill_assignments(struct kci_consumer *c, struct kci_sync_group_request *r)
+{
+    struct kci_group *g = &c->group;
+    struct kci_arena *arena = &g->call.arena;
+    struct kci_group_topic *topics = kci_arena_array(arena, g->topic_count, sizeof *topics);
+    r->assignments = kci_arena_array(arena, g->member_count, sizeof *r->assignments);
+    if (!topics || !r->assignments)
+        return false;
+    for (size_t i = 0; i < g->topic_count; i++)
+        topics[i].name = g->topics[i]->name;
+    for (size_t m = 0; m < g->member_count; m++) {
+        struct kci_writer w = kci_writer_of(c->alloc, MEMBER_DATA_MAX);
+        bool ok = kci_member_data_assignment(&w, &g->members[m], topics, arena);
+        uint8_t *copy = ok ? kci_arena_take(arena, w.size) : NULL;
+        if (copy) {
+            memcpy(copy, w.data, w.size);
+            r->assignments[r->assignments_count].member_id = g->members[m].id;
+            r->assignments[r->assignments_count++].assignment = (struct kci_bytes){ copy, w.size };
+        }
+        kci_writer_destroy(&w);
+        if (!copy)
+            return false;
+    }
+    return true;
+}
+
+void kci_group_sync_step(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    const struct kci_settings *s = c->settings;
+    if (g->call.in_flight)
+        return;
+    int32_t node = kci_group_coordinator_node(c, now);
+    if (node == KCI_NODE_NONE)
+        return;
+    kci_arena_reset(&g->call.arena);
+    struct kci_sync_group_request *r = kci_arena_take(&g->call.arena, sizeof *r);
+    if (!r || !fill_assignments(c, r)) {
+        kci_group_drop_topics(c);
+        kci_group_backoff(c, now);
+        kci_group_enter(c, KCI_GROUP_JOINING, now);
+        return;
+    }
+    r->group_id = kci_str_of(s->group_id);
+    r->generation_id = g->generation;
+    r->member_id = kci_str_of(kci_arena_text(&g->call.arena, kci_group_member_id(g)));
+    r->group_instance_id = kci_str_of(s->group_instance_id);
+    r->protocol_type = kci_str_of(protocol_type);
+    r->protocol_name = kci_str_of(g->assignor ? g->assignor->name : NULL);
+    int32_t rebalance_ms = s->max_poll_interval_ms > INT32_MAX - JOIN_SLACK_MS ? INT32_MAX : s->max_poll_interval_ms + JOIN_SLACK_MS;
+    g->call.answered = sync_answered;
+    kci_group_send(c, &g->call, node, KCI_API_SYNC_GROUP, s->group_instance_id ? 3 : 1, 5, r, NULL,
+                   rebalance_ms > s->request_timeout_ms ? rebalance_ms : s->request_timeout_ms, now);
+}

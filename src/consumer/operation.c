@@ -1,0 +1,482 @@
+/* Operations: what the application begins and waits for, and the automatic commits.
+ *
+ *      begun --step--> request(s) --answers--> done ............ looked at and freed by the application
+ *                 ^________ retriable: after a back-off ________|
+ *
+ * Each has a deadline after which it is done with KC_ERR_TIMED_OUT, whatever is under way; the text says what the last attempt met.
+ * Commits go out one after the other, in the order in which they were begun: a later one must never be overtaken.  An asynchronous
+ * commit is sent once and ends as an event; a synchronous one is retried.
+ * Errors of commits: PROTOCOL 3.4. */
+#include "consumer/internal.h"
+
+#include <stdio.h>
+
+void kci_operations_init(struct kci_consumer *c)
+{
+    kci_list_init(&c->operations.list);
+    c->operations.auto_commit_at = 0;
+}
+
+static void destroy(struct kci_operation *operation)
+{
+    struct kci_consumer *c = operation->consumer;
+    kci_list_remove(&operation->link);
+    if (c->operations.automatic == operation)
+        c->operations.automatic = NULL;
+    for (size_t i = 0; operation->topics && i < operation->items.count; i++)
+        kci_subscription_topic_done(&c->subscription, operation->topics[i]);
+    kci_partition_list_free(c->alloc, &operation->items);
+    kci_alloc_free(c->alloc, operation->topics);
+    kci_alloc_free(c->alloc, operation->questions);
+    kci_alloc_free(c->alloc, operation->answered);
+    kci_alloc_free(c->alloc, operation);
+}
+
+void kci_operations_destroy(struct kci_consumer *c)
+{
+    KCI_LIST_EACH(link, &c->operations.list)
+        destroy(KCI_CONTAINER(link, struct kci_operation, link));
+}
+
+void kci_operation_free(struct kci_operation *operation)
+{
+    if (operation && operation->under_way)
+        operation->given_up = true;
+    else if (operation)
+        destroy(operation);
+}
+
+struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operation_kind kind, const kc_topic_partition *items,
+                                        size_t count, int64_t deadline)
+{
+    struct kci_operation *operation = kci_alloc_zero(c->alloc, 1, sizeof *operation);
+    if (!operation)
+        return NULL;
+    operation->consumer = c;
+    operation->kind = kind;
+    operation->deadline = deadline;
+    bool ok = kci_partition_list_copy(c->alloc, &operation->items, items, count);
+    operation->topics = kci_alloc_zero(c->alloc, count, sizeof *operation->topics);
+    operation->questions = kci_alloc_zero(c->alloc, count, sizeof *operation->questions);
+    operation->answered = kci_alloc_zero(c->alloc, count, sizeof *operation->answered);
+    ok = ok && operation->topics && operation->questions && operation->answered;
+    for (size_t i = 0; ok && i < count; i++) {
+        operation->items.items[i].code = KC_OK;
+        operation->questions[i] = items[i].offset;
+        operation->topics[i] = kci_subscription_topic(&c->subscription, kci_str_of(items[i].topic));
+        ok = operation->topics[i];
+    }
+    if (!ok) {
+        destroy(operation);
+        return NULL;
+    }
+    kci_list_push(&c->operations.list, &operation->link);
+    return operation;
+}
+
+/* ---- ends ---- */
+
+static bool is_commit(const struct kci_operation *operation)
+{
+    return operation->kind <= KCI_OPERATION_COMMIT_ONCE;
+}
+
+static void end(struct kci_operation *operation, kc_err code, const char *text)
+{
+    struct kci_consumer *c = operation->consumer;
+    operation->done = true;
+    operation->code = code;
+    snprintf(operation->text, sizeof operation->text, "%s", text ? text : "");
+    if (is_commit(operation) && code == KC_OK)
+        c->stats.commits++;
+    else if (is_commit(operation))
+        c->stats.commit_failures++;
+    if (operation->automatic && code != KC_OK)
+        kci_log(&c->logger, KCI_LOG_WARN, "commit", "automatic commit failed: %s %s", kc_err_name(code), operation->text);
+    if (operation->kind == KCI_OPERATION_COMMIT_ONCE) {
+        for (size_t i = 0; i < operation->items.count; i++) {
+            kci_subscription_topic_done(&c->subscription, operation->topics[i]);
+            operation->topics[i] = NULL;
+        }
+        kci_consumer_queue_event(c, KCI_EVENT_COMMITTED, &operation->items, operation->fn, operation->context, code);
+        operation->items = (struct kci_partition_list){ NULL, 0 };
+    }
+    kci_consumer_tell(c);
+}
+
+static void time_out(struct kci_operation *operation)
+{
+    char text[300];
+    const struct kci_consumer *c = operation->consumer;
+    if (operation->last_text[0])
+        snprintf(text, sizeof text, "timed out after %u attempts; last: %s", (unsigned)operation->attempts,
+                 operation->last_text);
+    else
+        snprintf(text, sizeof text, "timed out before any broker answered%s%.200s", c->why[0] ? ": " : "", c->why);
+    end(operation, KC_ERR_TIMED_OUT, text);
+}
+
+/* An attempt failed; another one follows after a back-off. */
+static void note_failure(struct kci_operation *operation, kc_err code, const char *text, int64_t now)
+{
+    operation->last_code = code;
+    snprintf(operation->last_text, sizeof operation->last_text, "%s%s%s", kc_err_name(code), text && text[0] ? ": " : "",
+             text ? text : "");
+    operation->not_before = kci_consumer_retry_at(operation->consumer, operation->attempts++, now);
+    kci_consumer_at(operation->consumer, operation->not_before);
+}
+
+static bool retriable(int16_t error)
+{
+    return kci_error_flags(error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH);
+}
+
+/* The answer of a request is taken; true: the operation lives on and may go on. */
+static bool returned(struct kci_operation *operation)
+{
+    operation->under_way--;
+    if (operation->given_up && operation->under_way == 0) {
+        destroy(operation);
+        return false;
+    }
+    return !operation->given_up && !operation->done;
+}
+
+/* ---- commits ---- */
+
+static void commit_answered(struct kci_request *request, int64_t now)
+{
+    struct kci_operation *operation = request->owner;
+    struct kci_consumer *c = request->consumer;
+    int16_t first = KCI_NONE;
+    bool all_retriable = true;
+    for (size_t i = 0; request->error == KC_OK && i < request->count; i++) {
+        const struct kci_request_item *item = &request->items[i];
+        int16_t error = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
+        struct kci_assigned *a = kci_subscription_find(&c->subscription, kci_partition_key(item->topic, item->partition));
+        if (!operation->done)
+            operation->items.items[item->index].code = (kc_err)error;
+        if (error == KCI_NONE && a)
+            a->committed = item->number;
+        if (error != KCI_NONE) {
+            first = first == KCI_NONE ? error : first;
+            all_retriable &= retriable(error) || error == KCI_REQUEST_TIMED_OUT;
+        }
+    }
+    if (request->error != KC_OK)
+        kci_group_coordinator_failed(c, request->text, now);
+    else if (first != KCI_NONE)
+        kci_group_commit_error(c, first, request->generation, now);
+    if (!returned(operation))
+        return;
+    operation->maybe_applied |= request->maybe_applied;
+    if (request->error == KC_OK && first == KCI_NONE)
+        end(operation, KC_OK, NULL);
+    else if (operation->kind == KCI_OPERATION_COMMIT_ONCE || (request->error == KC_OK && !all_retriable))
+        end(operation, request->error != KC_OK ? request->error : (kc_err)first,
+            request->error != KC_OK ? request->text : kci_error_text(first));
+    else
+        note_failure(operation, request->error != KC_OK ? request->error : (kc_err)first,
+                     request->error != KC_OK ? request->text : kci_error_text(first), now);
+}
+
+static void send_commit(struct kci_operation *operation, int64_t now)
+{
+    struct kci_consumer *c = operation->consumer;
+    int32_t generation;
+    kc_err state = kci_group_commit_generation(c, &generation);
+    if (state != KC_OK) {
+        end(operation, state, state == KC_ERR_REBALANCE_IN_PROGRESS ? "the group is being rebalanced: poll, then commit again"
+                                                                    : "this consumer is no member of the group any more");
+        return;
+    }
+    int32_t node = kci_group_coordinator_node(c, now);
+    if (node == KCI_NODE_NONE)
+        return;
+    struct kci_request *request = kci_request_new(c, operation->items.count);
+    for (size_t i = 0; request && i < request->count; i++) {
+        struct kci_request_item *item = &request->items[i];
+        item->topic = operation->topics[i];
+        item->topic->users++;
+        item->partition = operation->items.items[i].partition;
+        item->index = (uint32_t)i;
+        item->number = operation->items.items[i].offset;
+        item->epoch = operation->items.items[i].leader_epoch;
+        item->metadata = operation->items.items[i].metadata;
+    }
+    if (request) {
+        request->owner = operation;
+        request->generation = generation;
+        request->finish = commit_answered;
+    }
+    if (!request || !kci_request_offset_commit(request, node, now)) {
+        if (request)
+            kci_request_free(request);
+        end(operation, KC_ERR_NO_MEMORY, "out of memory");
+        return;
+    }
+    operation->under_way++;
+}
+
+/* ---- committed offsets ---- */
+
+static void committed_answered(struct kci_request *request, int64_t now)
+{
+    struct kci_operation *operation = request->owner;
+    struct kci_consumer *c = request->consumer;
+    int16_t again = KCI_NONE;
+    if (request->error != KC_OK)
+        kci_group_coordinator_failed(c, request->text, now);
+    else if (request->group_error)
+        kci_group_offset_error(c, request->group_error, now);
+    if (!returned(operation))
+        return;
+    if (request->error != KC_OK) {
+        note_failure(operation, request->error, request->text, now);
+        return;
+    }
+    if (request->group_error) {
+        if (retriable(request->group_error))
+            note_failure(operation, (kc_err)request->group_error, kci_error_text(request->group_error), now);
+        else
+            end(operation, (kc_err)request->group_error, kci_error_text(request->group_error));
+        return;
+    }
+    for (size_t i = 0; i < request->count; i++) {
+        const struct kci_request_item *item = &request->items[i];
+        kc_topic_partition *out = &operation->items.items[item->index];
+        if (!item->answered || retriable(item->error))
+            again = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
+        out->code = (kc_err)item->error;
+        out->offset = item->offset >= 0 ? item->offset : KC_OFFSET_NONE;
+        out->leader_epoch = item->offset_epoch;
+    }
+    if (again != KCI_NONE)
+        note_failure(operation, (kc_err)again, kci_error_text(again), now);
+    else
+        end(operation, KC_OK, NULL);
+}
+
+static void send_committed(struct kci_operation *operation, int64_t now)
+{
+    struct kci_consumer *c = operation->consumer;
+    int32_t node = kci_group_coordinator_node(c, now);
+    if (node == KCI_NODE_NONE)
+        return;
+    struct kci_request *request = kci_request_new(c, operation->items.count);
+    for (size_t i = 0; request && i < request->count; i++) {
+        request->items[i].topic = operation->topics[i];
+        request->items[i].topic->users++;
+        request->items[i].partition = operation->items.items[i].partition;
+        request->items[i].index = (uint32_t)i;
+    }
+    if (request) {
+        request->owner = operation;
+        request->finish = committed_answered;
+    }
+    if (!request || !kci_request_offset_fetch(request, node, now)) {
+        if (request)
+            kci_request_free(request);
+        end(operation, KC_ERR_NO_MEMORY, "out of memory");
+        return;
+    }
+    operation->under_way++;
+}
+
+/* ---- offsets by time ---- */
+
+static void offsets_answered(struct kci_request *request, int64_t now)
+{
+    struct kci_operation *operation = request->owner;
+    bool all = true;
+    if (!returned(operation))
+        return;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct kci_request_item *item = &request->items[i];
+        kc_topic_partition *out = &operation->items.items[item->index];
+        if (request->error != KC_OK || !item->answered || retriable(item->error)) {
+            kci_cluster_refresh(operation->consumer->cluster, "an offset could not be looked up", now);
+            note_failure(operation, request->error != KC_OK ? request->error : (kc_err)item->error,
+                         request->error != KC_OK ? request->text : kci_error_text(item->error), now);
+            break;
+        }
+        operation->answered[item->index] = true;
+        out->code = (kc_err)item->error;
+        /* Formats without timestamps know no answer: as if there were no such record. */
+        if (item->error == KCI_UNSUPPORTED_FOR_MESSAGE_FORMAT)
+            out->code = KC_OK;
+        out->offset = item->error == KCI_NONE && item->offset >= 0 ? item->offset : KC_OFFSET_END;
+        out->leader_epoch = item->offset_epoch;
+        if (out->code != KC_OK) {
+            end(operation, out->code, kci_error_text(item->error));
+            return;
+        }
+    }
+    for (size_t i = 0; i < operation->items.count; i++)
+        all &= operation->answered[i];
+    if (all)
+        end(operation, KC_OK, NULL);
+}
+
+/* One request to the leader of the first unanswered item, for all items of that leader. */
+static bool send_to_one_leader(struct kci_operation *operation, bool *taken, int64_t now)
+{
+    struct kci_consumer *c = operation->consumer;
+    int32_t leader = KCI_NODE_NONE, epoch;
+    size_t count = 0, used = 0;
+    for (size_t i = 0; i < operation->items.count; i++) {
+        if (taken[i] || operation->answered[i])
+            continue;
+        int32_t of = kci_consumer_leader(operation->topics[i], operation->items.items[i].partition, &epoch);
+        leader = leader == KCI_NODE_NONE ? of : leader;
+        count += of != KCI_NODE_NONE && of == leader;
+    }
+    struct kci_request *request = count ? kci_request_new(c, count) : NULL;
+    if (!request)
+        return false;
+    for (size_t i = 0; i < operation->items.count && used < count; i++) {
+        if (taken[i] || operation->answered[i] ||
+            kci_consumer_leader(operation->topics[i], operation->items.items[i].partition, &epoch) != leader)
+            continue;
+        struct kci_request_item *item = &request->items[used++];
+        item->topic = operation->topics[i];
+        item->topic->users++;
+        item->partition = operation->items.items[i].partition;
+        item->current_epoch = epoch;
+        item->number = operation->questions[i];
+        item->index = (uint32_t)i;
+        taken[i] = true;
+    }
+    request->owner = operation;
+    request->finish = offsets_answered;
+    if (!kci_request_list_offsets(request, leader, now)) {
+        kci_request_free(request);
+        return false;
+    }
+    operation->under_way++;
+    return true;
+}
+
+static void send_offsets(struct kci_operation *operation, int64_t now)
+{
+    struct kci_consumer *c = operation->consumer;
+    bool *taken = kci_alloc_zero(c->alloc, operation->items.count, sizeof *taken);
+    for (size_t i = 0; taken && i < operation->items.count; i++) {
+        const struct kci_topic_info *info = operation->topics[i]->info;
+        if (info && (info->error == KCI_TOPIC_AUTHORIZATION_FAILED || info->error == KCI_INVALID_TOPIC_EXCEPTION)) {
+            end(operation, (kc_err)info->error, kci_error_text(info->error));
+            break;
+        }
+    }
+    while (taken && !operation->done && send_to_one_leader(operation, taken, now))
+        continue;
+    kci_alloc_free(c->alloc, taken);
+    if (operation->under_way || operation->done)
+        return;
+    for (size_t i = 0; i < operation->items.count; i++)
+        if (operation->topics[i]->info)
+            kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
+    note_failure(operation, KC_ERR_LEADER_NOT_AVAILABLE, "no leader is known for a partition", now);
+}
+
+/* ---- automatic commits ---- */
+
+bool kci_operations_committable(struct kci_consumer *c, bool this_poll_too, struct kci_partition_list *out)
+{
+    size_t count = 0;
+    kc_topic_partition *items = kci_alloc_zero(c->alloc, c->subscription.assigned_count, sizeof *items);
+    if (!items)
+        return false;
+    KCI_LIST_EACH(link, &c->subscription.assigned) {
+        const struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
+        int32_t epoch;
+        int64_t offset = kci_assigned_committable(&c->subscription, a, this_poll_too, &epoch);
+        if (c->plant == KCI_PLANT_COMMIT_AHEAD) /* planted defect */
+            offset = a->fetch_offset;
+        if (offset >= 0)
+            items[count++] = (kc_topic_partition){ a->topic->name.data, a->partition, offset, epoch, NULL, KC_OK };
+    }
+    bool ok = kci_partition_list_copy(c->alloc, out, items, count);
+    kci_alloc_free(c->alloc, items);
+    return ok;
+}
+
+/* Drop what is committed already. */
+static void keep_news(struct kci_consumer *c, struct kci_partition_list *list)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct kci_assigned *a =
+            kci_subscription_find_name(&c->subscription, list->items[i].topic, list->items[i].partition);
+        if (!a || a->committed != list->items[i].offset)
+            list->items[kept++] = list->items[i];
+    }
+    list->count = kept;
+}
+
+void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline)
+{
+    struct kci_partition_list list;
+    c->operations.auto_commit_at = now + (int64_t)c->settings->auto_commit_interval_ms * KCI_MS;
+    if (c->operations.automatic || !kci_operations_committable(c, this_poll_too, &list))
+        return;
+    keep_news(c, &list);
+    if (list.count) {
+        c->operations.automatic = kci_operation_new(c, KCI_OPERATION_COMMIT, list.items, list.count, deadline);
+        if (c->operations.automatic)
+            c->operations.automatic->automatic = true;
+    }
+    kci_partition_list_free(c->alloc, &list);
+}
+
+static void auto_commit_step(struct kci_consumer *c, int64_t now)
+{
+    int32_t generation;
+    if (!c->settings->enable_auto_commit || !c->settings->group_id || c->closing || c->subscription.assigned_count == 0)
+        return;
+    if (c->operations.auto_commit_at == 0)
+        c->operations.auto_commit_at = now + (int64_t)c->settings->auto_commit_interval_ms * KCI_MS;
+    if (now >= c->operations.auto_commit_at && kci_group_commit_generation(c, &generation) == KC_OK)
+        kci_operations_auto_commit(c, false, now, now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS);
+    if (c->operations.auto_commit_at > now)
+        kci_consumer_at(c, c->operations.auto_commit_at);
+}
+
+/* ---- the step ---- */
+
+static void go_on(struct kci_operation *operation, bool *commit_ahead, int64_t now)
+{
+    struct kci_consumer *c = operation->consumer;
+    if (now >= operation->deadline) {
+        time_out(operation);
+        return;
+    }
+    kci_consumer_at(c, operation->deadline);
+    bool waits = operation->under_way || operation->not_before > now || (is_commit(operation) && *commit_ahead);
+    if (operation->not_before > now)
+        kci_consumer_at(c, operation->not_before);
+    *commit_ahead |= is_commit(operation);
+    if (waits)
+        return;
+    if (is_commit(operation))
+        send_commit(operation, now);
+    else if (operation->kind == KCI_OPERATION_COMMITTED)
+        send_committed(operation, now);
+    else
+        send_offsets(operation, now);
+}
+
+void kci_operations_step(struct kci_consumer *c, int64_t now)
+{
+    bool commit_ahead = false;
+    auto_commit_step(c, now);
+    KCI_LIST_EACH(link, &c->operations.list) {
+        struct kci_operation *operation = KCI_CONTAINER(link, struct kci_operation, link);
+        if (!operation->done && !operation->given_up)
+            go_on(operation, &commit_ahead, now);
+        else
+            commit_ahead |= is_commit(operation) && operation->under_way;
+        if (operation->done && (operation->automatic || operation->kind == KCI_OPERATION_COMMIT_ONCE))
+            kci_operation_free(operation);
+    }
+}

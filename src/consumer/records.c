@@ -1,0 +1,143 @@
+/* The set of records that one poll returns.
+ *
+ * The application walks it without locks, copies or checks: all of that was done when the batches were judged (fetched.c).
+ * A batch that was returned in part keeps its place in the run, so the next poll goes on where this one ended.
+ * The position within a batch is kept as a pointer and a number of records that are left. */
+#include "consumer/records.h"
+#include "consumer/record_walk.h"
+
+struct kc_records *kci_records_new(struct kci_shared *shared)
+{
+    struct kc_records *records = kci_alloc_zero(shared->alloc, 1, sizeof *records);
+    if (!records)
+        return NULL;
+    records->shared = kci_shared_ref(shared);
+    records->watched = shared->interceptor_count > 0;
+    return records;
+}
+
+static struct kci_slice *room_for_slice(struct kc_records *records)
+{
+    if (records->slice_count == records->slice_capacity) {
+        size_t capacity = records->slice_capacity ? 2 * records->slice_capacity : 8;
+        void *grown = kci_alloc_resize(records->shared->alloc, records->slices, capacity * sizeof records->slices[0]);
+        if (!grown)
+            return NULL;
+        records->slices = grown;
+        records->slice_capacity = capacity;
+    }
+    return &records->slices[records->slice_count];
+}
+
+/* Move the cursor of the run behind batch `next`. */
+static void batch_finished(struct kci_run *run)
+{
+    kci_ready_done(run, run->next);
+    run->next++;
+    run->at = NULL;
+}
+
+bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t limit, int64_t *position, int32_t *epoch)
+{
+    while (run->next < run->count && limit > 0) {
+        struct kci_ready *ready = &run->batches[run->next];
+        if (ready->count == 0) {
+            *position = ready->next_offset;
+            *epoch = ready->leader_epoch;
+            batch_finished(run);
+            continue;
+        }
+        struct kci_slice *slice = room_for_slice(records);
+        if (!slice)
+            return false;
+        if (!run->at) {
+            run->at = ready->first;
+            run->left = ready->count;
+        }
+        int32_t take = (size_t)run->left <= limit ? run->left : (int32_t)limit;
+        *slice = (struct kci_slice){ kci_run_ref(run), run->next, take, run->at };
+        if (ready->plain)
+            atomic_fetch_add_explicit(&ready->users, 1, memory_order_relaxed);
+        records->slice_count++;
+        records->count += (size_t)take;
+        limit -= (size_t)take;
+        *epoch = ready->leader_epoch;
+        if (take == run->left) {
+            *position = ready->next_offset;
+            batch_finished(run);
+            continue;
+        }
+        int32_t delta = 0;
+        for (int32_t i = 0; i < take; i++)
+            delta = kci_walk_skip(run->at, &run->at);
+        run->left -= take;
+        *position = ready->base_offset + delta + 1;
+    }
+    return true;
+}
+
+static bool next_slice(struct kc_records *records)
+{
+    if (records->slice == records->slice_count)
+        return false;
+    const struct kci_slice *slice = &records->slices[records->slice++];
+    const struct kci_ready *ready = &slice->run->batches[slice->batch];
+    records->at = slice->at;
+    records->left = slice->count;
+    records->topic = slice->run->topic;
+    records->partition = slice->run->partition;
+    records->leader_epoch = ready->leader_epoch;
+    records->base_offset = ready->base_offset;
+    records->base_timestamp = ready->base_timestamp;
+    records->log_append_time = ready->log_append_time;
+    return true;
+}
+
+static void watch(const struct kc_records *records, const kc_record_view *view)
+{
+    const struct kci_shared *shared = records->shared;
+    if (atomic_load_explicit(&shared->detached, memory_order_acquire))
+        return;
+    for (size_t i = 0; i < shared->interceptor_count; i++)
+        if (shared->interceptors[i].on_consume)
+            shared->interceptors[i].on_consume(shared->interceptors[i].context, view);
+}
+
+int kci_records_next(struct kc_records *records, kc_record_view *view)
+{
+    if (records->left == 0 && !next_slice(records))
+        return 0;
+    records->left--;
+    records->at = kci_walk_record(records->at, view);
+    view->topic = records->topic;
+    view->partition = records->partition;
+    view->leader_epoch = records->leader_epoch;
+    view->offset += records->base_offset;
+    if (records->log_append_time)
+        view->timestamp_ms = records->base_timestamp;
+    else /* hostile deltas may wrap: no undefined sum */
+        view->timestamp_ms = (int64_t)((uint64_t)view->timestamp_ms + (uint64_t)records->base_timestamp);
+    if (records->watched)
+        watch(records, view);
+    return 1;
+}
+
+void kci_records_rewind(struct kc_records *records)
+{
+    records->left = 0;
+    records->slice = 0;
+}
+
+void kci_records_release(struct kc_records *records)
+{
+    if (!records)
+        return;
+    struct kci_shared *shared = records->shared;
+    for (size_t i = 0; i < records->slice_count; i++) {
+        kci_ready_done(records->slices[i].run, records->slices[i].batch);
+        kci_run_release(records->slices[i].run);
+    }
+    kci_alloc_free(shared->alloc, records->slices);
+    kci_alloc_free(shared->alloc, records);
+    kci_shared_release(shared);
+}

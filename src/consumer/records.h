@@ -1,0 +1,41 @@
+/* kc_records: what one poll returns.  A list of slices, each of them one batch or a piece of one; the bytes stay where they are. */
+#ifndef KCI_CONSUMER_RECORDS_H
+#define KCI_CONSUMER_RECORDS_H
+
+#include "consumer/fetched.h"
+#include <kclient/consumer.h>
+
+struct kci_slice {
+    struct kci_run *run; /* owned reference */
+    uint32_t batch;
+    int32_t count;       /* records */
+    const uint8_t *at;   /* the first one */
+};
+
+struct kc_records {
+    /* the batch that is being walked; first, because next() touches nothing else */
+    const uint8_t *at;
+    const char *topic;
+    int64_t base_offset, base_timestamp;
+    int32_t left;
+    int32_t partition, leader_epoch;
+    bool log_append_time;
+    bool watched;            /* interceptors see the records */
+    /* the whole */
+    size_t slice;            /* index of the next slice to be walked */
+    struct kci_slice *slices; /* owned */
+    size_t slice_count, slice_capacity;
+    size_t count;            /* records in all */
+    struct kci_shared *shared; /* owned reference */
+};
+
+/* Empty. NULL: out of memory. */
+struct kc_records *kci_records_new(struct kci_shared *shared);
+/* Take up to `limit` (>= 1) records of the run, from its cursor on, and move the cursor. *position and *epoch become those
+ * behind the last one taken, also over batches without records. false: out of memory; nothing was taken. */
+bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t limit, int64_t *position, int32_t *epoch);
+int kci_records_next(struct kc_records *records, kc_record_view *view);
+void kci_records_rewind(struct kc_records *records);
+void kci_records_release(struct kc_records *records);
+
+#endif
