@@ -1,14 +1,17 @@
-/* What the application's functions do: change what is under the lock, or look at it.  None waits, none meets the cluster.
+/* What the application's functions do: change what is under the lock, or look at it.  None waits, none meets the
+ * cluster.
  *
- * poll looks at four things, in this order: an event (revoke, assign, commit callbacks) that must run on the application's thread;
- * records; an error; nothing.  So no record of a new assignment can come before on_assigned, and none of an old one after on_revoked. */
+ * poll looks at four things, in this order: an event (revoke, assign, commit callbacks) that must run on the
+ * application's thread; records; an error; nothing.  So no record of a new assignment can come before on_assigned, and
+ * none of an old one after on_revoked. */
 #include "consumer/internal.h"
 
 #include <inttypes.h>
 
 /* ---- what to read ---- */
 
-kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now, kc_error *error)
+kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now,
+                              kc_error *error)
 {
     kc_err result = KC_OK;
     for (size_t i = 0; i < count; i++)
@@ -20,7 +23,8 @@ kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics,
     if (!c->subscription.by_group && c->subscription.assigned_count)
         result = kci_fail(error, KC_ERR_STATE, 0, "partitions are assigned by hand: assign none before subscribing");
     else if (c->group.state == KCI_GROUP_FAILED)
-        result = kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
+        result =
+            kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
     else if (!kci_subscription_set_topics(&c->subscription, topics, count))
         result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
     if (result == KC_OK) {
@@ -32,12 +36,13 @@ kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics,
     return result;
 }
 
-kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now, kc_error *error)
+kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now,
+                           kc_error *error)
 {
     kc_err result = KC_OK;
     for (size_t i = 0; i < count; i++) {
-        bool offset_ok = items[i].offset >= 0 || items[i].offset == KC_OFFSET_END || items[i].offset == KC_OFFSET_BEGINNING ||
-                         items[i].offset == KC_OFFSET_NONE;
+        bool offset_ok = items[i].offset >= 0 || items[i].offset == KC_OFFSET_END ||
+                         items[i].offset == KC_OFFSET_BEGINNING || items[i].offset == KC_OFFSET_NONE;
         if (!items[i].topic || !items[i].topic[0] || items[i].partition < 0 || !offset_ok)
             return kci_fail(error, KC_ERR_ARGUMENT, 0, "entry %zu: topic, partition or offset is not valid", i);
     }
@@ -57,7 +62,8 @@ kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *ite
 
 static kc_err not_assigned(kc_error *error, const char *topic, int32_t partition)
 {
-    return kci_fail(error, KC_ERR_STATE, 0, "%s [%d] is not assigned to this consumer", topic ? topic : "(null)", (int)partition);
+    return kci_fail(error, KC_ERR_STATE, 0, "%s [%d] is not assigned to this consumer", topic ? topic : "(null)",
+                    (int)partition);
 }
 
 kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t partition, int64_t offset, int64_t now,
@@ -79,7 +85,8 @@ kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t part
     return result;
 }
 
-kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *items, size_t count, bool pause, kc_error *error)
+kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *items, size_t count, bool pause,
+                          kc_error *error)
 {
     kc_err result = KC_OK;
     kci_consumer_lock(c);
@@ -101,7 +108,8 @@ kc_err kci_consumer_assignment(struct kci_consumer *c, struct kci_partition_list
     return ok ? KC_OK : KC_ERR_NO_MEMORY;
 }
 
-kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t partition, int64_t *offset, kc_error *error)
+kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t partition, int64_t *offset,
+                             kc_error *error)
 {
     kc_err result = KC_OK;
     kci_consumer_lock(c);
@@ -116,7 +124,8 @@ kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t 
     return result;
 }
 
-const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now, int64_t *for_us)
+const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
+                                        int64_t *for_us)
 {
     kci_consumer_lock(c);
     const struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
@@ -137,8 +146,8 @@ const char *kci_consumer_group_state(struct kci_consumer *c)
 
 /* ---- events ---- */
 
-bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind, struct kci_partition_list *partitions,
-                              kc_commit_fn fn, void *context, kc_err code)
+bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind,
+                              struct kci_partition_list *partitions, kc_commit_fn fn, void *context, kc_err code)
 {
     struct kci_event *event = kci_alloc_zero(c->alloc, 1, sizeof *event);
     if (!event) {
@@ -259,7 +268,8 @@ static kc_err collect(struct kci_consumer *c, struct kc_records **out)
     size_t limit = (size_t)c->settings->max_poll_records;
     struct kc_records *records = NULL;
     bool ok = true;
-    KCI_LIST_EACH(link, &c->subscription.ready) {
+    KCI_LIST_EACH(link, &c->subscription.ready)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, ready_link);
         if (a->paused || a->revoking)
             continue;
@@ -290,7 +300,8 @@ static kc_err find_error(struct kci_consumer *c, kc_error *error)
     }
     if (c->group.state == KCI_GROUP_FAILED)
         return kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         const struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         if (a->state == KCI_POSITION_FAILED && kci_list_empty(&a->runs) && !a->paused && !a->revoking)
             return kci_fail(error, a->error, 0, "%s", a->text);
@@ -400,8 +411,8 @@ kc_err kci_consumer_begin_offsets(struct kci_consumer *c, struct kci_operation *
     return result;
 }
 
-bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *operation, const struct kci_partition_list **items,
-                                 kc_err *code, kc_error *error)
+bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *operation,
+                                 const struct kci_partition_list **items, kc_err *code, kc_error *error)
 {
     kci_consumer_lock(c);
     bool done = operation->done;
@@ -446,7 +457,8 @@ bool kci_consumer_left(struct kci_consumer *c, kc_err *code)
     bool left = c->group.left && kci_list_empty(&c->events);
     if (left) {
         *code = c->group.left_code;
-        KCI_LIST_EACH(link, &c->subscription.topics) { /* not subscribed to anything any more */
+        KCI_LIST_EACH(link, &c->subscription.topics)
+        { /* not subscribed to anything any more */
             struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
             if (topic->subscribed)
                 kci_subscription_topic_done(&c->subscription, topic);

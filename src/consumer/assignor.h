@@ -8,7 +8,7 @@
 /* A member, as the leader learns of it. All views are borrowed. */
 struct kci_member {
     struct kci_str id;
-    struct kci_str instance_id;  /* data NULL: dynamic */
+    struct kci_str instance_id;   /* data NULL: dynamic */
     const struct kci_str *topics; /* that it subscribes to, sorted by bytes */
     int32_t topic_count;
     /* what the assignor answers; in the arena */
@@ -41,7 +41,8 @@ const struct kci_assignor *kci_assignor_find(struct kci_str name);
 #define KCI_ASSIGNORS_MAX 4u
 size_t kci_assignor_list(const char *names, const struct kci_assignor **out);
 
-/* For assignors: members in Java's order (static ones by instance id, before dynamic ones by id). NULL: out of memory. */
+/* For assignors: members in Java's order (static ones by instance id, before dynamic ones by id). NULL: out of memory.
+ */
 struct kci_member **kci_assignor_sort(struct kci_arena *arena, struct kci_member *members, size_t count);
 bool kci_member_subscribes(const struct kci_member *member, struct kci_str topic);
 /* Give a partition. false: out of memory. */

@@ -2,8 +2,8 @@
  *
  *   partitions 0 1 2 3 4 5 6 of three members that subscribe:   A: 0 1 2   B: 3 4   C: 5 6
  *
- * Members in Java's order; each gets floor(partitions / members), the first (partitions % members) one more.  So topics with
- * equal partition counts and subscribers are split alike, which is what joins over two topics rely on. */
+ * Members in Java's order; each gets floor(partitions / members), the first (partitions % members) one more.  So topics
+ * with equal partition counts and subscribers are split alike, which is what joins over two topics rely on. */
 #include "consumer/assignor.h"
 
 static bool assign_topic(struct kci_arena *arena, struct kci_member **sorted, size_t member_count, struct kci_str name,

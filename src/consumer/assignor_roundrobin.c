@@ -2,11 +2,12 @@
  *
  *   t1: 0 1 2   t2: 0 1 2   members A, B:    A: t1-0 t1-2 t2-1    B: t1-1 t2-0 t2-2
  *
- * Members in Java's order; who does not subscribe to a topic is passed over, and the turn goes on behind whoever got the last. */
+ * Members in Java's order; who does not subscribe to a topic is passed over, and the turn goes on behind whoever got
+ * the last. */
 #include "consumer/assignor.h"
 
-static bool deal(struct kci_arena *arena, struct kci_member **sorted, size_t member_count, struct kci_str name, uint32_t topic,
-                 int32_t partition, size_t *turn)
+static bool deal(struct kci_arena *arena, struct kci_member **sorted, size_t member_count, struct kci_str name,
+                 uint32_t topic, int32_t partition, size_t *turn)
 {
     for (size_t tried = 0; tried < member_count; tried++) {
         struct kci_member *member = sorted[*turn];

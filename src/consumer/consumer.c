@@ -5,8 +5,8 @@
  *           judge fetched bytes, without the lock
  *
  * The order matters: requests leave before bytes are worked on, so the next fetch is on the wire meanwhile.
- * The cluster belongs to the I/O thread; the application's functions (application.c) never touch it.  They change what is under
- * the lock and wake the I/O thread. */
+ * The cluster belongs to the I/O thread; the application's functions (application.c) never touch it.  They change what
+ * is under the lock and wake the I/O thread. */
 #include "consumer/internal.h"
 #include "consumer/positions.h"
 
@@ -67,7 +67,8 @@ static void on_metadata(void *owner, int64_t now)
 static void want_topics(struct kci_consumer *c, int64_t now)
 {
     kci_subscription_sweep(&c->subscription, c->cluster);
-    KCI_LIST_EACH(link, &c->subscription.topics) {
+    KCI_LIST_EACH(link, &c->subscription.topics)
+    {
         struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
         if (!topic->info)
             topic->info = kci_cluster_want_topic(c->cluster, topic->name, now);
@@ -80,13 +81,15 @@ static void want_topics(struct kci_consumer *c, int64_t now)
 static void use_metadata(struct kci_consumer *c)
 {
     c->metadata_changed = false;
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         int32_t epoch;
         if (a->position < 0 && kci_consumer_leader(a->topic, a->partition, &epoch) != KCI_NODE_NONE && a->attempts == 1)
             a->not_before = 0; /* it only waited for a leader */
     }
-    KCI_LIST_EACH(link, &c->subscription.topics) {
+    KCI_LIST_EACH(link, &c->subscription.topics)
+    {
         struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
         int16_t error = topic->info && topic->info->known ? topic->info->error : KCI_NONE;
         bool tell = error == KCI_TOPIC_AUTHORIZATION_FAILED || error == KCI_INVALID_TOPIC_EXCEPTION;
@@ -95,7 +98,8 @@ static void use_metadata(struct kci_consumer *c)
             if (tell)
                 kci_consumer_raise(c, (kc_err)error, "topic \"%s\": %s", topic->name.data, kci_error_text(error));
             else if (error != KCI_NONE)
-                kci_log(&c->logger, KCI_LOG_WARN, "consumer", "topic \"%s\": %s", topic->name.data, kci_error_name(error));
+                kci_log(&c->logger, KCI_LOG_WARN, "consumer", "topic \"%s\": %s", topic->name.data,
+                        kci_error_name(error));
         }
     }
 }

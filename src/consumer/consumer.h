@@ -4,8 +4,8 @@
  *      kci_consumer_subscribe, _seek, _poll, _begin_... ---- lock ---- engine: step, on_bytes, on_open ...
  *      <---- notify: "look again" ----                       ---- wake: "step" ---->
  *
- * None of these functions ever waits.  Those of the application take the consumer's lock for a moment; what needs a broker is begun, and
- * its outcome asked for after `notify` (the simulator: in each turn). */
+ * None of these functions ever waits.  Those of the application take the consumer's lock for a moment; what needs a
+ * broker is begun, and its outcome asked for after `notify` (the simulator: in each turn). */
 #ifndef KCI_CONSUMER_CONSUMER_H
 #define KCI_CONSUMER_CONSUMER_H
 
@@ -23,8 +23,8 @@ struct kci_operation;
 /* Defects that a simulation plants in order to see its checks find them. */
 enum kci_consumer_plant {
     KCI_PLANT_NONE,
-    KCI_PLANT_COMMIT_AHEAD,     /* commits what was fetched, not what was returned (G2, G3) */
-    KCI_PLANT_STALE_FETCH,      /* a fetch from before a seek or rebalance is returned (F6) */
+    KCI_PLANT_COMMIT_AHEAD,      /* commits what was fetched, not what was returned (G2, G3) */
+    KCI_PLANT_STALE_FETCH,       /* a fetch from before a seek or rebalance is returned (F6) */
     KCI_PLANT_POSITION_BY_COUNT, /* the position moves by the number of records, not by the batch (F1) */
     KCI_PLANT_COMMIT_AFTER_LOST, /* commits with the old generation after the partitions were lost (G4) */
 };
@@ -38,7 +38,8 @@ struct kci_consumer_options {
     const struct kci_lock_ops *lock_ops; /* NULL: one thread */
     void (*wake)(void *context);         /* the engine wants to be stepped; any thread */
     void *wake_context;
-    void (*notify)(void *context); /* something came for the application: it should poll, or look at its operation; I/O thread */
+    void (*notify)(
+        void *context); /* something came for the application: it should poll, or look at its operation; I/O thread */
     void *notify_context;
     enum kci_consumer_plant plant;
 };
@@ -50,16 +51,20 @@ struct kci_engine kci_consumer_engine(struct kci_consumer *consumer);
 void kci_consumer_destroy(struct kci_consumer *consumer, int64_t now);
 
 /* ---- what to read ---- */
-kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now, kc_error *error);
+kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now,
+                              kc_error *error);
 /* Hand assignment. Ends nothing of a group: KC_ERR_STATE while subscribed. */
-kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now, kc_error *error);
+kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now,
+                           kc_error *error);
 kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t partition, int64_t offset, int64_t now,
                          kc_error *error);
-kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *items, size_t count, bool pause, kc_error *error);
+kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *items, size_t count, bool pause,
+                          kc_error *error);
 /* A copy of the assignment with positions; yours. */
 kc_err kci_consumer_assignment(struct kci_consumer *c, struct kci_partition_list *out);
 /* *offset = -1: not known yet, ask again after notify. */
-kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t partition, int64_t *offset, kc_error *error);
+kc_err kci_consumer_position(struct kci_consumer *c, const char *topic, int32_t partition, int64_t *offset,
+                             kc_error *error);
 
 /* ---- reading ---- */
 enum kci_consumer_event_kind {
@@ -79,8 +84,8 @@ struct kci_consumer_event {
 };
 /* A poll begins: everything that earlier polls returned counts as worked on from now on. */
 void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now);
-/* Look for something: an event (event->kind; run it, then call _event_done), else records (*out), else an error, else nothing.
- * KC_ERR_WOKEN, and those of kc_consumer_poll(). */
+/* Look for something: an event (event->kind; run it, then call _event_done), else records (*out), else an error, else
+ * nothing. KC_ERR_WOKEN, and those of kc_consumer_poll(). */
 kc_err kci_consumer_poll(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event, int64_t now,
                          kc_error *error);
 void kci_consumer_event_done(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now);
@@ -110,8 +115,8 @@ bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *o
 /* Free it, or give it up when it has not ended. NULL is fine. */
 void kci_consumer_operation_end(struct kci_consumer *c, struct kci_operation *operation);
 
-/* Begin to leave: commit what was returned (enable.auto.commit), revoke, leave the group; `closing`: fetch nothing any more.
- * Every step ends by `deadline`. Go on with kci_consumer_next_event and _left. */
+/* Begin to leave: commit what was returned (enable.auto.commit), revoke, leave the group; `closing`: fetch nothing any
+ * more. Every step ends by `deadline`. Go on with kci_consumer_next_event and _left. */
 void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now, int64_t deadline);
 /* true: done. *code: KC_OK, or KC_ERR_TIMED_OUT when the last commit or the leave may not have arrived. */
 bool kci_consumer_left(struct kci_consumer *c, kc_err *code);
@@ -122,7 +127,8 @@ const char *kci_consumer_position_state(struct kci_consumer *c, const char *topi
                                         int64_t *for_us);
 /* State of the membership, as in group.c. */
 const char *kci_consumer_group_state(struct kci_consumer *c);
-/* The cluster's account of itself, for the texts of time-outs. I/O thread or after it ended is not required: takes what was noted last. */
+/* The cluster's account of itself, for the texts of time-outs. I/O thread or after it ended is not required: takes what
+ * was noted last. */
 void kci_consumer_explain(struct kci_consumer *c, char *text, size_t size);
 
 #endif

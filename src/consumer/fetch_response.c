@@ -113,10 +113,15 @@ static bool next_partition(struct kci_fetch_reading *response, struct kci_fetch_
     struct kci_reader *r = &response->r;
     int16_t version = response->version;
     response->partitions_left--;
-    *p = (struct kci_fetch_partition){ .topic = response->topic, .topic_id = response->topic_id,
+    *p = (struct kci_fetch_partition){ .topic = response->topic,
+                                       .topic_id = response->topic_id,
                                        .version = version,
-                                       .log_start_offset = -1, .diverging_epoch = -1, .diverging_offset = -1,
-                                       .leader = -1, .leader_epoch = -1, .preferred_replica = -1 };
+                                       .log_start_offset = -1,
+                                       .diverging_epoch = -1,
+                                       .diverging_offset = -1,
+                                       .leader = -1,
+                                       .leader_epoch = -1,
+                                       .preferred_replica = -1 };
     p->partition = kci_reader_i32(r);
     p->error = kci_reader_i16(r);
     p->high_watermark = kci_reader_i64(r);
@@ -188,7 +193,8 @@ bool kci_fetch_response_endpoint(struct kci_fetch_reading *response, struct kci_
     return !r->failed && endpoint->host.data;
 }
 
-bool kci_fetch_response_aborted(struct kci_reader *aborted, int16_t version, int64_t *producer_id, int64_t *first_offset)
+bool kci_fetch_response_aborted(struct kci_reader *aborted, int16_t version, int64_t *producer_id,
+                                int64_t *first_offset)
 {
     *producer_id = kci_reader_i64(aborted);
     *first_offset = kci_reader_i64(aborted);

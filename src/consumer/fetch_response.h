@@ -1,4 +1,5 @@
-/* The Fetch response, read straight down: the bytes of a response are mostly record batches, and those stay where they are. */
+/* The Fetch response, read straight down: the bytes of a response are mostly record batches, and those stay where they
+ * are. */
 #ifndef KCI_CONSUMER_FETCH_RESPONSE_H
 #define KCI_CONSUMER_FETCH_RESPONSE_H
 
@@ -13,11 +14,11 @@ struct kci_fetch_partition {
     struct kci_str topic;     /* below version 13 */
     struct kci_uuid topic_id; /* from version 13 on */
     int32_t partition;
-    int16_t version; /* of the response */
-    int16_t error;   /* Kafka's code */
+    int16_t version;                                              /* of the response */
+    int16_t error;                                                /* Kafka's code */
     int64_t high_watermark, last_stable_offset, log_start_offset; /* -1: not told */
-    int32_t diverging_epoch;  /* -1: none. The log of the leader differs from ours ... */
-    int64_t diverging_offset; /* ... from this offset on */
+    int32_t diverging_epoch;      /* -1: none. The log of the leader differs from ours ... */
+    int64_t diverging_offset;     /* ... from this offset on */
     int32_t leader, leader_epoch; /* -1: no hint (KIP-951) */
     int32_t preferred_replica;    /* -1: none (KIP-392) */
     int32_t aborted_count;        /* of elements in `aborted`; 0 also for null */

@@ -1,16 +1,16 @@
 /* The client side of fetch sessions.
  *
  *      (id 0, epoch 0) full request, all partitions ----> response with id: the session begins      epoch 1
- *      (id n, epoch 1) only what changed, and what is forgotten ----> only what has news            epoch 2 ... 2^31-1, then 1
- *      any error, lost connection, unreadable response ----> (id n, epoch 0): the broker drops n and begins another
+ *      (id n, epoch 1) only what changed, and what is forgotten ----> only what has news            epoch 2 ... 2^31-1,
+ * then 1 any error, lost connection, unreadable response ----> (id n, epoch 0): the broker drops n and begins another
  *
- * The state follows what was *sent*; if a request fails, nobody knows what the broker remembers, so everything is told again.  That makes
- * it safe to change the state while the request is built.
- * A topic that was deleted and created again has a new id: the old id is forgotten, the new one is added. */
+ * The state follows what was *sent*; if a request fails, nobody knows what the broker remembers, so everything is told
+ * again.  That makes it safe to change the state while the request is built. A topic that was deleted and created again
+ * has a new id: the old id is forgotten, the new one is added. */
 #include "consumer/fetch_session.h"
 
-void kci_fetch_session_init(struct kci_fetch_session *session, const struct kci_alloc *alloc, struct kci_subscription *s,
-                            uint64_t seed)
+void kci_fetch_session_init(struct kci_fetch_session *session, const struct kci_alloc *alloc,
+                            struct kci_subscription *s, uint64_t seed)
 {
     *session = (struct kci_fetch_session){ .alloc = alloc, .subscription = s, .entries = kci_map_of(alloc, seed) };
 }
@@ -91,8 +91,8 @@ static bool take_wanted(struct kci_fetch_session *session, const struct kci_assi
 }
 
 /* Entries that this request does not want any more: the broker must forget them. */
-static bool build_forgotten(struct kci_fetch_session *session, struct kci_arena *arena, struct kci_fetch_request *request,
-                            size_t count)
+static bool build_forgotten(struct kci_fetch_session *session, struct kci_arena *arena,
+                            struct kci_fetch_request *request, size_t count)
 {
     request->forgotten_topics_data = kci_arena_array(arena, count, sizeof *request->forgotten_topics_data);
     size_t at = 0;
@@ -116,7 +116,8 @@ static bool build_forgotten(struct kci_fetch_session *session, struct kci_arena 
     return request->forgotten_topics_data;
 }
 
-/* The changed entries, by topic, in the order in which they are wanted (the broker fills its response in that order). */
+/* The changed entries, by topic, in the order in which they are wanted (the broker fills its response in that order).
+ */
 static bool build_topics(struct kci_fetch_session *session, struct kci_assigned *const *wanted, size_t count,
                          int32_t partition_bytes_max, struct kci_arena *arena, struct kci_fetch_request *request)
 {
@@ -145,7 +146,8 @@ static bool build_topics(struct kci_fetch_session *session, struct kci_assigned 
             char *name = kci_arena_text(arena, entry->topic->name);
             topic->topic = kci_str_of(name);
             topic->topic_id = entry->topic_id;
-            topic->partitions = kci_arena_array(arena, (size_t)sizes[wanted[i]->topic->slot], sizeof *topic->partitions);
+            topic->partitions =
+                kci_arena_array(arena, (size_t)sizes[wanted[i]->topic->slot], sizeof *topic->partitions);
             if (!topic->partitions || !name)
                 return false;
         }

@@ -8,11 +8,11 @@ struct kci_session_entry {
     struct kci_consumer_topic *topic; /* counted */
     struct kci_uuid topic_id;         /* as sent */
     int64_t key;
-    uint64_t version;                 /* of the position when it was last sent */
-    uint64_t round;                   /* the last request that wanted it */
+    uint64_t version; /* of the position when it was last sent */
+    uint64_t round;   /* the last request that wanted it */
     int64_t offset;
     int32_t partition, leader_epoch;
-    bool changed;                     /* must be in the request that is being built */
+    bool changed; /* must be in the request that is being built */
 };
 
 struct kci_fetch_session {
@@ -26,10 +26,11 @@ struct kci_fetch_session {
     uint32_t resets;                       /* times that a session was given up, for statistics and tests */
 };
 
-void kci_fetch_session_init(struct kci_fetch_session *session, const struct kci_alloc *alloc, struct kci_subscription *s,
-                            uint64_t seed);
+void kci_fetch_session_init(struct kci_fetch_session *session, const struct kci_alloc *alloc,
+                            struct kci_subscription *s, uint64_t seed);
 void kci_fetch_session_destroy(struct kci_fetch_session *session);
-/* Fill id, epoch, topics and forgotten topics of the request for exactly these partitions. false: out of memory; then reset. */
+/* Fill id, epoch, topics and forgotten topics of the request for exactly these partitions. false: out of memory; then
+ * reset. */
 bool kci_fetch_session_build(struct kci_fetch_session *session, struct kci_assigned *const *wanted, size_t count,
                              int32_t partition_bytes_max, struct kci_arena *arena, struct kci_fetch_request *request);
 /* What was last sent about a partition, or NULL. */

@@ -2,8 +2,8 @@
  *
  *      frame ----> part (per partition) --judge--> run, run, run ...  ---> the partition's queue ---> kc_records
  *
- * Judging is done on the I/O thread, outside every lock: CRC, decompression, and a checked walk over the records.  After it
- * nobody checks anything again.  It is done in runs of bounded size and only as far as the memory ceiling permits to
+ * Judging is done on the I/O thread, outside every lock: CRC, decompression, and a checked walk over the records. After
+ * it nobody checks anything again.  It is done in runs of bounded size and only as far as the memory ceiling permits to
  * decompress, so that heartbeats go on and a slow application costs no memory.
  *
  *  - control batches are not returned, but they end aborted transactions and move the position;
@@ -102,13 +102,14 @@ struct kci_part *kci_part_new(struct kci_fetched *fetched, const struct kci_fetc
     *malformed = aborted > ABORTED_MAX;
     if (*malformed)
         return NULL;
-    struct kci_part *part = kci_alloc_zero(fetched->shared->alloc, 1,
-                                           sizeof *part + aborted * sizeof part->aborted[0] + topic_size);
+    struct kci_part *part =
+        kci_alloc_zero(fetched->shared->alloc, 1, sizeof *part + aborted * sizeof part->aborted[0] + topic_size);
     if (!part)
         return NULL;
     /* Elements may carry tags in flexible versions; the parser has already walked over all of them. */
     for (size_t i = 0; i < aborted; i++)
-        *malformed |= !kci_fetch_response_aborted(&r, from->version, &part->aborted[i].producer_id, &part->aborted[i].first_offset);
+        *malformed |= !kci_fetch_response_aborted(&r, from->version, &part->aborted[i].producer_id,
+                                                  &part->aborted[i].first_offset);
     if (*malformed) {
         kci_alloc_free(fetched->shared->alloc, part);
         return NULL;
@@ -139,7 +140,8 @@ void kci_part_destroy(struct kci_part *part)
 
 /* ---- judging ---- */
 
-/* The end of a transaction: an abort marker closes the aborted range of its producer. Types that we do not know are skipped. */
+/* The end of a transaction: an abort marker closes the aborted range of its producer. Types that we do not know are
+ * skipped. */
 static void take_control(struct kci_part *part, const struct kci_batch_header *header, struct kci_reader records)
 {
     kci_reader_varint(&records); /* length */
@@ -216,7 +218,8 @@ static enum kci_batch_error take_records(struct kci_part *part, struct kci_batch
     ready->next_offset = last + 1;
     ready->log_append_time = header->attributes & KCI_BATCH_LOG_APPEND_TIME;
     ready->base_timestamp = ready->log_append_time ? header->max_timestamp_ms : header->base_timestamp_ms;
-    if (!kci_record_check(it->records.at, it->records.end, header->record_count, header->last_offset_delta, from, &walk))
+    if (!kci_record_check(it->records.at, it->records.end, header->record_count, header->last_offset_delta, from,
+                          &walk))
         return KCI_BATCH_BAD_RECORDS;
     if (!begin_aborted(part, last))
         return KCI_BATCH_NO_MEMORY;
@@ -263,7 +266,8 @@ static bool needs_plain(const struct kci_batch_header *header)
     return header->magic < 2 || (header->attributes & KCI_BATCH_CODEC_MASK);
 }
 
-/* How many whole batches come next, at most KCI_RUN_BATCHES_MAX of them and little more than KCI_RUN_BYTES_MAX bytes. */
+/* How many whole batches come next, at most KCI_RUN_BATCHES_MAX of them and little more than KCI_RUN_BYTES_MAX bytes.
+ */
 static uint32_t count_batches(const struct kci_part *part)
 {
     struct kci_reader r = part->rest;

@@ -2,7 +2,8 @@
  *
  *   kci_fetched   one fetch response: its frame and the bytes it counts for
  *   kci_part      the share of one partition in it, still to be judged; belongs to the I/O thread
- *   kci_run       some batches of a part, judged and readable; handed to the application, shared by the kc_records made from it
+ *   kci_run       some batches of a part, judged and readable; handed to the application, shared by the kc_records made
+ * from it
  */
 #ifndef KCI_CONSUMER_FETCHED_H
 #define KCI_CONSUMER_FETCHED_H
@@ -20,7 +21,8 @@ struct kci_fetched {
     struct kci_shared *shared; /* owned reference */
     int64_t bytes;             /* counted in shared until released */
 };
-/* Takes over `counted` bytes of the ceiling (not on failure) and its own reference to the frame. NULL: out of memory. */
+/* Takes over `counted` bytes of the ceiling (not on failure) and its own reference to the frame. NULL: out of memory.
+ */
 struct kci_fetched *kci_fetched_new(struct kci_shared *shared, struct kci_frame *frame, int64_t counted);
 void kci_fetched_release(struct kci_fetched *fetched); /* any thread */
 
@@ -34,25 +36,25 @@ struct kci_ready {
     int64_t plain_size;     /* bytes counted in shared */
     _Atomic int32_t users;  /* of plain: the run and every kc_records that has a slice of it */
     int32_t leader_epoch;
-    int32_t count;       /* records from `first` on; 0: nothing to return, only the position moves */
+    int32_t count;        /* records from `first` on; 0: nothing to return, only the position moves */
     bool log_append_time; /* all records have the time base_timestamp */
 };
 
-#define KCI_RUN_BATCHES_MAX 64u      /* bounds the side memory of a run, ~5 KB */
-#define KCI_RUN_BYTES_MAX (1u << 20) /* and how long one judging takes: well under a millisecond */
+#define KCI_RUN_BATCHES_MAX 64u        /* bounds the side memory of a run, ~5 KB */
+#define KCI_RUN_BYTES_MAX   (1u << 20) /* and how long one judging takes: well under a millisecond */
 
 struct kci_run {
-    struct kci_list link;    /* in the queue of its partition */
+    struct kci_list link; /* in the queue of its partition */
     _Atomic int32_t references;
     struct kci_fetched *fetched; /* owned reference */
     const char *topic;           /* in this block */
     int64_t bytes;               /* of its batches as fetched, for the partition's quota */
     int64_t size;                /* bytes of this block, counted in shared */
     int32_t partition;
-    uint32_t count;              /* of batches */
-    uint32_t next;               /* first batch that is not returned yet; the application's side */
-    const uint8_t *at;           /* where the next poll goes on in batch `next`; NULL: at its first record */
-    int32_t left;                /* records from there on */
+    uint32_t count;    /* of batches */
+    uint32_t next;     /* first batch that is not returned yet; the application's side */
+    const uint8_t *at; /* where the next poll goes on in batch `next`; NULL: at its first record */
+    int32_t left;      /* records from there on */
     struct kci_ready batches[];
 };
 struct kci_run *kci_run_ref(struct kci_run *run);

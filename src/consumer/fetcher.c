@@ -1,23 +1,22 @@
 /* The fetcher.
  *
- *   step   partitions that are READY and want more  --by leader-->  one request per node, one of them under way at a time
- *   done   response --parse--> parts, one per partition; the position to fetch from moves on at once, and the next request leaves
- *          in the same turn, before the parts are judged: it is on the wire while these bytes are worked on
- *   judge  parts --> runs in the queue of their partition (see fetched.c)
+ *   step   partitions that are READY and want more  --by leader-->  one request per node, one of them under way at a
+ * time done   response --parse--> parts, one per partition; the position to fetch from moves on at once, and the next
+ * request leaves in the same turn, before the parts are judged: it is on the wire while these bytes are worked on judge
+ * parts --> runs in the queue of their partition (see fetched.c)
  *
- * Memory: a request reserves what it may bring, before it is sent; `max_bytes` of the request is what was reserved.  Only one
- * batch that is larger than that by itself can exceed it.  When there is no room nothing is sent; the release of a kc_records
- * wakes us.
- * A partition whose queue holds max.partition.fetch.bytes is left out until poll has taken some.  The request for the others
- * then must not park at the broker for fetch.max.wait.ms, or the one that was left out would starve: it is sent with wait 0,
- * and if it brings nothing the next one waits until the queue is drained. */
+ * Memory: a request reserves what it may bring, before it is sent; `max_bytes` of the request is what was reserved.
+ * Only one batch that is larger than that by itself can exceed it.  When there is no room nothing is sent; the release
+ * of a kc_records wakes us. A partition whose queue holds max.partition.fetch.bytes is left out until poll has taken
+ * some.  The request for the others then must not park at the broker for fetch.max.wait.ms, or the one that was left
+ * out would starve: it is sent with wait 0, and if it brings nothing the next one waits until the queue is drained. */
 #include "consumer/internal.h"
 
 #include <inttypes.h>
 
-#define JUDGE_BYTES_PER_STEP (2 << 20) /* so that heartbeats are not late: a millisecond or two */
-#define RESERVE_LEAST (64 << 10)       /* below it a fetch is not worth its round trip */
-#define FETCH_SLACK_MS 30000           /* a fetch may take its max.wait.ms longer than any other request */
+#define JUDGE_BYTES_PER_STEP (2 << 20)  /* so that heartbeats are not late: a millisecond or two */
+#define RESERVE_LEAST        (64 << 10) /* below it a fetch is not worth its round trip */
+#define FETCH_SLACK_MS       30000      /* a fetch may take its max.wait.ms longer than any other request */
 
 void kci_fetcher_init(struct kci_consumer *c)
 {
@@ -44,7 +43,8 @@ void kci_fetcher_destroy(struct kci_consumer *c)
 
 static struct kci_fetch_node *find_node(struct kci_consumer *c, int32_t id)
 {
-    KCI_LIST_EACH(link, &c->fetcher.nodes) {
+    KCI_LIST_EACH(link, &c->fetcher.nodes)
+    {
         struct kci_fetch_node *node = KCI_CONTAINER(link, struct kci_fetch_node, link);
         if (node->node == id)
             return node;
@@ -78,10 +78,11 @@ static bool add_wanted(struct kci_consumer *c, struct kci_fetch_node *node, stru
 static void collect(struct kci_consumer *c, int64_t now)
 {
     KCI_LIST_EACH(link, &c->fetcher.nodes)
-        KCI_CONTAINER(link, struct kci_fetch_node, link)->wanted_count = 0;
+    KCI_CONTAINER(link, struct kci_fetch_node, link)->wanted_count = 0;
     KCI_LIST_EACH(link, &c->fetcher.nodes)
-        KCI_CONTAINER(link, struct kci_fetch_node, link)->left_out = false;
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_CONTAINER(link, struct kci_fetch_node, link)->left_out = false;
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         int32_t epoch, leader;
         if (a->state != KCI_POSITION_READY || a->paused || a->revoking)
@@ -133,8 +134,8 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     request->max_bytes = (int32_t)reserved;
     request->isolation_level = s->isolation_level == KCI_READ_COMMITTED;
     request->rack_id = kci_str_of(s->client_rack ? s->client_rack : "");
-    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count, s->max_partition_fetch_bytes, &node->arena,
-                                 request)) {
+    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count, s->max_partition_fetch_bytes,
+                                 &node->arena, request)) {
         kci_fetch_session_reset(&node->session);
         kci_shared_give_back(c->shared, reserved);
         node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
@@ -148,8 +149,8 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     node->call.version_min = KCI_FETCH_VERSION_MIN;
     node->call.version_max = node->session.with_ids ? KCI_FETCH_VERSION_MAX : KCI_FETCH_VERSION_IDS - 1;
     node->call.request = request;
-    node->call.timeout_ms = s->request_timeout_ms > s->fetch_max_wait_ms ? s->request_timeout_ms
-                                                                        : s->fetch_max_wait_ms + FETCH_SLACK_MS;
+    node->call.timeout_ms =
+        s->request_timeout_ms > s->fetch_max_wait_ms ? s->request_timeout_ms : s->fetch_max_wait_ms + FETCH_SLACK_MS;
     node->call.raw_reply = true;
     node->call.done = on_fetched;
     node->call.owner = node;
@@ -162,7 +163,8 @@ void kci_fetcher_step(struct kci_consumer *c, int64_t now)
     if (c->fetcher.stopped)
         return;
     collect(c, now);
-    KCI_LIST_EACH(link, &c->fetcher.nodes) {
+    KCI_LIST_EACH(link, &c->fetcher.nodes)
+    {
         struct kci_fetch_node *node = KCI_CONTAINER(link, struct kci_fetch_node, link);
         if (node->in_flight || node->wanted_count == 0)
             continue;
@@ -215,7 +217,8 @@ static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t
     }
     if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
         kci_assigned_fail(&c->subscription, a, KC_ERR_OFFSET_OUT_OF_RANGE, now,
-                          "offset %" PRId64 " of %s [%d] is not in the log (any more) and auto.offset.reset is none: seek",
+                          "offset %" PRId64
+                          " of %s [%d] is not in the log (any more) and auto.offset.reset is none: seek",
                           a->position, a->topic->name.data, (int)a->partition);
         kci_consumer_tell(c);
         return;
@@ -224,11 +227,13 @@ static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t
             a->topic->name.data, (int)a->partition, a->position,
             c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? "beginning" : "end");
     kci_assigned_seek(&c->subscription, a,
-                      c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END, -1, now);
+                      c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END, -1,
+                      now);
 }
 
 /* PROTOCOL 3.3: what the error of one partition means. */
-static void partition_error(struct kci_consumer *c, struct kci_assigned *a, const struct kci_fetch_partition *p, int64_t now)
+static void partition_error(struct kci_consumer *c, struct kci_assigned *a, const struct kci_fetch_partition *p,
+                            int64_t now)
 {
     switch (p->error) {
     case KCI_OFFSET_OUT_OF_RANGE:
@@ -239,8 +244,8 @@ static void partition_error(struct kci_consumer *c, struct kci_assigned *a, cons
         break;
     case KCI_CORRUPT_MESSAGE:
         kci_assigned_fail(&c->subscription, a, KC_ERR_CORRUPT, now,
-                          "the broker found the batch at offset %" PRId64 " of %s [%d] damaged: seek past it", a->fetch_offset,
-                          a->topic->name.data, (int)a->partition);
+                          "the broker found the batch at offset %" PRId64 " of %s [%d] damaged: seek past it",
+                          a->fetch_offset, a->topic->name.data, (int)a->partition);
         kci_consumer_tell(c);
         return;
     case KCI_UNKNOWN_LEADER_EPOCH:
@@ -254,7 +259,8 @@ static void partition_error(struct kci_consumer *c, struct kci_assigned *a, cons
     }
     kci_log(&c->logger, KCI_LOG_INFO, "fetch", "%s [%d] at %" PRId64 ": %s", a->topic->name.data, (int)a->partition,
             a->fetch_offset, kci_error_name(p->error));
-    if (!kci_cluster_leader_hint(c->cluster, a->topic->name, a->partition, p->leader, p->leader_epoch, now) || p->leader < 0) {
+    if (!kci_cluster_leader_hint(c->cluster, a->topic->name, a->partition, p->leader, p->leader_epoch, now) ||
+        p->leader < 0) {
         kci_cluster_refresh(c->cluster, kci_error_name(p->error), now);
         back_off(c, a, now);
     }
@@ -278,8 +284,10 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
         a->log_start_offset = p->log_start_offset;
     if (p->records.size == 0)
         return true;
-    struct kci_part_options options = { a->topic->name.data, a->key, a->version, a->fetch_offset,
-                                        c->settings->isolation_level == KCI_READ_COMMITTED, c->settings->check_crcs };
+    struct kci_part_options options = {
+        a->topic->name.data,    a->key, a->version, a->fetch_offset, c->settings->isolation_level == KCI_READ_COMMITTED,
+        c->settings->check_crcs
+    };
     struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
     if (!part) {
         back_off(c, a, now);
@@ -322,7 +330,8 @@ static struct kci_assigned *match(struct kci_consumer *c, struct kci_fetch_node 
 }
 
 /* false: malformed. */
-static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, const struct kci_reply *reply, int64_t now)
+static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, const struct kci_reply *reply,
+                          int64_t now)
 {
     struct kci_fetch_reading response;
     struct kci_fetch_partition p;
@@ -388,8 +397,8 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
 
 static void batch_is_bad(struct kci_consumer *c, struct kci_assigned *a, const struct kci_part *part, int64_t now)
 {
-    kci_assigned_fail(&c->subscription, a, part->error == KCI_BATCH_BAD_CODEC ? KC_ERR_UNSUPPORTED : KC_ERR_CORRUPT, now,
-                      "the batch at offset %" PRId64 " of %s [%d] cannot be read: %s%s. Seek past it to go on",
+    kci_assigned_fail(&c->subscription, a, part->error == KCI_BATCH_BAD_CODEC ? KC_ERR_UNSUPPORTED : KC_ERR_CORRUPT,
+                      now, "the batch at offset %" PRId64 " of %s [%d] cannot be read: %s%s. Seek past it to go on",
                       part->next_offset, part->topic, (int)part->partition, kci_batch_error_text(part->error),
                       part->error == KCI_BATCH_TOO_LARGE ? " (a quarter of fetch.memory.max is the limit)" : "");
     kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "%s", a->text);

@@ -16,22 +16,22 @@ struct kci_fetch_node {
     struct kci_fetch_request request; /* what call sends; its arrays lie in arena */
     struct kci_arena arena;
     bool in_flight;
-    int64_t reserved;         /* bytes of the ceiling that the request under way holds */
-    int64_t not_before;       /* back-off after an error, microseconds */
-    uint32_t attempts;        /* failed ones in a row */
-    bool held_back;           /* the last request left out partitions whose queue was full, and came back empty ... */
-    int64_t hold_until;       /* ... so the next waits until a queue is drained, or for this time */
+    int64_t reserved;   /* bytes of the ceiling that the request under way holds */
+    int64_t not_before; /* back-off after an error, microseconds */
+    uint32_t attempts;  /* failed ones in a row */
+    bool held_back;     /* the last request left out partitions whose queue was full, and came back empty ... */
+    int64_t hold_until; /* ... so the next waits until a queue is drained, or for this time */
     struct kci_assigned **wanted; /* scratch; owned */
     size_t wanted_count, wanted_capacity;
-    bool left_out;            /* scratch: some partition of it has a full queue */
+    bool left_out; /* scratch: some partition of it has a full queue */
 };
 
 struct kci_fetcher {
-    struct kci_list nodes;    /* kci_fetch_node; owned */
-    struct kci_list parts;    /* kci_part to be judged, in order of arrival; owned; the I/O thread's, without the lock */
-    int64_t plain_max;        /* most bytes that one batch may have when decompressed; also what fetches leave free */
-    bool drained;             /* poll took something from a full queue */
-    bool stopped;             /* the consumer closes */
+    struct kci_list nodes; /* kci_fetch_node; owned */
+    struct kci_list parts; /* kci_part to be judged, in order of arrival; owned; the I/O thread's, without the lock */
+    int64_t plain_max;     /* most bytes that one batch may have when decompressed; also what fetches leave free */
+    bool drained;          /* poll took something from a full queue */
+    bool stopped;          /* the consumer closes */
 };
 
 void kci_fetcher_init(struct kci_consumer *c);

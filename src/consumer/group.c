@@ -1,26 +1,29 @@
 /* Membership in a group: the classic protocol, eager (everything is given back before each rebalance).
  *
- *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING --> ASSIGNING --> STABLE
- *                         ^  ^            auto commit    on_revoked        ^  ^          the leader                on_assigned    |
- *                         |  |                           on_lost           |  |_____ retriable errors, new rebalance _|          |
- *                         |  |_____________________________________________|______ refused, membership lost _________|           |
- *                         |_________________________________________________________ rejoin wanted, membership lost _____________|
+ *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING -->
+ * ASSIGNING --> STABLE ^  ^            auto commit    on_revoked        ^  ^          the leader on_assigned    | |  |
+ * on_lost           |  |_____ retriable errors, new rebalance _|          | |
+ * |_____________________________________________|______ refused, membership lost _________|           |
+ *                         |_________________________________________________________ rejoin wanted, membership lost
+ * _____________|
  *
- *   any --unsubscribe, close--> LEAVING_COMMIT --> LEAVING_REVOKE --> LEAVING_SEND --> IDLE          any --fenced--> FAILED
+ *   any --unsubscribe, close--> LEAVING_COMMIT --> LEAVING_REVOKE --> LEAVING_SEND --> IDLE          any --fenced-->
+ * FAILED
  *
- * Two threads share the work.  What only waits for brokers goes on by itself on the I/O thread: heartbeats, join, sync.  What the
- * application must see happens inside its poll, in Java's order: nothing is revoked while it works on records, the automatic commit
- * claims only what earlier polls returned, on_revoked runs before we join, on_assigned after the assignment is visible and always, even
- * if it is empty.  Meanwhile heartbeats keep the membership alive; max.poll.interval.ms bounds how long.
+ * Two threads share the work.  What only waits for brokers goes on by itself on the I/O thread: heartbeats, join, sync.
+ * What the application must see happens inside its poll, in Java's order: nothing is revoked while it works on records,
+ * the automatic commit claims only what earlier polls returned, on_revoked runs before we join, on_assigned after the
+ * assignment is visible and always, even if it is empty.  Meanwhile heartbeats keep the membership alive;
+ * max.poll.interval.ms bounds how long.
  *
- * `generation` is -1 without membership.  `lost`: the membership ended while we owned partitions; then on_lost is called instead of
- * on_revoked, and nothing is committed. */
+ * `generation` is -1 without membership.  `lost`: the membership ended while we owned partitions; then on_lost is
+ * called instead of on_revoked, and nothing is committed. */
 #include "consumer/internal.h"
 
 #include <inttypes.h>
 
 #define TO(state) (1u << KCI_GROUP_##state)
-#define LEAVE (TO(LEAVING_COMMIT) | TO(FAILED))
+#define LEAVE     (TO(LEAVING_COMMIT) | TO(FAILED))
 
 static bool no_member(const void *x)
 {
@@ -99,8 +102,9 @@ void kci_group_enter(struct kci_consumer *c, int state, int64_t now)
 {
     struct kci_group *g = &c->group;
     if (g->state != state) {
-        kci_log(&c->logger, KCI_LOG_DEBUG, "group", "%s -> %s (generation %d, %s)", kci_states_name(&kci_group_states, g->state),
-                kci_states_name(&kci_group_states, state), (int)g->generation, g->reason ? g->reason : "");
+        kci_log(&c->logger, KCI_LOG_DEBUG, "group", "%s -> %s (generation %d, %s)",
+                kci_states_name(&kci_group_states, g->state), kci_states_name(&kci_group_states, state),
+                (int)g->generation, g->reason ? g->reason : "");
         g->since = now;
     }
     kci_states_move(&kci_group_states, &g->state, state, g);
@@ -122,8 +126,8 @@ static void answered(struct kci_call *call, const struct kci_reply *reply, int64
 }
 
 void kci_group_send(struct kci_consumer *c, struct kci_group_call *call, int32_t node, int16_t api, int16_t version_min,
-                    int16_t version_max, const void *request, bool (*prepare)(struct kci_call *, int16_t), int32_t timeout_ms,
-                    int64_t now)
+                    int16_t version_max, const void *request, bool (*prepare)(struct kci_call *, int16_t),
+                    int32_t timeout_ms, int64_t now)
 {
     memset(&call->call, 0, sizeof call->call);
     call->call.api = api;
@@ -199,7 +203,8 @@ void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now)
     if (coordinator_moved(error))
         kci_group_coordinator_failed(c, kci_error_name(error), now);
     else if (error == KCI_GROUP_AUTHORIZATION_FAILED)
-        kci_consumer_raise(c, (kc_err)error, "reading the offsets of group \"%s\" is not permitted", c->settings->group_id);
+        kci_consumer_raise(c, (kc_err)error, "reading the offsets of group \"%s\" is not permitted",
+                           c->settings->group_id);
 }
 
 /* ---- ends of a membership ---- */
@@ -300,7 +305,7 @@ static void begin_join(struct kci_consumer *c, int64_t now)
     struct kci_group *g = &c->group;
     g->rejoin = false;
     KCI_LIST_EACH(link, &c->subscription.assigned)
-        KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
+    KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
     if (g->generation < 0) {
         bool tell = c->subscription.assigned_count > 0;
         kci_group_enter(c, tell ? KCI_GROUP_REVOKING : KCI_GROUP_JOINING, now);
@@ -315,7 +320,8 @@ static void begin_join(struct kci_consumer *c, int64_t now)
 static bool queue_partitions(struct kci_consumer *c, enum kci_consumer_event_kind kind)
 {
     struct kci_partition_list list;
-    return kci_subscription_list(&c->subscription, &list) && kci_consumer_queue_event(c, kind, &list, NULL, NULL, KC_OK);
+    return kci_subscription_list(&c->subscription, &list) &&
+           kci_consumer_queue_event(c, kind, &list, NULL, NULL, KC_OK);
 }
 
 bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only)
@@ -390,7 +396,8 @@ static void watch_poll(struct kci_consumer *c, int64_t now)
         return;
     }
     kci_log(&c->logger, KCI_LOG_WARN, "group",
-            "no poll for max.poll.interval.ms=%d: leaving the group. Poll more often, or raise it, or lower max.poll.records",
+            "no poll for max.poll.interval.ms=%d: leaving the group. Poll more often, or raise it, or lower "
+            "max.poll.records",
             (int)c->settings->max_poll_interval_ms);
     if (!c->settings->group_instance_id && !g->call.in_flight)
         kci_group_send_leave(c, "no poll for max.poll.interval.ms", c->settings->request_timeout_ms, now);

@@ -31,48 +31,48 @@ struct kci_group_call {
     struct kci_consumer *consumer;
     struct kci_arena arena; /* of the request */
     bool in_flight;
-    bool abandoned;         /* nobody waits for the answer any more: it is cancelled in the next step */
-    void *shapes;           /* LeaveGroup: in the arena */
-    int32_t generation;     /* when it was sent */
-    int64_t sent_at;        /* microseconds */
+    bool abandoned;     /* nobody waits for the answer any more: it is cancelled in the next step */
+    void *shapes;       /* LeaveGroup: in the arena */
+    int32_t generation; /* when it was sent */
+    int64_t sent_at;    /* microseconds */
     void (*answered)(struct kci_consumer *c, const struct kci_reply *reply, int64_t now); /* with the lock */
 };
 
 struct kci_group {
-    int state;     /* enum kci_group_state */
-    int64_t since; /* when it entered the state */
+    int state;                          /* enum kci_group_state */
+    int64_t since;                      /* when it entered the state */
     struct kci_coordinator coordinator; /* the I/O thread's */
     bool coordinator_used;              /* initialised: there is a group.id */
     const struct kci_assignor *assignors[KCI_ASSIGNORS_MAX];
     size_t assignor_count;
-    char *member_id;    /* owned; NULL: none yet */
-    int32_t generation; /* -1: no member */
-    bool rejoin;        /* as soon as the state permits */
-    bool lost;          /* the membership ended under us: what we own is somebody else's by now */
-    const char *reason; /* of rejoin, for logs and JoinGroup v8; static */
-    uint32_t attempts;  /* failed ones in a row */
-    int64_t not_before; /* back-off */
-    struct kci_group_call call;      /* JoinGroup, SyncGroup, LeaveGroup: one at a time */
+    char *member_id;            /* owned; NULL: none yet */
+    int32_t generation;         /* -1: no member */
+    bool rejoin;                /* as soon as the state permits */
+    bool lost;                  /* the membership ended under us: what we own is somebody else's by now */
+    const char *reason;         /* of rejoin, for logs and JoinGroup v8; static */
+    uint32_t attempts;          /* failed ones in a row */
+    int64_t not_before;         /* back-off */
+    struct kci_group_call call; /* JoinGroup, SyncGroup, LeaveGroup: one at a time */
     struct kci_group_call heartbeat;
-    int64_t heartbeat_at;            /* when the next one is due */
-    int64_t session_until;           /* the coordinator has not answered since: look for it again */
+    int64_t heartbeat_at;  /* when the next one is due */
+    int64_t session_until; /* the coordinator has not answered since: look for it again */
     /* as the leader */
-    struct kci_arena arena;          /* members and what they say, of this generation */
+    struct kci_arena arena; /* members and what they say, of this generation */
     const struct kci_assignor *assignor;
-    struct kci_member *members;      /* in arena */
+    struct kci_member *members; /* in arena */
     size_t member_count;
     struct kci_consumer_topic **topics; /* all topics of the group, counted, sorted by name; owned */
-    int32_t *topic_partitions;       /* partition counts that were assigned; owned */
+    int32_t *topic_partitions;          /* partition counts that were assigned; owned */
     size_t topic_count;
     bool leader;
-    int64_t metadata_until;          /* LEADING: after it, unknown topics count as empty */
-    uint64_t watched_generation;     /* of the metadata when partition counts were compared last */
+    int64_t metadata_until;      /* LEADING: after it, unknown topics count as empty */
+    uint64_t watched_generation; /* of the metadata when partition counts were compared last */
     /* the assignment on its way to the application */
     struct kci_partition_list assignment; /* owned */
-    bool taken;                      /* poll has it */
+    bool taken;                           /* poll has it */
     /* leaving */
-    bool left;                       /* done; see left_code */
-    bool close_after;                /* not only leaving: closing */
+    bool left;        /* done; see left_code */
+    bool close_after; /* not only leaving: closing */
     int64_t leave_deadline;
     kc_err left_code;
     /* FAILED */
@@ -104,7 +104,8 @@ void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64
 void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now);
 /* Error of a commit (PROTOCOL 3.4), sent by a member of `generation`. */
 void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t generation, int64_t now);
-/* The generation to commit with: -1 without membership. KC_ERR_REBALANCE_IN_PROGRESS, KC_ERR_UNKNOWN_MEMBER_ID: not now. */
+/* The generation to commit with: -1 without membership. KC_ERR_REBALANCE_IN_PROGRESS, KC_ERR_UNKNOWN_MEMBER_ID: not
+ * now. */
 kc_err kci_group_commit_generation(struct kci_consumer *c, int32_t *generation);
 static inline struct kci_str kci_group_member_id(const struct kci_group *group)
 {
@@ -120,8 +121,8 @@ void kci_group_fence(struct kci_consumer *c, int64_t now);
 void kci_group_backoff(struct kci_consumer *c, int64_t now);
 /* Send `request` (in call->arena). */
 void kci_group_send(struct kci_consumer *c, struct kci_group_call *call, int32_t node, int16_t api, int16_t version_min,
-                    int16_t version_max, const void *request, bool (*prepare)(struct kci_call *, int16_t), int32_t timeout_ms,
-                    int64_t now);
+                    int16_t version_max, const void *request, bool (*prepare)(struct kci_call *, int16_t),
+                    int32_t timeout_ms, int64_t now);
 bool kci_group_take_member_id(struct kci_consumer *c, struct kci_str id);
 void kci_group_join_step(struct kci_consumer *c, int64_t now);  /* JOINING */
 void kci_group_lead_step(struct kci_consumer *c, int64_t now);  /* LEADING */

@@ -4,10 +4,10 @@
 
 static bool beats(const struct kci_group *g)
 {
-    return g->generation >= 0 && (g->state == KCI_GROUP_UNJOINED || g->state == KCI_GROUP_PREPARING ||
-                                  g->state == KCI_GROUP_REVOKING || g->state == KCI_GROUP_LEADING ||
-                                  g->state == KCI_GROUP_ASSIGNING || g->state == KCI_GROUP_STABLE ||
-                                  g->state == KCI_GROUP_LEAVING_COMMIT || g->state == KCI_GROUP_LEAVING_REVOKE);
+    return g->generation >= 0 &&
+           (g->state == KCI_GROUP_UNJOINED || g->state == KCI_GROUP_PREPARING || g->state == KCI_GROUP_REVOKING ||
+            g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_ASSIGNING || g->state == KCI_GROUP_STABLE ||
+            g->state == KCI_GROUP_LEAVING_COMMIT || g->state == KCI_GROUP_LEAVING_REVOKE);
 }
 
 static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)

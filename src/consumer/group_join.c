@@ -1,16 +1,17 @@
 /* JoinGroup and SyncGroup, and the leader's work between them.
  *
- *   JoinGroup parks at the coordinator until all members have come: its time-out is the rebalance time-out (max.poll.interval.ms) and 5 s
- *   more.  A new member is first told its id (MEMBER_ID_REQUIRED) and asks again.  Errors: PROTOCOL 3.5.
- *   A state is kept while an error is retried; what only the user can repair goes to poll (kci_group_refused). */
+ *   JoinGroup parks at the coordinator until all members have come: its time-out is the rebalance time-out
+ * (max.poll.interval.ms) and 5 s more.  A new member is first told its id (MEMBER_ID_REQUIRED) and asks again.  Errors:
+ * PROTOCOL 3.5. A state is kept while an error is retried; what only the user can repair goes to poll
+ * (kci_group_refused). */
 #include "consumer/internal.h"
 #include "consumer/member_data.h"
 
 #include <stdlib.h>
 
-#define JOIN_SLACK_MS 5000          /* Java's, above the rebalance time-out */
-#define METADATA_WAIT_MS 10000      /* a leader waits so long for topics that it does not know */
-#define MEMBER_DATA_MAX (16u << 20) /* bytes of our own subscription or of one assignment */
+#define JOIN_SLACK_MS    5000        /* Java's, above the rebalance time-out */
+#define METADATA_WAIT_MS 10000       /* a leader waits so long for topics that it does not know */
+#define MEMBER_DATA_MAX  (16u << 20) /* bytes of our own subscription or of one assignment */
 
 static const char protocol_type[] = "consumer";
 
@@ -145,7 +146,8 @@ void kci_group_join_step(struct kci_consumer *c, int64_t now)
     r->protocol_type = kci_str_of(protocol_type);
     r->reason = kci_str_of(g->reason);
     g->rejoin = false; /* what comes up from here on is for the next round */
-    int32_t rebalance_ms = s->max_poll_interval_ms > INT32_MAX - JOIN_SLACK_MS ? INT32_MAX : s->max_poll_interval_ms + JOIN_SLACK_MS;
+    int32_t rebalance_ms =
+        s->max_poll_interval_ms > INT32_MAX - JOIN_SLACK_MS ? INT32_MAX : s->max_poll_interval_ms + JOIN_SLACK_MS;
     g->call.answered = join_answered;
     kci_group_send(c, &g->call, node, KCI_API_JOIN_GROUP, s->group_instance_id ? 5 : 2, 9, r, NULL,
                    rebalance_ms > s->request_timeout_ms ? rebalance_ms : s->request_timeout_ms, now);
@@ -155,7 +157,8 @@ void kci_group_join_step(struct kci_consumer *c, int64_t now)
 
 static int by_name(const void *a, const void *b)
 {
-    const struct kci_consumer_topic *x = *(struct kci_consumer_topic *const *)a, *y = *(struct kci_consumer_topic *const *)b;
+    const struct kci_consumer_topic *x = *(struct kci_consumer_topic *const *)a,
+                                    *y = *(struct kci_consumer_topic *const *)b;
     return strcmp(x->name.data, y->name.data);
 }
 
@@ -216,7 +219,8 @@ bool kci_group_take_members(struct kci_consumer *c, const void *join_group_respo
             memcpy(copy, data.data, data.size);
         if (!kci_member_data_read((struct kci_bytes){ copy, data.size }, &g->arena, member)) {
             /* Its own fault: it gets nothing, and the group lives on. */
-            kci_log(&c->logger, KCI_LOG_WARN, "group", "the subscription of member %.100s cannot be read", member->id.data);
+            kci_log(&c->logger, KCI_LOG_WARN, "group", "the subscription of member %.100s cannot be read",
+                    member->id.data);
             member->topic_count = 0;
         }
     }
@@ -382,7 +386,8 @@ void kci_group_sync_step(struct kci_consumer *c, int64_t now)
     r->group_instance_id = kci_str_of(s->group_instance_id);
     r->protocol_type = kci_str_of(protocol_type);
     r->protocol_name = kci_str_of(g->assignor ? g->assignor->name : NULL);
-    int32_t rebalance_ms = s->max_poll_interval_ms > INT32_MAX - JOIN_SLACK_MS ? INT32_MAX : s->max_poll_interval_ms + JOIN_SLACK_MS;
+    int32_t rebalance_ms =
+        s->max_poll_interval_ms > INT32_MAX - JOIN_SLACK_MS ? INT32_MAX : s->max_poll_interval_ms + JOIN_SLACK_MS;
     g->call.answered = sync_answered;
     kci_group_send(c, &g->call, node, KCI_API_SYNC_GROUP, s->group_instance_id ? 3 : 1, 5, r, NULL,
                    rebalance_ms > s->request_timeout_ms ? rebalance_ms : s->request_timeout_ms, now);

@@ -2,9 +2,11 @@
  *
  *    LEAVING_COMMIT   the automatic commit, and whatever commits the application began     until done or the deadline
  *    LEAVING_REVOKE   on_revoked (on_lost without membership), if there is something to lose
- *    LEAVING_SEND     LeaveGroup, unless we are a static member: those come back           until answered or the deadline
+ *    LEAVING_SEND     LeaveGroup, unless we are a static member: those come back           until answered or the
+ * deadline
  *
- * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out. */
+ * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out.
+ */
 #include "consumer/internal.h"
 
 static void finished(struct kci_consumer *c, int64_t now)
@@ -85,9 +87,10 @@ void kci_group_begin_leave(struct kci_consumer *c, int64_t now, int64_t deadline
     if (g->state >= KCI_GROUP_LEAVING_COMMIT && g->state <= KCI_GROUP_LEAVING_SEND)
         return; /* already at it; the deadline is new */
     KCI_LIST_EACH(link, &c->subscription.assigned)
-        KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
+    KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
     int32_t generation;
-    if (c->settings->enable_auto_commit && c->settings->group_id && kci_group_commit_generation(c, &generation) == KC_OK)
+    if (c->settings->enable_auto_commit && c->settings->group_id &&
+        kci_group_commit_generation(c, &generation) == KC_OK)
         kci_operations_auto_commit(c, true, now, deadline);
     kci_group_enter(c, KCI_GROUP_LEAVING_COMMIT, now);
     kci_consumer_want_step(c);
@@ -95,7 +98,8 @@ void kci_group_begin_leave(struct kci_consumer *c, int64_t now, int64_t deadline
 
 static bool commits_under_way(const struct kci_consumer *c)
 {
-    KCI_LIST_EACH(link, &c->operations.list) {
+    KCI_LIST_EACH(link, &c->operations.list)
+    {
         const struct kci_operation *operation = KCI_CONTAINER(link, struct kci_operation, link);
         if (operation->kind <= KCI_OPERATION_COMMIT_ONCE && !operation->done && !operation->given_up)
             return true;
@@ -127,6 +131,9 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now)
         return;
     }
     int64_t left_ms = (g->leave_deadline - now) / KCI_MS;
-    kci_group_send_leave(c, "the consumer unsubscribed or was closed", left_ms < 1 ? 1 : left_ms > INT32_MAX ? INT32_MAX : (int32_t)left_ms,
+    kci_group_send_leave(c, "the consumer unsubscribed or was closed",
+                         left_ms < 1           ? 1
+                         : left_ms > INT32_MAX ? INT32_MAX
+                                               : (int32_t)left_ms,
                          now);
 }

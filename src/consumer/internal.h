@@ -1,4 +1,5 @@
-/* The consumer from inside: the struct that its files share.  Everything in it is under the lock unless it says otherwise. */
+/* The consumer from inside: the struct that its files share.  Everything in it is under the lock unless it says
+ * otherwise. */
 #ifndef KCI_CONSUMER_INTERNAL_H
 #define KCI_CONSUMER_INTERNAL_H
 
@@ -33,18 +34,18 @@ struct kci_consumer {
     struct kci_fetcher fetcher;
     struct kci_group group;
     struct kci_operations operations;
-    struct kci_list events;      /* struct kci_event; owned */
-    size_t requests;             /* kci_request under way */
+    struct kci_list events; /* struct kci_event; owned */
+    size_t requests;        /* kci_request under way */
 
-    _Atomic bool woken;          /* kci_consumer_wakeup() was called */
-    bool in_poll;                /* between poll_enter and poll_leave, and no callback runs */
-    bool event_runs;             /* the application runs an event */
-    int64_t last_poll;           /* when the last poll ended, or an event began; microseconds */
+    _Atomic bool woken; /* kci_consumer_wakeup() was called */
+    bool in_poll;       /* between poll_enter and poll_leave, and no callback runs */
+    bool event_runs;    /* the application runs an event */
+    int64_t last_poll;  /* when the last poll ended, or an event began; microseconds */
     bool closing;
-    kc_err pending_error;        /* to be reported by poll once; KC_OK: none */
+    kc_err pending_error; /* to be reported by poll once; KC_OK: none */
     char pending_text[300];
-    char why[300];               /* the cluster's account of itself, as of the last trouble */
-    kc_consumer_stats stats;     /* memory fields are filled in when asked for */
+    char why[300];           /* the cluster's account of itself, as of the last trouble */
+    kc_consumer_stats stats; /* memory fields are filled in when asked for */
 };
 
 static inline void kci_consumer_lock(struct kci_consumer *c)
@@ -70,7 +71,8 @@ static inline void kci_consumer_at(struct kci_consumer *c, int64_t at)
         c->next_at = at;
 }
 /* Report an error from the next poll that finds no records. */
-void kci_consumer_raise(struct kci_consumer *c, kc_err code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void kci_consumer_raise(struct kci_consumer *c, kc_err code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Time of the next attempt after `attempts` failures, microseconds. */
 int64_t kci_consumer_retry_at(struct kci_consumer *c, uint32_t attempts, int64_t now);
 /* Leader and epoch of a partition as the metadata says; KCI_NODE_NONE: unknown, or none. */
@@ -82,8 +84,8 @@ struct kci_event {
     struct kci_consumer_event face; /* its partitions are owned */
 };
 /* Queue an event; takes the list, also on failure. false: out of memory. */
-bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind, struct kci_partition_list *partitions,
-                              kc_commit_fn fn, void *context, kc_err code);
+bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind,
+                              struct kci_partition_list *partitions, kc_commit_fn fn, void *context, kc_err code);
 
 #define KCI_MS 1000 /* microseconds */
 

@@ -1,7 +1,7 @@
 /* The embedded consumer protocol.
  *
- *   subscription   version i16 | topics [string] | user data bytes? | (1+) owned [ topic, [i32] ] | (2+) generation i32 | (3+) rack string?
- *   assignment     version i16 | [ topic, [i32] ] | user data bytes?
+ *   subscription   version i16 | topics [string] | user data bytes? | (1+) owned [ topic, [i32] ] | (2+) generation i32
+ * | (3+) rack string? assignment     version i16 | [ topic, [i32] ] | user data bytes?
  *
  * Version 3 is written.  A higher version is read as 3, and what trails is ignored: newer clients may say more.
  * The leader reads bytes that other clients wrote: all bounds are those of the codec and the arena. */
@@ -28,7 +28,8 @@ bool kci_member_data_subscription(struct kci_writer *w, const struct kci_subscri
     if (!message.topics)
         return false;
     message.topics_count = 0;
-    KCI_LIST_EACH(link, &s->topics) {
+    KCI_LIST_EACH(link, &s->topics)
+    {
         const struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
         if (topic->subscribed)
             message.topics[message.topics_count++] = topic->name;
@@ -61,8 +62,8 @@ bool kci_member_data_read(struct kci_bytes data, struct kci_arena *arena, struct
     return true;
 }
 
-bool kci_member_data_assignment(struct kci_writer *w, const struct kci_member *member, const struct kci_group_topic *topics,
-                                struct kci_arena *arena)
+bool kci_member_data_assignment(struct kci_writer *w, const struct kci_member *member,
+                                const struct kci_group_topic *topics, struct kci_arena *arena)
 {
     struct kci_consumer_protocol_assignment message;
     kci_codec_init(&kci_consumer_protocol_assignment_schema, &message);
@@ -111,8 +112,9 @@ bool kci_member_data_read_assignment(struct kci_bytes data, const struct kci_all
         for (int32_t p = 0; p < message->assigned_partitions[t].partitions_count; p++) {
             if (message->assigned_partitions[t].partitions[p] < 0)
                 return false;
-            items[count++] = (kc_topic_partition){ text, message->assigned_partitions[t].partitions[p], KC_OFFSET_NONE, -1,
-                                                   NULL, KC_OK };
+            items[count++] =
+                (kc_topic_partition){ text, message->assigned_partitions[t].partitions[p], KC_OFFSET_NONE, -1, NULL,
+                                      KC_OK };
         }
     }
     return kci_partition_list_copy(alloc, out, items, count);

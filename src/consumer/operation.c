@@ -3,10 +3,10 @@
  *      begun --step--> request(s) --answers--> done ............ looked at and freed by the application
  *                 ^________ retriable: after a back-off ________|
  *
- * Each has a deadline after which it is done with KC_ERR_TIMED_OUT, whatever is under way; the text says what the last attempt met.
- * Commits go out one after the other, in the order in which they were begun: a later one must never be overtaken.  An asynchronous
- * commit is sent once and ends as an event; a synchronous one is retried.
- * Errors of commits: PROTOCOL 3.4. */
+ * Each has a deadline after which it is done with KC_ERR_TIMED_OUT, whatever is under way; the text says what the last
+ * attempt met. Commits go out one after the other, in the order in which they were begun: a later one must never be
+ * overtaken.  An asynchronous commit is sent once and ends as an event; a synchronous one is retried. Errors of
+ * commits: PROTOCOL 3.4. */
 #include "consumer/internal.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ static void destroy(struct kci_operation *operation)
 void kci_operations_destroy(struct kci_consumer *c)
 {
     KCI_LIST_EACH(link, &c->operations.list)
-        destroy(KCI_CONTAINER(link, struct kci_operation, link));
+    destroy(KCI_CONTAINER(link, struct kci_operation, link));
 }
 
 void kci_operation_free(struct kci_operation *operation)
@@ -46,8 +46,8 @@ void kci_operation_free(struct kci_operation *operation)
         destroy(operation);
 }
 
-struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operation_kind kind, const kc_topic_partition *items,
-                                        size_t count, int64_t deadline)
+struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operation_kind kind,
+                                        const kc_topic_partition *items, size_t count, int64_t deadline)
 {
     struct kci_operation *operation = kci_alloc_zero(c->alloc, 1, sizeof *operation);
     if (!operation)
@@ -92,8 +92,10 @@ static void end(struct kci_operation *operation, kc_err code, const char *text)
     else if (is_commit(operation))
         c->stats.commit_failures++;
     if (operation->automatic && code != KC_OK)
-        kci_log(&c->logger, KCI_LOG_WARN, "commit", "automatic commit failed: %s %s", kc_err_name(code), operation->text);
-    if (operation->kind == KCI_OPERATION_COMMIT_ONCE) {
+        kci_log(&c->logger, KCI_LOG_WARN, "commit", "automatic commit failed: %s %s", kc_err_name(code),
+                operation->text);
+    bool watched = operation->automatic && code == KC_OK && c->settings->consumer_interceptor_count;
+    if (operation->kind == KCI_OPERATION_COMMIT_ONCE || watched) {
         for (size_t i = 0; i < operation->items.count; i++) {
             kci_subscription_topic_done(&c->subscription, operation->topics[i]);
             operation->topics[i] = NULL;
@@ -120,8 +122,8 @@ static void time_out(struct kci_operation *operation)
 static void note_failure(struct kci_operation *operation, kc_err code, const char *text, int64_t now)
 {
     operation->last_code = code;
-    snprintf(operation->last_text, sizeof operation->last_text, "%s%s%s", kc_err_name(code), text && text[0] ? ": " : "",
-             text ? text : "");
+    snprintf(operation->last_text, sizeof operation->last_text, "%s%s%s", kc_err_name(code),
+             text && text[0] ? ": " : "", text ? text : "");
     operation->not_before = kci_consumer_retry_at(operation->consumer, operation->attempts++, now);
     kci_consumer_at(operation->consumer, operation->not_before);
 }
@@ -153,7 +155,8 @@ static void commit_answered(struct kci_request *request, int64_t now)
     for (size_t i = 0; request->error == KC_OK && i < request->count; i++) {
         const struct kci_request_item *item = &request->items[i];
         int16_t error = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
-        struct kci_assigned *a = kci_subscription_find(&c->subscription, kci_partition_key(item->topic, item->partition));
+        struct kci_assigned *a =
+            kci_subscription_find(&c->subscription, kci_partition_key(item->topic, item->partition));
         if (!operation->done)
             operation->items.items[item->index].code = (kc_err)error;
         if (error == KCI_NONE && a)
@@ -186,8 +189,9 @@ static void send_commit(struct kci_operation *operation, int64_t now)
     int32_t generation;
     kc_err state = kci_group_commit_generation(c, &generation);
     if (state != KC_OK) {
-        end(operation, state, state == KC_ERR_REBALANCE_IN_PROGRESS ? "the group is being rebalanced: poll, then commit again"
-                                                                    : "this consumer is no member of the group any more");
+        end(operation, state,
+            state == KC_ERR_REBALANCE_IN_PROGRESS ? "the group is being rebalanced: poll, then commit again"
+                                                  : "this consumer is no member of the group any more");
         return;
     }
     int32_t node = kci_group_coordinator_node(c, now);
@@ -387,7 +391,8 @@ bool kci_operations_committable(struct kci_consumer *c, bool this_poll_too, stru
     kc_topic_partition *items = kci_alloc_zero(c->alloc, c->subscription.assigned_count, sizeof *items);
     if (!items)
         return false;
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         const struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         int32_t epoch;
         int64_t offset = kci_assigned_committable(&c->subscription, a, this_poll_too, &epoch);
@@ -470,7 +475,8 @@ void kci_operations_step(struct kci_consumer *c, int64_t now)
 {
     bool commit_ahead = false;
     auto_commit_step(c, now);
-    KCI_LIST_EACH(link, &c->operations.list) {
+    KCI_LIST_EACH(link, &c->operations.list)
+    {
         struct kci_operation *operation = KCI_CONTAINER(link, struct kci_operation, link);
         if (!operation->done && !operation->given_up)
             go_on(operation, &commit_ahead, now);

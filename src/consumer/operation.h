@@ -8,40 +8,40 @@
 struct kci_consumer;
 
 enum kci_operation_kind {
-    KCI_OPERATION_COMMIT,       /* retried until its deadline */
-    KCI_OPERATION_COMMIT_ONCE,  /* asynchronous: sent once, ends as an event */
+    KCI_OPERATION_COMMIT,      /* retried until its deadline */
+    KCI_OPERATION_COMMIT_ONCE, /* asynchronous: sent once, ends as an event */
     KCI_OPERATION_COMMITTED,
     KCI_OPERATION_OFFSETS,
 };
 
 struct kci_operation {
-    struct kci_list link;                    /* in operations.list until ended and freed */
+    struct kci_list link; /* in operations.list until ended and freed */
     struct kci_consumer *consumer;
     enum kci_operation_kind kind;
-    struct kci_partition_list items;         /* owned; questions and answers */
-    struct kci_consumer_topic **topics;      /* one per item, counted; owned */
-    int64_t *questions;                      /* OFFSETS: one timestamp per item; owned */
-    bool *answered;                          /* one per item; owned */
-    uint32_t under_way;                      /* requests */
-    int64_t deadline;                        /* microseconds */
-    int64_t not_before;                      /* back-off */
+    struct kci_partition_list items;    /* owned; questions and answers */
+    struct kci_consumer_topic **topics; /* one per item, counted; owned */
+    int64_t *questions;                 /* OFFSETS: one timestamp per item; owned */
+    bool *answered;                     /* one per item; owned */
+    uint32_t under_way;                 /* requests */
+    int64_t deadline;                   /* microseconds */
+    int64_t not_before;                 /* back-off */
     uint32_t attempts;
     bool done;
-    bool given_up;                           /* the application does not look any more: free it when nothing is under way */
-    bool sent;                               /* COMMIT_ONCE: went out, or failed to */
+    bool given_up; /* the application does not look any more: free it when nothing is under way */
+    bool sent;     /* COMMIT_ONCE: went out, or failed to */
     bool maybe_applied;
-    bool automatic;                          /* a commit that nobody called for: failures are only logged */
+    bool automatic; /* a commit that nobody called for: failures are only logged */
     kc_err code;
-    char text[300];                          /* of code */
-    kc_err last_code;                        /* of the last failed attempt, for the text of a time-out */
+    char text[300];   /* of code */
+    kc_err last_code; /* of the last failed attempt, for the text of a time-out */
     char last_text[200];
-    kc_commit_fn fn;                         /* COMMIT_ONCE */
+    kc_commit_fn fn; /* COMMIT_ONCE */
     void *context;
 };
 
 struct kci_operations {
-    struct kci_list list;      /* kci_operation, oldest first; owned */
-    int64_t auto_commit_at;    /* when the next automatic commit is due */
+    struct kci_list list;            /* kci_operation, oldest first; owned */
+    int64_t auto_commit_at;          /* when the next automatic commit is due */
     struct kci_operation *automatic; /* under way, or NULL */
 };
 
@@ -49,11 +49,13 @@ void kci_operations_init(struct kci_consumer *c);
 void kci_operations_destroy(struct kci_consumer *c);
 void kci_operations_step(struct kci_consumer *c, int64_t now);
 /* A new operation over copies of the items; queued. NULL: out of memory. */
-struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operation_kind kind, const kc_topic_partition *items,
-                                        size_t count, int64_t deadline);
-/* What an automatic commit, or one without a list, would commit. this_poll_too: also what the present poll returned. Yours. */
+struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operation_kind kind,
+                                        const kc_topic_partition *items, size_t count, int64_t deadline);
+/* What an automatic commit, or one without a list, would commit. this_poll_too: also what the present poll returned.
+ * Yours. */
 bool kci_operations_committable(struct kci_consumer *c, bool this_poll_too, struct kci_partition_list *out);
-/* Begin an automatic commit of all that polls returned, unless there is nothing new; the operation is in operations.automatic. */
+/* Begin an automatic commit of all that polls returned, unless there is nothing new; the operation is in
+ * operations.automatic. */
 void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline);
 /* Forget it, or leave it to itself when something is under way. */
 void kci_operation_free(struct kci_operation *operation);

@@ -1,8 +1,9 @@
-/* Finding positions: the committed offset, the offset that auto.offset.reset names, and whether the log was cut below us.
+/* Finding positions: the committed offset, the offset that auto.offset.reset names, and whether the log was cut below
+ * us.
  *
- * Each round gathers the partitions in one state, asks the coordinator (committed offsets) or each leader once, and marks them as asked.
- * An answer counts only under the version it was asked under (see subscription.c).
- * Errors: PROTOCOL 3.3.  Transient ones never lead to a reset: only "there is no such offset" does. */
+ * Each round gathers the partitions in one state, asks the coordinator (committed offsets) or each leader once, and
+ * marks them as asked. An answer counts only under the version it was asked under (see subscription.c). Errors:
+ * PROTOCOL 3.3.  Transient ones never lead to a reset: only "there is no such offset" does. */
 #include "consumer/positions.h"
 #include "consumer/internal.h"
 
@@ -44,12 +45,12 @@ typedef bool (*asks_fn)(struct kci_consumer *c, struct kci_assigned *a, int32_t 
 typedef bool (*send_fn)(struct kci_request *request, int32_t node, int64_t now);
 
 /* Ask `node` about all partitions that `asks` picks. */
-static void ask(struct kci_consumer *c, int32_t node, asks_fn asks, send_fn send, void (*finish)(struct kci_request *, int64_t),
-                int64_t now)
+static void ask(struct kci_consumer *c, int32_t node, asks_fn asks, send_fn send,
+                void (*finish)(struct kci_request *, int64_t), int64_t now)
 {
     size_t count = 0, used = 0;
     KCI_LIST_EACH(link, &c->subscription.assigned)
-        count += asks(c, KCI_CONTAINER(link, struct kci_assigned, link), node, now);
+    count += asks(c, KCI_CONTAINER(link, struct kci_assigned, link), node, now);
     if (!count)
         return;
     struct kci_request *request = kci_request_new(c, count);
@@ -57,7 +58,8 @@ static void ask(struct kci_consumer *c, int32_t node, asks_fn asks, send_fn send
         kci_consumer_at(c, kci_consumer_retry_at(c, 0, now));
         return;
     }
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         if (used == count || !asks(c, a, node, now))
             continue;
@@ -115,7 +117,8 @@ static void committed_known(struct kci_request *request, int64_t now)
             continue;
         if (request->error != KC_OK || group_error || !item->answered || item->error != KCI_NONE) {
             if (item->error == KCI_TOPIC_AUTHORIZATION_FAILED)
-                kci_consumer_raise(c, (kc_err)item->error, "reading the committed offset of topic \"%s\" is not permitted",
+                kci_consumer_raise(c, (kc_err)item->error,
+                                   "reading the committed offset of topic \"%s\" is not permitted",
                                    a->topic->name.data);
             retry(c, a, now);
             continue;
@@ -169,7 +172,8 @@ static bool asks_epoch(struct kci_consumer *c, struct kci_assigned *a, int32_t n
 }
 
 /* The leader's log ends an epoch at item->offset: is what we have read part of it? */
-static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const struct kci_request_item *item, int64_t now)
+static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const struct kci_request_item *item,
+                        int64_t now)
 {
     if (item->offset >= 0 && item->offset_epoch >= 0 && item->offset >= a->fetch_offset) {
         a->checked_epoch = item->current_epoch;
@@ -177,8 +181,9 @@ static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const st
         kci_assigned_enter(a, KCI_POSITION_READY, now);
         return;
     }
-    kci_log(&c->logger, KCI_LOG_WARN, "fetch", "%s [%d]: the log was truncated: we are at %" PRId64 ", epoch %d ends at %" PRId64,
-            a->topic->name.data, (int)a->partition, a->fetch_offset, (int)a->fetch_epoch, item->offset);
+    kci_log(&c->logger, KCI_LOG_WARN, "fetch",
+            "%s [%d]: the log was truncated: we are at %" PRId64 ", epoch %d ends at %" PRId64, a->topic->name.data,
+            (int)a->partition, a->fetch_offset, (int)a->fetch_epoch, item->offset);
     if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
         kci_assigned_fail(&c->subscription, a, KC_ERR_OFFSET_OUT_OF_RANGE, now,
                           "the log of %s [%d] was truncated: position %" PRId64 " lies behind offset %" PRId64
@@ -187,7 +192,8 @@ static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const st
         kci_consumer_tell(c);
     } else if (item->offset < 0 || item->offset_epoch < 0) {
         kci_assigned_seek(&c->subscription, a,
-                          c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END, -1, now);
+                          c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END,
+                          -1, now);
     } else { /* what was fetched ahead may be of the other history: drop it all */
         int64_t offset = a->position < item->offset ? a->position : item->offset;
         kci_assigned_seek(&c->subscription, a, offset, offset == a->position ? a->epoch : item->offset_epoch, now);
@@ -218,7 +224,8 @@ static void epoch_known(struct kci_request *request, int64_t now)
 /* A leader epoch that is newer than the one the position was checked under: ask before fetching on. */
 static void begin_validation(struct kci_consumer *c, int64_t now)
 {
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         int32_t epoch;
         if (a->state != KCI_POSITION_READY || kci_consumer_leader(a->topic, a->partition, &epoch) == KCI_NODE_NONE)
@@ -238,7 +245,8 @@ static void begin_validation(struct kci_consumer *c, int64_t now)
 static void ask_leaders(struct kci_consumer *c, int state, asks_fn asks, send_fn send,
                         void (*finish)(struct kci_request *, int64_t), int64_t now)
 {
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         int32_t epoch;
         if (!due(c, a, state, now))
@@ -257,7 +265,8 @@ static void ask_leaders(struct kci_consumer *c, int state, asks_fn asks, send_fn
 void kci_positions_step(struct kci_consumer *c, int64_t now)
 {
     bool need_committed = false;
-    KCI_LIST_EACH(link, &c->subscription.assigned) {
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
         if (!due(c, a, KCI_POSITION_COMMITTED, now))
             continue;

@@ -8,12 +8,12 @@
 
 /* What the checked walk found. */
 struct kci_walk {
-    const uint8_t *first;  /* the first record with offset >= from; the end if there is none */
-    int32_t count;         /* records from there on */
+    const uint8_t *first; /* the first record with offset >= from; the end if there is none */
+    int32_t count;        /* records from there on */
 };
 
-/* Check that exactly `count` well-formed records with rising offsets fill [at, end), and find the first one whose offset
- * delta is >= from_delta. false: they do not. */
+/* Check that exactly `count` well-formed records with rising offsets fill [at, end), and find the first one whose
+ * offset delta is >= from_delta. false: they do not. */
 bool kci_record_check(const uint8_t *at, const uint8_t *end, int32_t count, int32_t last_delta, int64_t from_delta,
                       struct kci_walk *walk);
 
@@ -51,7 +51,8 @@ static inline const uint8_t *kci_walk_blob(const uint8_t *p, kc_bytes *out)
     return p + (u >> 1);
 }
 
-/* Decode the record at p into the view, except topic, partition and epoch; offset and timestamp are left as deltas. Returns the next. */
+/* Decode the record at p into the view, except topic, partition and epoch; offset and timestamp are left as deltas.
+ * Returns the next. */
 static inline const uint8_t *kci_walk_record(const uint8_t *p, kc_record_view *view)
 {
     uint64_t length, u;

@@ -1,8 +1,8 @@
 /* The set of records that one poll returns.
  *
- * The application walks it without locks, copies or checks: all of that was done when the batches were judged (fetched.c).
- * A batch that was returned in part keeps its place in the run, so the next poll goes on where this one ended.
- * The position within a batch is kept as a pointer and a number of records that are left. */
+ * The application walks it without locks, copies or checks: all of that was done when the batches were judged
+ * (fetched.c). A batch that was returned in part keeps its place in the run, so the next poll goes on where this one
+ * ended. The position within a batch is kept as a pointer and a number of records that are left. */
 #include "consumer/records.h"
 #include "consumer/record_walk.h"
 

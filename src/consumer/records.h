@@ -1,4 +1,5 @@
-/* kc_records: what one poll returns.  A list of slices, each of them one batch or a piece of one; the bytes stay where they are. */
+/* kc_records: what one poll returns.  A list of slices, each of them one batch or a piece of one; the bytes stay where
+ * they are. */
 #ifndef KCI_CONSUMER_RECORDS_H
 #define KCI_CONSUMER_RECORDS_H
 
@@ -8,8 +9,8 @@
 struct kci_slice {
     struct kci_run *run; /* owned reference */
     uint32_t batch;
-    int32_t count;       /* records */
-    const uint8_t *at;   /* the first one */
+    int32_t count;     /* records */
+    const uint8_t *at; /* the first one */
 };
 
 struct kc_records {
@@ -20,19 +21,19 @@ struct kc_records {
     int32_t left;
     int32_t partition, leader_epoch;
     bool log_append_time;
-    bool watched;            /* interceptors see the records */
+    bool watched; /* interceptors see the records */
     /* the whole */
-    size_t slice;            /* index of the next slice to be walked */
+    size_t slice;             /* index of the next slice to be walked */
     struct kci_slice *slices; /* owned */
     size_t slice_count, slice_capacity;
-    size_t count;            /* records in all */
+    size_t count;              /* records in all */
     struct kci_shared *shared; /* owned reference */
 };
 
 /* Empty. NULL: out of memory. */
 struct kc_records *kci_records_new(struct kci_shared *shared);
-/* Take up to `limit` (>= 1) records of the run, from its cursor on, and move the cursor. *position and *epoch become those
- * behind the last one taken, also over batches without records. false: out of memory; nothing was taken. */
+/* Take up to `limit` (>= 1) records of the run, from its cursor on, and move the cursor. *position and *epoch become
+ * those behind the last one taken, also over batches without records. false: out of memory; nothing was taken. */
 bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t limit, int64_t *position, int32_t *epoch);
 int kci_records_next(struct kc_records *records, kc_record_view *view);
 void kci_records_rewind(struct kc_records *records);

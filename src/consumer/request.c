@@ -1,10 +1,11 @@
 /* Questions about partitions.
  *
- *   items --sorted by topic--> topics [ name, partitions [ ... ] ]   --answer-->   items, found again by name and number
+ *   items --sorted by topic--> topics [ name, partitions [ ... ] ]   --answer-->   items, found again by name and
+ * number
  *
- * Each answer is held against the items that were asked for: a partition that nobody asked about is ignored, one that is
- * missing stays unanswered (and is asked again by its owner).
- * OffsetFetch has two shapes, a list of groups (8+) and one group; both are made, and the one that the version has is sent. */
+ * Each answer is held against the items that were asked for: a partition that nobody asked about is ignored, one that
+ * is missing stays unanswered (and is asked again by its owner). OffsetFetch has two shapes, a list of groups (8+) and
+ * one group; both are made, and the one that the version has is sent. */
 #include "consumer/internal.h"
 
 #include <stdlib.h>
@@ -100,7 +101,8 @@ static size_t topic_end(const struct kci_request *request, size_t i)
 }
 
 /* The item of an answer, or NULL. `*near` remembers the topic of the last one, since answers come by topic. */
-static struct kci_request_item *find_item(struct kci_request *request, struct kci_str topic, int32_t partition, size_t *near)
+static struct kci_request_item *find_item(struct kci_request *request, struct kci_str topic, int32_t partition,
+                                          size_t *near)
 {
     size_t first = *near;
     if (first >= request->count || !kci_str_equal(request->items[first].topic->name, topic)) {
@@ -175,8 +177,8 @@ bool kci_request_list_offsets(struct kci_request *request, int32_t node, int64_t
             };
     }
     /* Version 1 has no isolation level: acceptable only when none is wanted. */
-    return send(request, node, KCI_API_LIST_OFFSETS, r && r->isolation_level ? 2 : 1, 10, ok ? r : NULL, read_list_offsets,
-                now);
+    return send(request, node, KCI_API_LIST_OFFSETS, r && r->isolation_level ? 2 : 1, 10, ok ? r : NULL,
+                read_list_offsets, now);
 }
 
 /* ---- OffsetForLeaderEpoch ---- */
@@ -241,7 +243,8 @@ static void read_offset_fetch(struct kci_request *request, const void *response)
     request->group_error = group->error_code;
     for (int32_t t = 0; t < group->topics_count; t++)
         for (int32_t p = 0; p < group->topics[t].partitions_count; p++) {
-            const struct kci_offset_fetch_response__offset_fetch_response_partitions *from = &group->topics[t].partitions[p];
+            const struct kci_offset_fetch_response__offset_fetch_response_partitions *from =
+                &group->topics[t].partitions[p];
             struct kci_request_item *item = find_item(request, group->topics[t].name, from->partition_index, &near);
             answer(item, from->error_code, from->committed_offset, from->committed_leader_epoch);
             if (item)
@@ -300,7 +303,8 @@ bool kci_request_offset_fetch(struct kci_request *request, int32_t node, int64_t
         shapes->group.topics_count = shapes->topics_count;
         shapes->topics[t].name = shapes->group.topics[t].name = request->items[i].topic->name;
         shapes->topics[t].partition_indexes = shapes->group.topics[t].partition_indexes = numbers;
-        shapes->topics[t].partition_indexes_count = shapes->group.topics[t].partition_indexes_count = (int32_t)(end - i);
+        shapes->topics[t].partition_indexes_count = shapes->group.topics[t].partition_indexes_count =
+            (int32_t)(end - i);
         ok = numbers;
     }
     request->shapes = shapes;
@@ -346,13 +350,14 @@ bool kci_request_offset_commit(struct kci_request *request, int32_t node, int64_
         topic->partitions = kci_arena_array(&request->arena, end - i, sizeof *topic->partitions);
         ok = topic->partitions;
         for (size_t k = i; ok && k < end; k++)
-            topic->partitions[topic->partitions_count++] = (struct kci_offset_commit_request__offset_commit_request_partition){
-                .partition_index = request->items[k].partition,
-                .committed_offset = request->items[k].number,
-                .commit_timestamp = -1,
-                .committed_leader_epoch = request->items[k].epoch,
-                .committed_metadata = kci_str_of(request->items[k].metadata ? request->items[k].metadata : ""),
-            };
+            topic->partitions[topic->partitions_count++] =
+                (struct kci_offset_commit_request__offset_commit_request_partition){
+                    .partition_index = request->items[k].partition,
+                    .committed_offset = request->items[k].number,
+                    .commit_timestamp = -1,
+                    .committed_leader_epoch = request->items[k].epoch,
+                    .committed_metadata = kci_str_of(request->items[k].metadata ? request->items[k].metadata : ""),
+                };
     }
     return send(request, node, KCI_API_OFFSET_COMMIT, r && r->group_instance_id.data ? 7 : 2, 9, ok ? r : NULL,
                 read_offset_commit, now);

@@ -15,33 +15,33 @@ struct kci_request_item {
     uint64_t version;      /* of the position, or 0 */
     int32_t current_epoch; /* leader epoch that the metadata says, -1: unknown */
     /* the question */
-    int64_t number;        /* ListOffsets: timestamp. OffsetForLeaderEpoch: epoch. OffsetCommit: offset */
-    int32_t epoch;         /* OffsetCommit: leader epoch of the record before */
-    const char *metadata;  /* OffsetCommit; borrowed from the owner, may be NULL */
+    int64_t number;       /* ListOffsets: timestamp. OffsetForLeaderEpoch: epoch. OffsetCommit: offset */
+    int32_t epoch;        /* OffsetCommit: leader epoch of the record before */
+    const char *metadata; /* OffsetCommit; borrowed from the owner, may be NULL */
     /* the answer */
     bool answered;
-    int16_t error;         /* Kafka's code */
+    int16_t error; /* Kafka's code */
     int64_t offset;
-    int32_t offset_epoch;  /* -1: unknown */
-    struct kci_str text;   /* OffsetFetch: metadata; only during `finish` */
+    int32_t offset_epoch; /* -1: unknown */
+    struct kci_str text;  /* OffsetFetch: metadata; only during `finish` */
 };
 
 struct kci_request {
     struct kci_call call;
     struct kci_consumer *consumer;
-    struct kci_arena arena;  /* of the request as it is sent */
+    struct kci_arena arena; /* of the request as it is sent */
     /* Called once, with the consumer's lock; the request is freed behind it. */
     void (*finish)(struct kci_request *request, int64_t now);
     /* Take what the response says into the items; false: malformed in its meaning. */
     void (*read)(struct kci_request *request, const void *response);
-    void *shapes;            /* OffsetFetch: in the arena */
-    void *owner;             /* of finish; may be set to NULL by an owner that goes */
-    kc_err error;            /* of the call; KC_OK: items are answered */
+    void *shapes; /* OffsetFetch: in the arena */
+    void *owner;  /* of finish; may be set to NULL by an owner that goes */
+    kc_err error; /* of the call; KC_OK: items are answered */
     bool maybe_applied;
-    const char *text;        /* of error; only during `finish` */
-    int16_t group_error;     /* of the whole response; 0: none */
-    int32_t node;            /* who was asked */
-    int32_t generation;      /* OffsetCommit: of the member when it was sent */
+    const char *text;    /* of error; only during `finish` */
+    int16_t group_error; /* of the whole response; 0: none */
+    int32_t node;        /* who was asked */
+    int32_t generation;  /* OffsetCommit: of the member when it was sent */
     size_t count;
     struct kci_request_item items[];
 };

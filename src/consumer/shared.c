@@ -1,10 +1,11 @@
 /* The memory ceiling of a consumer.
  *
- * A fetch reserves before it is sent, so that what a broker may answer has its place already; the reservation becomes the
- * true size of the frame when it arrives.  Bytes come back when the last view on them is released, on whatever thread.
+ * A fetch reserves before it is sent, so that what a broker may answer has its place already; the reservation becomes
+ * the true size of the frame when it arrives.  Bytes come back when the last view on them is released, on whatever
+ * thread.
  *
- * Who finds no room sets `waiting` and looks again: either it sees the bytes that came back meanwhile, or the one who gave
- * them back sees the flag.  One of the two always holds. */
+ * Who finds no room sets `waiting` and looks again: either it sees the bytes that came back meanwhile, or the one who
+ * gave them back sees the flag.  One of the two always holds. */
 #include "consumer/shared.h"
 
 struct kci_shared *kci_shared_new(const struct kci_alloc *alloc, int64_t limit, const struct kci_lock_ops *lock_ops,

@@ -1,5 +1,5 @@
-/* What outlives a consumer: the memory ceiling, and who is to be told when bytes come back.  Held by the consumer, by every
- * fetched response and by every kc_records, whichever goes last. */
+/* What outlives a consumer: the memory ceiling, and who is to be told when bytes come back.  Held by the consumer, by
+ * every fetched response and by every kc_records, whichever goes last. */
 #ifndef KCI_CONSUMER_SHARED_H
 #define KCI_CONSUMER_SHARED_H
 
@@ -11,14 +11,14 @@
 struct kci_shared {
     const struct kci_alloc *alloc; /* borrowed; outlives all kc_records */
     _Atomic int32_t references;
-    _Atomic int64_t used;  /* bytes in flight, queued, decompressed, or held by a kc_records */
-    _Atomic int64_t made;  /* the share of it that judging made: decompressed bytes and runs */
-    int64_t limit;         /* bytes; fetch.memory.max */
-    _Atomic bool waiting;  /* the fetcher found no room and wants to be woken */
-    struct kci_lock lock;  /* guards wake and wake_context */
-    void (*wake)(void *);  /* NULL once the consumer is gone */
-    void *wake_context;    /* handed back to wake */
-    _Atomic bool detached; /* the consumer is gone: no interceptor may be called any more */
+    _Atomic int64_t used;                        /* bytes in flight, queued, decompressed, or held by a kc_records */
+    _Atomic int64_t made;                        /* the share of it that judging made: decompressed bytes and runs */
+    int64_t limit;                               /* bytes; fetch.memory.max */
+    _Atomic bool waiting;                        /* the fetcher found no room and wants to be woken */
+    struct kci_lock lock;                        /* guards wake and wake_context */
+    void (*wake)(void *);                        /* NULL once the consumer is gone */
+    void *wake_context;                          /* handed back to wake */
+    _Atomic bool detached;                       /* the consumer is gone: no interceptor may be called any more */
     const kc_consumer_interceptor *interceptors; /* of the settings; not touched once detached */
     size_t interceptor_count;
 };
@@ -31,8 +31,8 @@ void kci_shared_release(struct kci_shared *shared); /* any thread; NULL is fine 
 /* The consumer goes: nobody is woken from now on. */
 void kci_shared_detach(struct kci_shared *shared);
 
-/* Take up to `want` bytes and leave `spare` free, but nothing if that permits fewer than `least`; returns what was taken.
- * When nothing is, the wake function is called once bytes come back. */
+/* Take up to `want` bytes and leave `spare` free, but nothing if that permits fewer than `least`; returns what was
+ * taken. When nothing is, the wake function is called once bytes come back. */
 int64_t kci_shared_reserve(struct kci_shared *shared, int64_t least, int64_t want, int64_t spare);
 /* Count bytes that exist already, whatever the limit says. */
 void kci_shared_count(struct kci_shared *shared, int64_t bytes);

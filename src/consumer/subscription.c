@@ -7,16 +7,16 @@
  *               |                        |                       |                        |
  *               +------ no policy -------+---> FAILED <-- damaged, refused, out of range -+
  *
- * A seek leads from every state to RESET or READY.  Pausing is not a state but a flag of its own: it stops neither lookups nor what
- * was fetched, only its return.
+ * A seek leads from every state to RESET or READY.  Pausing is not a state but a flag of its own: it stops neither
+ * lookups nor what was fetched, only its return.
  *
- * Barriers: `version` changes with every assign and seek, and every question to a broker remembers the version it was asked
- * under.  An answer under another version is dropped, so nothing from before such a call is ever returned.
+ * Barriers: `version` changes with every assign and seek, and every question to a broker remembers the version it was
+ * asked under.  An answer under another version is dropped, so nothing from before such a call is ever returned.
  *
  * Offsets:   committable <= position <= fetch_offset
  *    position      what poll will return next
- *    committable   what an automatic commit may claim: polls *before* the present one returned it, so it has been worked on
- *    fetch_offset  fetching runs ahead of polling
+ *    committable   what an automatic commit may claim: polls *before* the present one returned it, so it has been
+ * worked on fetch_offset  fetching runs ahead of polling
  */
 #include "consumer/subscription.h"
 
@@ -62,7 +62,7 @@ void kci_subscription_destroy(struct kci_subscription *s)
 {
     kci_subscription_clear(s);
     KCI_LIST_EACH(node, &s->topics)
-        kci_alloc_free(s->alloc, KCI_CONTAINER(node, struct kci_consumer_topic, link));
+    kci_alloc_free(s->alloc, KCI_CONTAINER(node, struct kci_consumer_topic, link));
     kci_map_destroy(&s->topics_by_name);
     kci_map_destroy(&s->by_key);
 }
@@ -100,7 +100,8 @@ void kci_subscription_sweep(struct kci_subscription *s, struct kci_cluster *clus
     if (!s->sweep)
         return;
     s->sweep = false;
-    KCI_LIST_EACH(node, &s->topics) {
+    KCI_LIST_EACH(node, &s->topics)
+    {
         struct kci_consumer_topic *topic = KCI_CONTAINER(node, struct kci_consumer_topic, link);
         if (topic->users)
             continue;
@@ -124,7 +125,8 @@ bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *
         kci_alloc_free(s->alloc, fresh);
         return false;
     }
-    KCI_LIST_EACH(node, &s->topics) {
+    KCI_LIST_EACH(node, &s->topics)
+    {
         struct kci_consumer_topic *topic = KCI_CONTAINER(node, struct kci_consumer_topic, link);
         if (topic->subscribed)
             kci_subscription_topic_done(s, topic);
@@ -167,7 +169,8 @@ static void free_assigned(struct kci_subscription *s, struct kci_assigned *a)
 
 void kci_subscription_clear(struct kci_subscription *s)
 {
-    KCI_LIST_EACH(node, &s->assigned) {
+    KCI_LIST_EACH(node, &s->assigned)
+    {
         struct kci_assigned *a = KCI_CONTAINER(node, struct kci_assigned, link);
         kci_map_remove_int(&s->by_key, a->key);
         free_assigned(s, a);
@@ -214,7 +217,7 @@ bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partitio
     }
     if (!ok) {
         KCI_LIST_EACH(node, &list)
-            free_assigned(s, KCI_CONTAINER(node, struct kci_assigned, link));
+        free_assigned(s, KCI_CONTAINER(node, struct kci_assigned, link));
         kci_map_destroy(&fresh);
         return false;
     }
@@ -222,7 +225,8 @@ bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partitio
     kci_map_destroy(&s->by_key);
     s->by_key = fresh;
     s->assigned_count = made;
-    KCI_LIST_EACH(node, &list) {
+    KCI_LIST_EACH(node, &list)
+    {
         kci_list_remove(node);
         kci_list_push(&s->assigned, node);
     }
@@ -235,10 +239,12 @@ bool kci_subscription_list(const struct kci_subscription *s, struct kci_partitio
     kc_topic_partition *items = kci_alloc_zero(s->alloc, s->assigned_count, sizeof *items);
     if (!items)
         return false;
-    KCI_LIST_EACH(node, &s->assigned) {
+    KCI_LIST_EACH(node, &s->assigned)
+    {
         const struct kci_assigned *a = KCI_CONTAINER(node, struct kci_assigned, link);
-        items[count++] = (kc_topic_partition){ a->topic->name.data, a->partition,
-                                               a->position >= 0 ? a->position : KC_OFFSET_NONE, a->epoch, NULL, KC_OK };
+        items[count++] = (kc_topic_partition){
+            a->topic->name.data, a->partition, a->position >= 0 ? a->position : KC_OFFSET_NONE, a->epoch, NULL, KC_OK
+        };
     }
     bool ok = kci_partition_list_copy(s->alloc, out, items, count);
     kci_alloc_free(s->alloc, items);
@@ -256,7 +262,8 @@ void kci_assigned_enter(struct kci_assigned *a, int state, int64_t now)
 
 void kci_assigned_drop(struct kci_assigned *a)
 {
-    KCI_LIST_EACH(node, &a->runs) {
+    KCI_LIST_EACH(node, &a->runs)
+    {
         kci_list_remove(node);
         kci_run_release(KCI_CONTAINER(node, struct kci_run, link));
     }
@@ -299,7 +306,8 @@ void kci_assigned_found(struct kci_assigned *a, int64_t offset, int32_t epoch, i
     kci_assigned_enter(a, KCI_POSITION_READY, now);
 }
 
-void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_err error, int64_t now, const char *format, ...)
+void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_err error, int64_t now,
+                       const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -17,8 +17,8 @@ struct kci_consumer_topic {
     const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it */
     uint32_t slot;                     /* scratch of whoever groups partitions by topic */
     bool subscribed;
-    int16_t told_error;                /* error of the metadata that the application has heard of */
-    struct kci_str name;               /* in this block, NUL-terminated */
+    int16_t told_error;  /* error of the metadata that the application has heard of */
+    struct kci_str name; /* in this block, NUL-terminated */
 };
 
 enum kci_position_state {
@@ -32,34 +32,34 @@ enum kci_position_state {
 extern const struct kci_state_table kci_position_states;
 
 struct kci_assigned {
-    struct kci_list link;            /* in the subscription; the order is the order of fetching */
-    struct kci_list ready_link;      /* in the subscription's list of partitions with runs */
-    struct kci_list runs;            /* judged, not yet returned; owned */
+    struct kci_list link;             /* in the subscription; the order is the order of fetching */
+    struct kci_list ready_link;       /* in the subscription's list of partitions with runs */
+    struct kci_list runs;             /* judged, not yet returned; owned */
     struct kci_consumer_topic *topic; /* counted */
-    int64_t key;                     /* topic number << 32 | partition */
+    int64_t key;                      /* topic number << 32 | partition */
     int32_t partition;
-    int state;                       /* enum kci_position_state */
-    int64_t since;                   /* when it entered the state, microseconds */
-    uint64_t version;                /* rises with each assign and seek: what was asked under another one is stale */
-    bool paused;                     /* by the application */
-    bool revoking;                   /* the group takes it away: nothing of it is returned or fetched any more */
-    bool asked;                      /* a lookup for its position is under way */
-    int64_t position;                /* of the next record that poll returns; -1: not known */
-    int32_t epoch;                   /* leader epoch of the record before position; -1: unknown */
-    int64_t previous;                /* position before the last poll that returned something of it; -1: none */
-    int32_t previous_epoch;          /* the epoch that belongs to previous */
-    uint64_t moved_in_poll;          /* number of that poll */
-    int64_t fetch_offset;            /* the next one to be asked from the broker, >= position */
-    int32_t fetch_epoch;             /* leader epoch of the batch before fetch_offset */
-    int32_t checked_epoch;           /* leader epoch of the metadata when the position was last known to be valid */
-    int64_t reset_time;              /* ListOffsets' timestamp: -1 end, -2 beginning */
+    int state;              /* enum kci_position_state */
+    int64_t since;          /* when it entered the state, microseconds */
+    uint64_t version;       /* rises with each assign and seek: what was asked under another one is stale */
+    bool paused;            /* by the application */
+    bool revoking;          /* the group takes it away: nothing of it is returned or fetched any more */
+    bool asked;             /* a lookup for its position is under way */
+    int64_t position;       /* of the next record that poll returns; -1: not known */
+    int32_t epoch;          /* leader epoch of the record before position; -1: unknown */
+    int64_t previous;       /* position before the last poll that returned something of it; -1: none */
+    int32_t previous_epoch; /* the epoch that belongs to previous */
+    uint64_t moved_in_poll; /* number of that poll */
+    int64_t fetch_offset;   /* the next one to be asked from the broker, >= position */
+    int32_t fetch_epoch;    /* leader epoch of the batch before fetch_offset */
+    int32_t checked_epoch;  /* leader epoch of the metadata when the position was last known to be valid */
+    int64_t reset_time;     /* ListOffsets' timestamp: -1 end, -2 beginning */
     int64_t high_watermark, last_stable_offset, log_start_offset; /* as the leader said last; -1: unknown */
     int64_t queued_bytes, judging_bytes; /* fetched: in runs; in parts that are still to be judged */
-    int64_t committed;               /* what was last committed successfully, or fetched as committed; -1: unknown */
-    int64_t not_before;              /* back-off of the next question about it, microseconds */
-    uint32_t attempts;               /* failed ones in a row */
-    kc_err error;                    /* of KCI_POSITION_FAILED */
-    char text[220];                  /* what happened, for the application */
+    int64_t committed;  /* what was last committed successfully, or fetched as committed; -1: unknown */
+    int64_t not_before; /* back-off of the next question about it, microseconds */
+    uint32_t attempts;  /* failed ones in a row */
+    kc_err error;       /* of KCI_POSITION_FAILED */
+    char text[220];     /* what happened, for the application */
 };
 
 struct kci_subscription {
@@ -67,15 +67,15 @@ struct kci_subscription {
     struct kci_list topics;        /* kci_consumer_topic; owned */
     struct kci_map topics_by_name; /* name -> kci_consumer_topic */
     uint32_t next_number;
-    bool sweep;                    /* a topic has no users any more */
-    bool by_group;                 /* subscribed (else assigned by hand, or nothing) */
-    size_t subscribed_count;       /* topics with subscribed */
-    struct kci_list assigned;      /* kci_assigned; owned */
-    struct kci_map by_key;         /* key -> kci_assigned */
+    bool sweep;               /* a topic has no users any more */
+    bool by_group;            /* subscribed (else assigned by hand, or nothing) */
+    size_t subscribed_count;  /* topics with subscribed */
+    struct kci_list assigned; /* kci_assigned; owned */
+    struct kci_map by_key;    /* key -> kci_assigned */
     size_t assigned_count;
-    struct kci_list ready;         /* those with runs, by the order in which they became ready */
+    struct kci_list ready; /* those with runs, by the order in which they became ready */
     uint64_t next_version;
-    uint64_t polls;                /* polls begun */
+    uint64_t polls; /* polls begun */
 };
 
 void kci_subscription_init(struct kci_subscription *s, const struct kci_alloc *alloc, uint64_t seed);
@@ -95,8 +95,10 @@ static inline int64_t kci_partition_key(const struct kci_consumer_topic *topic, 
 }
 struct kci_assigned *kci_subscription_find(const struct kci_subscription *s, int64_t key);
 struct kci_assigned *kci_subscription_find_name(const struct kci_subscription *s, const char *topic, int32_t partition);
-/* Replace the assignment. Partitions that stay keep everything if `keep`, else all begin anew. An entry's offset is its start:
- * >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or KC_OFFSET_NONE: the committed one. false: out of memory, nothing changed. */
+/* Replace the assignment. Partitions that stay keep everything if `keep`, else all begin anew. An entry's offset is its
+ * start:
+ * >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or KC_OFFSET_NONE: the committed one. false: out of memory, nothing
+ * changed. */
 bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partition *items, size_t count, int64_t now);
 void kci_subscription_clear(struct kci_subscription *s);
 /* The assignment as a list, offset = position or KC_OFFSET_NONE. false: out of memory. */
@@ -109,8 +111,8 @@ void kci_assigned_seek(struct kci_subscription *s, struct kci_assigned *a, int64
 /* The position is known now. */
 void kci_assigned_found(struct kci_assigned *a, int64_t offset, int32_t epoch, int64_t now);
 /* Stop with an error that poll reports until a seek. */
-void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_err error, int64_t now, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_err error, int64_t now,
+                       const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* Drop what was fetched ahead and not returned. */
 void kci_assigned_drop(struct kci_assigned *a);
 /* Judged bytes arrive. Takes the run. */
