@@ -234,12 +234,29 @@ static void lz4_blocks_are_checked(void **state)
     f[12] ^= 1; /* a byte of the block: its checksum notices */
     assert_int_equal(unpack(KCI_CODEC_LZ4, f, size, ""), KCI_COMPRESS_CORRUPT);
     size = lz4_frame(f, 0x60, 0x40, -1, "");
-    f[9] = 1; /* a stored block of 65,541 bytes in a frame of 64 KiB blocks */
-    assert_int_equal(unpack(KCI_CODEC_LZ4, f, size, ""), KCI_COMPRESS_CORRUPT);
-    size = lz4_frame(f, 0x60, 0x40, -1, "");
     assert_int_equal(unpack(KCI_CODEC_LZ4, f, size - 4, ""), KCI_COMPRESS_CORRUPT); /* no end mark */
     memcpy(f + 7, "\0\0\0\x80\0\0\0\0", 8); /* a stored block of no bytes, and no other */
     assert_int_equal(unpack(KCI_CODEC_LZ4, f, 15, ""), KCI_COMPRESS_OK);
+}
+
+/* A block larger than its frame announces. */
+static void lz4_blocks_keep_to_the_size_of_the_frame(void **state)
+{
+    static uint8_t f[100000], big[65537];
+    (void)state;
+    require(KCI_CODEC_LZ4);
+    memset(big, 'x', sizeof big);
+    for (uint8_t bd = 0x40; bd < 0x60; bd += 0x10) {
+        lz4_frame(f, 0x60, bd, -1, "");
+        memcpy(f + 7, "\1\0\1\x80", 4); /* 65,537 bytes, stored */
+        memcpy(f + 11, big, sizeof big);
+        memset(f + 11 + sizeof big, 0, 4);
+        uint8_t *plain = NULL;
+        size_t got;
+        assert_int_equal(kci_decompress(NULL, KCI_CODEC_LZ4, f, 15 + sizeof big, &heap, 1 << 20, &plain, &got),
+                         bd == 0x40 ? KCI_COMPRESS_CORRUPT : KCI_COMPRESS_OK);
+        kci_alloc_free(&heap, plain);
+    }
 }
 
 /* ---- zstd ---- */
@@ -296,6 +313,7 @@ int main(void)
         TEST(lz4_descriptors_are_checked),
         TEST(lz4_header_checksums_are_checked),
         TEST(lz4_blocks_are_checked),
+        TEST(lz4_blocks_keep_to_the_size_of_the_frame),
         TEST(zstd_frames_may_follow_each_other),
         TEST(zstd_windows_cost_no_memory),
         TEST(zstd_content_sizes_are_not_believed),

@@ -100,13 +100,14 @@ static const struct {
     { "header count -1", "0c 00 00 00 01 01 01", false },
     { "header count without headers", "0c 00 00 00 01 01 02", false },
     { "header count 2^31 - 1", "14 00 00 00 01 01 feffffff0f", false },
+    { "header count beyond the record", "0c 00 00 00 8100 01", false },
     { "headers without a count", "12 00 00 00 01 01 00 02 68 01", false },
     { "header name null", "10 00 00 00 01 01 02 01 00", false },
     { "header name beyond the record", "12 00 00 00 01 01 02 04 68 01", false },
     { "header value size -2", "12 00 00 00 01 01 02 02 68 03", false },
     { "header value beyond the record", "12 00 00 00 01 01 02 02 68 02", false },
     { "offset delta negative", "0c 00 00 01 01 01 00", false },
-    { "offset delta beyond the last one", "0e 00 00 feff 01 01 00", false },
+    { "offset delta beyond the last one", "0e 00 00 fe7f 01 01 00", false },
     { "a byte too many in the record", "0e 00 00 00 01 01 00 00", false },
 };
 
@@ -136,6 +137,11 @@ static void counts_must_agree_with_the_bytes(void **state)
     assert_int_equal(walk_section(two, sizeof two, 0, 0), BAD);
     assert_int_equal(walk_section(two, sizeof two, -1, 0), BAD);
     assert_int_equal(walk_section(two, sizeof two, INT32_MAX, 0), BAD);
+    /* the last byte says that a record of no bytes follows */
+    static const uint8_t then_nothing[] = {
+        0x20, 0, 0, 0, 1, 20, '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 0, 0
+    };
+    assert_int_equal(walk_section(then_nothing, sizeof then_nothing, 2, 0), BAD);
 }
 
 static void offsets_must_rise_within_the_batch(void **state)
@@ -179,6 +185,20 @@ static void headers_must_be_plausible(void **state)
         assert_int_equal(walk(w.data, w.size, 0), rows[i].expected);
         kci_writer_destroy(&w);
     }
+}
+
+/* Two records cannot share the one offset that the header has: seen before any record is. */
+static void more_records_than_offsets_are_refused_at_once(void **state)
+{
+    static const uint8_t two[] = { 0x0c, 0, 0, 0, 1, 1, 0, 0x0c, 0, 0, 2, 1, 1, 0 };
+    struct kci_batch_header header = test_batch_header();
+    struct kci_writer w = kci_writer_of(&heap, 1000);
+    struct kci_batch_iterator it;
+    (void)state;
+    header.record_count = 2;
+    test_batch_around(&w, header, two, sizeof two);
+    assert_int_equal(kci_batch_open(&it, w.data, w.size, &heap, 0), KCI_BATCH_BAD_RECORDS);
+    kci_writer_destroy(&w);
 }
 
 /* Timestamps may be anything; their sum wraps as Java's does, without undefined behaviour. */
@@ -351,6 +371,7 @@ int main(void)
         TEST(counts_must_agree_with_the_bytes),
         TEST(offsets_must_rise_within_the_batch),
         TEST(headers_must_be_plausible),
+        TEST(more_records_than_offsets_are_refused_at_once),
         TEST(timestamps_may_overflow),
         TEST(impossible_prefixes_are_told_apart),
         TEST(cut_records_are_noticed),
