@@ -195,28 +195,30 @@ void kci_batch_close(struct kci_batch_iterator *it)
     it->records = kci_reader_of(NULL, 0);
 }
 
-/* A varint of more than two bytes, or one close to the end; NULL when it is cut or too long. */
-static const uint8_t *varint_slow(const uint8_t *p, const uint8_t *end, uint64_t *value, bool is_long)
+/* What reading a varint gives: two registers, nothing spilled. */
+struct varint {
+    const uint8_t *next; /* the place behind it; NULL when it is cut or too long */
+    uint64_t value;
+};
+
+/* A varint of more than two bytes, or one close to the end. */
+static __attribute__((noinline)) struct varint varint_slow(const uint8_t *p, const uint8_t *end, bool is_long)
 {
     struct kci_reader r = kci_reader_of(p, (size_t)(end - p));
-    *value = is_long ? kci_reader_uvarlong(&r) : kci_reader_uvarint(&r);
-    return r.failed ? NULL : r.at;
+    uint64_t value = is_long ? kci_reader_uvarlong(&r) : kci_reader_uvarint(&r);
+    return (struct varint){ r.failed ? NULL : r.at, value };
 }
 
-/* Read a varint at p < end (or anywhere with near_end); returns the place behind it or NULL. */
-static inline const uint8_t *varint(const uint8_t *p, const uint8_t *end, uint64_t *value, bool is_long, bool near_end)
+/* Read a varint at p; without near_end two bytes are there. */
+static inline struct varint varint(const uint8_t *p, const uint8_t *end, bool is_long, bool near_end)
 {
     if (near_end)
-        return varint_slow(p, end, value, is_long);
-    if (__builtin_expect(p[0] < 0x80, 1)) {
-        *value = p[0];
-        return p + 1;
-    }
-    if (__builtin_expect(p[1] < 0x80, 1)) {
-        *value = (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7;
-        return p + 2;
-    }
-    return varint_slow(p, end, value, is_long);
+        return varint_slow(p, end, is_long);
+    if (__builtin_expect(p[0] < 0x80, 1))
+        return (struct varint){ p + 1, p[0] };
+    if (__builtin_expect(p[1] < 0x80, 1))
+        return (struct varint){ p + 2, (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7 };
+    return varint_slow(p, end, is_long);
 }
 
 static inline int64_t unzigzag(uint64_t u)
@@ -263,37 +265,43 @@ static int bad(struct kci_batch_iterator *it)
 static inline __attribute__((always_inline)) int next_record(struct kci_batch_iterator *it,
                                                              struct kci_record_view *view, bool near_end)
 {
-    const uint8_t *p = it->records.at, *bytes_end = it->records.end, *end;
-    uint64_t size, timestamp, offset, key_size, value_size, count;
+    const uint8_t *p = it->records.at, *bytes_end = it->records.end;
 
-    p = varint(p, bytes_end, &size, false, near_end);
-    if (!p || unzigzag(size) < RECORD_MIN - 1 || unzigzag(size) > bytes_end - p)
+    struct varint size = varint(p, bytes_end, false, near_end);
+    p = size.next;
+    if (!p || unzigzag(size.value) < RECORD_MIN - 1 || unzigzag(size.value) > bytes_end - p)
         return bad(it);
-    end = p + unzigzag(size);
-    p = varint(p + 1, bytes_end, &timestamp, true, near_end);
-    if (!p)
+    const uint8_t *end = p + unzigzag(size.value);
+    struct varint timestamp = varint(p + 1, bytes_end, true, near_end);
+    if (!timestamp.next)
         return bad(it);
-    p = varint(p, bytes_end, &offset, false, near_end);
-    if (!p)
+    struct varint offset = varint(timestamp.next, bytes_end, false, near_end);
+    if (!offset.next)
         return bad(it);
-    p = varint(p, bytes_end, &key_size, false, near_end);
-    if (!p || !take_field(&p, end, unzigzag(key_size), &view->key))
+    struct varint key_size = varint(offset.next, bytes_end, false, near_end);
+    p = key_size.next;
+    if (!p || !take_field(&p, end, unzigzag(key_size.value), &view->key))
         return bad(it);
     near_end = near_end || bytes_end - p < VARINTS_MAX;
-    p = varint(p, bytes_end, &value_size, false, near_end);
-    if (!p || !take_field(&p, end, unzigzag(value_size), &view->value))
+    struct varint value_size = varint(p, bytes_end, false, near_end);
+    p = value_size.next;
+    if (!p || !take_field(&p, end, unzigzag(value_size.value), &view->value))
         return bad(it);
-    p = varint(p, bytes_end, &count, false, near_end || bytes_end - p < VARINTS_MAX);
-    if (!p || p > end || unzigzag(offset) < 0 || unzigzag(offset) > it->header.last_offset_delta)
+    struct varint count = varint(p, bytes_end, false, near_end || bytes_end - p < VARINTS_MAX);
+    p = count.next;
+    int64_t offset_delta = unzigzag(offset.value);
+    if (!p || p > end || offset_delta < 0 || offset_delta > it->header.last_offset_delta)
         return bad(it);
-    view->offset = it->header.base_offset + unzigzag(offset);
-    view->header_count = (int32_t)unzigzag(count);
+    view->offset = it->header.base_offset + offset_delta;
+    view->header_count = (int32_t)unzigzag(count.value);
     view->headers = (struct kci_reader){ p, end, false };
-    if (view->offset < it->next_offset || (p != end || count ? !headers_fit(view->headers, unzigzag(count)) : false))
+    if (view->offset < it->next_offset)
+        return bad(it);
+    if ((p != end || count.value != 0) && !headers_fit(view->headers, unzigzag(count.value)))
         return bad(it);
     view->timestamp_ms = it->header.attributes & KCI_BATCH_LOG_APPEND_TIME
                              ? it->header.max_timestamp_ms
-                             : (int64_t)((uint64_t)it->header.base_timestamp_ms + (uint64_t)unzigzag(timestamp));
+                             : (int64_t)((uint64_t)it->header.base_timestamp_ms + (uint64_t)unzigzag(timestamp.value));
     it->next_offset = view->offset + 1;
     it->records.at = end;
     it->left--;
