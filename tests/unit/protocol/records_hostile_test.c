@@ -23,6 +23,8 @@ static int nothing_leaked(void **state)
     return memory.live_blocks ? -1 : 0;
 }
 
+static volatile size_t touched; /* so that every byte of a view is read */
+
 /* Open and walk to the end: the records seen, or -error of opening, or -KCI_BATCH_BAD_RECORDS of walking. The bytes are
  * copied to a block of their size, so that a sanitizer sees every overrun. */
 static int walk(const uint8_t *data, size_t size, size_t plain_max)
@@ -34,7 +36,6 @@ static int walk(const uint8_t *data, size_t size, size_t plain_max)
     uint8_t *copy = memcpy(malloc(size + 1), data, size);
     int seen = 0, more = 1;
     enum kci_batch_error error = kci_batch_open(&it, copy, size, &heap, plain_max);
-    volatile size_t touched = 0;
     while (error == KCI_BATCH_OK && (more = kci_batch_next(&it, &view)) > 0) {
         seen++;
         for (size_t i = 0; i < view.key.size; i++)
