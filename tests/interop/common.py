@@ -1,0 +1,73 @@
+"""What the interop tests share: the programs of the build, a mockbroker, and running commands with their output kept."""
+import json
+import os
+import subprocess
+import unittest
+
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+LIMIT_S = 120  # of one command
+
+
+class Settings:
+    """Filled in by run.py."""
+    bin = ""
+    kafka = ""
+    kafka_old = ""
+
+
+def program(name):
+    return os.path.join(Settings.bin, name)
+
+
+def run(command, text=None, check=True, limit=LIMIT_S):
+    """Run to the end; on an unexpected status the output is in the failure."""
+    done = subprocess.run(command, input=text, capture_output=True, timeout=limit, text=isinstance(text, str) or text is None, check=False)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done
+
+
+def lines_of(prefix, count):
+    """Records that differ, of different lengths, with text that is not ASCII."""
+    return [f"{prefix}-{i}-{'ä' * (i % 7)}{'x' * (i * 37 % 211)}" for i in range(count)]
+
+
+class Mockbroker:
+    """A mockbroker process of three brokers; use as a context manager."""
+
+    def __init__(self, *options):
+        command = [program("mockbroker"), "--brokers", "3", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        self.about = json.loads(line)
+        self.bootstrap = self.about["bootstrap"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.process.terminate()
+        status = self.process.wait(20)
+        self.process.stdout.close()
+        if status != 0:
+            raise AssertionError(f"mockbroker ended with status {status}")
+
+
+class OnMockbroker(unittest.TestCase):
+    """Each test has a cluster of its own."""
+
+    def setUp(self):
+        self.cluster = Mockbroker()
+        self.addCleanup(self.cluster.__exit__)
+        self.bootstrap = self.cluster.bootstrap
+
+    def create(self, topic, partitions=3, replication=3):
+        run([program("kc"), "topic", "create", "-b", self.bootstrap, topic, "-n", str(partitions), "-r", str(replication)])
+
+
+def kc_produce(bootstrap, topic, lines, *options):
+    run([program("kc"), "produce", "-b", bootstrap, "-t", topic, *options], "".join(line + "\n" for line in lines))
+
+
+def kc_consume(bootstrap, topic, *options):
+    return run([program("kc"), "consume", "-b", bootstrap, "-t", topic, "-o", "beginning", "-e", *options]).stdout.splitlines()

@@ -1,0 +1,49 @@
+"""kcat (librdkafka) works with mockbroker as with Kafka."""
+from common import CODECS, OnMockbroker, kc_consume, kc_produce, lines_of, run
+
+
+class KcatTest(OnMockbroker):
+    def test_it_sees_the_cluster_and_its_topics(self):
+        self.create("seen", 5, 3)
+        text = run(["kcat", "-L", "-b", self.bootstrap]).stdout
+        self.assertIn("3 brokers:", text)
+        self.assertIn('topic "seen" with 5 partitions', text)
+
+    def test_every_codec_goes_there_and_back(self):
+        for codec in CODECS:
+            with self.subTest(codec=codec):
+                topic, lines = f"codec-{codec}", lines_of(codec, 2000)
+                self.create(topic)
+                run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true"], "\n".join(lines))
+                read = run(["kcat", "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q"]).stdout.splitlines()
+                self.assertEqual(sorted(read), sorted(lines))
+                self.assertEqual(sorted(kc_consume(self.bootstrap, topic)), sorted(lines))
+
+    def test_it_reads_what_kclient_wrote_in_every_codec(self):
+        for codec in CODECS:
+            with self.subTest(codec=codec):
+                topic, lines = f"ours-{codec}", lines_of(codec, 2000)
+                self.create(topic)
+                kc_produce(self.bootstrap, topic, lines, "-X", f"compression.type={codec}")
+                read = run(["kcat", "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q"]).stdout.splitlines()
+                self.assertEqual(sorted(read), sorted(lines))
+
+    def test_a_group_reads_everything_once_and_goes_on_where_it_was(self):
+        self.create("grouped", 4)
+        first, second = lines_of("first", 500), lines_of("second", 300)
+        kc_produce(self.bootstrap, "grouped", first)
+        command = ["kcat", "-b", self.bootstrap, "-G", "readers", "-X", "auto.offset.reset=earliest", "-q"]
+        read = run([*command, "-c", "500", "grouped"]).stdout.splitlines()
+        self.assertEqual(sorted(read), sorted(first))
+        kc_produce(self.bootstrap, "grouped", second)
+        read = run([*command, "-c", "300", "grouped"]).stdout.splitlines()
+        self.assertEqual(sorted(read), sorted(second))
+
+    def test_keys_and_headers_survive(self):
+        self.create("keyed", 1)
+        run(["kcat", "-P", "-b", self.bootstrap, "-t", "keyed", "-K:", "-H", "origin=kcat"], "a:1\nb:2\n")
+        read = kc_consume(self.bootstrap, "keyed", "-f", "%k=%s %h\\n")
+        self.assertEqual(read, ["a=1 origin=kcat", "b=2 origin=kcat"])
+        kc_produce(self.bootstrap, "keyed", ["c:3"], "-K", ":", "-H", "origin=kc")
+        read = run(["kcat", "-C", "-b", self.bootstrap, "-t", "keyed", "-o", "2", "-e", "-q", "-f", "%k=%s %h\n"]).stdout
+        self.assertEqual(read, "c=3 origin=kc\n")

@@ -1,0 +1,87 @@
+"""kclient on real Apache Kafka, the newest and an older one: three nodes in KRaft mode, one of which is stopped in the middle of the demo."""
+import os
+import shlex
+import unittest
+
+from common import CODECS, Settings, kc_consume, kc_produce, lines_of, program, run
+from kafka_cluster import Kafka, java
+
+CONSOLE_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
+CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
+DEMO_MB = "60"
+
+
+class RealKafka:
+    """The tests, for each version below."""
+    folder = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Kafka(cls.folder(), nodes=3)
+        cls.cluster.__enter__()
+        cls.bootstrap = cls.cluster.bootstrap
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.cluster.__exit__(None, None, None)
+
+    def create(self, topic, partitions=3):
+        run([program("kc"), "topic", "create", "-b", self.bootstrap, topic, "-n", str(partitions), "-r", "3"])
+
+    def test_a_topic_is_created_described_and_deleted(self):
+        self.create("made", 2)
+        text = run([program("kc"), "topic", "describe", "-b", self.bootstrap, "made"]).stdout
+        self.assertIn("made\t2 partitions", text)
+        run([program("kc"), "topic", "delete", "-b", self.bootstrap, "made"])
+        again = run([program("kc"), "topic", "delete", "-b", self.bootstrap, "made"], check=False)
+        self.assertEqual(again.returncode, 1)
+        self.assertIn("UNKNOWN_TOPIC_OR_PARTITION", again.stderr)
+
+    def test_every_codec_goes_there_and_back_and_java_reads_it(self):
+        self.create("codecs")
+        wanted = []
+        for codec in CODECS:
+            lines = lines_of(codec, 1000)
+            kc_produce(self.bootstrap, "codecs", lines, "-X", f"compression.type={codec}")
+            wanted += lines
+        self.assertEqual(sorted(kc_consume(self.bootstrap, "codecs")), sorted(wanted))
+        self.assertEqual(sorted(kc_consume(self.bootstrap, "codecs", "-g", "codec-readers")), sorted(wanted))
+        text = run(java(self.cluster.libs, CONSOLE_CONSUMER, "--bootstrap-server", self.bootstrap, "--topic", "codecs", "--from-beginning",
+                        "--max-messages", str(len(wanted)), "--timeout-ms", "60000")).stdout
+        self.assertEqual(sorted(text.splitlines()), sorted(wanted))
+
+    def test_what_java_compressed_is_read(self):
+        self.create("java")
+        wanted = []
+        for codec in CODECS:
+            lines = lines_of(codec, 300)
+            run(java(self.cluster.libs, CONSOLE_PRODUCER, "--bootstrap-server", self.bootstrap, "--topic", "java", "--compression-codec", codec),
+                "".join(line + "\n" for line in lines))
+            wanted += lines
+        self.assertEqual(sorted(kc_consume(self.bootstrap, "java")), sorted(wanted))
+
+    def test_the_demo_with_a_node_stopped_and_started(self):
+        """A consumer is killed and a node stopped half-way; every file comes back equal."""
+        node = 2
+        pid = self.cluster.processes[node].pid
+        config = os.path.join(self.cluster.top, f"node-{node}.properties")
+        pid_file = os.path.join(self.cluster.top, "restarted.pid")
+        start = shlex.join(java(self.cluster.libs, "kafka.Kafka", config, heap="-Xmx320m"))
+        try:
+            done = run([program("demo"), "/usr/include", "/usr/share/doc", "--bootstrap", self.bootstrap, "--limit", DEMO_MB, "--stop-command", f"kill {pid}",
+                        "--start-command", f"setsid {start} >/dev/null 2>&1 & echo $! > {pid_file}"], limit=300)
+            self.assertIn("all files are equal", done.stdout)
+            print(done.stdout)
+        finally:
+            self.cluster.processes.pop(node).wait(60)
+            if os.path.exists(pid_file):
+                with open(pid_file, encoding="ascii") as f:
+                    os.kill(int(f.read()), 9)
+
+
+class NewKafkaTest(RealKafka, unittest.TestCase):
+    folder = staticmethod(lambda: Settings.kafka)
+
+
+class OldKafkaTest(RealKafka, unittest.TestCase):
+    folder = staticmethod(lambda: Settings.kafka_old)
