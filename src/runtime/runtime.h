@@ -24,6 +24,12 @@ uint64_t kci_gate_now(struct kci_gate *gate);
 void kci_gate_wait(struct kci_gate *gate, uint64_t seen, int64_t until_us);
 void kci_gate_open(struct kci_gate *gate); /* counter + 1, wake all; cheap when nobody waits */
 
+/* ---- the process ---- */
+/* Rises by one in a forked child: a handle that was made under another number belongs to the parent. */
+uint32_t kci_process_generation(void);
+/* Run a function on a thread of its own that nobody joins. 0 or errno. */
+int kci_process_spawn(void (*run)(void *context), void *context);
+
 /* ---- the loop: one thread, one loop, any number of engines ---- */
 enum kci_loop_kind { KCI_LOOP_BEST, KCI_LOOP_EPOLL, KCI_LOOP_POLL };
 struct kci_loop;

@@ -1,0 +1,513 @@
+/* The application's side: records into the open batches of partitions.  This is the hot path.
+ *
+ *   kci_producer_append     topic by topic: looked up once per run of records with the same topic text
+ *     append_run            one partition: one lock for up to KCI_LOCK_RUN records in a row that go there
+ *       fill                one record: encode at the cursor; nothing else, as long as it surely fits
+ *         add_slow          begins, closes and extends batches; large records and headers; all checks and errors
+ *
+ * What a batch may grow to: batch.size while the partition has no other batch waiting; up to one request while it has
+ * (the sender is behind, and a larger batch costs nobody anything).  The cursor's `stop` is where that has to be looked
+ * at again, so that fill compares with one pointer only.
+ *
+ * The sender hears of a partition at most twice per batch: when its first record lingers from now on, and when it is
+ * full (kci_append_announce). It is woken only if it would sleep beyond the time at which it has to act.
+ *
+ * The thread that fills a batch compresses it, after the lock is released: the batch keeps its place in the queue as
+ * CLOSING. */
+#include "producer/internal.h"
+
+struct appending { /* one call of kci_producer_append, or one run in it */
+    struct kci_producer *producer;
+    struct kci_topic *topic;
+    int32_t partition_count; /* of topic, as seen by this run */
+    int32_t index;           /* of the partition that this run goes to */
+    bool sticky;             /* the run is of records without key and partition */
+    uint64_t sticky_seen;    /* topic->sticky when it was chosen */
+    int32_t next_index;      /* where the record behind the run goes, if its key was hashed already; else -1 */
+    int64_t now;             /* microseconds */
+    int64_t wall_ms;
+    int64_t announce_by;        /* microseconds; KCI_NEVER: no need */
+    struct kci_batch *compress; /* closed by this run */
+    struct kci_producer_wait *why;
+    kc_error *error;
+};
+
+enum added { ADDED, ADDED_NOT, RUN_ENDS }; /* ADDED_NOT: an error; RUN_ENDS: take up the same record in a new run */
+
+/* ---- batches under the partition's lock ---- */
+
+static uint32_t open_bytes(const struct kci_partition *partition)
+{
+    const struct kci_chunk *last = partition->open->last;
+    return partition->open_before + (uint32_t)(partition->at - last->data) - last->start;
+}
+
+struct kci_batch *kci_append_close_open(struct kci_producer *producer, struct kci_partition *partition)
+{
+    struct kci_batch *batch = partition->open;
+    batch->last->end = (uint32_t)(partition->at - batch->last->data);
+    batch->count = partition->open_count;
+    batch->bytes = open_bytes(partition);
+    batch->base_timestamp_ms = partition->base_timestamp_ms;
+    batch->max_timestamp_ms = partition->max_timestamp_ms;
+    partition->bytes_closed += batch->bytes;
+    partition->open = NULL;
+    partition->at = partition->stop = partition->chunk_end = NULL;
+    kci_list_push(&partition->queue, &batch->link);
+    partition->queued++;
+    kci_batch_move(batch, producer->settings->compression_type ? KCI_BATCH_CLOSING : KCI_BATCH_SEALED);
+    return batch;
+}
+
+static uint32_t growth_limit(const struct kci_producer *producer, const struct kci_partition *partition)
+{
+    uint32_t max = atomic_load_explicit(&partition->topic->batch_bytes_max, memory_order_relaxed);
+    return partition->queued || producer->batch_aim > max ? max : producer->batch_aim;
+}
+
+/* Where fill has to come to add_slow again. */
+static void set_stop(const struct kci_producer *producer, struct kci_partition *partition)
+{
+    uint32_t limit = growth_limit(producer, partition), bytes = open_bytes(partition);
+    size_t left = limit > bytes ? limit - bytes : 0, room = (size_t)(partition->chunk_end - partition->at);
+    partition->stop = partition->at + (left < room ? left : room);
+}
+
+void kci_append_announce(struct kci_producer *producer, struct kci_partition *partition, int64_t by)
+{
+    if (!atomic_exchange(&partition->announced, true)) {
+        struct kci_partition *head = atomic_load_explicit(&producer->announced, memory_order_relaxed);
+        do
+            partition->announced_next = head;
+        while (!atomic_compare_exchange_weak(&producer->announced, &head, partition));
+    }
+    if (atomic_load(&producer->sleeping_until) > by)
+        producer->wake(producer->context);
+}
+
+/* ---- one record, any case ---- */
+
+static enum added fail_record(struct appending *a, const kc_record *record, size_t size)
+{
+    const struct kci_settings *settings = a->producer->settings;
+    if (size == SIZE_MAX || size > (size_t)settings->max_request_size)
+        kci_fail(a->error, KC_ERR_RECORD_TOO_LARGE, 0,
+                 "the record for topic %s may take %zu bytes: max.request.size is %d", record->topic,
+                 size == SIZE_MAX ? (size_t)INT32_MAX : size, (int)settings->max_request_size);
+    else
+        kci_fail(a->error, KC_ERR_RECORD_TOO_LARGE, 0,
+                 "the record for topic %s may take %zu bytes: buffer.memory is %lld", record->topic, size,
+                 (long long)settings->buffer_memory);
+    return ADDED_NOT;
+}
+
+static enum added fail_argument(struct appending *a, const char *text)
+{
+    kci_fail(a->error, KC_ERR_ARGUMENT, 0, "invalid record: %s", text);
+    return ADDED_NOT;
+}
+
+static enum added fail_memory(struct appending *a, enum kci_pool_result result)
+{
+    if (result == KCI_POOL_NO_MEMORY) {
+        kci_fail(a->error, KC_ERR_NO_MEMORY, KC_RETRIABLE, "out of memory for a batch");
+        return ADDED_NOT;
+    }
+    a->why->what = KCI_WAIT_MEMORY;
+    kci_fail(a->error, KC_ERR_QUEUE_FULL, 0, "buffer.memory of %lld bytes is full: the brokers take less than is sent",
+             (long long)a->producer->settings->buffer_memory);
+    return ADDED_NOT;
+}
+
+static const char *check_record(const kc_record *record)
+{
+    if (record->partition < KC_PARTITION_ANY)
+        return "the partition is negative";
+    if (record->timestamp_ms < KC_TIMESTAMP_NOW)
+        return "the timestamp is negative";
+    if (!record->key.data && record->key.size)
+        return "the key has a size and no data";
+    if (!record->value.data && record->value.size)
+        return "the value has a size and no data";
+    if (record->header_count && !record->headers)
+        return "header_count is set and headers is NULL";
+    for (size_t i = 0; i < record->header_count; i++)
+        if (!record->headers[i].name || (!record->headers[i].value.data && record->headers[i].value.size))
+            return "a header has no name, or a size and no data";
+    return NULL;
+}
+
+/* KIP-794: after batch.size bytes, once the batch there is full (or twice that in any case), records without a key go
+ * elsewhere. Looked at only here, that is at least once per chunk. */
+static bool sticky_is_over(struct appending *a, struct kci_partition *partition, size_t record_size)
+{
+    uint32_t aim = a->producer->batch_aim, open = partition->open ? open_bytes(partition) : 0;
+    uint64_t bytes = partition->bytes_closed + open;
+    if (partition->sticky_epoch != (uint32_t)(a->sticky_seen >> 32)) {
+        partition->sticky_epoch = (uint32_t)(a->sticky_seen >> 32);
+        partition->sticky_from = bytes;
+        return false;
+    }
+    uint64_t stretch = bytes - partition->sticky_from;
+    return stretch + record_size > aim && (!partition->open || open + record_size > aim || stretch > 2 * (uint64_t)aim);
+}
+
+static enum added begin_batch(struct appending *a, struct kci_partition *partition, size_t record_size)
+{
+    struct kci_producer *producer = a->producer;
+    size_t room = kci_pool_chunk_data(&producer->pool),
+           need = sizeof(struct kci_batch) + KCI_BATCH_HEADER_BYTES + record_size;
+    struct kci_chunk *chunk;
+    enum kci_pool_result result = kci_pool_take(&producer->pool, (need + room - 1) / room, false, &chunk);
+    if (result)
+        return fail_memory(a, result);
+    struct kci_batch *batch = kci_batch_begin(chunk, (uint32_t)room, &partition->at, &partition->chunk_end);
+    batch->partition = partition;
+    batch->created_at = a->now;
+    batch->generation = kci_flush_enter(producer);
+    partition->open = batch;
+    partition->open_count = 0;
+    partition->open_before = 0;
+    if (partition->queued == 0) {
+        int64_t by = a->now + (int64_t)producer->settings->linger_ms * 1000;
+        if (by < a->announce_by)
+            a->announce_by = by;
+    }
+    return ADDED;
+}
+
+/* Chunks behind the open batch's last, as many as a record of this size needs beyond the rest of it. */
+static enum added extend_batch(struct appending *a, struct kci_partition *partition, size_t record_size)
+{
+    struct kci_producer *producer = a->producer;
+    size_t room = kci_pool_chunk_data(&producer->pool), left = (size_t)(partition->chunk_end - partition->at);
+    struct kci_chunk *chunk;
+    if (record_size <= left)
+        return ADDED;
+    enum kci_pool_result result = kci_pool_take(&producer->pool, (record_size - left + room - 1) / room, false, &chunk);
+    if (result)
+        return fail_memory(a, result);
+    partition->open->last->next = chunk;
+    return ADDED;
+}
+
+/* Encode across chunks that are already chained, and count the full ones. */
+static void encode_slow(struct kci_producer *producer, struct kci_partition *partition, const kc_record *record,
+                        int64_t timestamp)
+{
+    struct kci_batch *batch = partition->open;
+    uint32_t before = open_bytes(partition), data = kci_pool_chunk_data(&producer->pool);
+    struct kci_rope rope = { batch->last, partition->at, partition->chunk_end, data };
+    size_t size = kci_encode_size(record, timestamp - partition->base_timestamp_ms, partition->open_count);
+    kci_encode_across(&rope, record, timestamp - partition->base_timestamp_ms, partition->open_count);
+    while (batch->last != rope.chunk) {
+        batch->last = batch->last->next;
+        batch->chunk_count++;
+    }
+    partition->at = rope.at;
+    partition->chunk_end = rope.end;
+    partition->open_before = before + (uint32_t)size - (uint32_t)(rope.at - rope.chunk->data - rope.chunk->start);
+}
+
+/* Is there something to remember about this record? */
+static inline bool to_remember(const struct kci_producer *producer, const struct kci_batch *batch,
+                               const kc_record *record)
+{
+    return record->opaque || batch->opaques.count || producer->stamps_every;
+}
+
+/* Places for what must be remembered; nothing is changed if it fails. */
+static enum added reserve_sides(struct appending *a, struct kci_batch *batch)
+{
+    enum kci_pool_result result = kci_side_reserve(&batch->opaques, &a->producer->pool, false);
+    if (!result && a->producer->stamps)
+        result = kci_side_reserve(&batch->timestamps, &a->producer->pool, false);
+    return result ? fail_memory(a, result) : ADDED;
+}
+
+static void remember(struct kci_producer *producer, struct kci_partition *partition, struct kci_batch *batch,
+                     const kc_record *record, int32_t index, int64_t timestamp)
+{
+    if (record->opaque || batch->opaques.count)
+        kci_side_add(&batch->opaques, index, (uint64_t)(uintptr_t)record->opaque);
+    if (producer->stamps && (batch->timestamps.count || timestamp != partition->base_timestamp_ms))
+        kci_side_add(&batch->timestamps, index, (uint64_t)timestamp);
+}
+
+static void close_full(struct appending *a, struct kci_partition *partition)
+{
+    struct kci_batch *batch = kci_append_close_open(a->producer, partition);
+    if (batch->state == KCI_BATCH_CLOSING)
+        a->compress = batch;
+    else if (partition->queued == 1)
+        a->announce_by = a->now;
+}
+
+static enum added add_slow(struct appending *a, struct kci_partition *partition, const kc_record *record)
+{
+    struct kci_producer *producer = a->producer;
+    const char *wrong = check_record(record);
+    if (wrong)
+        return fail_argument(a, wrong);
+    size_t bound = kci_encode_bound(record);
+    size_t whole = bound == SIZE_MAX ? bound : bound + KCI_BATCH_HEADER_BYTES;
+    size_t memory = (producer->pool.limit - 1) * kci_pool_chunk_data(&producer->pool); /* one chunk may go to a side */
+    if (whole > (size_t)producer->settings->max_request_size || whole + sizeof(struct kci_batch) > memory)
+        return fail_record(a, record, whole);
+    if (partition->open &&
+        (open_bytes(partition) + bound > growth_limit(producer, partition) || partition->open_count == INT32_MAX)) {
+        close_full(a, partition);
+        if (a->compress)
+            return RUN_ENDS;
+    }
+    if (a->sticky && sticky_is_over(a, partition, bound)) {
+        kci_partitioner_switch(producer, a->topic, a->sticky_seen);
+        return RUN_ENDS;
+    }
+    int64_t timestamp = record->timestamp_ms == KC_TIMESTAMP_NOW ? a->wall_ms : record->timestamp_ms;
+    bool first = !partition->open;
+    enum added added;
+    if (first) { /* the first entries of the sides have their places */
+        added = begin_batch(a, partition, kci_encode_size(record, 0, 0));
+    } else {
+        added = to_remember(producer, partition->open, record) ? reserve_sides(a, partition->open) : ADDED;
+        if (added == ADDED)
+            added = extend_batch(
+                a, partition, kci_encode_size(record, timestamp - partition->base_timestamp_ms, partition->open_count));
+    }
+    if (added != ADDED)
+        return added;
+    if (first)
+        partition->base_timestamp_ms = partition->max_timestamp_ms = timestamp;
+    else if (timestamp > partition->max_timestamp_ms)
+        partition->max_timestamp_ms = timestamp;
+    if (to_remember(producer, partition->open, record))
+        remember(producer, partition, partition->open, record, partition->open_count, timestamp);
+    encode_slow(producer, partition, record, timestamp);
+    partition->open_count++;
+    set_stop(producer, partition);
+    return ADDED;
+}
+
+/* ---- runs ---- */
+
+/* Does the record go where the run goes? */
+static inline bool in_run(struct appending *a, const kc_record *first, const kc_record *record)
+{
+    if (record->topic != first->topic)
+        return false;
+    if (record->partition != KC_PARTITION_ANY)
+        return record->partition == a->index;
+    if (!record->key.data || a->producer->settings->partitioner_ignore_keys)
+        return a->sticky;
+    int32_t index = kci_partitioner_by_key(record, a->partition_count);
+    if (index == a->index && !a->sticky)
+        return true;
+    a->next_index = index;
+    return false;
+}
+
+/* Append to one partition, its lock held, as long as records go there. */
+static size_t fill(struct appending *a, struct kci_partition *partition, const kc_record *records, size_t count,
+                   enum added *result)
+{
+    struct kci_producer *producer = a->producer;
+    uint8_t *at = partition->at, *stop = partition->stop;
+    int64_t base = partition->base_timestamp_ms, max = partition->max_timestamp_ms;
+    int32_t index = partition->open_count;
+    size_t i = 0;
+    for (; i < count; i++) {
+        const kc_record *record = &records[i];
+        if (i && !in_run(a, records, record))
+            break;
+        int64_t timestamp = record->timestamp_ms == KC_TIMESTAMP_NOW ? a->wall_ms : record->timestamp_ms;
+        if (kci_encode_fits(record, (size_t)(stop - at)) && timestamp >= 0 &&
+            (!to_remember(producer, partition->open, record) || reserve_sides(a, partition->open) == ADDED)) {
+            if (to_remember(producer, partition->open, record))
+                remember(producer, partition, partition->open, record, index, timestamp);
+            at = kci_encode_fast(at, record, timestamp - base, index);
+            max = timestamp > max ? timestamp : max;
+            index++;
+            continue;
+        }
+        partition->at = at;
+        partition->open_count = index;
+        partition->max_timestamp_ms = max;
+        *result = add_slow(a, partition, record);
+        at = partition->at;
+        stop = partition->stop;
+        base = partition->base_timestamp_ms;
+        max = partition->max_timestamp_ms;
+        index = partition->open_count;
+        if (*result != ADDED)
+            break;
+    }
+    partition->at = at;
+    partition->open_count = index;
+    partition->max_timestamp_ms = max;
+    return i;
+}
+
+void kci_append_compress(struct kci_producer *producer, struct kci_batch *batch)
+{
+    struct kci_compressing *pool = &producer->compressing;
+    const struct kci_settings *settings = producer->settings;
+    struct kci_compressor *compressor = NULL;
+    struct kci_writer scratch = kci_writer_of(producer->alloc, 0);
+    kci_lock_take(&pool->lock);
+    if (pool->idle_count) {
+        compressor = pool->idle[--pool->idle_count];
+        scratch = pool->scratch[pool->idle_count];
+    }
+    kci_lock_release(&pool->lock);
+    if (!compressor) {
+        compressor = kci_compressor_new(producer->alloc);
+        scratch = kci_writer_of(producer->alloc, (size_t)producer->batch_max);
+    }
+    if (!compressor)
+        return; /* sent as it is */
+    kci_batch_compress(batch, &producer->pool, compressor, settings->compression_type, settings->compression_level,
+                       &scratch);
+    kci_lock_take(&pool->lock);
+    bool keep = pool->idle_count < KCI_COMPRESSORS_MAX;
+    if (keep) {
+        pool->scratch[pool->idle_count] = scratch;
+        pool->idle[pool->idle_count++] = compressor;
+    }
+    kci_lock_release(&pool->lock);
+    if (!keep) {
+        kci_compressor_destroy(compressor);
+        kci_writer_destroy(&scratch);
+    }
+}
+
+/* Where does the first record of the run go? */
+static bool choose(struct appending *a, const kc_record *record)
+{
+    a->sticky = false;
+    if (record->partition != KC_PARTITION_ANY) {
+        a->index = record->partition;
+    } else if (record->key.data && !a->producer->settings->partitioner_ignore_keys) {
+        a->index = a->next_index >= 0 ? a->next_index : kci_partitioner_by_key(record, a->partition_count);
+    } else {
+        a->sticky = true;
+        a->sticky_seen = atomic_load_explicit(&a->topic->sticky, memory_order_relaxed);
+        a->index = (int32_t)(uint32_t)a->sticky_seen;
+    }
+    a->next_index = -1;
+    if (a->index < 0)
+        return fail_argument(a, "the partition is negative") == ADDED;
+    if (a->index >= a->partition_count) {
+        *a->why = (struct kci_producer_wait){ KCI_WAIT_PARTITION, a->index, a->partition_count, record->topic };
+        kci_topic_ask(a->producer, a->topic);
+        kci_fail(a->error, KC_ERR_QUEUE_FULL, 0, "topic %s has %d partitions: there is no partition %d", record->topic,
+                 (int)a->partition_count, (int)a->index);
+        return false;
+    }
+    return true;
+}
+
+/* Append records that go to the partition of the first one; returns how many. */
+static size_t append_run(struct appending *a, const kc_record *records, size_t count, enum added *result)
+{
+    struct kci_producer *producer = a->producer;
+    *result = ADDED_NOT;
+    if (!choose(a, records))
+        return 0;
+    struct kci_partition *partition = kci_topic_partition(a->topic, a->index);
+    a->announce_by = KCI_NEVER;
+    a->compress = NULL;
+    *result = ADDED;
+    kci_lock_take(&partition->lock);
+    size_t taken = fill(a, partition, records, count < KCI_LOCK_RUN ? count : KCI_LOCK_RUN, result);
+    if (taken)
+        atomic_fetch_add_explicit(&producer->counters.queued, taken, memory_order_relaxed);
+    kci_lock_release(&partition->lock);
+    if (a->compress) {
+        kci_append_compress(producer, a->compress);
+        kci_lock_take(&partition->lock);
+        kci_batch_move(a->compress, KCI_BATCH_SEALED);
+        kci_lock_release(&partition->lock);
+        a->announce_by = a->now;
+    }
+    if (a->announce_by != KCI_NEVER)
+        kci_append_announce(producer, partition, a->announce_by);
+    return taken;
+}
+
+/* ---- the call ---- */
+
+static struct kci_topic *topic_of(struct kci_producer *producer, const char *name)
+{
+    _Atomic(struct kci_topic *) *slot = &producer->cache[((uintptr_t)name >> 4) % KCI_TOPIC_CACHE];
+    struct kci_topic *topic = atomic_load_explicit(slot, memory_order_acquire);
+    if (topic && strcmp(topic->name, name) == 0)
+        return topic;
+    topic = kci_topic_find(producer, name);
+    if (topic)
+        atomic_store_explicit(slot, topic, memory_order_release);
+    return topic;
+}
+
+static kc_err refuse(struct kci_producer *producer, kc_error *error)
+{
+    if (atomic_load(&producer->dead))
+        return kci_fail(error, KC_ERR_FATAL, 0, "%s", producer->fatal.text);
+    return kci_fail(error, KC_ERR_CLOSED, 0, "the producer is closed");
+}
+
+/* Is the topic usable? Sets a->topic and a->partition_count. */
+static bool find_topic(struct appending *a, const char *name)
+{
+    size_t size = name ? strnlen(name, KCI_TOPIC_NAME_MAX + 1) : 0;
+    if (size == 0 || size > KCI_TOPIC_NAME_MAX)
+        return fail_argument(a, "the topic has no name, or one of more than 249 bytes") == ADDED;
+    a->topic = topic_of(a->producer, name);
+    if (!a->topic)
+        return kci_fail(a->error, KC_ERR_NO_MEMORY, KC_RETRIABLE, "out of memory for topic %s", name) == KC_OK;
+    a->partition_count = atomic_load_explicit(&a->topic->count, memory_order_acquire);
+    if (a->partition_count)
+        return true;
+    int32_t barred = atomic_load(&a->topic->barred);
+    kci_topic_ask(a->producer, a->topic);
+    if (barred)
+        return kci_fail(a->error, (kc_err)barred, 0, "topic %s: %s", name, kci_error_name((int16_t)barred)) == KC_OK;
+    *a->why = (struct kci_producer_wait){ KCI_WAIT_METADATA, -1, 0, name };
+    return kci_fail(a->error, KC_ERR_QUEUE_FULL, 0, "topic %s is not known yet", name) == KC_OK;
+}
+
+kc_err kci_producer_append(struct kci_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                           int64_t now, int64_t wall_ms, struct kci_producer_wait *why, kc_error *error)
+{
+    kc_error own;
+    struct appending a = { .producer = producer,
+                           .next_index = -1,
+                           .now = now,
+                           .wall_ms = wall_ms,
+                           .why = why,
+                           .error = error ? error : &own };
+    const char *name = NULL;
+    size_t i = 0;
+    why->what = KCI_WAIT_NOTHING;
+    *accepted = 0;
+    if (atomic_load_explicit(&producer->closing, memory_order_relaxed) ||
+        atomic_load_explicit(&producer->dead, memory_order_relaxed))
+        return refuse(producer, error);
+    while (i < count) {
+        enum added result;
+        if (!name || records[i].topic != name) {
+            if (!find_topic(&a, records[i].topic))
+                return a.error->code;
+            name = records[i].topic;
+        }
+        size_t taken = append_run(&a, records + i, count - i, &result);
+        i += taken;
+        *accepted = i;
+        if (result == ADDED_NOT) {
+            if (why->what == KCI_WAIT_MEMORY)
+                kci_attention(producer);
+            return a.error->code;
+        }
+    }
+    return KC_OK;
+}

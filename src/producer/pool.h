@@ -1,0 +1,57 @@
+/* buffer.memory as a pool of equal chunks: what batches are made of.  Taken by application threads (once per chunk,
+ * never per record), given back by the sender in bulk; any thread.
+ *
+ * Chunks are obtained from the allocator in slabs when first needed and kept until the pool ends; the last one given
+ * back is the first one taken, because it is still in the processor's cache. */
+#ifndef KCI_PRODUCER_POOL_H
+#define KCI_PRODUCER_POOL_H
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include "base/lock.h"
+
+#define KCI_CHUNK_BYTES     (16384u + 512u) /* a whole batch of the default batch.size, with its own bookkeeping */
+#define KCI_CHUNK_BYTES_MIN 2048u           /* with a tiny buffer.memory */
+#define KCI_SLAB_CHUNKS     15u             /* chunks per allocation: about 250 KB */
+
+struct kci_chunk {
+    struct kci_chunk *next; /* in a rope, or in the free list */
+    uint32_t start, end;    /* the bytes in use are data[start .. end) */
+    uint8_t data[];
+};
+
+struct kci_pool {
+    struct kci_lock lock;          /* guards all below */
+    const struct kci_alloc *alloc; /* borrowed */
+    size_t chunk_bytes;            /* of one chunk, with its head */
+    size_t limit;                  /* most chunks in use, except for forced takes */
+    size_t used;                   /* chunks handed out */
+    struct kci_chunk *free;        /* last given first */
+    size_t free_count;
+    void **slabs; /* allocations to free in the end; owned array */
+    size_t slab_count, slab_capacity;
+    bool starved;       /* a take failed and nobody was told of room since */
+    size_t starved_for; /* most chunks that a failed take asked for */
+};
+
+void kci_pool_init(struct kci_pool *pool, const struct kci_alloc *alloc, const struct kci_lock_ops *lock_ops,
+                   int64_t buffer_memory);
+void kci_pool_destroy(struct kci_pool *pool);
+/* Bytes that fit into one chunk. */
+static inline uint32_t kci_pool_chunk_data(const struct kci_pool *pool)
+{
+    return (uint32_t)(pool->chunk_bytes - sizeof(struct kci_chunk));
+}
+
+enum kci_pool_result { KCI_POOL_OK = 0, KCI_POOL_FULL, KCI_POOL_NO_MEMORY };
+/* Take count chunks, chained, start = end = 0; all or none.  FULL: the ceiling is reached, and `starved` is set.  With
+ * `force` the ceiling does not count (a batch that is split in two needs both halves for a moment). */
+enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out);
+/* Give back a chain of count chunks. True: a take had failed before, and now `wake_free` chunks (or all that it asked
+ * for and all there are) are free again; says so once. */
+bool kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count);
+/* True if someone waits and at least as much as was asked for is free; says so once. */
+bool kci_pool_relieved(struct kci_pool *pool);
+size_t kci_pool_used_bytes(struct kci_pool *pool);
+
+#endif

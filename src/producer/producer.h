@@ -1,0 +1,93 @@
+/* The producing engine: everything of a producer except clock, sockets and threads.
+ *
+ *   application threads                          the sender (one thread, or the simulator)
+ *     kci_producer_append  --- partition queues --->  step: announce -> lanes -> drain -> Produce requests
+ *            ^  notify: room, metadata                    answers -> fates -> delivery function
+ *
+ * append, flush, pending, stats, close and the getters may be called from any thread and never wait: where one would
+ * have to, it says for what, and the caller waits for the next `notify`. Everything else belongs to the sender. */
+#ifndef KCI_PRODUCER_PRODUCER_H
+#define KCI_PRODUCER_PRODUCER_H
+
+#include "base/engine.h"
+#include "base/lock.h"
+#include "base/log.h"
+#include "cluster/settings.h"
+#include <kclient/producer.h>
+
+struct kci_producer;
+
+/* Defects that can be planted, to prove that the checks of the simulation see them. Production passes KCI_PLANT_NONE.
+ */
+enum kci_plant {
+    KCI_PLANT_NONE = 0,
+    KCI_PLANT_FRESH_SEQUENCE, /* a retry takes a new sequence number: a lost answer becomes a duplicate (P2) */
+    KCI_PLANT_OVERTAKE, /* new batches are sent while an earlier one of the partition waits to be sent again (P3) */
+    KCI_PLANT_ACK_BEFORE_SENT, /* a lost connection counts as success (P1) */
+    KCI_PLANT_TWO_FATES,       /* the first record of a batch that failed is reported twice (P5) */
+    KCI_PLANT_FORGET_EXPIRED,  /* what expires is not reported at all (P5) */
+    KCI_PLANT_WRONG_OFFSET,    /* offsets in reports are one too high (P7) */
+    KCI_PLANT_SURE_OF_TIMEOUT, /* an unanswered record is reported as surely not written (P4) */
+};
+
+struct kci_producer_options {
+    const struct kci_alloc *alloc;
+    const struct kci_settings *settings; /* borrowed; outlives the producer */
+    struct kci_transport transport;
+    struct kci_logger logger;
+    uint64_t seed;
+    const struct kci_lock_ops *lock_ops; /* NULL: one thread */
+    /* The sender sleeps and must run: makes the shell call step. Any thread, cheap. */
+    void (*wake)(void *context);
+    /* Something that an append, a flush or a close waits for may have happened. Sender only, no lock held. */
+    void (*notify)(void *context);
+    void *context;
+    enum kci_plant plant;
+};
+
+/* KC_ERR_CONFIG, KC_ERR_NO_MEMORY. */
+kc_err kci_producer_create(struct kci_producer **out, const struct kci_producer_options *options, int64_t now,
+                           kc_error *error);
+/* Every record that has no fate yet fails with KC_ERR_CLOSED and is reported before this returns. NULL is fine. No
+ * other call may be under way. */
+void kci_producer_destroy(struct kci_producer *producer, int64_t now);
+/* The face for the shell. */
+struct kci_engine kci_producer_engine(struct kci_producer *producer);
+
+/* ---- any thread ---- */
+
+enum kci_wait_for { KCI_WAIT_NOTHING = 0, KCI_WAIT_MEMORY, KCI_WAIT_METADATA, KCI_WAIT_PARTITION };
+/* Why an append stopped short of an error. */
+struct kci_producer_wait {
+    enum kci_wait_for what;
+    int32_t partition;       /* KCI_WAIT_PARTITION: the one that the topic does not have */
+    int32_t partition_count; /* KCI_WAIT_PARTITION: how many it has */
+    const char *topic;       /* KCI_WAIT_METADATA, _PARTITION: borrowed from the record */
+};
+/* Queue records in order; *accepted says how many were taken. `now` is the engine's clock, wall_ms the time of records
+ * that carry none.  KC_ERR_QUEUE_FULL with *why: wait for `notify`, then go on at records[*accepted].  Other errors are
+ * those of kc_producer_send(), about records[*accepted]; why->what is then KCI_WAIT_NOTHING. */
+kc_err kci_producer_append(struct kci_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                           int64_t now, int64_t wall_ms, struct kci_producer_wait *why, kc_error *error);
+/* Begin a flush: what was appended before is sent at once. The ticket is for kci_producer_flushed. */
+uint64_t kci_producer_flush(struct kci_producer *producer);
+/* True when every record appended before the ticket was drawn has its fate, and was reported. */
+bool kci_producer_flushed(struct kci_producer *producer, uint64_t ticket);
+/* Refuse records from now on (KC_ERR_CLOSED) and send at once what lingers. Done when kci_producer_pending() is 0. */
+void kci_producer_close(struct kci_producer *producer);
+/* Give up: the next step fails and reports everything that has no fate yet, with KC_ERR_CLOSED. */
+void kci_producer_abandon(struct kci_producer *producer);
+size_t kci_producer_pending(const struct kci_producer *producer);
+void kci_producer_stats(struct kci_producer *producer, kc_producer_stats *stats);
+/* The number of partitions of a topic, known or wanted from now on: KC_OK, KC_ERR_QUEUE_FULL (wait for notify), or the
+ * topic's error. */
+kc_err kci_producer_partitions(struct kci_producer *producer, const char *topic, int32_t *count, kc_error *error);
+/* True once a broker answered; stays true while any connection is up. */
+bool kci_producer_connected(const struct kci_producer *producer);
+
+/* ---- sender only ---- */
+
+/* What stands in the way, for the text of a time-out: of the cluster, and of the topic if not NULL. */
+void kci_producer_explain(struct kci_producer *producer, const char *topic, char *text, size_t size, int64_t now);
+
+#endif
