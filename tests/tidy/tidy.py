@@ -37,7 +37,7 @@ CORE_ARCHIVES = ["kci_base", "kci_protocol", "kci_cluster", "kci_producer", "kci
 CORE_ALLOWED = re.compile(
     r"^(mem(cpy|move|set|cmp|chr|mem|rchr)|str(len|nlen|cmp|ncmp|chr|rchr|str|cspn|spn|casecmp|ncasecmp|tol|toll|toul|toull|tod)|"
     r"__(mem|str|snprintf|vsnprintf)\w*_chk|(v?snprintf)|__assert_fail|__isoc99_sscanf|__isoc23_\w+|sscanf|abort|__stack_chk_fail|qsort|bsearch|"
-    r"__ctype_\w+|isalnum|isdigit|tolower|toupper|__errno_location|"
+    r"__ctype_\w+|strerror|strerror_r|isalnum|isdigit|tolower|toupper|__errno_location|"
     r"floor|ceil|pow|log|log2|exp|fmod|round|lround|llround|"
     r"__cpu_model|__cpu_indicator_init|__popcountdi2|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
     r"(de|in)flate\w*|crc32\w*|adler32\w*|zlibVersion|LZ4\w*|ZSTD_\w*|snappy_\w*|"
