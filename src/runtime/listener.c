@@ -30,7 +30,7 @@ static int accept_one(const struct kci_loop *loop, int listener_fd, struct socka
 #else
     int fd = accept(listener_fd, (struct sockaddr *)peer, size);
 #endif
-    if (fd >= 0 && kci_socket_prepare(loop, fd, false)) {
+    if (fd >= 0 && kci_socket_prepare(&loop->options, fd, false)) {
         close(fd);
         errno = ECONNABORTED;
         return -1;
@@ -105,7 +105,8 @@ void kci_listener_run(struct kci_loop *loop, struct kci_socket *listener)
 
 /* ---- opening ---- */
 
-static int bind_and_listen(const struct kci_loop *loop, const struct addrinfo *at, int *out)
+/* backlog 0: only bind. */
+static int bind_and_listen(const struct kci_loop_options *options, const struct addrinfo *at, int backlog, int *out)
 {
 #ifdef SOCK_CLOEXEC
     int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -114,13 +115,30 @@ static int bind_and_listen(const struct kci_loop *loop, const struct addrinfo *a
 #endif
     if (fd < 0)
         return errno;
-    int error = kci_socket_prepare(loop, fd, true);
-    if (error == 0 && (bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, KCI_LISTENER_BACKLOG)))
+    int error = kci_socket_prepare(options, fd, true);
+    if (error == 0 && (bind(fd, at->ai_addr, at->ai_addrlen) || (backlog && listen(fd, backlog))))
         error = errno;
     if (error)
         close(fd);
     else
         *out = fd;
+    return error;
+}
+
+/* The first address of host on which it works. 0 or errno. */
+static int open_port(const struct kci_loop_options *options, const char *host, uint16_t port, int backlog, int *fd)
+{
+    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
+    struct addrinfo *found = NULL;
+    char service[8];
+    int error = EADDRNOTAVAIL;
+    snprintf(service, sizeof service, "%u", (unsigned)port);
+    /* A numeric address costs nothing; a name waits for the resolver, which is acceptable when a broker starts. */
+    if (getaddrinfo(host, service, &hints, &found))
+        return error;
+    for (struct addrinfo *at = found; at && error; at = at->ai_next)
+        error = bind_and_listen(options, at, backlog, fd);
+    freeaddrinfo(found);
     return error;
 }
 
@@ -139,21 +157,9 @@ static uint16_t port_of(int fd)
 
 int kci_loop_listen(struct kci_loop *loop, const char *host, uint16_t *port, void *user, uint64_t *listener)
 {
-    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
-    struct addrinfo *found = NULL;
-    char service[8];
     struct kci_loop_slot *slot = accepting_slot(loop);
-    int fd = -1, error = EADDRNOTAVAIL;
-    if (!slot)
-        return EINVAL;
-    snprintf(service, sizeof service, "%u", (unsigned)*port);
-    /* A numeric address costs nothing; a name waits for the resolver, which is acceptable when a broker starts. */
-    if (getaddrinfo(host, service, &hints, &found))
-        return EADDRNOTAVAIL;
-    for (struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
-        error = bind_and_listen(loop, at, &fd);
-    freeaddrinfo(found);
-    if (fd < 0)
+    int fd, error = slot ? open_port(&loop->options, host, *port, KCI_LISTENER_BACKLOG, &fd) : EINVAL;
+    if (error)
         return error;
     struct kci_socket *socket = kci_socket_new(loop, slot, fd, user, KCI_SOCKET_LISTENING);
     if (!socket) {
@@ -170,4 +176,17 @@ void kci_loop_unlisten(struct kci_loop *loop, uint64_t listener)
     struct kci_socket *socket = kci_socket_of(loop, listener);
     if (socket && socket->state == KCI_SOCKET_LISTENING)
         kci_socket_free(loop, socket);
+}
+
+int kci_port_hold(const char *host, uint16_t port)
+{
+    static const struct kci_loop_options options = { KCI_LOOP_BEST, -1, -1 };
+    int fd;
+    return open_port(&options, host, port, 0, &fd) ? -1 : fd;
+}
+
+void kci_port_release(int held)
+{
+    if (held >= 0)
+        close(held);
 }

@@ -137,9 +137,9 @@ static inline struct kci_socket *kci_socket_of(const struct kci_loop *loop, kci_
 struct kci_socket *kci_socket_new(struct kci_loop *loop, struct kci_loop_slot *slot, int fd, void *user, int state);
 void kci_socket_free(struct kci_loop *loop, struct kci_socket *socket); /* closes its descriptor */
 void kci_socket_ready(struct kci_loop *loop, struct kci_socket *socket);
-void kci_socket_run(struct kci_loop *loop, struct kci_socket *socket);       /* act on its flags; may free it */
-void kci_socket_resume(struct kci_loop *loop);                               /* ask the paused ones again */
-int kci_socket_prepare(const struct kci_loop *loop, int fd, bool listening); /* options; 0 or errno */
+void kci_socket_run(struct kci_loop *loop, struct kci_socket *socket); /* act on its flags; may free it */
+void kci_socket_resume(struct kci_loop *loop);                         /* ask the paused ones again */
+int kci_socket_prepare(const struct kci_loop_options *options, int fd, bool listening); /* options; 0 or errno */
 void kci_socket_transport(struct kci_loop_slot *slot, struct kci_transport *transport);
 
 /* listener.c */

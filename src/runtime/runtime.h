@@ -17,6 +17,7 @@ const struct kci_lock_ops *kci_lock_system(void); /* futex on Linux, mutex and c
 
 /* A place where application threads wait for something that the I/O thread does: a counter that only rises. */
 struct kci_gate;
+/* NULL: no memory. Lives until no thread can be inside open or wait any more: one gate for many waits, not one each. */
 struct kci_gate *kci_gate_new(const struct kci_alloc *alloc);
 void kci_gate_destroy(struct kci_gate *gate);
 uint64_t kci_gate_now(struct kci_gate *gate);
@@ -63,6 +64,10 @@ int kci_loop_post(struct kci_loop *loop, void (*posted)(void *context, int64_t n
  * on_accept, with `user`. On the loop's thread, or before it runs. 0 or errno (EADDRNOTAVAIL: no such host here). */
 int kci_loop_listen(struct kci_loop *loop, const char *host, uint16_t *port, void *user, uint64_t *listener);
 void kci_loop_unlisten(struct kci_loop *loop, uint64_t listener);
+/* Hold a port without listening on it (a broker that is down): connections are refused, and no other socket of this
+ * machine is given the port. Returns what kci_port_release() takes, or -1 if that could not be done. */
+int kci_port_hold(const char *host, uint16_t port);
+void kci_port_release(int held); /* -1 is fine */
 
 /* ---- files ---- */
 /* A storage over a directory (made if missing, locked until closed). 0 or errno; EBUSY: another process uses it. */

@@ -114,7 +114,7 @@ static void set_option(int fd, int level, int name, int value)
     setsockopt(fd, level, name, &value, sizeof value); /* a wish: the connection works without */
 }
 
-int kci_socket_prepare(const struct kci_loop *loop, int fd, bool listening)
+int kci_socket_prepare(const struct kci_loop_options *options, int fd, bool listening)
 {
 #ifndef SOCK_CLOEXEC
     if (fcntl(fd, F_SETFD, FD_CLOEXEC) || fcntl(fd, F_SETFL, O_NONBLOCK))
@@ -129,10 +129,10 @@ int kci_socket_prepare(const struct kci_loop *loop, int fd, bool listening)
         set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     /* Before connect and listen: the window scale is agreed on in the handshake, and accepted sockets inherit it. */
-    if (loop->options.send_buffer_bytes > 0)
-        set_option(fd, SOL_SOCKET, SO_SNDBUF, loop->options.send_buffer_bytes);
-    if (loop->options.receive_buffer_bytes > 0)
-        set_option(fd, SOL_SOCKET, SO_RCVBUF, loop->options.receive_buffer_bytes);
+    if (options->send_buffer_bytes > 0)
+        set_option(fd, SOL_SOCKET, SO_SNDBUF, options->send_buffer_bytes);
+    if (options->receive_buffer_bytes > 0)
+        set_option(fd, SOL_SOCKET, SO_RCVBUF, options->receive_buffer_bytes);
     return 0;
 }
 
@@ -303,7 +303,7 @@ static int begin_connect(struct kci_loop *loop, const struct kci_address *addres
 #endif
     if (*fd < 0)
         return errno;
-    int error = kci_socket_prepare(loop, *fd, false);
+    int error = kci_socket_prepare(&loop->options, *fd, false);
     if (error == 0 && connect(*fd, (struct sockaddr *)&to, (socklen_t)address->size) && errno != EINPROGRESS &&
         errno != EINTR)
         error = errno;

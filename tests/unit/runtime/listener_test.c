@@ -28,6 +28,25 @@ static void a_port_can_be_taken_again(void **state)
     world_close(&world);
 }
 
+/* A port that is held refuses connections, is nobody else's, and can be listened on after its release. */
+static void a_held_port_is_refused_and_kept(void **state)
+{
+    struct world world;
+    uint64_t listener;
+    world_open(&world, world_kind(state));
+    assert_int_equal(kci_port_hold("127.0.0.1", world.port), -1); /* in use */
+    kci_loop_unlisten(world.loop, world.listener);
+    int held = kci_port_hold("127.0.0.1", world.port);
+    assert_true(held >= 0);
+    struct end *client = world_connect(&world);
+    world_until(&world, client->closed);
+    assert_string_equal(client->reason, "connection refused");
+    kci_port_release(held);
+    kci_port_release(-1);
+    assert_int_equal(kci_loop_listen(world.loop, "127.0.0.1", &world.port, &world.listener, &listener), 0);
+    world_close(&world);
+}
+
 /* An engine that returns no user pointer wants no connection. */
 static void an_engine_may_refuse(void **state)
 {
@@ -95,9 +114,8 @@ static void running_out_of_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WORLD_STORY(a_port_can_be_taken_again),
-        WORLD_STORY(an_engine_may_refuse),
-        WORLD_STORY(names_and_ipv6),
+        WORLD_STORY(a_port_can_be_taken_again),  WORLD_STORY(a_held_port_is_refused_and_kept),
+        WORLD_STORY(an_engine_may_refuse),       WORLD_STORY(names_and_ipv6),
         WORLD_STORY(running_out_of_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,30 @@
+/* The command line of mockbroker. */
+#ifndef MB_COMMAND_LINE_H
+#define MB_COMMAND_LINE_H
+
+#include "mockbroker/shell.h"
+
+#include <stdio.h>
+
+#define MB_COMMAND_LINE_TOPICS_MAX 1000      /* --topic given more often is refused */
+#define MB_COMMAND_LINE_CONFIG_MAX (1 << 16) /* bytes of all --config together, with the NUL */
+#define MB_AS_VERSION              "4.0"     /* the Kafka release whose API versions are advertised */
+
+enum mb_command { MB_COMMAND_RUN, MB_COMMAND_HELP, MB_COMMAND_VERSION };
+
+struct mb_command_line {
+    enum mb_command command;
+    struct mb_shell_options shell; /* logger is not set */
+    enum kci_log_level log_level;  /* 0: nothing */
+    bool control;                  /* with the HTTP plane */
+    char control_host[MB_SHELL_HOST_MAX];
+    uint16_t control_port;
+    const char *topics[MB_COMMAND_LINE_TOPICS_MAX];
+    char config[MB_COMMAND_LINE_CONFIG_MAX]; /* key=value lines */
+};
+
+/* 0, or -1 with what is wrong in text. */
+int mb_command_line_parse(struct mb_command_line *out, int argc, char *const *argv, char *text, size_t text_size);
+void mb_command_line_help(FILE *stream);
+
+#endif
