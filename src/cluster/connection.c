@@ -199,7 +199,7 @@ static void fail_round(struct kci_node *node, struct kci_call *culprit, kc_err e
     report(node, KCI_LOG_WARN, text);
     if (node->broker >= 0)
         kci_metadata_refresh(cluster, "a connection failed", now);
-    give_back(node, &lost, culprit, error, error, text, now);
+    give_back(node, &lost, culprit, error, unreachable ? error : KC_ERR_TRANSPORT, text, now);
 }
 
 /* Try the remaining addresses in turn; false: none is left, `what` says what the last one did. */
@@ -540,6 +540,15 @@ static void rung(struct kci_alarm *alarm, int64_t now)
     case KCI_CONNECTION_STATES:
         break;
     }
+}
+
+void kci_connection_quiet(struct kci_node *node, int64_t now)
+{
+    if (node->queued)
+        kci_outbox_mark(node->cluster, node);
+    else if (node->broker < 0 && !node->in_flight && node->state == KCI_CONNECTION_READY &&
+             !node->cluster->metadata.bootstrapping)
+        kci_connection_close(node, "is not needed any more: the brokers are known", now);
 }
 
 void kci_connection_soon(struct kci_node *node)

@@ -27,8 +27,10 @@ static void bad_frame(struct kci_node *node, int64_t now)
     struct kci_text t = kci_text_of(what, sizeof what);
     uint8_t bytes[KCI_SNIFF_BYTES];
     size_t size = kci_splitter_peek(&node->splitter, bytes, sizeof bytes);
+    struct kci_list *oldest = kci_list_first(&node->flight); /* whose answer this would have been */
+    struct kci_call *call = oldest ? KCI_CONTAINER(oldest, struct kci_call, link) : NULL;
     if (node->splitter.bad_size == 0) {
-        kci_connection_fail(node, NULL, KC_ERR_NO_MEMORY, "was disconnected: no memory for its response", now);
+        kci_connection_fail(node, call, KC_ERR_NO_MEMORY, "was disconnected: no memory for its response", now);
         return;
     }
     if (node->state == KCI_CONNECTION_NEGOTIATING && kci_sniff(bytes, size, &t)) {
@@ -37,7 +39,7 @@ static void bad_frame(struct kci_node *node, int64_t now)
     }
     kci_text_add(&t, "sent a frame of %d bytes, which cannot be (limit %u): is it a Kafka broker?",
                  (int)node->splitter.bad_size, (unsigned)KCI_FRAME_BYTES_MAX);
-    kci_connection_fail(node, NULL, KC_ERR_MALFORMED, what, now);
+    kci_connection_fail(node, call, KC_ERR_MALFORMED, what, now);
 }
 
 /* Decode into the arena; on failure *reply says what is wrong and false is returned. */
@@ -86,8 +88,6 @@ static void answer(struct kci_node *node, struct kci_call *call, struct kci_fram
     reply.throttle_ms =
         decoded ? kci_throttle_of(call->api, reply.response) : kci_throttle_of_raw(call->api, call->version, body);
     kci_connection_throttle(node, reply.throttle_ms, now);
-    if (node->queued)
-        kci_outbox_mark(cluster, node);
     kci_calls_finish(cluster, call, &reply, now);
 }
 
@@ -132,4 +132,6 @@ void kci_inbox_received(struct kci_node *node, size_t size, int64_t now)
     }
     if (node->conn == conn && found < 0)
         bad_frame(node, now);
+    if (node->conn == conn)
+        kci_connection_quiet(node, now);
 }

@@ -30,7 +30,7 @@ bool kci_metadata_init(struct kci_cluster *cluster)
     m->by_id = kci_map_of(cluster->alloc, kci_prng_next(&cluster->prng));
     m->controller = KCI_NODE_NONE;
     m->bootstrapping = true;
-    m->asked_at = m->updated_at = m->full_at = INT64_MIN;
+    m->updated_at = m->full_at = INT64_MIN;
     m->trouble_at = KCI_NEVER;
     m->call = (struct kci_call){ .api = KCI_API_METADATA,
                                  .version_min = METADATA_VERSION_MIN,
@@ -122,7 +122,6 @@ bool kci_metadata_rebootstrap(struct kci_cluster *cluster, const char *why, int6
     m->bootstrapping = true;
     m->distrust = false;
     m->full = true;
-    kci_features_clear(&cluster->features);
     cluster->route_due = true;
     return true;
 }
@@ -134,6 +133,8 @@ static void start_over(struct kci_cluster *cluster, const char *why, int64_t now
     kci_metadata_rebootstrap(cluster, why, now);
     m->distrust = m->bootstrapping && cluster->settings->metadata_recovery_rebootstrap;
     m->trouble_at = now;
+    if (m->distrust)
+        kci_features_clear(&cluster->features);
 }
 
 /* ---- asking
@@ -150,7 +151,6 @@ static void rung(struct kci_alarm *alarm, int64_t now)
     m->full = m->full || m->full_at == INT64_MIN || now - m->full_at >= age;
     m->asking = true;
     m->asked_full = false;
-    m->asked_at = now;
     if (m->trouble_at == KCI_NEVER)
         m->trouble_at = now;
     kci_cluster_call(cluster, KCI_NODE_ANY, &m->call, now);
@@ -236,8 +236,8 @@ static void leave_bootstrap(struct kci_cluster *cluster, int64_t now)
     cluster->metadata.bootstrapping = cluster->metadata.distrust = false;
     for (size_t i = 0; i < cluster->nodes.count; i++) {
         struct kci_node *node = cluster->nodes.items[i];
-        if (node->broker < 0 && node->state == KCI_CONNECTION_READY && !node->in_flight && !node->queued)
-            kci_connection_close(node, "is not needed any more: the brokers are known", now);
+        if (node->broker < 0 && node->state == KCI_CONNECTION_READY)
+            kci_connection_quiet(node, now);
     }
 }
 

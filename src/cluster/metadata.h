@@ -37,7 +37,6 @@ struct kci_metadata {
     bool urgent;            /* a new topic is wanted: no back-off */
     bool full;              /* the next request asks for all wanted topics */
     uint32_t attempts;      /* requests in a row that brought nothing new */
-    int64_t asked_at;       /* microseconds: last request; INT64_MIN: never */
     int64_t not_before;     /* microseconds: end of the back-off */
     int64_t updated_at;     /* microseconds: last good answer; INT64_MIN: never */
     int64_t full_at;        /* microseconds: last good answer for all wanted topics */

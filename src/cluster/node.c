@@ -172,6 +172,10 @@ void kci_node_why(const struct kci_node *node, struct kci_text *text, int64_t no
             kci_text_add(text, " (%u attempts)", node->failures);
     } else if (node->state != KCI_CONNECTION_READY) {
         kci_text_add(text, " %s", doing[node->state]);
+        if (node->state >= KCI_CONNECTION_RESOLVING) {
+            kci_text_add(text, " for ");
+            kci_text_span(text, now - node->round_at);
+        }
     } else if (node->throttled_until > now) {
         kci_text_add(text, " throttles us for another ");
         kci_text_span(text, node->throttled_until - now);

@@ -8,7 +8,7 @@
 #include "cluster/versions.h"
 
 #define KCI_NODES_MAX        10000   /* brokers of one cluster: ten times the largest ones that exist */
-#define KCI_NODE_WHY_BYTES   240     /* of the last failure's text */
+#define KCI_NODE_WHY_BYTES   320     /* of the last failure's text */
 #define KCI_NODE_BOOTSTRAP   (-1000) /* id of the first bootstrap server; the others count down */
 #define KCI_NODE_IS_LANE(id) ((id) > INT32_MAX - (INT32_MAX / 4)) /* second lanes: see kci_node_lane */
 

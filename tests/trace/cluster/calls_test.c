@@ -293,8 +293,8 @@ static void test_malformed(void **state)
                    "response to Heartbeat v4: bad field throttle_time_ms");
     expect_refused("\0\0\0\x0d\0\0\0?\0\0\0\0\0\0\0\0\0", 17, KC_ERR_MALFORMED, "1 bytes too many");
     expect_refused("\0\0\0\x03\0\0\0", 7, KC_ERR_MALFORMED, "bad header");
-    expect_refused("\xff\xff\xff\xff", 4, KC_ERR_TRANSPORT, "frame of -1 bytes");
-    expect_refused("\x7f\xff\xff\xff", 4, KC_ERR_TRANSPORT, "frame of 2147483647 bytes");
+    expect_refused("\xff\xff\xff\xff", 4, KC_ERR_MALFORMED, "frame of -1 bytes");
+    expect_refused("\x7f\xff\xff\xff", 4, KC_ERR_MALFORMED, "frame of 2147483647 bytes");
 }
 
 /* An answer that nothing asked for. */
