@@ -394,6 +394,51 @@ static void test_cancel(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* Given up when half of it is with the socket: the rest of the frame will never come, so the connection ends. */
+static void test_cancel_half_sent(void **state)
+{
+    (void)state;
+    begin(1);
+    b1->take = 10;
+    script_call(&sc, 1, &calls[0]);
+    script_call(&sc, 1, &calls[1]);
+    kci_cluster_cancel(sc.cluster, &calls[0].call, peer.now);
+    expect(&calls[0], KC_ERR_CLOSED, false);
+    assert_int_equal(b1->state, SCRIPT_CLOSED_BY_CLIENT);
+    script_settle(&peer);
+    script_answer_heartbeat(&peer, script_take(&peer, NULL, KCI_API_HEARTBEAT), 0);
+    expect(&calls[1], KC_OK, true);
+    script_cluster_destroy(&sc);
+}
+
+/* A request that was encoded but not sent when the connection broke is encoded anew: the broker may have been
+ * exchanged. */
+static void test_downgrade(void **state)
+{
+    (void)state;
+    begin(1);
+    b1->take = 10;
+    script_call(&sc, 1, &calls[0]);
+    kci_cluster_call(sc.cluster, 1, &calls[1].call, peer.now);
+    b1->take = 10;
+    script_settle(&peer);
+    kci_cluster_call(sc.cluster, 1, &calls[2].call, peer.now);
+    b1->full = false;
+    script_sent(&peer, b1); /* now all three were put into one send, of which a few bytes went */
+    peer.version_max[KCI_API_HEARTBEAT] = 1;
+    script_close(&peer, b1, "the broker is exchanged for an older one");
+    expect(&calls[0], KC_ERR_TRANSPORT, false);
+    script_advance(&peer, 100);
+    struct script_request *r = script_take(&peer, script_conn_to(&peer, "b1:9092"), KCI_API_HEARTBEAT);
+    assert_int_equal(r->header.version, 1);
+    script_answer_heartbeat(&peer, r, 0);
+    script_answer_heartbeat(&peer, script_take(&peer, NULL, KCI_API_HEARTBEAT), 0);
+    expect(&calls[1], KC_OK, true);
+    expect(&calls[2], KC_OK, true);
+    assert_int_equal(calls[2].version, 1);
+    script_cluster_destroy(&sc);
+}
+
 /* Inside `done` everything is allowed: the same call again, giving up others, and more calls. */
 static void again_and_cancel(struct script_call *call, const struct kci_reply *reply, int64_t now)
 {
@@ -534,6 +579,8 @@ int main(void)
         cmocka_unit_test(test_throttle),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_reentrant),
+        cmocka_unit_test(test_cancel_half_sent),
+        cmocka_unit_test(test_downgrade),
         cmocka_unit_test(test_unreachable),
         cmocka_unit_test(test_unknown_node),
         cmocka_unit_test(test_controller),
