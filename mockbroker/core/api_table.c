@@ -8,11 +8,22 @@ static const struct mb_api_row rows[] = {
     { KCI_API_FETCH, 4, 18, mb_handle_fetch },
     { KCI_API_LIST_OFFSETS, 1, 11, mb_handle_list_offsets },
     { KCI_API_METADATA, 0, 13, mb_handle_metadata },
+    { KCI_API_OFFSET_COMMIT, 2, 10, mb_handle_offset_commit },
+    { KCI_API_OFFSET_FETCH, 1, 10, mb_handle_offset_fetch },
+    { KCI_API_FIND_COORDINATOR, 0, 6, mb_handle_find_coordinator },
+    { KCI_API_JOIN_GROUP, 0, 9, mb_handle_join_group },
+    { KCI_API_HEARTBEAT, 0, 4, mb_handle_heartbeat },
+    { KCI_API_LEAVE_GROUP, 0, 5, mb_handle_leave_group },
+    { KCI_API_SYNC_GROUP, 0, 5, mb_handle_sync_group },
+    { KCI_API_DESCRIBE_GROUPS, 0, 6, mb_handle_describe_groups },
+    { KCI_API_LIST_GROUPS, 0, 5, mb_handle_list_groups },
     { KCI_API_API_VERSIONS, 0, 4, mb_handle_api_versions },
     { KCI_API_CREATE_TOPICS, 2, 7, mb_handle_create_topics },
     { KCI_API_DELETE_TOPICS, 1, 6, mb_handle_delete_topics },
     { KCI_API_INIT_PRODUCER_ID, 0, 5, mb_handle_init_producer_id },
     { KCI_API_OFFSET_FOR_LEADER_EPOCH, 2, 4, mb_handle_offset_for_leader_epoch },
+    { KCI_API_DELETE_GROUPS, 0, 3, mb_handle_delete_groups },
+    { KCI_API_OFFSET_DELETE, 0, 0, mb_handle_offset_delete },
 };
 
 const struct mb_api_row *mb_api_rows(size_t *count)

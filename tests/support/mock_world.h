@@ -35,6 +35,7 @@ struct world;
 
 struct client {
     struct world *world;
+    const char *id; /* client.id in its requests; NULL: "test" */
     kci_conn conn;
     void *user;       /* the broker's connection */
     bool closed;      /* by the broker */
@@ -204,7 +205,8 @@ static inline void client_bytes(struct client *client, const void *data, size_t 
 static inline void client_queue(struct client *client, int16_t key, int16_t version, const void *request)
 {
     const struct kci_api *api = kci_api_find(key);
-    struct kci_request_header header = { key, version, ++client->correlation, kci_str_of("test") };
+    struct kci_request_header header = { key, version, ++client->correlation,
+                                         kci_str_of(client->id ? client->id : "test") };
     size_t start = client->waiting.size;
     kci_request_header_write(&client->waiting, api, &header);
     assert_true(kci_codec_encode(api->request, version, request, &client->waiting));
