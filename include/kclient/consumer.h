@@ -43,7 +43,8 @@ KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partitio
  *   KC_ERR_WOKEN       kc_consumer_wakeup()
  *   Kafka's own        authorization, fenced instance id, inconsistent protocol: the text says what to do */
 KC_EXPORT kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error);
-/* The next record, or 0 at the end.  Decodes in place; offsets rise within each partition. One thread at a time, any thread. */
+/* The next record, or 0 at the end (and for NULL: nothing came).  Decodes in place; offsets rise within each partition. One thread at a time,
+ * any thread. */
 KC_EXPORT int kc_records_next(kc_records *records, kc_record_view *view);
 /* How many records it holds in all. */
 KC_EXPORT size_t kc_records_count(const kc_records *records);

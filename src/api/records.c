@@ -4,7 +4,7 @@
 
 int kc_records_next(kc_records *records, kc_record_view *view)
 {
-    return kci_records_next(records, view);
+    return records ? kci_records_next(records, view) : 0; /* a poll that brought nothing reads like an empty one */
 }
 
 size_t kc_records_count(const kc_records *records)
@@ -14,7 +14,8 @@ size_t kc_records_count(const kc_records *records)
 
 void kc_records_rewind(kc_records *records)
 {
-    kci_records_rewind(records);
+    if (records)
+        kci_records_rewind(records);
 }
 
 void kc_records_release(kc_records *records)
