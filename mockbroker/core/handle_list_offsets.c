@@ -120,6 +120,8 @@ void mb_handle_list_offsets(struct mb_request *request, int64_t now)
                 topic->partitions[p].error_code = KCI_INVALID_REQUEST;
             else
                 answer_partition(request, mb_topic_find(request->cluster, topic->name), asked, &topic->partitions[p]);
+            if (request->header.version < 4)
+                topic->partitions[p].leader_epoch = -1; /* has no place in older answers, and is not ignorable */
         }
     }
     mb_request_answer(request, &response, now);
