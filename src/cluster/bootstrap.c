@@ -32,7 +32,7 @@ static bool port_of(struct kci_str digits, uint16_t *port)
     return value >= 1 && value <= UINT16_MAX;
 }
 
-static bool host_is_clean(struct kci_str host)
+bool kci_host_is_clean(struct kci_str host)
 {
     for (size_t i = 0; i < host.size; i++) {
         unsigned char c = (unsigned char)host.data[i];
@@ -68,7 +68,7 @@ static const char *parse(struct kci_bootstrap *b)
         if (memchr(colon + 1, ':', (size_t)(end - colon - 1)))
             return "an IPv6 address must stand in brackets, as in [::1]:9092";
     }
-    if (!host_is_clean(b->host))
+    if (!kci_host_is_clean(b->host))
         return "the host name is empty, too long or has characters that no host name has";
     if (!port_of((struct kci_str){ colon + 1, (size_t)(end - colon - 1) }, &b->port))
         return "the port must be a number from 1 to 65535";

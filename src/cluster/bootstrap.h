@@ -24,4 +24,8 @@ static inline struct kci_bootstrap kci_bootstrap_of(const char *list)
  * trailing comma is common); a list without any is bad. */
 int kci_bootstrap_next(struct kci_bootstrap *b);
 
+/* A host name that may be looked up and shown: not empty, no blanks, no control characters, nothing that ends a name.
+ */
+bool kci_host_is_clean(struct kci_str host);
+
 #endif

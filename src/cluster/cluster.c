@@ -201,7 +201,7 @@ bool kci_cluster_node_ready(struct kci_cluster *cluster, int32_t id, int64_t now
     struct kci_node *node = kci_node_find(cluster, id == KCI_NODE_CONTROLLER ? cluster->metadata.controller : id);
     if (id == KCI_NODE_ANY)
         node = kci_route_any(cluster, now);
-    if (!node)
+    if (!node || cluster->closing)
         return false;
     kci_connection_demand(node, now);
     return kci_connection_usable(node, now) && node->queued + node->in_flight < cluster->in_flight_max;

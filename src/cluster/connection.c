@@ -18,6 +18,9 @@
  * ApiVersions is asked in v3; error 35 says which version to ask instead (KIP-511), and a peer that hangs up without a
  * word gets a second chance with v0.
  *
+ * READY is believed only when a request was answered (`proved`): a listener that wants SASL greets and then hangs up,
+ * and must be backed off from like one that refuses.
+ *
  * Invariants: conn != 0 exactly in CONNECTING, NEGOTIATING and READY; requests other than ApiVersions leave only in
  * READY; after READY ended nothing is in flight. */
 #include "cluster/connection.h"
@@ -158,6 +161,13 @@ static void note(struct kci_node *node, kc_err error, const char *what, int64_t 
     node->why_at = now;
 }
 
+void kci_connection_answered(struct kci_node *node)
+{
+    node->proved = true;
+    node->failures = 0;
+    node->why = KC_OK;
+}
+
 static void report(struct kci_node *node, enum kci_log_level level, const char *text)
 {
     /* a broker that stays away is news at the 1st, 2nd, 4th, 8th ... attempt */
@@ -183,7 +193,7 @@ static void back_off(struct kci_node *node, uint32_t failures, int64_t now)
 static void fail_round(struct kci_node *node, struct kci_call *culprit, kc_err error, const char *what, int64_t now)
 {
     struct kci_cluster *cluster = node->cluster;
-    bool unreachable = node->state != KCI_CONNECTION_READY;
+    bool unreachable = node->state != KCI_CONNECTION_READY || !node->proved;
     char text[KCI_EXPLAIN_BYTES];
     struct kci_text t = kci_text_of(text, sizeof text);
     kci_node_name(node, &t);
@@ -351,8 +361,7 @@ static void ready(struct kci_node *node, const struct kci_api_versions_response 
     kci_log(&cluster->logger, KCI_LOG_DEBUG, "conn", "%s: connected to %s, ApiVersions v%d", node->text,
             address_text(node), node->hello_version);
     move(node, KCI_CONNECTION_READY);
-    node->failures = 0;
-    node->why = KC_OK;
+    node->proved = false;
     kci_alarm_set(cluster, &node->alarm, idle_ms < 0 ? KCI_NEVER : now + (int64_t)idle_ms * 1000);
     if (node->moved)
         kci_connection_soon(node);
@@ -437,6 +446,10 @@ void kci_connection_lost(struct kci_node *node, const char *reason, int64_t now)
         kci_connection_close(node, "closed the idle connection", now);
     } else {
         kci_text_add(&t, "closed the connection (%s)", reason);
+        if (!node->proved && node->in_flight)
+            kci_text_add(
+                &t,
+                " on the first request after ApiVersions: the listener may want SASL, which this build does not have");
         fail_round(node, NULL, KC_ERR_TRANSPORT, what, now);
     }
 }

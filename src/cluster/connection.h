@@ -25,8 +25,9 @@ void kci_connection_close(struct kci_node *node, const char *what, int64_t now);
 void kci_connection_end(struct kci_node *node, int64_t now);
 /* The answer to ApiVersions. */
 void kci_connection_hello(struct kci_node *node, struct kci_reader *body, int64_t now);
-/* Something was answered: send what waits for a place, or hang up if this was all that a bootstrap server was needed
- * for. */
+/* A request was answered: what failed before is history. */
+void kci_connection_answered(struct kci_node *node);
+/* Send what waits for a place, or hang up if a bootstrap server has done all that it was needed for. */
 void kci_connection_quiet(struct kci_node *node, int64_t now);
 /* `broken` or `moved` was set: the connection ends in the next step. */
 void kci_connection_soon(struct kci_node *node);

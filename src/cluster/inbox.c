@@ -85,6 +85,7 @@ static void answer(struct kci_node *node, struct kci_call *call, struct kci_fram
         kci_calls_fail(cluster, call, reply.error, true, text, now);
         return;
     }
+    kci_connection_answered(node);
     reply.throttle_ms =
         decoded ? kci_throttle_of(call->api, reply.response) : kci_throttle_of_raw(call->api, call->version, body);
     kci_connection_throttle(node, reply.throttle_ms, now);

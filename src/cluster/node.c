@@ -109,8 +109,7 @@ static bool readdress(struct kci_node *node, struct kci_str host, uint16_t port)
 
 struct kci_node *kci_node_put(struct kci_cluster *cluster, int32_t id, struct kci_str host, int32_t port)
 {
-    if (host.size == 0 || host.size > KCI_HOST_BYTES_MAX || memchr(host.data, '\0', host.size) || port < 1 ||
-        port > UINT16_MAX)
+    if (!kci_host_is_clean(host) || port < 1 || port > UINT16_MAX)
         return NULL;
     struct kci_node *node = kci_node_find(cluster, id);
     if (!node)
@@ -164,6 +163,8 @@ void kci_node_why(const struct kci_node *node, struct kci_text *text, int64_t no
         [KCI_CONNECTION_NEGOTIATING] = "is being asked for its versions",
     };
     kci_node_name(node, text);
+    if (node->state == KCI_CONNECTION_READY && node->why != KC_OK)
+        kci_text_add(text, " is connected again, but before it");
     if (node->why != KC_OK) {
         kci_text_add(text, " %s ", node->why_text);
         kci_text_span(text, now - node->why_at);

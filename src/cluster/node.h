@@ -53,6 +53,7 @@ struct kci_node {
     size_t address_count, address_next;
     int16_t hello_version;        /* ApiVersions version to try; 0 after the peer hung up on a newer one */
     bool heard;                   /* bytes arrived on this connection */
+    bool proved;                  /* ... and after ApiVersions a request was answered */
     struct kci_call hello;        /* the ApiVersions request */
     struct kci_versions versions; /* valid in READY */
     int64_t round_at;             /* microseconds: when the last attempt began; INT64_MIN: never */

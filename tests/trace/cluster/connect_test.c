@@ -343,6 +343,28 @@ static void test_no_socket(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* A listener that wants SASL answers ApiVersions and hangs up on the next request. The text says so, and since no
+ * request was ever answered the attempts are further and further apart, though each of them connects. */
+static void test_sasl_listener(void **state)
+{
+    (void)state;
+    begin("b1:9094");
+    peer.auto_connect = peer.auto_versions = true;
+    call.call.timeout_ms = 60000;
+    create_and_call();
+    for (int64_t end = peer.now + 20000000; peer.now < end; script_advance(&peer, 5))
+        if (script_pending(&peer, NULL, -1))
+            script_close(&peer, script_pending(&peer, NULL, -1)->conn, "closed by peer");
+    assert_int_equal(call.done, 1);
+    assert_int_equal(call.error, KC_ERR_TRANSPORT);
+    assert_true(call.maybe_applied);
+    expect_text(
+        call.text,
+        "closed the connection (closed by peer) on the first request after ApiVersions: the listener may want SASL");
+    assert_in_range(peer.conn_count, 15, 30);
+    script_cluster_destroy(&sc);
+}
+
 /* bootstrap.servers that cannot be read are refused at creation, with the entry. */
 static void test_bad_bootstrap(void **state)
 {
@@ -389,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_no_socket),
         cmocka_unit_test(test_bad_bootstrap),
         cmocka_unit_test(test_slow_resolver),
+        cmocka_unit_test(test_sasl_listener),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
