@@ -1,12 +1,12 @@
 """kclient on real Apache Kafka, the newest and an older one: three nodes in KRaft mode, one of which is stopped in the middle of the demo."""
 import os
 import shlex
+import threading
 import unittest
 
 from common import CODECS, Settings, kc_consume, kc_produce, lines_of, program, run
 from kafka_cluster import Kafka, java
 
-CONSOLE_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 DEMO_MB = "60"
 
@@ -14,6 +14,7 @@ DEMO_MB = "60"
 class RealKafka:
     """The tests, for each version below."""
     folder = None
+    console_producer = "org.apache.kafka.tools.ConsoleProducer"
 
     @classmethod
     def setUpClass(cls):
@@ -55,7 +56,7 @@ class RealKafka:
         wanted = []
         for codec in CODECS:
             lines = lines_of(codec, 300)
-            run(java(self.cluster.libs, CONSOLE_PRODUCER, "--bootstrap-server", self.bootstrap, "--topic", "java", "--compression-codec", codec),
+            run(java(self.cluster.libs, self.console_producer, "--bootstrap-server", self.bootstrap, "--topic", "java", "--compression-codec", codec),
                 "".join(line + "\n" for line in lines))
             wanted += lines
         self.assertEqual(sorted(kc_consume(self.bootstrap, "java")), sorted(wanted))
@@ -63,17 +64,21 @@ class RealKafka:
     def test_the_demo_with_a_node_stopped_and_started(self):
         """A consumer is killed and a node stopped half-way; every file comes back equal."""
         node = 2
-        pid = self.cluster.processes[node].pid
+        process = self.cluster.processes.pop(node)
+        reaper = threading.Thread(target=process.wait)  # so that its end can be seen by the command below
+        reaper.start()
         config = os.path.join(self.cluster.top, f"node-{node}.properties")
         pid_file = os.path.join(self.cluster.top, "restarted.pid")
-        start = shlex.join(java(self.cluster.libs, "kafka.Kafka", config, heap="-Xmx320m"))
+        server = shlex.join(java(self.cluster.libs, "kafka.Kafka", config, heap="-Xmx320m"))
+        start = f"tail --pid={process.pid} -f /dev/null; echo $$ > {pid_file}; exec {server}"
         try:
-            done = run([program("demo"), "/usr/include", "/usr/share/doc", "--bootstrap", self.bootstrap, "--limit", DEMO_MB, "--stop-command", f"kill {pid}",
-                        "--start-command", f"setsid {start} >/dev/null 2>&1 & echo $! > {pid_file}"], limit=300)
+            done = run([program("demo"), "/usr/include", "/usr/share/doc", "--bootstrap", self.bootstrap, "--limit", DEMO_MB,
+                        "--stop-command", f"kill {process.pid}", "--start-command", f"sh -c {shlex.quote(start)} >/dev/null 2>&1 &"], limit=300)
             self.assertIn("all files are equal", done.stdout)
             print(done.stdout)
         finally:
-            self.cluster.processes.pop(node).wait(60)
+            process.kill()
+            reaper.join()
             if os.path.exists(pid_file):
                 with open(pid_file, encoding="ascii") as f:
                     os.kill(int(f.read()), 9)
@@ -84,4 +89,5 @@ class NewKafkaTest(RealKafka, unittest.TestCase):
 
 
 class OldKafkaTest(RealKafka, unittest.TestCase):
+    console_producer = "kafka.tools.ConsoleProducer"
     folder = staticmethod(lambda: Settings.kafka_old)
