@@ -25,6 +25,7 @@
  * READY; after READY ended nothing is in flight. */
 #include "cluster/connection.h"
 
+#include "cluster/casualties.h"
 #include "cluster/internal.h"
 #include "cluster/sniff.h"
 #include "cluster/throttle.h"
@@ -93,65 +94,6 @@ static void drop(struct kci_node *node)
     kci_outbox_release(node->cluster, &node->hello);
 }
 
-/* Calls that cannot go on after the connection ended. */
-struct casualties {
-    struct kci_list sent, unsent;
-};
-
-static void lose(struct kci_call *call, struct kci_list *list)
-{
-    kci_calls_detach(call);
-    call->stage = KCI_CALL_LOST;
-    kci_list_push(list, &call->link);
-}
-
-/* Take the calls off the node. `unreachable`: the node cannot be had now, so those that only it could serve come back.
- */
-static void collect(struct kci_node *node, bool unreachable, struct casualties *lost)
-{
-    kci_list_init(&lost->sent);
-    kci_list_init(&lost->unsent);
-    KCI_LIST_EACH(link, &node->flight)
-    {
-        struct kci_call *call = KCI_CONTAINER(link, struct kci_call, link);
-        if (call != &node->hello)
-            lose(call, &lost->sent);
-    }
-    KCI_LIST_EACH(link, &node->queue)
-    {
-        struct kci_call *call = KCI_CONTAINER(link, struct kci_call, link);
-        if (call == &node->hello)
-            continue;
-        if (call->stage == KCI_CALL_SENDING)
-            lose(call, &lost->unsent);
-        else if (call->target < 0)
-            kci_calls_wait(node->cluster, call);
-        else if (unreachable)
-            lose(call, &lost->unsent);
-        else
-            kci_outbox_release(node->cluster, call); /* the next connection may speak another version */
-    }
-}
-
-/* Let them come back; `text` says why. */
-static void give_back(struct kci_node *node, struct casualties *lost, const struct kci_call *culprit, kc_err error,
-                      kc_err unsent_error, const char *text, int64_t now)
-{
-    char full[KCI_EXPLAIN_BYTES];
-    for (struct kci_list *link; (link = kci_list_pop(&lost->sent));) {
-        struct kci_call *call = KCI_CONTAINER(link, struct kci_call, link);
-        struct kci_text t = kci_text_of(full, sizeof full);
-        kci_text_add(&t, call == culprit ? "%s" : "%s; %s was sent and not answered", text, kci_calls_name(call));
-        kci_calls_fail(node->cluster, call, call == culprit ? error : KC_ERR_TRANSPORT, true, full, now);
-    }
-    for (struct kci_list *link; (link = kci_list_pop(&lost->unsent));) {
-        struct kci_call *call = KCI_CONTAINER(link, struct kci_call, link);
-        struct kci_text t = kci_text_of(full, sizeof full);
-        kci_text_add(&t, call == culprit ? "%s" : "%s; %s was not sent", text, kci_calls_name(call));
-        kci_calls_fail(node->cluster, call, call == culprit ? error : unsent_error, false, full, now);
-    }
-}
-
 /* Remember a failure for texts to come. */
 static void note(struct kci_node *node, kc_err error, const char *what, int64_t now)
 {
@@ -202,14 +144,15 @@ static void fail_round(struct kci_node *node, struct kci_call *culprit, kc_err e
     node->failures += unreachable;
     if (unreachable && node->failures > 1)
         kci_text_add(&t, " (%u attempts)", node->failures);
-    struct casualties lost;
-    collect(node, unreachable, &lost);
+    struct kci_casualties lost;
+    kci_casualties_collect(node, unreachable, &lost);
     drop(node);
     back_off(node, unreachable ? node->failures - 1 : 0, now);
     report(node, KCI_LOG_WARN, text);
     if (node->broker >= 0)
         kci_metadata_refresh(cluster, "a connection failed", now);
-    give_back(node, &lost, culprit, error, unreachable ? error : KC_ERR_TRANSPORT, text, now);
+    struct kci_verdict verdict = { culprit, error, KC_ERR_TRANSPORT, unreachable ? error : KC_ERR_TRANSPORT, text };
+    kci_casualties_return(node, &lost, &verdict, now);
 }
 
 /* Try the remaining addresses in turn; false: none is left, `what` says what the last one did. */
@@ -469,8 +412,8 @@ void kci_connection_close(struct kci_node *node, const char *what, int64_t now)
     kci_node_name(node, &t);
     kci_text_add(&t, " %s", what);
     kci_log(&node->cluster->logger, KCI_LOG_DEBUG, "conn", "%s", text);
-    struct casualties lost;
-    collect(node, false, &lost);
+    struct kci_casualties lost;
+    kci_casualties_collect(node, false, &lost);
     drop(node);
     if (node->state != KCI_CONNECTION_IDLE)
         move(node, KCI_CONNECTION_IDLE);
@@ -478,20 +421,17 @@ void kci_connection_close(struct kci_node *node, const char *what, int64_t now)
     if (!kci_list_empty(&node->queue) && !node->cluster->closing)
         start(node, now);
     node->cluster->route_due = true;
-    give_back(node, &lost, NULL, KC_ERR_TRANSPORT, KC_ERR_TRANSPORT, text, now);
+    struct kci_verdict verdict = { NULL, KC_OK, KC_ERR_TRANSPORT, KC_ERR_TRANSPORT, text };
+    kci_casualties_return(node, &lost, &verdict, now);
 }
 
 void kci_connection_end(struct kci_node *node, int64_t now)
 {
-    struct casualties lost;
-    collect(node, true, &lost);
+    struct kci_casualties lost;
+    kci_casualties_collect(node, true, &lost);
     drop(node);
-    while (!kci_list_empty(&lost.sent) || !kci_list_empty(&lost.unsent)) {
-        bool sent = !kci_list_empty(&lost.sent);
-        struct kci_list *link = kci_list_pop(sent ? &lost.sent : &lost.unsent);
-        kci_calls_fail(node->cluster, KCI_CONTAINER(link, struct kci_call, link), KC_ERR_CLOSED, sent,
-                       "the handle is being closed", now);
-    }
+    struct kci_verdict verdict = { NULL, KC_OK, KC_ERR_CLOSED, KC_ERR_CLOSED, "the handle is being closed" };
+    kci_casualties_return(node, &lost, &verdict, now);
 }
 
 /* Close what nobody used; the alarm is set once per idle time, not per request. */
