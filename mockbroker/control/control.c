@@ -63,9 +63,23 @@ static void free_upload(void *context, struct MHD_Connection *connection, void *
     *state = NULL;
 }
 
+/* With a newline at the end, for people with curl. NULL: no memory. */
+static char *print_json(const json_t *json)
+{
+    char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+    size_t size = text ? strlen(text) : 0;
+    char *longer = text ? realloc(text, size + 2) : NULL;
+    if (!longer) {
+        free(text);
+        return NULL;
+    }
+    memcpy(longer + size, "\n", 2);
+    return longer;
+}
+
 static enum MHD_Result respond(struct MHD_Connection *connection, const struct mb_control_request *request)
 {
-    char *text = request->text ? request->text : request->answer ? json_dumps(request->answer, JSON_INDENT(1)) : NULL;
+    char *text = request->text ? request->text : print_json(request->answer);
     const char *type = request->text ? CONTENT_TYPE_TEXT : CONTENT_TYPE_JSON;
     if (!text)
         return MHD_NO;

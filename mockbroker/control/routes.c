@@ -151,22 +151,23 @@ static void handle(struct mb_cluster *cluster, void *context, int64_t now)
 
 void mb_control_dispatch(struct mb_control_request *request, const char *method, const char *path)
 {
-    const struct mb_control_route *same_path = NULL;
+    char methods[64] = "";
     bool ok = split(request, path);
     for (size_t i = 0; ok && i < mb_control_route_count; i++) {
         const struct mb_control_route *route = &mb_control_routes[i];
         if (!matches(request, route->path))
             continue;
-        same_path = route;
-        if (strcmp(route->method, method) != 0)
-            continue;
-        struct handling handling = { request, route };
-        if (mb_shell_call(request->shell, handle, &handling))
-            mb_control_fail(request, 500, NULL, "out of memory");
-        return;
+        if (strcmp(route->method, method) == 0) {
+            struct handling handling = { request, route };
+            if (mb_shell_call(request->shell, handle, &handling))
+                mb_control_fail(request, 500, NULL, "out of memory");
+            return;
+        }
+        snprintf(methods + strlen(methods), sizeof methods - strlen(methods), "%s%s", methods[0] ? ", " : "",
+                 route->method);
     }
-    if (same_path)
-        mb_control_fail(request, 405, same_path->help, "%s is not possible here; %s is", method, same_path->method);
+    if (methods[0])
+        mb_control_fail(request, 405, methods, "%s is not possible here", method);
     else
         mb_control_fail(request, 404,
                         "GET /v1/cluster, GET|POST /v1/topics, GET /v1/topics/TOPIC/PARTITION, GET /metrics",

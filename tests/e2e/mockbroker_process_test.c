@@ -1,0 +1,317 @@
+/* mockbroker as a script sees it: one line of JSON, real sockets, clean ends, and errors that say what to do. */
+#define _GNU_SOURCE /* mkdtemp */
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct process {
+    pid_t pid;
+    int out, err;    /* reading ends */
+    char line[4096]; /* what it said on stdout when it was ready */
+};
+
+static void start(struct process *process, const char *const *arguments)
+{
+    char path[1024];
+    const char *argv[24] = { "mockbroker" };
+    int out[2], err[2];
+    const char *bin = getenv("KCLIENT_BIN");
+    snprintf(path, sizeof path, "%s/mockbroker", bin ? bin : ".");
+    for (size_t i = 0; arguments[i]; i++)
+        argv[i + 1] = arguments[i];
+    assert_int_equal(pipe(out) | pipe(err), 0);
+    process->pid = fork();
+    assert_true(process->pid >= 0);
+    if (process->pid == 0) {
+        dup2(out[1], 1);
+        dup2(err[1], 2);
+        close(out[0]);
+        close(err[0]);
+        execv(path, (char *const *)argv);
+        _exit(127);
+    }
+    close(out[1]);
+    close(err[1]);
+    process->out = out[0];
+    process->err = err[0];
+}
+
+static void read_all(int fd, char *text, size_t size, char until)
+{
+    size_t used = 0;
+    while (used + 1 < size && (used == 0 || text[used - 1] != until) && read(fd, text + used, 1) == 1)
+        used++;
+    text[used] = '\0';
+}
+
+static void start_and_wait(struct process *process, const char *const *arguments)
+{
+    start(process, arguments);
+    read_all(process->out, process->line, sizeof process->line, '\n');
+    assert_non_null(strstr(process->line, "\"pid\":"));
+}
+
+/* Its exit code; what it wrote on stderr in `text`. */
+static int finish(struct process *process, char *text, size_t size)
+{
+    int status;
+    read_all(process->err, text, size, '\0');
+    assert_int_equal(waitpid(process->pid, &status, 0), process->pid);
+    close(process->out);
+    close(process->err);
+    assert_true(WIFEXITED(status)); /* no signal, no sanitizer's abort */
+    return WEXITSTATUS(status);
+}
+
+static int stop(struct process *process, int signal_number, char *text, size_t size)
+{
+    assert_int_equal(kill(process->pid, signal_number), 0);
+    return finish(process, text, size);
+}
+
+/* The number behind "name": of the line. */
+static long number_in(const char *line, const char *name)
+{
+    char wanted[40];
+    snprintf(wanted, sizeof wanted, "\"%s\":", name);
+    const char *found = strstr(line, wanted);
+    assert_non_null(found);
+    return strtol(found + strlen(wanted), NULL, 10);
+}
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+static void receive(int fd, uint8_t *data, size_t size)
+{
+    for (size_t got = 0; got < size;) {
+        ssize_t some = read(fd, data + got, size - got);
+        assert_true(some > 0);
+        got += (size_t)some;
+    }
+}
+
+/* ApiVersions v0 by hand: size, key 18, version 0, correlation 7, client id "x"; the answer carries the correlation,
+ * error 0 and a list. */
+static void expect_api_versions(uint16_t port)
+{
+    static const uint8_t request[] = { 0, 0, 0, 11, 0, 18, 0, 0, 0, 0, 0, 7, 0, 1, 'x' };
+    uint8_t answer[14];
+    int fd = connect_to(port);
+    assert_int_equal(write(fd, request, sizeof request), sizeof request);
+    receive(fd, answer, sizeof answer);
+    assert_memory_equal(answer + 4, ((uint8_t[]){ 0, 0, 0, 7, 0, 0 }), 6);
+    assert_true(answer[12] || answer[13] > 5); /* number of APIs */
+    close(fd);
+}
+
+/* Start on free ports, answer, and end with 0 on either signal. */
+static void a_life(void **state)
+{
+    static const int signals[] = { SIGTERM, SIGINT };
+    char text[1000];
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct process process;
+        start_and_wait(&process, (const char *[]){ "--brokers", "3", "--listen", "127.0.0.1:0", "--topic",
+                                                   "orders:3:3:retention.ms=1000,cleanup.policy=compact,delete",
+                                                   "--topic=events", NULL });
+        assert_int_equal(number_in(process.line, "pid"), process.pid);
+        assert_non_null(strstr(process.line, "\"bootstrap\":\"127.0.0.1:"));
+        assert_non_null(strstr(process.line, "\"control\":\"http://127.0.0.1:"));
+        expect_api_versions((uint16_t)number_in(process.line, "port"));
+        assert_int_equal(stop(&process, signals[i], text, sizeof text), 0);
+        assert_string_equal(text, ""); /* nothing to complain about */
+    }
+}
+
+/* An answer of the control plane, headers and all. */
+static void http(const char *line, const char *request_line, const char *body, char *answer, size_t size)
+{
+    char request[1000];
+    const char *url = strstr(line, "http://127.0.0.1:");
+    assert_non_null(url);
+    int fd = connect_to((uint16_t)strtol(url + strlen("http://127.0.0.1:"), NULL, 10));
+    snprintf(request, sizeof request, "%s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", request_line, strlen(body), body);
+    assert_int_equal(write(fd, request, strlen(request)), strlen(request));
+    read_all(fd, answer, size, '\0');
+    close(fd);
+}
+
+static void expect_http(const char *line, const char *request_line, const char *body, const char *status,
+                        const char *part)
+{
+    char answer[8192];
+    http(line, request_line, body, answer, sizeof answer);
+    if (!strstr(answer, status) || !strstr(answer, part))
+        fail_msg("%s %s: expected %s and %s in\n%s", request_line, body, status, part, answer);
+}
+
+/* The control plane steers the cluster, and says what is wrong with what it is asked. */
+static void the_control_plane(void **state)
+{
+    struct process process;
+    char text[2000];
+    (void)state;
+    start_and_wait(&process, (const char *[]){ "--brokers", "2", "--listen", "127.0.0.1:0", "--topic", "orders:1:2",
+                                               "--log", "off", NULL });
+    const char *at = process.line;
+    expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"running\"");
+    expect_http(at, "GET /v1/topics", "", " 200 ", "\"name\": \"orders\"");
+    expect_http(at, "POST /v1/topics", "{\"name\": \"new\", \"partitions\": 4, \"configs\": {\"retention.ms\": 5}}",
+                " 201 ", "true");
+    expect_http(at, "POST /v1/topics", "{\"name\": \"new\"}", " 409 ", "TOPIC_ALREADY_EXISTS");
+    expect_http(at, "POST /v1/topics", "{\"name\": \"x\", \"configs\": {\"no.such\": 5}}", " 400 ", "INVALID_CONFIG");
+    expect_http(at, "POST /v1/topics", "{\"nam\": \"x\"}", " 400 ", "\"hint\"");
+    expect_http(at, "POST /v1/topics", "{\"nam", " 400 ", "\"hint\"");
+    expect_http(at, "GET /v1/topics/new/3", "", " 200 ", "\"high_watermark\": 0");
+    expect_http(at, "GET /v1/topics/new/4", "", " 404 ", "UNKNOWN_TOPIC_OR_PARTITION");
+    expect_http(at, "GET /v1/topics/new/x", "", " 400 ", "not a number");
+    expect_http(at, "GET /v1/topics/new/0/records?max=2", "", " 200 ", "\"records\": []");
+    expect_http(at, "DELETE /v1/topics/new", "", " 200 ", "true");
+    expect_http(at, "DELETE /v1/topics/new", "", " 404 ", "UNKNOWN_TOPIC_OR_PARTITION");
+    expect_http(at, "POST /v1/topics/orders/0/leader", "{\"broker\": 2}", " 200 ", "true");
+    expect_http(at, "GET /v1/topics/orders/0", "", " 200 ", "\"leader\": 2");
+    expect_http(at, "POST /v1/brokers/2/kill", "", " 200 ", "true");
+    expect_http(at, "GET /v1/topics/orders/0", "", " 200 ", "\"leader\": 1");
+    expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"stopped\"");
+    expect_http(at, "POST /v1/brokers/2/start", "", " 200 ", "true");
+    expect_http(at, "POST /v1/brokers/3/start", "", " 404 ", "no broker 3");
+    expect_http(at, "POST /v1/brokers/1/dance", "", " 404 ", "stop, kill, start");
+    expect_http(at, "GET /v1/groups", "", " 200 ", "\"groups\": []");
+    expect_http(at, "GET /metrics", "", " 200 ", "mockbroker_broker_running{broker=\"2\"} 1");
+    expect_http(at, "GET /nowhere", "", " 404 ", "\"hint\"");
+    expect_http(at, "PUT /v1/topics", "", " 405 ", "POST");
+    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+}
+
+/* A bad option is named, with the form that is expected; exit 2, nothing on stdout. */
+static void bad_options(void **state)
+{
+    static const struct {
+        const char *option, *value, *expected;
+    } bad[] = {
+        { "--brokres", "3", "unknown option \"--brokres\"" },
+        { "orders", NULL, "unknown option \"orders\"" },
+        { "--brokers", "0", "expected: --brokers N" },
+        { "--brokers", "three", "expected: --brokers N" },
+        { "--brokers", NULL, "--brokers needs a value" },
+        { "--listen", "9092", "expected: --listen HOST:PORT" },
+        { "--listen", "localhost:99999", "expected: --listen HOST:PORT" },
+        { "--topic", "orders:none", "number of partitions" },
+        { "--topic", "orders:1:1:retention", "key=value" },
+        { "--config", "x", "expected: --config key=value" },
+        { "--control", "maybe", "expected: --control HOST:PORT|off" },
+        { "--as-version", "3.9", "plays Kafka 4.0 only" },
+        { "--seed", "-1", "expected: --seed N" },
+        { "--faults", "x.json", "cannot inject faults" },
+        { "--log", "loud", "expected: --log off|error|warn|info|debug" },
+        { "--help=me", NULL, "unknown option" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct process process;
+        char text[1000], out[100];
+        start(&process, (const char *[]){ bad[i].option, bad[i].value, NULL });
+        read_all(process.out, out, sizeof out, '\n');
+        assert_string_equal(out, "");
+        assert_int_equal(finish(&process, text, sizeof text), 2);
+        if (!strstr(text, bad[i].expected))
+            fail_msg("\"%s\" is not in: %s", bad[i].expected, text);
+    }
+}
+
+/* What cannot be started says why, and exits with 1. */
+static void expect_failure(const char *const *arguments, const char *expected)
+{
+    struct process process;
+    char text[1000];
+    start(&process, arguments);
+    assert_int_equal(finish(&process, text, sizeof text), 1);
+    if (!strstr(text, expected))
+        fail_msg("\"%s\" is not in: %s", expected, text);
+}
+
+static void what_cannot_be_started(void **state)
+{
+    struct process process;
+    char at[40], expected[100], text[1000];
+    (void)state;
+    start_and_wait(&process, (const char *[]){ "--listen", "127.0.0.1:0", NULL });
+    snprintf(at, sizeof at, "127.0.0.1:%ld", number_in(process.line, "port"));
+    snprintf(expected, sizeof expected, "cannot listen on %s: address already in use", at);
+    expect_failure((const char *[]){ "--listen", at, NULL }, expected);
+    snprintf(expected, sizeof expected, "cannot listen on %s (--control): address already in use", at);
+    expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--control", at, NULL }, expected);
+    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+
+    expect_failure((const char *[]){ "--listen", "192.0.2.1:0", NULL }, "not an address of this machine");
+    expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--data-dir", "/proc/no", NULL },
+                   "data directory /proc/no");
+    expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--config", "no.such.property=1", NULL },
+                   "no.such.property");
+    expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--topic", "bad name", NULL }, "topic \"bad name\"");
+    expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--topic", "t:1:5", NULL }, "topic \"t:1:5\"");
+}
+
+/* A data directory outlives the process: topics are there again, and naming them again is fine. */
+static void a_data_directory(void **state)
+{
+    struct process process;
+    char directory[] = "/tmp/mockbroker-data-XXXXXX", text[1000], command[100];
+    const char *arguments[] = { "--listen", "127.0.0.1:0", "--data-dir", directory, "--topic", "orders:3", NULL };
+    (void)state;
+    assert_non_null(mkdtemp(directory));
+    start_and_wait(&process, arguments);
+    expect_failure(arguments, "in use by another process");
+    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    start_and_wait(&process, arguments);
+    expect_http(process.line, "GET /v1/topics", "", " 200 ", "\"partitions\": 3");
+    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
+static void help_and_version(void **state)
+{
+    static const char *const expected[] = { "--listen HOST:PORT", "mockbroker 0." };
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct process process;
+        char out[8192], text[100];
+        start(&process, (const char *[]){ i ? "--version" : "--help", NULL });
+        read_all(process.out, out, sizeof out, '\0');
+        assert_non_null(strstr(out, expected[i]));
+        assert_int_equal(finish(&process, text, sizeof text), 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_life),           cmocka_unit_test(the_control_plane),
+        cmocka_unit_test(bad_options),      cmocka_unit_test(what_cannot_be_started),
+        cmocka_unit_test(a_data_directory), cmocka_unit_test(help_and_version),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
