@@ -255,9 +255,9 @@ void kci_producer_destroy(struct kci_producer *producer, int64_t now)
         kci_compressor_destroy(producer->compressing.idle[i]);
         kci_writer_destroy(&producer->compressing.scratch[i]);
     }
-    kci_topic_destroy_all(producer);
-    kci_heap_destroy(&producer->timers);
+    kci_heap_destroy(&producer->timers); /* before the partitions, whose timers they hold */
     kci_heap_destroy(&producer->expiries);
+    kci_topic_destroy_all(producer);
     kci_cause_release(producer->identity.cause);
     kci_pool_destroy(&producer->pool);
     kci_alloc_free(alloc, producer);
