@@ -73,7 +73,8 @@ int demo_reader(const char *bootstrap, const char *topic, const char *group, con
 /* ---- verify ---- */
 struct demo_verdict {
     size_t files_equal, files_different;
-    unsigned long long records, redelivered, duplicates, lost, out_of_order;
+    unsigned long long records, bytes; /* in all spools, without what was read again; bytes of values, with it */
+    unsigned long long redelivered, duplicates, lost, out_of_order;
 };
 /* Put the files together again from the spools, and compare. 0: all equal; 1: see the verdict, what differs is on
  * stderr. */

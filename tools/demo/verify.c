@@ -180,6 +180,9 @@ int demo_verify(const struct demo_files *files, const char *const *spools, size_
     if (seen.count)
         qsort(seen.items, seen.count, sizeof *seen.items, by_place);
     for (size_t i = 0; i < seen.count; i++) {
+        struct demo_spool_entry entry;
+        memcpy(&entry, seen.items[i].entry, sizeof entry);
+        verdict->bytes += entry.value_size;
         if (i > 0 && by_place(&seen.items[i - 1], &seen.items[i]) == 0)
             verdict->redelivered++;
         else
