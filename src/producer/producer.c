@@ -213,7 +213,6 @@ static void init(struct kci_producer *producer, const struct kci_producer_option
 kc_err kci_producer_create(struct kci_producer **out, const struct kci_producer_options *options, int64_t now,
                            kc_error *error)
 {
-    (void)now;
     *out = NULL;
     struct kci_producer *producer = kci_alloc_zero(options->alloc, 1, sizeof *producer);
     if (!producer)
@@ -232,6 +231,8 @@ kc_err kci_producer_create(struct kci_producer **out, const struct kci_producer_
         kci_alloc_free(options->alloc, producer);
         return err;
     }
+    /* look for the cluster at once: the first send waits less, and kc_producer_ready() has something to wait for */
+    kci_cluster_refresh(producer->cluster, "a new producer", now);
     *out = producer;
     return KC_OK;
 }

@@ -39,6 +39,7 @@ struct reader_process {
     size_t filled;
     char spool[128];
     unsigned long long records, bytes;
+    size_t share; /* partitions assigned to it */
 };
 
 struct demo {
@@ -121,7 +122,7 @@ static void take_report(struct demo *demo, struct reader_process *reader, const 
     } else if (sscanf(line, "p %d %lld", &partition, &position) == 2) {
         if (partition >= 0 && partition < DEMO_PARTITIONS && position > demo->positions[partition])
             demo->positions[partition] = position;
-    } else if (line[0] == 'a') {
+    } else if (sscanf(line, "a %zu", &reader->share) == 1) {
         demo->rebalances++;
     } else if (line[0] == 'e') {
         fprintf(stderr, "\n  reader %d: %s\n", (int)reader->pid, line + 2);
@@ -302,6 +303,20 @@ static int produce_all(struct demo *demo, unsigned long long limit)
 
 /* ---- the rest ---- */
 
+/* Both readers are in the group and share the partitions before anything is produced. */
+static int wait_for_shares(struct demo *demo)
+{
+    double begun = demo_seconds();
+    while (demo->readers[0].share + demo->readers[1].share != DEMO_PARTITIONS || !demo->readers[0].share ||
+           !demo->readers[1].share) {
+        if (demo_seconds() - begun > STUCK_S)
+            return demo_fail("the readers did not share the partitions within %.0f s", STUCK_S);
+        listen_to_readers(demo, 100);
+        show_progress(demo, "joining");
+    }
+    return 0;
+}
+
 static int find_ends(struct demo *demo)
 {
     kc_error error;
@@ -404,6 +419,8 @@ static int run(struct demo *demo, const char *self, unsigned long long limit)
             return 1;
     if (kc_producer_create(&demo->producer, demo->config, &error) != KC_OK)
         return demo_fail("%s", error.text);
+    if (wait_for_shares(demo) != 0)
+        return 1;
     demo->begun = demo_seconds();
     if (produce_all(demo, limit) != 0 || find_ends(demo) != 0 || wait_for_readers(demo) != 0)
         return 1;
