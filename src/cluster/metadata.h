@@ -6,8 +6,9 @@
 #include "cluster/cluster.h"
 #include "cluster/node.h"
 
-#define KCI_TOPICS_MAX     1000000 /* wanted topics of one client */
-#define KCI_PARTITIONS_MAX 1000000 /* of one topic: memory is taken by the highest index */
+#define KCI_TOPICS_MAX          1000000 /* wanted topics of one client */
+#define KCI_PARTITIONS_MAX      1000000 /* of one topic: memory is taken by the highest index */
+#define KCI_PARTITION_HOLES_MAX 1000    /* indexes that one answer may skip */
 
 struct kci_topic {
     struct kci_topic_info info;            /* first: what is lent out */

@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#define SLOW_HELLO_US ((int64_t)1000000) /* a broker answers ApiVersions faster, even a busy one */
+
 struct kci_node *kci_node_find(const struct kci_cluster *cluster, int32_t id)
 {
     return kci_map_get_int(&cluster->nodes.by_id, id);
@@ -166,7 +168,7 @@ void kci_node_why(const struct kci_node *node, struct kci_text *text, int64_t no
     if (node->state == KCI_CONNECTION_READY && node->why != KC_OK)
         kci_text_add(text, " is connected again, but before it");
     if (node->why != KC_OK) {
-        kci_text_add(text, " %s ", node->why_text);
+        kci_text_add(text, " %s, ", node->why_text);
         kci_text_span(text, now - node->why_at);
         kci_text_add(text, " ago");
         if (node->failures > 1)
@@ -177,6 +179,8 @@ void kci_node_why(const struct kci_node *node, struct kci_text *text, int64_t no
             kci_text_add(text, " for ");
             kci_text_span(text, now - node->round_at);
         }
+        if (node->state == KCI_CONNECTION_NEGOTIATING && now - node->round_at >= SLOW_HELLO_US)
+            kci_text_add(text, " without an answer: is it a Kafka listener, and a plaintext one?");
     } else if (node->throttled_until > now) {
         kci_text_add(text, " throttles us for another ");
         kci_text_span(text, node->throttled_until - now);

@@ -82,6 +82,12 @@ static bool same_partitions(const struct kci_topic *topic, const struct build *b
     return true;
 }
 
+/* Brokers name all partitions of a topic; an index far beyond their number would only cost memory. */
+static bool is_index(const struct kci_metadata_response__metadata_response_topic *answer, int32_t index)
+{
+    return index >= 0 && index < KCI_PARTITIONS_MAX && index < answer->partitions_count + KCI_PARTITION_HOLES_MAX;
+}
+
 /* Memory for the arrays: as many partitions as the highest index says, as many ids as both sides have. */
 static bool allocate(struct build *b, const struct kci_alloc *alloc, const struct kci_topic *topic, int32_t keep,
                      const struct kci_metadata_response__metadata_response_topic *answer)
@@ -92,7 +98,7 @@ static bool allocate(struct build *b, const struct kci_alloc *alloc, const struc
         ids += (size_t)topic->partitions[i].replica_count + (size_t)topic->partitions[i].isr_count;
     for (int32_t i = 0; i < answer->partitions_count; i++) {
         const struct kci_metadata_response__metadata_response_partition *p = &answer->partitions[i];
-        if (p->partition_index >= 0 && p->partition_index < KCI_PARTITIONS_MAX && p->partition_index >= b->count)
+        if (is_index(answer, p->partition_index) && p->partition_index >= b->count)
             b->count = p->partition_index + 1;
         ids += (size_t)(p->replica_nodes_count > 0 ? p->replica_nodes_count : 0) +
                (size_t)(p->isr_nodes_count > 0 ? p->isr_nodes_count : 0);
@@ -106,7 +112,7 @@ static bool allocate(struct build *b, const struct kci_alloc *alloc, const struc
     return false;
 }
 
-/* Fill the arrays; returns whether some partition's answer asks to be asked again. */
+/* Fill the arrays; true when some partition has no leader, so that asking again is worth it. */
 static bool fill(struct build *b, const struct kci_topic *topic, int32_t keep,
                  const struct kci_metadata_response__metadata_response_topic *answer, bool epochs)
 {
@@ -121,16 +127,13 @@ static bool fill(struct build *b, const struct kci_topic *topic, int32_t keep,
         put_known(b, &topic->partitions[i]);
     for (int32_t i = 0; i < answer->partitions_count; i++) {
         const struct kci_metadata_response__metadata_response_partition *p = &answer->partitions[i];
-        if (p->partition_index < 0 || p->partition_index >= b->count)
+        if (!is_index(answer, p->partition_index))
             continue;
-        if (p->leader_id < 0)
-            again = true;
-        /* with `keep` covering it, what is known stands in its place */
-        if (epochs && p->partition_index < keep && b->partitions[p->partition_index].leader_epoch > p->leader_epoch)
-            again = true;
-        else
+        if (!epochs || b->partitions[p->partition_index].leader_epoch <= p->leader_epoch)
             put_answer(b, p, epochs);
     }
+    for (int32_t i = 0; i < b->count; i++)
+        again = again || b->partitions[i].leader == KCI_NODE_NONE;
     return again;
 }
 

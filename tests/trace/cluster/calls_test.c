@@ -482,7 +482,7 @@ static void test_unreachable(void **state)
     expect_text(calls[0].text,
                 "broker 2 (b2:9092) cannot be connected to at b2:9092: connection refused; Heartbeat was not sent");
     assert_false(kci_cluster_node_ready(sc.cluster, 2, peer.now));
-    expect_text(kci_cluster_node_why(sc.cluster, 2, peer.now), "connection refused 0 ms ago");
+    expect_text(kci_cluster_node_why(sc.cluster, 2, peer.now), "connection refused, 0 ms ago");
     peer.auto_connect = true;
     script_advance(&peer, 100); /* asked for while it backed off: connected when that is over */
     assert_true(kci_cluster_node_ready(sc.cluster, 2, peer.now));

@@ -173,7 +173,7 @@ static void test_resolver_fails(void **state)
     assert_null(script_resolving(&peer));
     expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now),
                 "bootstrap server b1:9092 cannot be connected to: its name has no "
-                "address: no such host 0 ms ago");
+                "address: no such host, 0 ms ago");
     script_advance(&peer, 61);
     connect_to("10.0.0.1:9092");
     script_cluster_destroy(&sc);
