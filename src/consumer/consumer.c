@@ -77,17 +77,10 @@ static void want_topics(struct kci_consumer *c, int64_t now)
     }
 }
 
-/* New metadata: leaders are known at once, and what is wrong with a subscribed topic is told once. */
+/* New metadata: what is wrong with a subscribed topic is told once. */
 static void use_metadata(struct kci_consumer *c)
 {
     c->metadata_changed = false;
-    KCI_LIST_EACH(link, &c->subscription.assigned)
-    {
-        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
-        int32_t epoch;
-        if (a->position < 0 && kci_consumer_leader(a->topic, a->partition, &epoch) != KCI_NODE_NONE && a->attempts == 1)
-            a->not_before = 0; /* it only waited for a leader */
-    }
     KCI_LIST_EACH(link, &c->subscription.topics)
     {
         struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);

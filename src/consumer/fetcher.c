@@ -92,11 +92,12 @@ static void collect(struct kci_consumer *c, int64_t now)
             continue;
         }
         leader = kci_consumer_leader(a->topic, a->partition, &epoch);
+        if (leader == KCI_NODE_NONE && !kci_consumer_known(a->topic))
+            continue; /* the metadata is on its way: its arrival is an event */
         if (leader == KCI_NODE_NONE) {
             a->not_before = kci_consumer_retry_at(c, a->attempts++, now);
             kci_consumer_at(c, a->not_before);
-            if (a->topic->info)
-                kci_cluster_refresh(c->cluster, "a partition to be fetched has no leader", now);
+            kci_cluster_refresh(c->cluster, "a partition to be fetched has no leader", now);
             continue;
         }
         struct kci_fetch_node *node = find_node(c, leader);

@@ -175,14 +175,14 @@ int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now)
         return KCI_NODE_NONE;
     int32_t node = kci_coordinator_node(&g->coordinator, now);
     if (node == KCI_NODE_NONE) {
-        if (g->coordinator.error == KCI_GROUP_AUTHORIZATION_FAILED && g->error != KC_ERR_GROUP_AUTHORIZATION_FAILED) {
-            kci_consumer_raise(c, KC_ERR_GROUP_AUTHORIZATION_FAILED, "access to group \"%s\" is not permitted",
-                               c->settings->group_id);
-            g->error = KC_ERR_GROUP_AUTHORIZATION_FAILED;
-        }
+        int16_t error = g->coordinator.error;
+        if (error != KCI_NONE && kci_error_flags(error) == 0 && error != g->told_error)
+            kci_consumer_raise(c, (kc_err)error, "finding the coordinator of group \"%s\": %s", c->settings->group_id,
+                               kci_error_text(error));
+        g->told_error = error;
         kci_consumer_at(c, kci_coordinator_deadline(&g->coordinator));
     } else {
-        g->error = KC_OK;
+        g->told_error = KCI_NONE;
     }
     return node;
 }

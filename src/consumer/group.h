@@ -42,6 +42,7 @@ struct kci_group {
     int state;                          /* enum kci_group_state */
     int64_t since;                      /* when it entered the state */
     struct kci_coordinator coordinator; /* the I/O thread's */
+    int16_t told_error;                 /* of the coordinator lookup: the application has heard of it */
     bool coordinator_used;              /* initialised: there is a group.id */
     const struct kci_assignor *assignors[KCI_ASSIGNORS_MAX];
     size_t assignor_count;

@@ -378,8 +378,9 @@ static void send_offsets(struct kci_operation *operation, int64_t now)
     if (operation->under_way || operation->done)
         return;
     for (size_t i = 0; i < operation->items.count; i++)
-        if (operation->topics[i]->info)
-            kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
+        if (!kci_consumer_known(operation->topics[i]))
+            return; /* the metadata is on its way: its arrival is an event */
+    kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
     note_failure(operation, KC_ERR_LEADER_NOT_AVAILABLE, "no leader is known for a partition", now);
 }
 

@@ -256,9 +256,10 @@ static void ask_leaders(struct kci_consumer *c, int state, asks_fn asks, send_fn
             ask(c, leader, asks, send, finish, now);
             continue;
         }
+        if (!kci_consumer_known(a->topic))
+            continue; /* the metadata is on its way: its arrival is an event */
         retry(c, a, now);
-        if (a->topic->info)
-            kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
+        kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
     }
 }
 

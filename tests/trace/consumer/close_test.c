@@ -1,0 +1,142 @@
+/* The end: in every state, within its time. */
+#include "support/script_consumer.h"
+
+static struct script_peer peer;
+static struct script_consumer sc;
+
+/* Run events and time until the consumer has left; how long it took, in ms. */
+static int64_t leave(bool closing, int32_t timeout_ms, kc_err expected)
+{
+    struct kci_consumer_event event;
+    kc_err code = KC_OK;
+    int64_t began = peer.now;
+    kci_consumer_begin_leave(sc.core, closing, peer.now, peer.now + timeout_ms * 1000);
+    for (;;) {
+        script_step(&peer);
+        kci_consumer_next_event(sc.core, &event, peer.now);
+        if (event.kind != KCI_EVENT_NONE) {
+            sc_run_event_(&sc, &event);
+            continue;
+        }
+        if (kci_consumer_left(sc.core, &code))
+            break;
+        if (peer.now - began > timeout_ms * 1000)
+            fail_msg("%s: has not left in time", kci_consumer_group_state(sc.core));
+        if (script_waits(&sc, KCI_API_LEAVE_GROUP) && expected == KC_OK)
+            script_answer_leave(&sc);
+        else if (script_waits(&sc, KCI_API_OFFSET_COMMIT) && expected == KC_OK)
+            script_answer_commit(&sc, KCI_NONE);
+        else
+            script_advance(&peer, 10);
+    }
+    assert_int_equal(code, expected);
+    return (peer.now - began) / 1000;
+}
+
+static void begin(bool auto_commit)
+{
+    script_consumer_init(&sc, &peer);
+    sc.settings.enable_auto_commit = auto_commit;
+    script_consumer_create(&sc);
+}
+
+/* Commit, revoke, leave: in this order. */
+static void test_close(void **state)
+{
+    (void)state;
+    begin(true);
+    script_append(&sc, 0, 2);
+    script_join(&sc, 1, "0");
+    script_poll_all(&sc);
+    sc.seen[0] = 0;
+    assert_int_equal(leave(true, 1000, KC_OK), 0);
+    assert_noted(&sc, "revoked(t-0)");
+    assert_int_equal(sc.committed[0], 2);
+    script_consumer_end(&sc);
+}
+
+/* A static member does not leave: it comes back. */
+static void test_static_member(void **state)
+{
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.group_instance_id = "i";
+    script_consumer_create(&sc);
+    script_join(&sc, 1, "0");
+    leave(true, 1000, KC_OK);
+    for (size_t i = 0; i < peer.request_count; i++)
+        assert_int_not_equal(peer.requests[i].header.api_key, KCI_API_LEAVE_GROUP);
+    script_consumer_end(&sc);
+}
+
+/* Nobody answers anything: the time-out is kept, whatever is under way. */
+static void test_in_every_state(void **state)
+{
+    (void)state;
+    for (int stage = 0; stage < 9; stage++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.enable_auto_commit = true;
+        peer.auto_connect = stage > 0;
+        peer.auto_versions = stage > 1;
+        peer.auto_metadata = stage > 2;
+        sc.manual = stage == 3 ? KCI_API_FIND_COORDINATOR : -1;
+        sc.manual2 = stage == 6 ? KCI_API_OFFSET_FETCH : -1;
+        script_consumer_create(&sc);
+        script_append(&sc, 0, 2);
+        script_subscribe(&sc);
+        script_poll(&sc);
+        if (stage >= 5)
+            script_answer_join(&sc, KCI_NONE, 1, "other");
+        if (stage >= 6)
+            script_answer_sync(&sc, KCI_NONE, "0");
+        if (stage >= 7)
+            script_poll_all(&sc);
+        if (stage >= 8) {
+            script_advance(&peer, 3000);
+            script_beat(&sc, KCI_REBALANCE_IN_PROGRESS);
+            script_poll(&sc); /* waits for its commit */
+        }
+        leave(true, 500, stage >= 5 ? KC_ERR_TIMED_OUT : KC_OK);
+        script_consumer_end(&sc);
+    }
+}
+
+/* Unsubscribe, then subscribe again: a new membership. */
+static void test_unsubscribe(void **state)
+{
+    (void)state;
+    begin(false);
+    script_join(&sc, 1, "0");
+    leave(false, 1000, KC_OK);
+    sc.seen[0] = 0;
+    script_poll(&sc);
+    assert_noted(&sc, "!STATE");
+    script_join(&sc, 2, "1");
+    assert_seen(&sc, "assigned(t-1)");
+    script_consumer_end(&sc);
+}
+
+/* Leaving does not wait behind a JoinGroup that is parked at the coordinator. */
+static void test_leave_while_joining(void **state)
+{
+    (void)state;
+    begin(false);
+    script_subscribe(&sc);
+    script_poll(&sc);
+    script_answer_join(&sc, KCI_MEMBER_ID_REQUIRED, -1, "");
+    assert_true(script_waits(&sc, KCI_API_JOIN_GROUP));
+    assert_in_range(leave(true, 5000, KC_OK), 0, 1000);
+    script_consumer_end(&sc);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_static_member),
+        cmocka_unit_test(test_in_every_state),
+        cmocka_unit_test(test_unsubscribe),
+        cmocka_unit_test(test_leave_while_joining),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
