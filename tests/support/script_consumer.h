@@ -347,15 +347,15 @@ static inline kc_err script_poll(struct script_consumer *sc)
     kc_record_view view;
     kci_consumer_poll_enter(sc->core, sc->peer->now);
     script_step(sc->peer);
-    do {
+    for (bool again = true; again;) {
+        event.kind = KCI_EVENT_NONE;
         sc->last_error = kci_consumer_woken(sc->core)
                              ? KC_ERR_WOKEN
                              : kci_consumer_poll(sc->core, &records, &event, sc->peer->now, &error);
-        if (sc->last_error == KC_ERR_WOKEN)
-            break;
-        if (event.kind != KCI_EVENT_NONE)
+        again = event.kind != KCI_EVENT_NONE;
+        if (again)
             sc_run_event_(sc, &event);
-    } while (event.kind != KCI_EVENT_NONE);
+    }
     kci_consumer_poll_leave(sc->core, sc->peer->now);
     if (sc->last_error != KC_OK) {
         sc_note(sc, "!%s", kc_err_name(sc->last_error));
