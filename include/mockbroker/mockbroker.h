@@ -9,7 +9,11 @@
  *     kc_mock_stop(cluster);
  *
  * Runs on one thread of its own; listens on free ports of 127.0.0.1; ready when kc_mock_start() returns. Every function may be
- * called from any thread, waits until the broker has done it, and returns 0 or a Kafka error code (> 0) or -1 with text. */
+ * called from any thread (but not from the log callback), waits until the broker has done it, and returns 0 or a Kafka
+ * error code (> 0) or -1. Several clusters may live in one process; they know nothing of each other.
+ *
+ * Broker properties have Kafka's names and defaults, but for one: group.initial.rebalance.delay.ms is 0 instead of 3000,
+ * so that groups in tests form at once. */
 #ifndef MOCKBROKER_MOCKBROKER_H
 #define MOCKBROKER_MOCKBROKER_H
 

@@ -153,6 +153,8 @@ int mb_control_start(struct mb_control **out, struct mb_shell *shell, const char
     struct mb_control *control = calloc(1, sizeof *control);
     mb_host_port_print(at, sizeof at, host, port);
     snprintf(service, sizeof service, "%u", (unsigned)port);
+    if (control)
+        control->shell = shell; /* before the daemon's thread looks */
     int error = control ? getaddrinfo(host, service, &hints, &found) ? EADDRNOTAVAIL : 0 : ENOMEM;
     if (!error)
         error = start_daemon(control, found);
@@ -163,7 +165,6 @@ int mb_control_start(struct mb_control **out, struct mb_shell *shell, const char
         free(control);
         return -1;
     }
-    control->shell = shell;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(control->daemon, MHD_DAEMON_INFO_BIND_PORT);
     mb_host_port_print(at, sizeof at, mb_host_port_reachable(host), info ? info->port : port);
     snprintf(control->url, sizeof control->url, "http://%s", at);
