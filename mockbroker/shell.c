@@ -96,12 +96,15 @@ static const char *directory_error_text(int error)
 static int open_listener(struct listener *listener)
 {
     struct mb_shell *shell = listener->shell;
+    uint16_t port = listener->port;
     if (listener->id)
         return 0;
     kci_port_release(listener->held);
     listener->held = -1;
-    return kci_loop_listen(shell->loop, shell->host, &listener->port, (void *)(intptr_t)listener->broker,
-                           &listener->id);
+    int error = kci_loop_listen(shell->loop, shell->host, &port, (void *)(intptr_t)listener->broker, &listener->id);
+    if (!error && !listener->port)
+        listener->port = port; /* written once, before the thread runs: any thread may read it */
+    return error;
 }
 
 static void close_listener(struct listener *listener)

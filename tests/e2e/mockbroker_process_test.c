@@ -80,7 +80,10 @@ static int finish(struct process *process, char *text, size_t size)
 static int stop(struct process *process, int signal_number, char *text, size_t size)
 {
     assert_int_equal(kill(process->pid, signal_number), 0);
-    return finish(process, text, size);
+    int code = finish(process, text, size);
+    if (code)
+        print_message("exit %d: %s\n", code, text);
+    return code;
 }
 
 /* The number behind "name": of the line. */
