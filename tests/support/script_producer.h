@@ -12,7 +12,7 @@
 #ifndef TEST_SUPPORT_SCRIPT_PRODUCER_H
 #define TEST_SUPPORT_SCRIPT_PRODUCER_H
 
-#include "producer/producer.h"
+#include "producer/internal.h"
 #include "protocol/records.h"
 #include "support/script_cluster.h"
 
@@ -71,6 +71,8 @@ struct script_producer {
     size_t fault_first, fault_count;
     int64_t next_producer_id;
     size_t id_requests, produce_requests;
+    int16_t id_error; /* what InitProducerId is answered with, id_errors times */
+    int32_t id_errors;
     size_t batch_bytes_max; /* the topic's max.message.bytes; 0: no limit */
     size_t sent;            /* records that append took */
     char sent_values[SCRIPT_FATES][SCRIPT_VALUE];
@@ -222,8 +224,11 @@ static inline bool script_producer_serve_(struct script_peer *peer, struct scrip
     if (r->header.api_key == KCI_API_INIT_PRODUCER_ID) {
         struct kci_init_producer_id_response response;
         kci_codec_init(&kci_init_producer_id_response_schema, &response);
-        response.producer_id = sp->next_producer_id++;
         sp->id_requests++;
+        if (sp->id_errors > 0 && sp->id_errors--)
+            response.error_code = sp->id_error;
+        else
+            response.producer_id = sp->next_producer_id++;
         script_answer_quietly_(peer, r, r->header.version, &response);
         return true;
     }
@@ -390,6 +395,14 @@ static inline void script_warm_up(struct script_producer *sp, int32_t partitions
         script_send(sp, p, "w");
     for (int32_t p = 0; p < partitions; p++)
         assert_int_equal(sp->logs[p].end, 1);
+}
+
+/* As if the producer had sent so many records to the partition that this is the next sequence; the broker agrees. */
+static inline void script_producer_sequence(struct script_producer *sp, int32_t partition, int32_t next)
+{
+    struct kci_topic *topic = kci_topic_find(sp->producer, "t");
+    kci_topic_partition(topic, partition)->next_sequence = next;
+    sp->logs[partition].seen[sp->logs[partition].seen_count - 1].last = next - 1;
 }
 
 /* ---- looking ---- */
