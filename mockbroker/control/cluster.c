@@ -63,10 +63,12 @@ void mb_control_get_groups(struct mb_control_request *request, struct mb_cluster
     struct mb_group_view group;
     json_t *groups = json_array();
     (void)now;
-    for (size_t at = 0; mb_view_group_next(cluster, &at, &group);)
-        json_array_append_new(groups, json_pack("{s:s%, s:s, s:s%?, s:i, s:i, s:i}", "group", group.id.data,
-                                                group.id.size, "state", group.state, "protocol", group.protocol.data,
-                                                group.protocol.size, "generation", (int)group.generation, "coordinator",
-                                                (int)group.coordinator, "members", (int)group.members));
+    for (size_t at = 0; mb_view_group_next(cluster, &at, &group);) {
+        json_t *protocol = group.protocol.data ? json_stringn(group.protocol.data, group.protocol.size) : json_null();
+        json_array_append_new(groups,
+                              json_pack("{s:s%, s:s, s:o, s:i, s:i, s:i}", "group", group.id.data, group.id.size,
+                                        "state", group.state, "protocol", protocol, "generation", (int)group.generation,
+                                        "coordinator", (int)group.coordinator, "members", (int)group.members));
+    }
     mb_control_answer(request, 200, json_pack("{s:o}", "groups", groups));
 }
