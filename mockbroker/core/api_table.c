@@ -20,10 +20,15 @@ static const struct mb_api_row rows[] = {
     { KCI_API_API_VERSIONS, 0, 4, mb_handle_api_versions },
     { KCI_API_CREATE_TOPICS, 2, 7, mb_handle_create_topics },
     { KCI_API_DELETE_TOPICS, 1, 6, mb_handle_delete_topics },
+    { KCI_API_DELETE_RECORDS, 0, 2, mb_handle_delete_records },
     { KCI_API_INIT_PRODUCER_ID, 0, 5, mb_handle_init_producer_id },
     { KCI_API_OFFSET_FOR_LEADER_EPOCH, 2, 4, mb_handle_offset_for_leader_epoch },
     { KCI_API_DELETE_GROUPS, 0, 3, mb_handle_delete_groups },
     { KCI_API_OFFSET_DELETE, 0, 0, mb_handle_offset_delete },
+    { KCI_API_DESCRIBE_CONFIGS, 1, 4, mb_handle_describe_configs },
+    { KCI_API_CREATE_PARTITIONS, 0, 3, mb_handle_create_partitions },
+    { KCI_API_DESCRIBE_CLUSTER, 0, 2, mb_handle_describe_cluster },
+    { KCI_API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, mb_handle_describe_topic_partitions },
 };
 
 const struct mb_api_row *mb_api_rows(size_t *count)

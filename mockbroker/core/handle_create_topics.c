@@ -88,12 +88,21 @@ static int16_t create_one(struct mb_request *request, const asked_topic *asked, 
     return error;
 }
 
-static bool named_twice(const struct kci_create_topics_request *body, int32_t at)
+/* Which names are in the request more than once? An array of as many flags as topics; NULL: no memory. */
+static bool *named_twice(struct mb_request *request)
 {
-    for (int32_t i = 0; i < body->topics_count; i++)
-        if (i != at && kci_str_equal(body->topics[i].name, body->topics[at].name))
-            return true;
-    return false;
+    const struct kci_create_topics_request *body = request->body;
+    struct kci_map seen = kci_map_of(request->cluster->alloc, kci_prng_next(&request->cluster->prng));
+    bool *twice = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *twice);
+    for (int32_t i = 0; twice && i < body->topics_count; i++) {
+        bool *first = kci_map_get_str(&seen, body->topics[i].name);
+        if (first)
+            *first = twice[i] = true;
+        else if (!kci_map_set(&seen, body->topics[i].name.data, body->topics[i].name.size, &twice[i]))
+            twice = NULL;
+    }
+    kci_map_destroy(&seen);
+    return twice;
 }
 
 void mb_handle_create_topics(struct mb_request *request, int64_t now)
@@ -102,12 +111,13 @@ void mb_handle_create_topics(struct mb_request *request, int64_t now)
     struct kci_create_topics_response response;
     char text[TEXT_BYTES];
     kci_codec_init(&kci_create_topics_response_schema, &response);
+    const bool *twice = named_twice(request);
     response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
-    for (int32_t i = 0; response.topics && i < body->topics_count; i++) {
+    for (int32_t i = 0; twice && response.topics && i < body->topics_count; i++) {
         result_out *out = &response.topics[response.topics_count++];
         kci_codec_init(&kci_create_topics_response__creatable_topic_result_schema, out);
         out->name = body->topics[i].name;
-        if (named_twice(body, i)) {
+        if (twice[i]) {
             snprintf(text, sizeof text, "Duplicate topic name.");
             out->error_code = KCI_INVALID_REQUEST;
         } else {

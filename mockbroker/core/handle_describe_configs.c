@@ -1,0 +1,140 @@
+/* DescribeConfigs of topics (2) and brokers (4): value, where it comes from, its synonyms in the order of precedence,
+ * its type. */
+#include "mockbroker/core/cluster.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4, RESOURCE_BROKER_LOGGER = 8 };
+enum { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };
+
+typedef struct kci_describe_configs_request__describe_configs_resource asked_resource;
+typedef struct kci_describe_configs_response__describe_configs_result result_out;
+typedef struct kci_describe_configs_response__describe_configs_resource_result config_out;
+
+static bool is_asked(const asked_resource *asked, const char *name)
+{
+    if (asked->configuration_keys_count < 0)
+        return true;
+    for (int32_t i = 0; i < asked->configuration_keys_count; i++)
+        if (kci_str_equal(asked->configuration_keys[i], kci_str_of(name)))
+            return true;
+    return asked->configuration_keys_count == 0;
+}
+
+static void add_synonym(config_out *out, const char *name, const char *value, int8_t source)
+{
+    struct kci_describe_configs_response__describe_configs_synonym *synonym = &out->synonyms[out->synonyms_count++];
+    synonym->name = kci_str_of(name);
+    synonym->value = kci_str_of(value);
+    synonym->source = source;
+}
+
+static config_out *add_config(struct mb_request *request, result_out *result, const struct mb_config_row *row)
+{
+    config_out *out = &result->configs[result->configs_count++];
+    kci_codec_init(&kci_describe_configs_response__describe_configs_resource_result_schema, out);
+    out->name = kci_str_of(row->name);
+    out->config_type = (int8_t)row->type;
+    out->synonyms = kci_arena_array(&request->arena, 3, sizeof *out->synonyms);
+    return out;
+}
+
+static void describe_topic(struct mb_request *request, const asked_resource *asked, const struct mb_topic *topic,
+                           result_out *result)
+{
+    const struct kci_describe_configs_request *body = request->body;
+    const struct mb_properties *properties = &request->cluster->properties;
+    result->configs = kci_arena_array(&request->arena, mb_topic_config_count(), sizeof *result->configs);
+    for (size_t i = 0; result->configs && i < mb_topic_config_count(); i++) {
+        const struct mb_config_row *row = mb_topic_config_row(i);
+        bool is_override, is_broker;
+        if (!is_asked(asked, row->name))
+            continue;
+        config_out *out = add_config(request, result, row);
+        out->value = kci_str_of(mb_topic_config_text(&topic->config, properties, i, &is_override, &is_broker));
+        out->config_source = is_override ? SOURCE_TOPIC : is_broker ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
+        if (!body->include_synonyms || !out->synonyms)
+            continue;
+        int key = row->broker_key ? mb_properties_find(kci_str_of(row->broker_key)) : -1;
+        if (is_override)
+            add_synonym(out, row->name, topic->config.values[i], SOURCE_TOPIC);
+        if (key >= 0 && properties->values[key])
+            add_synonym(out, row->broker_key, properties->values[key], SOURCE_STATIC_BROKER);
+        if (key >= 0)
+            add_synonym(out, row->broker_key, mb_properties_row((size_t)key)->initial, SOURCE_DEFAULT);
+    }
+}
+
+static void describe_broker(struct mb_request *request, const asked_resource *asked, int32_t broker, result_out *result)
+{
+    const struct kci_describe_configs_request *body = request->body;
+    const struct mb_properties *properties = &request->cluster->properties;
+    result->configs = kci_arena_array(&request->arena, mb_properties_count(), sizeof *result->configs);
+    for (size_t i = 0; result->configs && i < mb_properties_count(); i++) {
+        const struct mb_config_row *row = mb_properties_row(i);
+        if (!is_asked(asked, row->name))
+            continue;
+        config_out *out = add_config(request, result, row);
+        bool is_id = strcmp(row->name, "node.id") == 0;
+        char *id = is_id ? kci_arena_take(&request->arena, 16) : NULL;
+        if (id)
+            snprintf(id, 16, "%d", broker);
+        out->value = kci_str_of(id ? id : mb_properties_text(properties, i));
+        out->read_only = true; /* nothing can be changed while it runs */
+        out->config_source = id || properties->values[i] ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
+        if (!body->include_synonyms || !out->synonyms)
+            continue;
+        if (properties->values[i])
+            add_synonym(out, row->name, properties->values[i], SOURCE_STATIC_BROKER);
+        add_synonym(out, row->name, row->initial, SOURCE_DEFAULT);
+    }
+}
+
+static void refuse(result_out *result, int16_t error, const char *message)
+{
+    result->error_code = error;
+    result->error_message = kci_str_of(message);
+}
+
+static void describe_one(struct mb_request *request, const asked_resource *asked, result_out *result)
+{
+    const char *why;
+    kci_codec_init(&kci_describe_configs_response__describe_configs_result_schema, result);
+    result->resource_type = asked->resource_type;
+    result->resource_name = asked->resource_name;
+    result->error_message = kci_str_of(NULL);
+    if (asked->resource_type == RESOURCE_TOPIC) {
+        const struct mb_topic *topic = mb_topic_find(request->cluster, asked->resource_name);
+        if (topic)
+            describe_topic(request, asked, topic, result);
+        else if (!mb_topic_name_ok(asked->resource_name, &why))
+            refuse(result, KCI_INVALID_TOPIC_EXCEPTION, why);
+        else
+            refuse(result, KCI_UNKNOWN_TOPIC_OR_PARTITION, kci_error_text(KCI_UNKNOWN_TOPIC_OR_PARTITION));
+    } else if (asked->resource_type == RESOURCE_BROKER) {
+        char text[16];
+        snprintf(text, sizeof text, "%.*s", (int)(asked->resource_name.size < 12 ? asked->resource_name.size : 12),
+                 asked->resource_name.data ? asked->resource_name.data : "");
+        int32_t id = (int32_t)strtol(text, NULL, 10);
+        if (text[0] == '\0') /* the cluster-wide defaults: dynamic ones only, and there are none */
+            result->configs_count = 0;
+        else if (id == request->broker)
+            describe_broker(request, asked, id, result);
+        else
+            refuse(result, KCI_INVALID_REQUEST, "Unexpected broker id: ask the broker itself.");
+    } else {
+        refuse(result, KCI_INVALID_REQUEST, "This resource type cannot be described here.");
+    }
+}
+
+void mb_handle_describe_configs(struct mb_request *request, int64_t now)
+{
+    const struct kci_describe_configs_request *body = request->body;
+    struct kci_describe_configs_response response;
+    kci_codec_init(&kci_describe_configs_response_schema, &response);
+    response.results = kci_arena_array(&request->arena, (size_t)body->resources_count, sizeof *response.results);
+    for (int32_t i = 0; response.results && i < body->resources_count; i++)
+        describe_one(request, &body->resources[i], &response.results[response.results_count++]);
+    mb_request_answer(request, &response, now);
+}
