@@ -111,7 +111,10 @@ static void answer_version(struct mb_request *request, int16_t version, const vo
     }
     if (outgoing)
         mb_outgoing_free(request->cluster->alloc, outgoing);
-    mb_request_hang_up(request, "no memory for an answer, or an answer that its version cannot hold", now);
+    char why[120];
+    snprintf(why, sizeof why, "no memory for a %s v%d answer, or a field that this version cannot hold",
+             request->api->name, version);
+    mb_request_hang_up(request, why, now);
 }
 
 void mb_request_answer(struct mb_request *request, const void *response, int64_t now)
