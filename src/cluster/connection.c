@@ -35,6 +35,8 @@
 #define IDLE_ENOUGH_US                                                                                                 \
     ((int64_t)1000000) /* a connection unused for this long may be closed by the broker: no failure */
 
+#define THROTTLE_MS_MAX (5 * 60 * 1000) /* quota windows are seconds long: more is a mistake of the peer */
+
 #define BIT(state) (1u << KCI_CONNECTION_##state)
 
 static bool has_conn(const void *x)
@@ -516,6 +518,8 @@ void kci_connection_throttle(struct kci_node *node, int32_t throttle_ms, int64_t
 {
     if (throttle_ms <= 0)
         return;
+    if (throttle_ms > THROTTLE_MS_MAX)
+        throttle_ms = THROTTLE_MS_MAX;
     node->throttled_until = now + (int64_t)throttle_ms * 1000;
     kci_alarm_set(node->cluster, &node->throttle, node->throttled_until);
     kci_log(&node->cluster->logger, KCI_LOG_DEBUG, "conn", "%s throttles us for %d ms", node->text, throttle_ms);

@@ -129,7 +129,8 @@ static bool fill(struct build *b, const struct kci_topic *topic, int32_t keep,
         const struct kci_metadata_response__metadata_response_partition *p = &answer->partitions[i];
         if (!is_index(answer, p->partition_index))
             continue;
-        if (!epochs || b->partitions[p->partition_index].leader_epoch <= p->leader_epoch)
+        /* an answer without an epoch cannot be compared: the last word counts, as for Java */
+        if (!epochs || p->leader_epoch < 0 || b->partitions[p->partition_index].leader_epoch <= p->leader_epoch)
             put_answer(b, p, epochs);
     }
     for (int32_t i = 0; i < b->count; i++)

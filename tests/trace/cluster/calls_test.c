@@ -374,6 +374,20 @@ static void test_throttle(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* A throttle time beyond all reason is cut to five minutes. */
+static void test_absurd_throttle(void **state)
+{
+    (void)state;
+    begin(1);
+    script_call(&sc, 1, &calls[0]);
+    script_answer_heartbeat(&peer, script_take(&peer, b1, KCI_API_HEARTBEAT), INT32_MAX);
+    assert_false(kci_cluster_node_ready(sc.cluster, 1, peer.now));
+    expect_text(kci_cluster_node_why(sc.cluster, 1, peer.now), "throttles us for another 300.0 s");
+    script_advance(&peer, 300000);
+    assert_true(kci_cluster_node_ready(sc.cluster, 1, peer.now));
+    script_cluster_destroy(&sc);
+}
+
 /* Giving up: before it is sent it costs nothing; once sent it costs the connection. */
 static void test_cancel(void **state)
 {
@@ -577,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_no_version),
         cmocka_unit_test(test_cannot_be_expressed),
         cmocka_unit_test(test_throttle),
+        cmocka_unit_test(test_absurd_throttle),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_reentrant),
         cmocka_unit_test(test_cancel_half_sent),

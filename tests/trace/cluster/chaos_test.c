@@ -85,6 +85,21 @@ static void disturb(struct script_conn *c)
         script_bytes(&peer, c, "\0\0\0\x05what?", 9);
 }
 
+/* One byte of the answer is not what it was: size, correlation id, error or tags (a throttle time would be honoured).
+ */
+static void answer_damaged(struct script_request *r)
+{
+    struct kci_heartbeat_response response;
+    size_t size;
+    kci_codec_init(&kci_heartbeat_response_schema, &response);
+    uint8_t *bytes = script_encode(&peer, r, r->header.version, &response, &size);
+    size_t at = kci_prng_below(&prng, size - 4);
+    bytes[at < 9 ? at : at + 4] ^= (uint8_t)(1 + kci_prng_below(&prng, 255));
+    r->taken = r->answered = true;
+    script_deliver_(&peer, r->conn, bytes, size);
+    free(bytes);
+}
+
 static void answer_some(void)
 {
     for (size_t i = peer.request_first; i < peer.request_count; i++) {
@@ -99,6 +114,8 @@ static void answer_some(void)
             peer.controller = (int32_t)kci_prng_below(&prng, 4);
             peer.topics[0].epoch += chance(30);
             script_answer_metadata(&peer, r);
+        } else if (chance(3)) {
+            answer_damaged(r);
         } else {
             script_answer_heartbeat(&peer, r, chance(10) ? 500 : 0);
         }
