@@ -53,7 +53,7 @@ static bool decode(struct kci_cluster *cluster, const struct kci_api *api, struc
     if (!reply->response) {
         reply->error = KC_ERR_NO_MEMORY;
     } else if (!kci_codec_decode(api->response, call->version, &r, &cluster->arena, reply->response, &bad_field)) {
-        reply->error = bad_field && bad_field[0] == '(' ? KC_ERR_NO_MEMORY : KC_ERR_MALFORMED;
+        reply->error = bad_field && strcmp(bad_field, "(memory limit)") == 0 ? KC_ERR_NO_MEMORY : KC_ERR_MALFORMED;
         kci_text_add(problem, "bad field %s", bad_field ? bad_field : "?");
     } else if (kci_reader_left(&r)) {
         reply->error = KC_ERR_MALFORMED;

@@ -291,6 +291,7 @@ static void test_malformed(void **state)
     expect_refused("\0\0\0\x0a\0\0\0\x63\0\0\0\0\0\0\0\0", 14, KC_ERR_MALFORMED, "correlation id 99 where");
     expect_refused("\0\0\0\x06\0\0\0?\0\0", 10, KC_ERR_MALFORMED,
                    "response to Heartbeat v4: bad field throttle_time_ms");
+    expect_refused("\0\0\0\x0b\0\0\0?\0\0\0\0\0\0\0", 15, KC_ERR_MALFORMED, "Heartbeat v4: bad field");
     expect_refused("\0\0\0\x0d\0\0\0?\0\0\0\0\0\0\0\0\0", 17, KC_ERR_MALFORMED, "1 bytes too many");
     expect_refused("\0\0\0\x03\0\0\0", 7, KC_ERR_MALFORMED, "bad header");
     expect_refused("\xff\xff\xff\xff", 4, KC_ERR_MALFORMED, "frame of -1 bytes");
