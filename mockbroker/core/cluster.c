@@ -9,6 +9,7 @@
  * replicas. */
 #include "mockbroker/core/cluster.h"
 
+#include "mockbroker/core/connection.h"
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/metadata_store.h"
 #include <stdio.h>
@@ -39,12 +40,15 @@ void mb_cluster_set_address(struct mb_cluster *cluster, int32_t id, const char *
     broker->has_address = true;
 }
 
-bool mb_cluster_endpoint(const struct mb_cluster *cluster, int32_t id, struct kci_str *host, int32_t *port)
+/* A broker that listens on every address of its machine is told by the address that this client reached us by: it is
+ * one that works from where the client is. */
+bool mb_request_endpoint(const struct mb_request *request, int32_t id, struct kci_str *host, int32_t *port)
 {
-    const struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    const struct mb_broker *broker = mb_cluster_broker(request->cluster, id);
     if (!broker || !broker->running)
         return false;
-    *host = kci_str_of(broker->host);
+    bool any = strcmp(broker->host, "0.0.0.0") == 0 || strcmp(broker->host, "::") == 0;
+    *host = kci_str_of(any ? request->connection->local_host : broker->host);
     *port = broker->port;
     return true;
 }
@@ -94,9 +98,8 @@ static void *on_accept(void *engine, kci_conn conn, void *user, const struct kci
                        const struct kci_address *local, int64_t now)
 {
     struct mb_cluster *cluster = engine;
-    (void)local;
     cluster->now = now;
-    return mb_connection_accept(cluster, conn, (int32_t)(intptr_t)user, peer, now);
+    return mb_connection_accept(cluster, conn, (int32_t)(intptr_t)user, peer, local, now);
 }
 
 static void *on_space(void *engine, kci_conn conn, void *user, size_t *size)

@@ -206,7 +206,7 @@ bool mb_fetch_wait_run(struct mb_cluster *cluster, int64_t now);
 
 /* ---- connection.c ---- */
 void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
-                           int64_t now);
+                           const struct kci_address *local, int64_t now);
 void *mb_connection_space(struct mb_connection *connection, size_t *size);
 void mb_connection_bytes(struct mb_connection *connection, size_t size, int64_t now);
 void mb_connection_sent(struct mb_connection *connection, int64_t now);

@@ -17,8 +17,23 @@
 
 void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame, int64_t now); /* request.c */
 
+/* The host of "10.0.0.5:9092" or "[::1]:9092"; an IPv4 address in IPv6 clothes ("[::ffff:10.0.0.5]:9092") as IPv4. */
+static void print_host(char *out, size_t size, const struct kci_address *address)
+{
+    static const char mapped[] = "[::ffff:";
+    const char *at = address->text, *colon = strrchr(at, ':');
+    size_t length = colon ? (size_t)(colon - at) : strlen(at);
+    if (length > 2 && at[0] == '[') {
+        bool is_v4 = length > sizeof mapped && memcmp(at, mapped, sizeof mapped - 1) == 0 && memchr(at, '.', length);
+        size_t skip = is_v4 ? sizeof mapped - 1 : 1;
+        at += skip;
+        length -= skip + 1;
+    }
+    snprintf(out, size, "%.*s", (int)length, at);
+}
+
 void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
-                           int64_t now)
+                           const struct kci_address *local, int64_t now)
 {
     (void)now;
     if (!mb_cluster_is_running(cluster, broker))
@@ -29,9 +44,9 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
     connection->cluster = cluster;
     connection->conn = conn;
     connection->broker = broker;
-    const char *colon = strrchr(peer->text, ':');
-    int size = colon ? (int)(colon - peer->text) : (int)strlen(peer->text);
-    snprintf(connection->client_host, sizeof connection->client_host, "/%.*s", size > 46 ? 46 : size, peer->text);
+    connection->client_host[0] = '/';
+    print_host(connection->client_host + 1, sizeof connection->client_host - 1, peer);
+    print_host(connection->local_host, sizeof connection->local_host, local);
     connection->splitter =
         kci_splitter_of(cluster->alloc, (uint32_t)mb_cluster_property(cluster, "socket.request.max.bytes"));
     kci_list_init(&connection->outgoing);

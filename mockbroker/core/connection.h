@@ -24,6 +24,7 @@ struct mb_connection {
     kci_conn conn;         /* 0: closed */
     int32_t broker;
     char client_host[48]; /* "/127.0.0.1" */
+    char local_host[48];  /* "127.0.0.1": by which the client reached us */
     struct kci_splitter splitter;
     struct mb_request *request; /* being handled: its answer comes before the next request is looked at */
     struct kci_list outgoing;   /* struct mb_outgoing */

@@ -172,7 +172,6 @@ static size_t topic_end(const struct mb_fetch *fetch, size_t i, int16_t version,
 
 static void put_endpoints(struct kci_writer *w, const struct mb_fetch *fetch)
 {
-    const struct mb_cluster *cluster = fetch->request->cluster;
     int32_t ids[MB_BROKERS_MAX];
     struct kci_str hosts[MB_BROKERS_MAX];
     int32_t ports[MB_BROKERS_MAX];
@@ -182,7 +181,7 @@ static void put_endpoints(struct kci_writer *w, const struct mb_fetch *fetch)
         bool known = leader < 0;
         for (uint32_t k = 0; k < count && !known; k++)
             known = ids[k] == leader;
-        if (known || !mb_cluster_endpoint(cluster, leader, &hosts[count], &ports[count]))
+        if (known || !mb_request_endpoint(fetch->request, leader, &hosts[count], &ports[count]))
             continue;
         size += (uint32_t)(4 + kci_uvarint_size((uint32_t)hosts[count].size + 1) + hosts[count].size + 4 + 1 + 1);
         ids[count++] = leader;

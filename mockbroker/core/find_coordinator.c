@@ -22,7 +22,7 @@ static struct found find(struct mb_request *request, int8_t type, struct kci_str
     }
     int32_t leader =
         mb_internal_leader(request->cluster, kci_str_of(MB_OFFSETS_TOPIC), mb_groups_partition_of(groups, key), now);
-    if (leader >= 0 && mb_cluster_endpoint(request->cluster, leader, &found.host, &found.port)) {
+    if (leader >= 0 && mb_request_endpoint(request, leader, &found.host, &found.port)) {
         found.error = KCI_NONE;
         found.node_id = leader;
     }

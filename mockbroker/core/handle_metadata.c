@@ -93,7 +93,7 @@ static bool fill_brokers(struct mb_request *request, struct kci_metadata_respons
         struct kci_metadata_response__metadata_response_broker *out = &response->brokers[response->brokers_count];
         kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, out);
         out->node_id = cluster->brokers[i].id;
-        if (mb_cluster_endpoint(cluster, out->node_id, &out->host, &out->port))
+        if (mb_request_endpoint(request, out->node_id, &out->host, &out->port))
             response->brokers_count++;
     }
     return response->brokers != NULL;

@@ -46,7 +46,7 @@ static void add_leader_hint(struct produce *produce, const struct mb_partition *
     for (int32_t i = 0; i < response->node_endpoints_count; i++)
         if (response->node_endpoints[i].node_id == partition->leader)
             return;
-    if (!mb_cluster_endpoint(cluster, partition->leader, &host, &port))
+    if (!mb_request_endpoint(produce->request, partition->leader, &host, &port))
         return;
     if (!response->node_endpoints)
         response->node_endpoints =

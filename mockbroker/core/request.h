@@ -88,7 +88,7 @@ int32_t mb_cluster_topic_partitions(const struct mb_cluster *cluster, struct kci
 struct kci_str mb_cluster_topic_name(const struct mb_cluster *cluster, const struct kci_uuid *id);
 struct kci_uuid mb_cluster_topic_id(const struct mb_cluster *cluster, struct kci_str topic);
 /* Host and port that broker `id` advertises to this request's client; false: not running. */
-bool mb_cluster_endpoint(const struct mb_cluster *cluster, int32_t id, struct kci_str *host, int32_t *port);
+bool mb_request_endpoint(const struct mb_request *request, int32_t id, struct kci_str *host, int32_t *port);
 
 /* Internal topics ("__consumer_offsets", 50 partitions by default), made on first use. The broker that leads
  * `partition` is the coordinator of what hashes there; -1: none now. */

@@ -148,6 +148,39 @@ static void a_life(void **state)
     }
 }
 
+/* Listening everywhere, it tells each client the address that this client came by; --advertise overrides that.
+ * Metadata v1 by hand, for no topic; the answer holds the host as text. */
+static void expect_advertised(const char *line, const char *host)
+{
+    static const uint8_t request[] = { 0, 0, 0, 15, 0, 3, 0, 1, 0, 0, 0, 9, 0, 1, 'x', 0, 0, 0, 0 };
+    uint8_t answer[200], size[4];
+    uint32_t length;
+    int fd = connect_to((uint16_t)number_in(line, "port"));
+    assert_int_equal(write(fd, request, sizeof request), sizeof request);
+    receive(fd, size, sizeof size);
+    length = (uint32_t)size[0] << 24 | (uint32_t)size[1] << 16 | (uint32_t)size[2] << 8 | size[3];
+    assert_true(length < sizeof answer);
+    receive(fd, answer, length);
+    assert_int_equal(answer[13], strlen(host)); /* behind correlation, count of brokers, id */
+    assert_memory_equal(answer + 14, host, strlen(host));
+    close(fd);
+}
+
+static void advertised_addresses(void **state)
+{
+    struct process process;
+    char text[1000];
+    (void)state;
+    start_and_wait(&process, (const char *[]){ "--listen", "0.0.0.0:0", NULL });
+    assert_non_null(strstr(process.line, "\"bootstrap\":\"127.0.0.1:"));
+    expect_advertised(process.line, "127.0.0.1");
+    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    start_and_wait(&process, (const char *[]){ "--listen", "127.0.0.1:0", "--advertise", "broker.test", NULL });
+    assert_non_null(strstr(process.line, "\"bootstrap\":\"broker.test:"));
+    expect_advertised(process.line, "broker.test");
+    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+}
+
 /* An answer of the control plane, headers and all. */
 static void http(const char *line, const char *request_line, const char *body, char *answer, size_t size)
 {
@@ -312,7 +345,8 @@ static void help_and_version(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_life),           cmocka_unit_test(the_control_plane),
+        cmocka_unit_test(a_life),           cmocka_unit_test(advertised_addresses),
+        cmocka_unit_test(the_control_plane),
         cmocka_unit_test(bad_options),      cmocka_unit_test(what_cannot_be_started),
         cmocka_unit_test(a_data_directory), cmocka_unit_test(help_and_version),
     };
