@@ -6,6 +6,9 @@
 #include "mockbroker/control/control.h"
 #include "mockbroker/host_port.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -69,8 +72,19 @@ static int run(struct mb_command_line *line)
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+/* Frames come and go by the hundred megabytes a second: keep freed memory instead of giving it back and faulting it in
+ * anew. Measured at 100-byte records: a fifth of the broker's time. */
+static void keep_freed_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    keep_freed_memory();
     static struct mb_command_line line; /* too large for a stack */
     char text[MB_SHELL_TEXT_MAX];
     if (mb_command_line_parse(&line, argc, argv, text, sizeof text)) {

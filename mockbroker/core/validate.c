@@ -6,9 +6,9 @@
  *      every record: lengths, offsets 0, 1, 2 ...                                   INVALID_RECORD
  *      compacted topic: keys          INVALID_RECORD + record_errors                timestamps    INVALID_TIMESTAMP
  *
- * The walk over the records is a loop over varints with no call inside for the usual widths.  Compressed batches are
- * decompressed for it, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only:
- * LogAppendTime, a wrong maxTimestamp, and a topic with a codec of its own. */
+ * The walk over the records is the consumer's iterator (protocol/records.h).  Compressed batches are decompressed for
+ * it, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only: LogAppendTime, a wrong
+ * maxTimestamp, and a topic with a codec of its own. */
 #include "mockbroker/core/validate.h"
 
 #include "base/checksum.h"
@@ -17,58 +17,25 @@
 #define ATTRIBUTES_AT    21
 #define MAX_TIMESTAMP_AT 35
 #define CRC_AT           17
-#define RECORD_BYTES_MIN 7 /* of a record on the wire: length, attributes, four varints, header count */
-
-static bool skip_headers(struct kci_reader *r, int32_t count)
-{
-    if (count < 0 || (size_t)count > kci_reader_left(r) / 2)
-        return false;
-    for (int32_t i = 0; i < count && !r->failed; i++) {
-        int32_t name = kci_reader_varint(r);
-        if (name < 0)
-            return false;
-        kci_reader_take(r, (size_t)name);
-        int32_t value = kci_reader_varint(r);
-        if (value < -1)
-            return false;
-        if (value > 0)
-            kci_reader_take(r, (size_t)value);
-    }
-    return !r->failed;
-}
 
 bool mb_validate_walk(const uint8_t *data, size_t size, int32_t count, struct mb_records_walk *walk)
 {
-    struct kci_reader r = kci_reader_of(data, size);
+    struct kci_batch_iterator it;
+    struct kci_record_view view;
     int64_t min = INT64_MAX, max = INT64_MIN;
     int32_t null_keys = 0;
-    if (count < 0 || (size_t)count > size / RECORD_BYTES_MIN)
+    if (!kci_batch_walk(&it, data, size, count))
         return false;
-    for (int32_t i = 0; i < count; i++) {
-        int32_t length = kci_reader_varint(&r);
-        if (length < 0 || (size_t)length > kci_reader_left(&r))
+    int more = 1;
+    for (int32_t i = 0; (more = kci_batch_next(&it, &view)) > 0; i++) {
+        if (view.offset != i)
             return false;
-        const uint8_t *end = r.at + length;
-        kci_reader_i8(&r);
-        int64_t timestamp = kci_reader_varlong(&r);
-        int32_t offset = kci_reader_varint(&r);
-        int32_t key = kci_reader_varint(&r);
-        if (key > 0)
-            kci_reader_take(&r, (size_t)key);
-        int32_t value = kci_reader_varint(&r);
-        if (value > 0)
-            kci_reader_take(&r, (size_t)value);
-        int32_t headers = kci_reader_varint(&r);
-        if (headers != 0 && !skip_headers(&r, headers))
-            return false;
-        if (r.failed || r.at != end || offset != i || key < -1 || value < -1)
-            return false;
-        null_keys += key < 0;
-        min = timestamp < min ? timestamp : min;
-        max = timestamp > max ? timestamp : max;
+        null_keys += view.key.data == NULL;
+        min = view.timestamp_ms < min ? view.timestamp_ms : min;
+        max = view.timestamp_ms > max ? view.timestamp_ms : max;
     }
     *walk = (struct mb_records_walk){ min, max, null_keys };
-    return kci_reader_left(&r) == 0;
+    return more == 0;
 }
 
 /* ---- the whole batch

@@ -261,6 +261,13 @@ static int bad(struct kci_batch_iterator *it)
     return -1;
 }
 
+bool kci_batch_walk(struct kci_batch_iterator *it, const uint8_t *records, size_t size, int32_t count)
+{
+    *it = (struct kci_batch_iterator){ .inner_magic = 2, .left = count, .records = kci_reader_of(records, size) };
+    it->header.last_offset_delta = INT32_MAX;
+    return count >= 0 && (size_t)count <= size / RECORD_MIN;
+}
+
 /* The record at it->records.at; see the top for near_end. */
 static inline __attribute__((always_inline)) int next_record(struct kci_batch_iterator *it,
                                                              struct kci_record_view *view, bool near_end)

@@ -90,6 +90,9 @@ enum kci_batch_error kci_batch_open_with(struct kci_batch_iterator *it, const ui
  * all consistent; -1: KCI_BATCH_BAD_RECORDS. */
 int kci_batch_next(struct kci_batch_iterator *it, struct kci_record_view *view);
 void kci_batch_close(struct kci_batch_iterator *it);
+/* Begin with the plain bytes of a records section that is not, or no longer, compressed: `count` records of magic 2,
+ * whose offsets and timestamps are given as their deltas. Nothing to close. false: too few bytes for so many. */
+bool kci_batch_walk(struct kci_batch_iterator *it, const uint8_t *records, size_t size, int32_t count);
 
 /* A plain writer of one v2 batch, for tests, the broker's own records and tools (the producer has its own, see
  * accumulator). */
