@@ -1,0 +1,60 @@
+/* The memory ceiling: reserved, given back, and who is woken. */
+#include "consumer/shared.h"
+#include "support/test_alloc.h"
+#include "support/unit.h"
+
+static struct test_alloc memory;
+static struct kci_alloc alloc;
+
+static void count_wake(void *context)
+{
+    ++*(int *)context;
+}
+
+/* All, a part, or nothing; whoever got nothing is woken once when bytes come back. */
+static void test_reserve(void **state)
+{
+    int woken = 0;
+    (void)state;
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    struct kci_shared *shared = kci_shared_new(&alloc, 100, NULL, count_wake, &woken);
+    assert_int_equal(kci_shared_reserve(shared, 10, 60, 0), 60);
+    assert_int_equal(kci_shared_reserve(shared, 10, 60, 0), 40);
+    assert_int_equal(kci_shared_reserve(shared, 10, 60, 0), 0);
+    kci_shared_give_back(shared, 5);
+    kci_shared_give_back(shared, 5);
+    assert_int_equal(woken, 1);
+    assert_int_equal(kci_shared_reserve(shared, 10, 60, 5), 0); /* 5 must stay free */
+    kci_shared_give_back(shared, 10);
+    assert_int_equal(woken, 2);
+    assert_int_equal(kci_shared_reserve(shared, 10, 60, 5), 15);
+    assert_int_equal(atomic_load(&shared->used), 95);
+    kci_shared_release(shared);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
+/* After the consumer is gone nobody is woken, and the last holder frees. */
+static void test_detached(void **state)
+{
+    int woken = 0;
+    (void)state;
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    struct kci_shared *shared = kci_shared_new(&alloc, 100, NULL, count_wake, &woken);
+    kci_shared_ref(shared);
+    assert_int_equal(kci_shared_reserve(shared, 100, 100, 0), 100);
+    assert_int_equal(kci_shared_reserve(shared, 1, 1, 0), 0);
+    kci_shared_detach(shared);
+    kci_shared_release(shared);
+    kci_shared_give_back(shared, 100);
+    assert_int_equal(woken, 0);
+    kci_shared_release(shared);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_reserve), cmocka_unit_test(test_detached) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
