@@ -37,7 +37,8 @@ struct kci_reply {
     kc_err
         error; /* KC_OK: `response` is decoded. Else KC_ERR_TRANSPORT, _TIMED_OUT, _MALFORMED, _NO_VERSION, _NOT_KAFKA,
                   _RESOLVE, _NO_MEMORY, _CLOSED. Error codes inside the response are the caller's business */
-    bool maybe_applied; /* bytes may have reached the broker: the request may have been carried out */
+    bool maybe_applied; /* the request may have been carried out: all of its bytes were given to the socket (a broker
+                           cannot act on a part of a frame) */
     const char *text;   /* chain of causes when error != KC_OK: "broker 2 (10.0.0.5:9092) closed the connection ..." */
     int16_t version;    /* of request and response */
     int32_t node;       /* who answered or was to answer; KCI_NODE_NONE if none was found */

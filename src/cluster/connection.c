@@ -236,6 +236,8 @@ void kci_connection_resolved(struct kci_node *node, const struct kci_address *ad
         count = KCI_ADDRESSES_MAX;
     if (count == 0) {
         kci_text_add(&t, "cannot be connected to: its name has no address: %s", reason ? reason : "none found");
+        if (node->broker >= 0)
+            kci_text_add(&t, " (it is the name that the broker gives of itself: advertised.listeners)");
         fail_round(node, NULL, KC_ERR_RESOLVE, what, now);
         return;
     }

@@ -365,6 +365,34 @@ static void test_sasl_listener(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* The bootstrap server works, but the broker advertises a name that means nothing here (the classic of containers). The
+ * call for that broker says so, and the client asks the bootstrap server again about once a second, not more. */
+static void test_bad_advertised_name(void **state)
+{
+    (void)state;
+    begin("boot:9092");
+    peer.auto_versions = peer.auto_metadata = true;
+    call.call.timeout_ms = 20000;
+    script_cluster_create(&sc);
+    kci_cluster_call(sc.cluster, 1, &call.call, peer.now);
+    script_settle(&peer);
+    for (int64_t end = peer.now + 20000000; peer.now < end; script_advance(&peer, 5)) {
+        if (script_resolving(&peer) && strcmp(script_resolving(&peer), "boot") == 0)
+            connect_to("boot:9092");
+        else if (script_resolving(&peer))
+            script_resolved(&peer, 0, "no such host");
+        kci_cluster_node_ready(sc.cluster, 1, peer.now);
+    }
+    assert_int_equal(call.done, 1);
+    assert_int_equal(call.error, KC_ERR_RESOLVE);
+    expect_text(
+        call.text,
+        "broker 1 (b1:9092) cannot be connected to: its name has no address: no such host (it is the name that the "
+        "broker gives of itself: advertised.listeners)");
+    assert_in_range(peer.conn_count, 10, 40);
+    script_cluster_destroy(&sc);
+}
+
 /* bootstrap.servers that cannot be read are refused at creation, with the entry. */
 static void test_bad_bootstrap(void **state)
 {
@@ -412,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_bad_bootstrap),
         cmocka_unit_test(test_slow_resolver),
         cmocka_unit_test(test_sasl_listener),
+        cmocka_unit_test(test_bad_advertised_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
