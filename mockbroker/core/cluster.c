@@ -59,7 +59,16 @@ bool mb_request_endpoint(const struct mb_request *request, int32_t id, struct kc
 static bool fire_alarms(struct mb_cluster *cluster, int64_t now)
 {
     struct kci_timer *timer;
+    struct kci_list *node, turn; /* those that come late again wait for the next turn */
     bool any = false;
+    kci_list_init(&turn);
+    while ((node = kci_list_pop(&cluster->late)) != NULL)
+        kci_list_push(&turn, node);
+    while ((node = kci_list_pop(&turn)) != NULL) {
+        struct mb_alarm *alarm = KCI_CONTAINER(node, struct mb_alarm, late);
+        any = true;
+        alarm->fire(alarm->owner, now);
+    }
     while ((timer = kci_heap_pop_due(&cluster->alarms, now)) != NULL) {
         struct mb_alarm *alarm = KCI_CONTAINER(timer, struct mb_alarm, timer);
         alarm->fire(alarm->owner, now);
@@ -88,7 +97,8 @@ static void step(void *engine, int64_t now)
 static int64_t deadline(void *engine)
 {
     struct mb_cluster *cluster = engine;
-    if (!kci_list_empty(&cluster->runnable) || !kci_list_empty(&cluster->ready) || !kci_list_empty(&cluster->dirty))
+    if (!kci_list_empty(&cluster->late) || !kci_list_empty(&cluster->runnable) || !kci_list_empty(&cluster->ready) ||
+        !kci_list_empty(&cluster->dirty))
         return cluster->now;
     const struct kci_timer *first = kci_heap_first(&cluster->alarms);
     return first ? first->at : KCI_NEVER;
@@ -249,6 +259,7 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     cluster->alarms = kci_heap_of(alloc);
     cluster->topics = kci_map_of(alloc, kci_prng_next(&cluster->prng));
     cluster->topic_ids = kci_map_of(alloc, kci_prng_next(&cluster->prng));
+    kci_list_init(&cluster->late);
     kci_list_init(&cluster->connections);
     kci_list_init(&cluster->runnable);
     kci_list_init(&cluster->dirty);

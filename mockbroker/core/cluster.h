@@ -39,6 +39,7 @@ struct mb_cluster {
     struct mb_broker *brokers;
     int32_t broker_count;
     int32_t controller;       /* id of the running broker that answers for the controller; -1: none */
+    struct kci_list late;     /* struct mb_alarm that could not be put into the heap */
     struct kci_heap alarms;   /* struct mb_alarm */
     struct kci_map topics;    /* name -> struct mb_topic */
     struct kci_map topic_ids; /* 16 bytes -> struct mb_topic */

@@ -187,7 +187,7 @@ void mb_handle_offset_delete(struct mb_request *request, int64_t now)
         mb_request_answer(request, &failure, now);
         return;
     }
-    if (records.count == 0) {
+    if (mb_group_records_empty(&records)) {
         mb_request_answer(request, &op->response, now);
         kci_alloc_free(groups->alloc, op);
         return;

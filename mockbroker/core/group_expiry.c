@@ -62,7 +62,7 @@ static void expire_group(struct mb_group *group, int64_t now)
         mb_group_records_no_group(&records, group->id);
         mb_groups_remove(group, now);
     }
-    if (records.count)
+    if (!mb_group_records_empty(&records))
         mb_group_records_append(&records, cluster, partition, nobody_waits, NULL, now);
 }
 

@@ -163,6 +163,11 @@ void mb_group_records_append(struct mb_group_records *records, struct mb_cluster
     mb_group_records_discard(records);
 }
 
+bool mb_group_records_empty(const struct mb_group_records *records)
+{
+    return records->count == 0 && !records->failed && !records->bytes.failed;
+}
+
 void mb_group_records_discard(struct mb_group_records *records)
 {
     kci_alloc_free(records->alloc, records->spans);

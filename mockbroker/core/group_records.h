@@ -26,6 +26,8 @@ void mb_group_records_no_group(struct mb_group_records *records, struct kci_str 
  * do. */
 void mb_group_records_append(struct mb_group_records *records, struct mb_cluster *cluster, int32_t partition,
                              void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
+/* Nothing was gathered, and nothing failed either: there is no need to append. */
+bool mb_group_records_empty(const struct mb_group_records *records);
 void mb_group_records_discard(struct mb_group_records *records); /* never mind */
 /* An empty group is written for the record; nobody waits for it. */
 void mb_group_records_write_empty(const struct mb_group *group, int64_t now);

@@ -10,6 +10,7 @@
 
 #include "base/engine.h"
 #include "base/heap.h"
+#include "base/list.h"
 #include "protocol/error.h"
 #include "protocol/frame.h"
 #include "protocol/messages.h"
@@ -71,9 +72,11 @@ void mb_handle_offset_delete(struct mb_request *request, int64_t now);
 /* ---- services of the cluster for its coordinators (services.c) ---- */
 struct mb_alarm { /* a timer of the cluster */
     struct kci_timer timer;
+    struct kci_list late; /* of cluster->late: there was no memory to set it, so it fires with the next step */
     void (*fire)(void *owner, int64_t now);
     void *owner;
 };
+/* Never fires from within, so it may be set where its owner is in the middle of something. */
 void mb_alarm_set(struct mb_cluster *cluster, struct mb_alarm *alarm, int64_t at);
 void mb_alarm_stop(struct mb_cluster *cluster, struct mb_alarm *alarm);
 const struct kci_alloc *mb_cluster_alloc(struct mb_cluster *cluster);

@@ -11,14 +11,16 @@
 
 void mb_alarm_set(struct mb_cluster *cluster, struct mb_alarm *alarm, int64_t at)
 {
+    kci_list_remove(&alarm->late);
     if (kci_heap_set(&cluster->alarms, &alarm->timer, at))
         return;
-    kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "out of memory: an alarm is lost, its owner is called at once");
-    alarm->fire(alarm->owner, cluster->now);
+    kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "out of memory: an alarm cannot be set, it goes off at once");
+    kci_list_push(&cluster->late, &alarm->late);
 }
 
 void mb_alarm_stop(struct mb_cluster *cluster, struct mb_alarm *alarm)
 {
+    kci_list_remove(&alarm->late);
     kci_heap_remove(&cluster->alarms, &alarm->timer);
 }
 
