@@ -52,8 +52,8 @@ static void find_max(struct mb_log *log, int64_t limit, partition_out *out)
         search(log, max, limit, out);
 }
 
-static void find_offset(struct mb_request *request, struct mb_topic *topic,
-                        const struct kci_list_offsets_request__list_offsets_partition *asked, partition_out *out)
+static void answer_partition(struct mb_request *request, struct mb_topic *topic,
+                             const struct kci_list_offsets_request__list_offsets_partition *asked, partition_out *out)
 {
     const struct kci_list_offsets_request *body = request->body;
     struct mb_partition *partition = topic ? mb_topic_partition(topic, asked->partition_index) : NULL;
@@ -89,14 +89,6 @@ static void find_offset(struct mb_request *request, struct mb_topic *topic,
         search(log, asked->timestamp, limit, out);
         break;
     }
-}
-
-static void answer_partition(struct mb_request *request, struct mb_topic *topic,
-                             const struct kci_list_offsets_request__list_offsets_partition *asked, partition_out *out)
-{
-    find_offset(request, topic, asked, out);
-    if (request->header.version < 4)
-        out->leader_epoch = -1; /* has no place there */
 }
 
 /* Java: a request that asks for a partition twice is refused for that partition. */

@@ -298,7 +298,7 @@ static inline struct kci_bytes world_batch(struct world *world, struct batch_of 
                                        .producer_epoch = of.producer_id ? of.epoch : -1,
                                        .base_sequence = of.producer_id ? of.sequence : -1 };
     for (int32_t i = 0; i < count; i++) {
-        size_t size = of.value_bytes ? of.value_bytes : 8;
+        size_t size = of.value_bytes > 12 ? of.value_bytes : 12;
         char *value = kci_arena_take(&world->arena, size);
         snprintf(value, size, "v%d", i);
         records[i].value = (struct kci_bytes){ (uint8_t *)value, size };
