@@ -13,11 +13,14 @@ static void invariants(struct world *world, const char *topic, int32_t index)
             assert_true(leader->high_watermark <= replica->log.end_offset);
         assert_true(replica->high_watermark <= replica->log.end_offset);
         /* what is committed is the same everywhere */
-        for (size_t k = 0; k < replica->log.count && mb_log_entry_last(mb_log_entry(&replica->log, k)) < replica->high_watermark; k++) {
+        for (size_t k = 0;
+             k < replica->log.count && mb_log_entry_last(mb_log_entry(&replica->log, k)) < replica->high_watermark;
+             k++) {
             size_t at = mb_log_find(&leader->log, mb_log_entry(&replica->log, k)->base_offset);
             assert_true(at < leader->log.count);
             assert_int_equal(mb_log_entry(&leader->log, at)->size, mb_log_entry(&replica->log, k)->size);
-            assert_memory_equal(mb_log_bytes(&leader->log, at), mb_log_bytes(&replica->log, k), mb_log_entry(&replica->log, k)->size);
+            assert_memory_equal(mb_log_bytes(&leader->log, at), mb_log_bytes(&replica->log, k),
+                                mb_log_entry(&replica->log, k)->size);
         }
     }
 }
@@ -28,7 +31,8 @@ static void acks_all_waits_until_every_replica_in_sync_has_it(void **state)
     (void)state;
     world_open_with(&world, (struct mb_options){ .brokers = 3, .replication_delay_us = DELAY });
     world_topic(&world, "orders", 1, 3, NULL);
-    struct client *client = world_client(&world, 1), *eager = world_client(&world, 1), *reader = world_client(&world, 1);
+    struct client *client = world_client(&world, 1), *eager = world_client(&world, 1),
+                  *reader = world_client(&world, 1);
     client_produce(client, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 2 }));
     client_produce(eager, "orders", 0, 1, world_batch(&world, (struct batch_of){ .count = 1 }));
     assert_null(client_produced(client));
@@ -48,7 +52,8 @@ static void acks_all_times_out_when_a_follower_is_too_slow(void **state)
 {
     struct world world;
     (void)state;
-    world_open_with(&world, (struct mb_options){ .brokers = 2, .replication_delay_us = (int64_t)3600 * SECOND, .seed = 3 });
+    world_open_with(&world,
+                    (struct mb_options){ .brokers = 2, .replication_delay_us = (int64_t)3600 * SECOND, .seed = 3 });
     world_topic(&world, "orders", 1, 2, NULL);
     struct client *client = world_client(&world, 1);
     client_produce(client, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 1 }));
@@ -148,10 +153,14 @@ static void what_was_not_committed_is_truncated_under_a_new_leader(void **state)
     assert_int_equal(mb_log_epoch_latest(&old->log), 1);
     invariants(&world, "orders", 0);
     /* a client that had read in epoch 0 is told where it ended */
-    struct kci_offset_for_leader_epoch_request__offset_for_leader_partition ask = { .current_leader_epoch = 1, .leader_epoch = 0 };
-    struct kci_offset_for_leader_epoch_request__offset_for_leader_topic topic = { .topic = NAME("orders"), .partitions = &ask, .partitions_count = 1 };
+    struct kci_offset_for_leader_epoch_request__offset_for_leader_partition ask = { .current_leader_epoch = 1,
+                                                                                    .leader_epoch = 0 };
+    struct kci_offset_for_leader_epoch_request__offset_for_leader_topic topic = { .topic = NAME("orders"),
+                                                                                  .partitions = &ask,
+                                                                                  .partitions_count = 1 };
     struct kci_offset_for_leader_epoch_request request = { .replica_id = -1, .topics = &topic, .topics_count = 1 };
-    struct kci_offset_for_leader_epoch_response *response = client_call(next, KCI_API_OFFSET_FOR_LEADER_EPOCH, 4, &request);
+    struct kci_offset_for_leader_epoch_response *response =
+        client_call(next, KCI_API_OFFSET_FOR_LEADER_EPOCH, 4, &request);
     assert_int_equal(response->topics[0].partitions[0].error_code, 0);
     assert_int_equal(response->topics[0].partitions[0].end_offset, 0);
     world_close(&world);
@@ -227,7 +236,9 @@ static void a_high_watermark_ahead_of_the_isr_loses_records(void **state)
 {
     struct world world;
     (void)state;
-    world_open_with(&world, (struct mb_options){ .brokers = 2, .replication_delay_us = 1000 * SECOND, .seed = 5, .plant = MB_PLANT_HW_AHEAD });
+    world_open_with(&world,
+                    (struct mb_options){
+                        .brokers = 2, .replication_delay_us = 1000 * SECOND, .seed = 5, .plant = MB_PLANT_HW_AHEAD });
     world_topic(&world, "orders", 1, 2, NULL);
     struct client *client = world_client(&world, 1);
     client_produce(client, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 1 }));
@@ -246,7 +257,9 @@ static void invariants_hold_under_random_steering(void **state)
         struct kci_prng prng;
         int64_t committed = 0;
         kci_prng_seed(&prng, seed);
-        world_open_with(&world, (struct mb_options){ .brokers = 3, .replication_delay_us = seed % 2 ? DELAY : 0, .seed = seed,
+        world_open_with(&world, (struct mb_options){ .brokers = 3,
+                                                     .replication_delay_us = seed % 2 ? DELAY : 0,
+                                                     .seed = seed,
                                                      .config = "replica.lag.time.max.ms=50" });
         world_topic(&world, "orders", 1, 3, "min.insync.replicas=2");
         for (int i = 0; i < 400; i++) {
@@ -266,7 +279,8 @@ static void invariants_hold_under_random_steering(void **state)
             default:
                 if (view.leader > 0) {
                     struct mb_append append = { .acks = -1, .version = 9, .arena = &world.arena };
-                    append.records = world_batch(&world, (struct batch_of){ .count = 1 + (int32_t)kci_prng_below(&prng, 3) });
+                    append.records =
+                        world_batch(&world, (struct batch_of){ .count = 1 + (int32_t)kci_prng_below(&prng, 3) });
                     mb_partition_append(world_partition(&world, "orders", 0), view.leader, &append, world.now);
                 }
                 break;
