@@ -1,11 +1,11 @@
 /* Stories of a data directory: what was acknowledged is there again after a restart, a torn tail is cut off, a full
  * disk is told. */
-#include "support/memory_storage.h"
+#include "support/faulty_disk.h"
 #include "support/mock_world.h"
 
 #define LOG_0 "/00000000000000000000.log"
 
-static struct memory_storage disk;
+static struct disk_storage disk;
 
 static void open_on_disk(struct world *world, int32_t brokers, const char *config)
 {
@@ -40,14 +40,14 @@ static void write_some(struct world *world, const char *topic, int32_t count)
 static int setup(void **state)
 {
     (void)state;
-    memory_storage_init(&disk);
+    disk_storage_init(&disk);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    memory_storage_free(&disk);
+    disk_storage_free(&disk);
     return 0;
 }
 
@@ -98,14 +98,14 @@ static void a_torn_tail_is_cut_off(void **state)
     world_topic(&world, "orders", 1, 1, NULL);
     write_some(&world, "orders", 3);
     crash(&world);
-    struct memory_file *file = memory_find(&disk, "broker-1/orders-0" LOG_0);
+    struct memory_file *file = disk_find(&disk, "broker-1/orders-0" LOG_0);
     size_t batch = file->size / 3;
     file->size -= 5;
     disk.bytes -= 5;
     open_on_disk(&world, 1, NULL);
     assert_int_equal(world_look(&world, "orders", 0).log_end, 4);
     assert_int_equal(world_look(&world, "orders", 0).high_watermark, 4);
-    file = memory_find(&disk, "broker-1/orders-0" LOG_0);
+    file = disk_find(&disk, "broker-1/orders-0" LOG_0);
     assert_int_equal(file->size, 2 * batch);
     struct client *client = world_client(&world, 1);
     client_produce(client, "orders", 0, -1,
@@ -113,7 +113,7 @@ static void a_torn_tail_is_cut_off(void **state)
     assert_int_equal(client_produced(client)->base_offset, 4);
     crash(&world);
     /* bit rot in the middle: what lies behind it cannot be trusted */
-    memory_find(&disk, "broker-1/orders-0" LOG_0)->data[batch + 70] ^= 1;
+    disk_find(&disk, "broker-1/orders-0" LOG_0)->data[batch + 70] ^= 1;
     open_on_disk(&world, 1, NULL);
     assert_int_equal(world_look(&world, "orders", 0).log_end, 2);
     close_on_disk(&world);
@@ -127,13 +127,13 @@ static void a_torn_follower_fetches_again_what_it_lost(void **state)
     world_topic(&world, "orders", 1, 2, NULL);
     write_some(&world, "orders", 3);
     crash(&world);
-    memory_find(&disk, "broker-2/orders-0" LOG_0)->size -= 10;
+    disk_find(&disk, "broker-2/orders-0" LOG_0)->size -= 10;
     open_on_disk(&world, 2, NULL);
     assert_int_equal(world_look(&world, "orders", 0).log_end, 6);
     assert_int_equal(world_look(&world, "orders", 0).high_watermark, 6);
     assert_int_equal(mb_partition_replica(world_partition(&world, "orders", 0), 2)->log.end_offset, 6);
-    struct memory_file *one = memory_find(&disk, "broker-1/orders-0" LOG_0),
-                       *two = memory_find(&disk, "broker-2/orders-0" LOG_0);
+    struct memory_file *one = disk_find(&disk, "broker-1/orders-0" LOG_0),
+                       *two = disk_find(&disk, "broker-2/orders-0" LOG_0);
     assert_int_equal(one->size, two->size);
     assert_memory_equal(one->data, two->data, one->size);
     close_on_disk(&world);
@@ -173,10 +173,10 @@ static void segments_roll_and_are_deleted_whole(void **state)
     struct mb_partition_view view = world_look(&world, "orders", 0);
     assert_int_equal(view.log_end, 40);
     assert_true(view.log_start > 0);
-    assert_null(memory_find(&disk, "broker-1/orders-0" LOG_0));
+    assert_null(disk_find(&disk, "broker-1/orders-0" LOG_0));
     char path[80];
     snprintf(path, sizeof path, "broker-1/orders-0/%020d.log", (int)view.log_start);
-    assert_non_null(memory_find(&disk, path));
+    assert_non_null(disk_find(&disk, path));
     crash(&world);
     open_on_disk(&world, 1, NULL);
     assert_int_equal(world_look(&world, "orders", 0).log_start, view.log_start);
@@ -191,11 +191,11 @@ static void a_deleted_topic_leaves_no_files(void **state)
     open_on_disk(&world, 2, NULL);
     world_topic(&world, "orders", 2, 2, NULL);
     write_some(&world, "orders", 1);
-    assert_non_null(memory_find(&disk, "broker-2/orders-0" LOG_0));
+    assert_non_null(disk_find(&disk, "broker-2/orders-0" LOG_0));
     assert_int_equal(mb_cluster_delete_topic(world.cluster, NAME("orders"), 0), 0);
     world_step(&world);
-    assert_null(memory_find(&disk, "broker-1/orders-0" LOG_0));
-    assert_null(memory_find(&disk, "broker-2/orders-0" LOG_0));
+    assert_null(disk_find(&disk, "broker-1/orders-0" LOG_0));
+    assert_null(disk_find(&disk, "broker-2/orders-0" LOG_0));
     crash(&world);
     open_on_disk(&world, 2, NULL);
     assert_int_equal(mb_cluster_topic_partitions(world.cluster, NAME("orders")), -1);
@@ -210,7 +210,7 @@ static void damaged_metadata_is_refused_with_a_reason(void **state)
     open_on_disk(&world, 1, NULL);
     world_topic(&world, "orders", 1, 1, NULL);
     close_on_disk(&world);
-    memory_find(&disk, "cluster-metadata")->data[20] ^= 1;
+    disk_find(&disk, "cluster-metadata")->data[20] ^= 1;
     struct mb_cluster *cluster = NULL;
     assert_int_equal(mb_cluster_create(&cluster, &world.options, 0, text, sizeof text), -1);
     assert_non_null(strstr(text, "damaged"));
