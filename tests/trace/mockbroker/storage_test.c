@@ -98,7 +98,7 @@ static void a_torn_tail_is_cut_off(void **state)
     world_topic(&world, "orders", 1, 1, NULL);
     write_some(&world, "orders", 3);
     crash(&world);
-    struct memory_file *file = disk_find(&disk, "broker-1/orders-0" LOG_0);
+    struct disk_file *file = disk_find(&disk, "broker-1/orders-0" LOG_0);
     size_t batch = file->size / 3;
     file->size -= 5;
     disk.bytes -= 5;
@@ -132,8 +132,8 @@ static void a_torn_follower_fetches_again_what_it_lost(void **state)
     assert_int_equal(world_look(&world, "orders", 0).log_end, 6);
     assert_int_equal(world_look(&world, "orders", 0).high_watermark, 6);
     assert_int_equal(mb_partition_replica(world_partition(&world, "orders", 0), 2)->log.end_offset, 6);
-    struct memory_file *one = disk_find(&disk, "broker-1/orders-0" LOG_0),
-                       *two = disk_find(&disk, "broker-2/orders-0" LOG_0);
+    struct disk_file *one = disk_find(&disk, "broker-1/orders-0" LOG_0),
+                     *two = disk_find(&disk, "broker-2/orders-0" LOG_0);
     assert_int_equal(one->size, two->size);
     assert_memory_equal(one->data, two->data, one->size);
     close_on_disk(&world);
