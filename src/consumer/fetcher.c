@@ -74,7 +74,16 @@ static bool add_wanted(struct kci_consumer *c, struct kci_fetch_node *node, stru
     return true;
 }
 
-/* Give each fetchable partition to the node of its leader. */
+/* Who is asked for a partition: the leader, or for a while the replica that the leader named (KIP-392). */
+static int32_t node_of(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
+{
+    int32_t epoch, leader = kci_consumer_leader(a->topic, a->partition, &epoch);
+    if (a->preferred >= 0 && (now >= a->preferred_until || kci_cluster_node_text(c->cluster, a->preferred)[0] == '?'))
+        a->preferred = -1;
+    return a->preferred >= 0 && leader != KCI_NODE_NONE ? a->preferred : leader;
+}
+
+/* Give each fetchable partition to the node that it is fetched from. */
 static void collect(struct kci_consumer *c, int64_t now)
 {
     KCI_LIST_EACH(link, &c->fetcher.nodes)
@@ -84,14 +93,13 @@ static void collect(struct kci_consumer *c, int64_t now)
     KCI_LIST_EACH(link, &c->subscription.assigned)
     {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
-        int32_t epoch, leader;
         if (a->state != KCI_POSITION_READY || a->paused || a->revoking)
             continue;
         if (a->not_before > now) {
             kci_consumer_at(c, a->not_before);
             continue;
         }
-        leader = kci_consumer_leader(a->topic, a->partition, &epoch);
+        int32_t leader = node_of(c, a, now);
         if (leader == KCI_NODE_NONE && !kci_consumer_known(a->topic))
             continue; /* the metadata is on its way: its arrival is an event */
         if (leader == KCI_NODE_NONE) {
@@ -212,6 +220,10 @@ static void back_off(struct kci_consumer *c, struct kci_assigned *a, int64_t now
 
 static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
 {
+    if (a->preferred >= 0) { /* a follower may lag behind: only the leader knows */
+        a->preferred = -1;
+        return;
+    }
     if (a->fetch_offset != a->position) { /* what was fetched before may still be read; ask again then */
         back_off(c, a, now);
         return;
@@ -236,10 +248,12 @@ static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t
 static void partition_error(struct kci_consumer *c, struct kci_assigned *a, const struct kci_fetch_partition *p,
                             int64_t now)
 {
-    switch (p->error) {
-    case KCI_OFFSET_OUT_OF_RANGE:
+    if (p->error == KCI_OFFSET_OUT_OF_RANGE) {
         out_of_range(c, a, now);
         return;
+    }
+    a->preferred = -1;
+    switch (p->error) {
     case KCI_TOPIC_AUTHORIZATION_FAILED:
         kci_consumer_raise(c, (kc_err)p->error, "reading topic \"%s\" is not permitted", a->topic->name.data);
         break;
@@ -283,6 +297,10 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
         a->last_stable_offset = p->last_stable_offset;
     if (p->log_start_offset >= 0)
         a->log_start_offset = p->log_start_offset;
+    if (p->preferred_replica >= 0) {
+        a->preferred = p->preferred_replica;
+        a->preferred_until = now + (int64_t)c->settings->metadata_max_age_ms * KCI_MS;
+    }
     if (p->records.size == 0)
         return true;
     struct kci_part_options options = {
@@ -371,6 +389,17 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
     return ok;
 }
 
+/* A node did not answer: go back to the leaders of what was read from it. */
+static void forget_preferred(struct kci_consumer *c, int32_t node)
+{
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    {
+        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
+        if (a->preferred == node)
+            a->preferred = -1;
+    }
+}
+
 static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int64_t now)
 {
     struct kci_fetch_node *node = call->owner;
@@ -386,6 +415,7 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
         if (reply->error != KC_OK && reply->error != KC_ERR_CLOSED) {
             kci_log(&c->logger, KCI_LOG_WARN, "fetch", "%s", reply->text ? reply->text : "fetch failed");
             kci_cluster_refresh(c->cluster, "a fetch failed", now);
+            forget_preferred(c, node->node);
             kci_cluster_explain(c->cluster, c->why, sizeof c->why, now);
         } else if (reply->error == KC_OK && !c->fetcher.stopped) {
             kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "broker %d: malformed fetch response", (int)node->node);

@@ -193,6 +193,7 @@ static struct kci_assigned *new_assigned(struct kci_subscription *s, const kc_to
     kci_list_init(&a->runs);
     a->high_watermark = a->last_stable_offset = a->log_start_offset = a->committed = -1;
     a->previous = -1;
+    a->preferred = -1;
     kci_assigned_seek(s, a, item->offset, -1, now);
     return a;
 }

@@ -54,6 +54,8 @@ struct kci_assigned {
     int32_t checked_epoch;  /* leader epoch of the metadata when the position was last known to be valid */
     int64_t reset_time;     /* ListOffsets' timestamp: -1 end, -2 beginning */
     int64_t high_watermark, last_stable_offset, log_start_offset; /* as the leader said last; -1: unknown */
+    int32_t preferred;                   /* replica to fetch from instead of the leader (KIP-392), -1: none ... */
+    int64_t preferred_until;             /* ... up to this time, microseconds */
     int64_t queued_bytes, judging_bytes; /* fetched: in runs; in parts that are still to be judged */
     int64_t committed;  /* what was last committed successfully, or fetched as committed; -1: unknown */
     int64_t not_before; /* back-off of the next question about it, microseconds */

@@ -319,6 +319,43 @@ static void test_wakeup(void **state)
     script_consumer_end(&sc);
 }
 
+/* The leader names a replica nearby (KIP-392): it is fetched from, until it fails; then the leader again. */
+static void test_preferred_replica(void **state)
+{
+    struct kci_fetch_response response;
+    struct kci_fetch_response__fetchable_topic_response topic;
+    struct kci_fetch_response__partition_data partition;
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.client_rack = "r";
+    script_consumer_create(&sc);
+    sc.park_fetch = true;
+    script_append(&sc, 0, 2);
+    script_assign(&sc, 0, 0);
+    struct script_request *r = script_expect(&sc, KCI_API_FETCH);
+    assert_string_equal(r->conn->address, "b1:9092");
+    assert_true(kci_str_equal(((const struct kci_fetch_request *)r->message)->rack_id, kci_str_of("r")));
+    kci_codec_init(&kci_fetch_response_schema, &response);
+    kci_codec_init(&kci_fetch_response__fetchable_topic_response_schema, &topic);
+    kci_codec_init(&kci_fetch_response__partition_data_schema, &partition);
+    topic.topic_id = peer.topics[0].id;
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    partition.preferred_read_replica = 2;
+    response.responses = &topic;
+    response.responses_count = 1;
+    script_answer(&peer, r, &response);
+    r = script_pending(&peer, NULL, KCI_API_FETCH);
+    assert_string_equal(r->conn->address, "b2:9092");
+    script_close(&peer, r->conn, "connection reset");
+    script_advance(&peer, 3000);
+    assert_string_equal(script_pending(&peer, NULL, KCI_API_FETCH)->conn->address, "b1:9092");
+    sc.park_fetch = false;
+    script_step(&peer);
+    assert_seen(&sc, "t-0:0 t-0:1");
+    script_consumer_end(&sc);
+}
+
 /* Garbage instead of a response: a new session, no crash, and it goes on. */
 static void test_truncated_response(void **state)
 {
@@ -385,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_wakeup),
         cmocka_unit_test(test_truncated_response),
         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_preferred_replica),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
