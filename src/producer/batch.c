@@ -258,9 +258,8 @@ void kci_batch_compress(struct kci_batch *batch, struct kci_pool *pool, struct k
     replace_records(batch, pool, scratch->data, scratch->size);
 }
 
-bool kci_batch_free(struct kci_batch *batch, struct kci_pool *pool, const struct kci_alloc *alloc)
+void kci_batch_free(struct kci_batch *batch, struct kci_pool *pool, const struct kci_alloc *alloc)
 {
-    bool relieved = false;
     assert(!batch->in_request);
     kci_cause_release(batch->cause);
     kci_alloc_free(alloc, batch->refusal);
@@ -270,9 +269,9 @@ bool kci_batch_free(struct kci_batch *batch, struct kci_pool *pool, const struct
         for (struct kci_chunk *chunk = sides[i]->first; chunk; chunk = chunk->next)
             count++;
         if (count)
-            relieved |= kci_pool_give(pool, sides[i]->first, sides[i]->last, count);
+            kci_pool_give(pool, sides[i]->first, sides[i]->last, count);
     }
-    return kci_pool_give(pool, batch->first, batch->last, batch->chunk_count) || relieved;
+    kci_pool_give(pool, batch->first, batch->last, batch->chunk_count);
 }
 
 /* ---- walking ---- */

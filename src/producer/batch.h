@@ -110,8 +110,8 @@ size_t kci_batch_pieces(const struct kci_batch *batch, struct kci_iov *out);
  * `scratch` (emptied). Not an error if it fails: the batch is then sent as it is. */
 void kci_batch_compress(struct kci_batch *batch, struct kci_pool *pool, struct kci_compressor *compressor, int codec,
                         int32_t level, struct kci_writer *scratch);
-/* Free what hangs on it and give all its chunks back, with which the batch itself is gone. True: see kci_pool_give. */
-bool kci_batch_free(struct kci_batch *batch, struct kci_pool *pool, const struct kci_alloc *alloc);
+/* Free what hangs on it and give all its chunks back, with which the batch itself is gone. */
+void kci_batch_free(struct kci_batch *batch, struct kci_pool *pool, const struct kci_alloc *alloc);
 
 /* Walks the plain records of a sealed batch: timestamps for reports, bodies for splitting. */
 struct kci_batch_walk {

@@ -3,8 +3,8 @@
  *
  * Invariants: used <= limit unless chunks were forced; used + free_count <= chunks obtained.
  * Hysteresis: when the pool ran dry, those who wait are told only when an eighth of it is free again, so that they come
- * back for a good stretch of work instead of once per batch.  Who waits for longer than a moment is told by the sender
- * anyway (kci_pool_relieved): a slow broker must not turn the eighth into a time-out. */
+ * back for a good stretch of work instead of once per batch.  Who waits for longer than a moment is told
+ * anyway (not `patient`): a slow broker must not turn the eighth into a time-out. */
 #include "producer/pool.h"
 
 void kci_pool_init(struct kci_pool *pool, const struct kci_alloc *alloc, const struct kci_lock_ops *lock_ops,
@@ -111,32 +111,35 @@ enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool for
     return result;
 }
 
-static bool relieve_locked(struct kci_pool *pool, size_t at_least)
-{
-    if (!pool->starved || pool->used >= pool->limit || pool->limit - pool->used < at_least)
-        return false;
-    pool->starved = false;
-    pool->starved_for = 0;
-    return true;
-}
-
-bool kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count)
+void kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count)
 {
     kci_lock_take(&pool->lock);
     last->next = pool->free;
     pool->free = first;
     pool->free_count += count;
     pool->used -= count;
-    size_t at_least = pool->limit / 8 > pool->starved_for ? pool->limit / 8 : pool->starved_for;
-    bool relieved = relieve_locked(pool, at_least);
     kci_lock_release(&pool->lock);
-    return relieved;
 }
 
-bool kci_pool_relieved(struct kci_pool *pool)
+bool kci_pool_starved(struct kci_pool *pool)
 {
     kci_lock_take(&pool->lock);
-    bool relieved = relieve_locked(pool, pool->starved_for);
+    bool starved = pool->starved;
+    kci_lock_release(&pool->lock);
+    return starved;
+}
+
+bool kci_pool_relieve(struct kci_pool *pool, bool patient)
+{
+    kci_lock_take(&pool->lock);
+    size_t room = pool->used < pool->limit ? pool->limit - pool->used : 0, least = pool->starved_for;
+    if (patient && least < pool->limit / 8)
+        least = pool->limit / 8;
+    bool relieved = pool->starved && room && room >= least;
+    if (relieved) {
+        pool->starved = false;
+        pool->starved_for = 0;
+    }
     kci_lock_release(&pool->lock);
     return relieved;
 }

@@ -47,11 +47,12 @@ enum kci_pool_result { KCI_POOL_OK = 0, KCI_POOL_FULL, KCI_POOL_NO_MEMORY };
 /* Take count chunks, chained, start = end = 0; all or none.  FULL: the ceiling is reached, and `starved` is set.  With
  * `force` the ceiling does not count (a batch that is split in two needs both halves for a moment). */
 enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out);
-/* Give back a chain of count chunks. True: a take had failed before, and now `wake_free` chunks (or all that it asked
- * for and all there are) are free again; says so once. */
-bool kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count);
-/* True if someone waits and at least as much as was asked for is free; says so once. */
-bool kci_pool_relieved(struct kci_pool *pool);
+/* Give back a chain of count chunks. */
+void kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count);
+bool kci_pool_starved(struct kci_pool *pool);
+/* True if somebody waits and there is room now: what was asked for, and if `patient` an eighth of the whole at least.
+ * Says so once: the caller must tell those who wait. */
+bool kci_pool_relieve(struct kci_pool *pool, bool patient);
 size_t kci_pool_used_bytes(struct kci_pool *pool);
 
 #endif

@@ -26,10 +26,7 @@ static void look_at_flags(struct kci_producer *producer, int64_t now)
 {
     if (!atomic_exchange(&producer->attention, false))
         return;
-    kci_lock_take(&producer->pool.lock);
-    bool starved = producer->pool.starved;
-    kci_lock_release(&producer->pool.lock);
-    if (starved && producer->starved_at == KCI_NEVER)
+    if (producer->starved_at == KCI_NEVER && kci_pool_starved(&producer->pool))
         producer->starved_at = now;
     KCI_LIST_EACH(node, &producer->topic_list)
     {
@@ -47,19 +44,17 @@ static void look_at_flags(struct kci_producer *producer, int64_t now)
     producer->must_notify |= atomic_load(&producer->closing) || kci_flush_advance(producer);
 }
 
+/* Tell those who wait for memory when there is some. */
 static void relieve(struct kci_producer *producer, int64_t now)
 {
     if (producer->starved_at == KCI_NEVER)
         return;
-    kci_lock_take(&producer->pool.lock);
-    bool starved = producer->pool.starved;
-    kci_lock_release(&producer->pool.lock);
-    if (!starved) {
+    bool patient = now < producer->starved_at + KCI_RELIEVE_US;
+    producer->must_notify |= kci_pool_relieve(&producer->pool, patient);
+    if (!patient)
+        producer->starved_at = now; /* once more after the same time */
+    if (!kci_pool_starved(&producer->pool))
         producer->starved_at = KCI_NEVER;
-    } else if (now >= producer->starved_at + KCI_RELIEVE_US) {
-        producer->starved_at = now;
-        producer->must_notify |= kci_pool_relieved(&producer->pool);
-    }
 }
 
 static void step(void *self, int64_t now)

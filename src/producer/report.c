@@ -128,8 +128,8 @@ void kci_report_all(struct kci_producer *producer, int64_t now)
             report_records(producer, batch, now);
         if (batch->in_request)
             batch->reported = true; /* the bytes still belong to the connection: freed when the call is over */
-        else if (kci_batch_free(batch, &producer->pool, producer->alloc))
-            producer->must_notify = true;
+        else
+            kci_batch_free(batch, &producer->pool, producer->alloc);
         kci_count(&producer->counters.done, count);
         kci_flush_leave(producer, generation);
     }

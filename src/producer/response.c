@@ -102,8 +102,8 @@ static void refused(struct kci_producer *producer, struct kci_batch *batch, cons
 static void released(struct kci_producer *producer, struct kci_batch *batch)
 {
     batch->in_request = false;
-    if (batch->reported && kci_batch_free(batch, &producer->pool, producer->alloc))
-        producer->must_notify = true;
+    if (batch->reported)
+        kci_batch_free(batch, &producer->pool, producer->alloc);
 }
 
 static void answered(struct kci_producer *producer, struct kci_batch *batch, const partition_answer *answer,

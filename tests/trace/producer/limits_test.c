@@ -82,6 +82,41 @@ static void test_short_memory_ends_linger(void **state)
     script_producer_destroy(&sp);
 }
 
+/* Memory that an application thread frees (by compressing what it filled) is offered to those who wait, though no
+ * answer comes. */
+static void test_memory_freed_by_compression(void **state)
+{
+    static char large[150000], small[1000];
+    struct kci_producer_wait why;
+    kc_error error;
+    (void)state;
+    sp.settings.buffer_memory = 400000;
+    sp.settings.max_request_size = 300000;
+    sp.settings.compression_type = KCI_CODEC_GZIP;
+    script_producer_create(&sp);
+    script_fault(&sp, SCRIPT_HOLD, 0);
+    script_send(&sp, 0, "first"); /* until it is answered the partition's next batch grows */
+    while (kci_pool_used_bytes(&sp.producer->pool) < 280000) {
+        kc_record record = record_of(small, sizeof small);
+        assert_int_equal(append(&record, &why, &error), KC_OK);
+    }
+    kc_record record = record_of(large, sizeof large);
+    record.partition = 1;
+    assert_int_equal(append(&record, &why, &error), KC_ERR_QUEUE_FULL);
+    script_settle(&sp.peer);
+    size_t notified = sp.notified;
+    while (kci_pool_used_bytes(&sp.producer->pool) > 200000) {
+        kc_record more = record_of(small, sizeof small);
+        assert_int_equal(append(&more, &why, &error), KC_OK);
+    }
+    script_advance(&sp.peer, 10);
+    assert_true(sp.notified > notified);
+    record = record_of(large, sizeof large);
+    record.partition = 1;
+    assert_int_equal(append(&record, &why, &error), KC_OK);
+    script_producer_destroy(&sp);
+}
+
 /* A record as large as max.request.size allows spans chunks and arrives whole; one byte beyond is refused at once. */
 static void test_large_records(void **state)
 {
@@ -397,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_memory_is_a_ceiling, setup),
         cmocka_unit_test_setup(test_short_memory_ends_linger, setup),
+        cmocka_unit_test_setup(test_memory_freed_by_compression, setup),
         cmocka_unit_test_setup(test_large_records, setup),
         cmocka_unit_test_setup(test_wrong_arguments, setup),
         cmocka_unit_test_setup(test_unknown_topic, setup),

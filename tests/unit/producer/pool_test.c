@@ -1,0 +1,142 @@
+/* The chunk pool: a ceiling that holds, all or nothing, and who is told of room when. */
+#include "producer/pool.h"
+#include "support/test_alloc.h"
+#include "support/unit.h"
+
+static struct test_alloc memory;
+static struct kci_alloc alloc;
+static struct kci_pool pool;
+
+static void begin(int64_t buffer_memory)
+{
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    kci_pool_init(&pool, &alloc, NULL, buffer_memory);
+}
+
+static void end(void)
+{
+    kci_pool_destroy(&pool);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
+static struct kci_chunk *last_of(struct kci_chunk *chunk)
+{
+    while (chunk->next)
+        chunk = chunk->next;
+    return chunk;
+}
+
+/* Nothing is obtained before it is needed, and never more than the ceiling. */
+static void test_ceiling(void **state)
+{
+    struct kci_chunk *all = NULL, *chunk;
+    size_t count = 0;
+    (void)state;
+    begin(2 << 20);
+    assert_int_equal(memory.live_bytes, 0);
+    while (kci_pool_take(&pool, 1, false, &chunk) == KCI_POOL_OK) {
+        chunk->next = all;
+        all = chunk;
+        count++;
+    }
+    assert_int_equal(count, (2 << 20) / KCI_CHUNK_BYTES);
+    assert_true(memory.live_bytes <= (2 << 20) + 4096);
+    assert_int_equal(kci_pool_used_bytes(&pool), count * KCI_CHUNK_BYTES);
+    assert_true(kci_pool_starved(&pool));
+    kci_pool_give(&pool, all, last_of(all), count);
+    size_t live = memory.live_bytes;
+    assert_int_equal(kci_pool_take(&pool, count, false, &chunk), KCI_POOL_OK); /* no new memory for the same */
+    assert_int_equal(memory.live_bytes, live);
+    kci_pool_give(&pool, chunk, last_of(chunk), count);
+    end();
+}
+
+/* Several chunks are taken all or not at all. */
+static void test_all_or_none(void **state)
+{
+    struct kci_chunk *a, *b;
+    (void)state;
+    begin(1 << 20);
+    size_t limit = pool.limit;
+    assert_int_equal(kci_pool_take(&pool, limit - 2, false, &a), KCI_POOL_OK);
+    assert_int_equal(kci_pool_take(&pool, 3, false, &b), KCI_POOL_FULL);
+    assert_int_equal(pool.used, limit - 2);
+    assert_int_equal(kci_pool_take(&pool, 2, false, &b), KCI_POOL_OK);
+    kci_pool_give(&pool, b, b->next, 2);
+    assert_int_equal(kci_pool_take(&pool, 5, true, &b), KCI_POOL_OK); /* forced: beyond the ceiling for a moment */
+    assert_int_equal(pool.used, limit + 3);
+    kci_pool_give(&pool, b, last_of(b), 5);
+    kci_pool_give(&pool, a, last_of(a), limit - 2);
+    end();
+}
+
+/* Who waits is told when an eighth is free, or after a while at any room that is enough; and once. */
+static void test_relief(void **state)
+{
+    struct kci_chunk *all, *chunk;
+    (void)state;
+    begin(2 << 20);
+    size_t limit = pool.limit;
+    assert_int_equal(kci_pool_take(&pool, limit, false, &all), KCI_POOL_OK);
+    assert_false(kci_pool_relieve(&pool, false)); /* nobody waits */
+    assert_int_equal(kci_pool_take(&pool, 2, false, &chunk), KCI_POOL_FULL);
+    chunk = all;
+    all = all->next;
+    kci_pool_give(&pool, chunk, chunk, 1);
+    assert_false(kci_pool_relieve(&pool, false)); /* two were asked for */
+    chunk = all;
+    all = all->next;
+    kci_pool_give(&pool, chunk, chunk, 1);
+    assert_false(kci_pool_relieve(&pool, true));
+    assert_true(kci_pool_relieve(&pool, false));
+    assert_false(kci_pool_relieve(&pool, false)); /* said already */
+    assert_int_equal(kci_pool_take(&pool, 3, false, &chunk), KCI_POOL_FULL);
+    for (size_t i = 2; i < limit / 8; i++) {
+        assert_false(kci_pool_relieve(&pool, true));
+        chunk = all;
+        all = all->next;
+        kci_pool_give(&pool, chunk, chunk, 1);
+    }
+    assert_true(kci_pool_relieve(&pool, true));
+    end();
+}
+
+/* A tiny buffer.memory makes smaller chunks. */
+static void test_tiny(void **state)
+{
+    (void)state;
+    begin(100000);
+    assert_int_equal(pool.chunk_bytes, 3072);
+    assert_true(pool.limit * pool.chunk_bytes <= 100000);
+    end();
+    begin(1);
+    assert_int_equal(pool.chunk_bytes, KCI_CHUNK_BYTES_MIN);
+    assert_int_equal(pool.limit, 2);
+    end();
+}
+
+/* Out of memory: a slab that cannot be had is tried as a single chunk; then it is an error, and nothing is lost. */
+static void test_no_memory(void **state)
+{
+    struct kci_chunk *chunk;
+    (void)state;
+    begin(2 << 20);
+    memory.limit = 40000;
+    assert_int_equal(kci_pool_take(&pool, 1, false, &chunk), KCI_POOL_OK);
+    kci_pool_give(&pool, chunk, chunk, 1);
+    assert_int_equal(kci_pool_take(&pool, 4, false, &chunk), KCI_POOL_NO_MEMORY);
+    assert_int_equal(pool.used, 0);
+    memory.limit = 0;
+    assert_int_equal(kci_pool_take(&pool, 4, false, &chunk), KCI_POOL_OK);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ceiling), cmocka_unit_test(test_all_or_none), cmocka_unit_test(test_relief),
+        cmocka_unit_test(test_tiny),    cmocka_unit_test(test_no_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
