@@ -344,6 +344,17 @@ static enum kci_part_result add_batch(struct kci_part *part, int64_t plain_max, 
     return KCI_PART_RUN;
 }
 
+/* Its bytes go back unannounced: they are what they were before, and the wake would be for ourselves, who just found
+ * that there is no room, again and again. */
+static void drop_unused(struct kci_run *run)
+{
+    struct kci_shared *shared = run->fetched->shared;
+    atomic_fetch_sub(&shared->made, run->size);
+    kci_shared_count(shared, -run->size);
+    run->size = 0;
+    kci_run_release(run);
+}
+
 enum kci_part_result kci_part_next(struct kci_part *part, int64_t plain_max, struct kci_run **out)
 {
     enum kci_part_result result = KCI_PART_RUN;
@@ -355,7 +366,7 @@ enum kci_part_result kci_part_next(struct kci_part *part, int64_t plain_max, str
     while (run->count < capacity && result == KCI_PART_RUN)
         result = add_batch(part, plain_max, run);
     if (run->count == 0) {
-        kci_run_release(run);
+        drop_unused(run);
         return result;
     }
     *out = run;

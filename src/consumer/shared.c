@@ -71,6 +71,8 @@ void kci_shared_count(struct kci_shared *shared, int64_t bytes)
 
 void kci_shared_give_back(struct kci_shared *shared, int64_t bytes)
 {
+    if (bytes == 0)
+        return;
     atomic_fetch_sub(&shared->used, bytes);
     if (!atomic_load(&shared->waiting) || !atomic_exchange(&shared->waiting, false))
         return;
