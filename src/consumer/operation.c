@@ -55,6 +55,7 @@ struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operati
     operation->consumer = c;
     operation->kind = kind;
     operation->deadline = deadline;
+    operation->generation = c->group.generation;
     bool ok = kci_partition_list_copy(c->alloc, &operation->items, items, count);
     operation->topics = kci_alloc_zero(c->alloc, count, sizeof *operation->topics);
     operation->questions = kci_alloc_zero(c->alloc, count, sizeof *operation->questions);
@@ -188,6 +189,11 @@ static void send_commit(struct kci_operation *operation, int64_t now)
     struct kci_consumer *c = operation->consumer;
     int32_t generation;
     kc_err state = kci_group_commit_generation(c, &generation);
+    /* One that waited over a rebalance is about partitions that may be somebody else's by now: with the new generation
+     * it would pass the coordinator and take back what the new owner committed. */
+    if (state == KC_OK && c->subscription.by_group && operation->generation != c->group.generation &&
+        c->plant != KCI_PLANT_COMMIT_AFTER_LOST)
+        state = KC_ERR_REBALANCE_IN_PROGRESS;
     if (state != KC_OK) {
         end(operation, state,
             state == KC_ERR_REBALANCE_IN_PROGRESS ? "the group is being rebalanced: poll, then commit again"

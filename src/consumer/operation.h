@@ -25,6 +25,7 @@ struct kci_operation {
     uint32_t under_way;                 /* requests */
     int64_t deadline;                   /* microseconds */
     int64_t not_before;                 /* back-off */
+    int32_t generation;                 /* commits: of the member when it was begun */
     uint32_t attempts;
     bool done;
     bool given_up; /* the application does not look any more: free it when nothing is under way */
