@@ -1,21 +1,35 @@
-/* The world: see world.h.  Every event is a struct with a timer first, told apart by `kind`.
+/* The world: see world.h.
  *
- * A stream keeps its order: a piece never arrives before the one that was sent earlier.  Room is bounded, so engines
- * see short sends; pieces are handed to the receiver in random portions, so engines see frames cut anywhere. */
+ *      open -> attempt -> (listener) accept -> answer -> on_open | on_close "refused"
+ *      send -> piece, due after a delay -> arrival at the other end, in random portions -> on_sent if there was no room
+ *      close -> the other end is told, when all that was sent before has arrived (or is lost with the connection)
+ *
+ * A stream keeps its order: a piece never arrives before the one that was sent earlier, and once a piece is lost
+ * nothing behind it arrives.  Room is bounded, so engines see short sends; pieces are handed to the receiver in random
+ * portions, so engines see frames cut anywhere. */
 #include "world.h"
+
+#include "base/checksum.h"
+
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 
-#define ROOM_BYTES   (256 * 1024) /* of one direction of a link, in flight */
-#define SIM_SPIN_MAX 100000       /* steps of one instant before it counts as a busy loop */
-#define NAME_BYTES   48
+#define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight */
+#define SIM_SPIN_MAX  20000        /* rounds of one instant before it counts as a busy loop */
+#define NAME_BYTES    48
+#define OFFER_AGAIN   SIM_MS /* after a receiver had no space */
+#define SHORT_SEND    16     /* one send in so many takes less than there is room */
+#define CUT_PORTION   4      /* one portion in so many is smaller than the space */
+#define LOSE_ON_CLOSE 4      /* one close in so many loses what is under way (a reset, not an orderly end) */
 
-enum kind { KIND_ALARM, KIND_WAKE, KIND_ATTEMPT, KIND_PIECE, KIND_CLOSED, KIND_RESOLVED };
+enum kind { KIND_ALARM, KIND_ATTEMPT, KIND_ARRIVAL, KIND_CLOSED, KIND_RESOLVED };
 
-struct event { /* common beginning of all but the host's wake */
+struct event { /* common beginning of all */
     struct kci_timer timer;
     uint8_t kind;
 };
+_Static_assert(offsetof(struct sim_alarm, kind) == offsetof(struct event, kind), "an alarm is an event");
 
 struct listener {
     struct kci_list link;
@@ -23,26 +37,41 @@ struct listener {
     char name[NAME_BYTES];
     uint16_t port;
     void *user;
-    bool open;
+};
+
+struct piece {
+    struct kci_list link;
+    int64_t at; /* arrives; never before its predecessor */
+    size_t size, taken;
+    uint8_t bytes[];
+};
+
+struct arrival { /* the next piece of one direction */
+    struct event event;
+    struct link *of;
+    int to;
 };
 
 struct end { /* of a link */
     struct sim_host *host;
     kci_conn conn;
     void *user;
-    bool connected; /* told so */
-    bool gone;      /* closed it itself, or was told */
-    bool short_send;
-    size_t in_flight;     /* bytes on their way to the other end */
-    int64_t last_arrival; /* of what it sent: keeps the order */
+    bool connected;           /* told so */
+    bool gone;                /* closed it itself, or was told */
+    bool short_send;          /* waits for on_sent */
+    size_t in_flight;         /* bytes on their way to the other end */
+    int64_t last_at;          /* arrival of the last piece that it sent */
+    struct kci_list incoming; /* struct piece */
+    struct arrival arrival;   /* of the first of `incoming` */
 };
 
 struct link {
     struct kci_list link;
     struct end ends[2]; /* 0: who connected */
     struct listener *listener;
-    int references; /* events under way, + 1 while open */
-    bool broken;
+    int references; /* events under way */
+    bool broken;    /* nothing can be sent any more */
+    bool hole;      /* nothing arrives any more */
 };
 
 struct attempt {
@@ -50,14 +79,6 @@ struct attempt {
     struct link *link;
     bool answer; /* on the way back: opened or refused */
     bool refused;
-};
-
-struct piece {
-    struct event event;
-    struct link *link;
-    int to;
-    size_t size, taken;
-    uint8_t bytes[];
 };
 
 struct closed {
@@ -69,10 +90,13 @@ struct closed {
 struct resolved {
     struct event event;
     struct sim_host *host;
+    uint32_t incarnation; /* of the host that asked */
     void *user;
     struct kci_address address;
     bool found;
 };
+
+/* ---- what is written down ---- */
 
 void sim_trace(struct sim_world *world, uint64_t value)
 {
@@ -82,6 +106,37 @@ void sim_trace(struct sim_world *world, uint64_t value)
     x ^= x >> 29;
     world->trace = x * UINT64_C(0x9e3779b97f4a7c15) + 1;
 }
+
+void sim_note(struct sim_world *world, const char *format, ...)
+{
+    struct sim_tail *tail = world->tail;
+    va_list arguments;
+    if (!tail || tail->closed)
+        return;
+    char *line = tail->lines[tail->count++ % SIM_TAIL_LINES];
+    int used = snprintf(line, SIM_TAIL_BYTES, "%9.3f  ", (double)world->now / 1e6);
+    va_start(arguments, format);
+    vsnprintf(line + used, SIM_TAIL_BYTES - (size_t)used, format, arguments);
+    va_end(arguments);
+    if (tail->print)
+        fprintf(stderr, "%s\n", line);
+}
+
+static void write_log(void *context, enum kci_log_level level, const char *facility, const char *text)
+{
+    struct sim_host *host = context;
+    (void)level;
+    sim_note(host->world, "%-4s %s: %s", host->name, facility, text);
+}
+
+struct kci_logger sim_logger(struct sim_host *host)
+{
+    if (!host->world->tail || !host->world->tail->engine_logs)
+        return (struct kci_logger){ NULL, NULL, KCI_LOG_ERROR };
+    return (struct kci_logger){ write_log, host, KCI_LOG_DEBUG };
+}
+
+/* ---- chance and events ---- */
 
 static void *make(struct sim_world *world, size_t size, uint8_t kind)
 {
@@ -109,64 +164,100 @@ static bool chance(struct sim_world *world, uint32_t millionths)
     return millionths && kci_prng_chance(&world->prng, millionths, 1000000);
 }
 
-/* ---- links
- * ------------------------------------------------------------------------------------------------------------- */
+static bool alive(const struct sim_host *host)
+{
+    return host->engine.self != NULL;
+}
 
+/* ---- links ---- */
+
+static struct link *find_link(struct sim_world *world, kci_conn conn, int *end)
+{
+    size_t index = (size_t)(conn - 1) / 2;
+    *end = (int)((conn - 1) & 1);
+    return conn && index < world->table_size ? world->table[index] : NULL;
+}
+
+static struct link *new_link(struct sim_world *world)
+{
+    if (world->table_size == world->table_capacity) {
+        world->table_capacity = world->table_capacity ? world->table_capacity * 2 : 64;
+        world->table = kci_alloc_resize(world->alloc, world->table, world->table_capacity * sizeof *world->table);
+        assert(world->table);
+    }
+    struct link *link = kci_alloc_zero(world->alloc, 1, sizeof *link);
+    assert(link);
+    for (int i = 0; i < 2; i++) {
+        struct end *end = &link->ends[i];
+        end->conn = 2 * (kci_conn)world->table_size + (kci_conn)i + 1;
+        end->arrival = (struct arrival){ .event = { .kind = KIND_ARRIVAL }, .of = link, .to = i };
+        kci_list_init(&end->incoming);
+    }
+    world->table[world->table_size++] = link;
+    kci_list_push(&world->links, &link->link);
+    return link;
+}
+
+static void lose_incoming(struct sim_world *world, struct end *end)
+{
+    for (struct kci_list *node; (node = kci_list_pop(&end->incoming)) != NULL;)
+        kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct piece, link));
+    kci_heap_remove(&world->events, &end->arrival.event.timer);
+}
+
+static void free_link(struct sim_world *world, struct link *link)
+{
+    for (int i = 0; i < 2; i++)
+        lose_incoming(world, &link->ends[i]);
+    world->table[(link->ends[0].conn - 1) / 2] = NULL;
+    kci_list_remove(&link->link);
+    kci_alloc_free(world->alloc, link);
+}
+
+/* An event of the link is over. */
 static void drop_link(struct sim_world *world, struct link *link)
 {
-    if (--link->references == 0) {
-        kci_list_remove(&link->link);
-        kci_alloc_free(world->alloc, link);
-    }
+    if (--link->references == 0 && link->ends[0].gone && link->ends[1].gone)
+        free_link(world, link);
 }
 
 static void tell_closed(struct sim_world *world, struct link *link, int to)
 {
     struct closed *closed = make(world, sizeof *closed, KIND_CLOSED);
+    int64_t at = world->now + delay(world), last = link->ends[!to].last_at;
     closed->link = link;
     closed->to = to;
     link->references++;
-    int64_t at = world->now + delay(world);
-    /* what was sent before still arrives before */
-    if (at < link->ends[!to].last_arrival)
-        at = link->ends[!to].last_arrival;
-    schedule(world, &closed->event, at);
+    schedule(world, &closed->event, at < last ? last : at);
 }
 
-static void break_link(struct sim_world *world, struct link *link)
+static void tell_ends(struct sim_world *world, struct link *link)
+{
+    for (int i = 0; i < 2; i++)
+        if (!link->ends[i].gone && !link->hole)
+            tell_closed(world, link, i);
+}
+
+/* Nothing can be sent any more. `lose`: what is under way does not arrive. */
+static void break_link(struct sim_world *world, struct link *link, bool lose)
 {
     if (link->broken)
         return;
     link->broken = true;
     for (int i = 0; i < 2; i++)
-        if (!link->ends[i].gone)
-            tell_closed(world, link, i);
-    drop_link(world, link);
+        if (lose || link->ends[i].gone)
+            lose_incoming(world, &link->ends[i]);
+    tell_ends(world, link);
 }
 
-static struct link *find_link(struct sim_world *world, kci_conn conn, int *end)
-{
-    KCI_LIST_EACH(node, &world->links)
-    {
-        struct link *link = KCI_CONTAINER(node, struct link, link);
-        for (int i = 0; i < 2; i++)
-            if (link->ends[i].conn == conn) {
-                *end = i;
-                return link;
-            }
-    }
-    return NULL;
-}
-
-/* ---- the transport
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- the transport ---- */
 
 static struct listener *find_listener(struct sim_world *world, const char *name, uint16_t port)
 {
     KCI_LIST_EACH(node, &world->listeners)
     {
         struct listener *listener = KCI_CONTAINER(node, struct listener, link);
-        if (strcmp(listener->name, name) == 0 && (port == 0 || listener->port == port))
+        if (strcmp(listener->name, name) == 0 && listener->port == port)
             return listener;
     }
     return NULL;
@@ -176,17 +267,32 @@ static kci_conn transport_open(void *context, const struct kci_address *address,
 {
     struct sim_host *host = context;
     struct sim_world *world = host->world;
-    struct link *link = kci_alloc_zero(world->alloc, 1, sizeof *link);
+    struct link *link = new_link(world);
     struct attempt *attempt = make(world, sizeof *attempt, KIND_ATTEMPT);
-    assert(link && address->size == sizeof link->listener);
+    assert(address->size == sizeof link->listener);
     memcpy(&link->listener, address->bytes, sizeof link->listener);
-    link->ends[0] = (struct end){ .host = host, .conn = ++world->next_conn, .user = user };
-    link->ends[1] = (struct end){ .host = link->listener->host, .conn = ++world->next_conn };
-    link->references = 2; /* open, and the attempt */
-    kci_list_push(&world->links, &link->link);
+    link->ends[0].host = host;
+    link->ends[0].user = user;
+    link->ends[1].host = link->listener->host;
+    link->references = 1; /* the attempt */
+    link->hole = chance(world, world->faults.hole);
     attempt->link = link;
     schedule(world, &attempt->event, world->now + delay(world));
     return link->ends[0].conn;
+}
+
+static struct piece *new_piece(struct sim_world *world, const struct kci_iov *pieces, size_t count, size_t size)
+{
+    struct piece *piece = kci_alloc_new(world->alloc, sizeof *piece + size);
+    assert(piece);
+    *piece = (struct piece){ .size = size };
+    for (size_t i = 0, at = 0; i < count && at < size; i++) {
+        size_t n = pieces[i].size < size - at ? pieces[i].size : size - at;
+        if (n)
+            memcpy(piece->bytes + at, pieces[i].data, n);
+        at += n;
+    }
+    return piece;
 }
 
 static size_t transport_send(void *context, kci_conn conn, const struct kci_iov *pieces, size_t count)
@@ -196,33 +302,30 @@ static size_t transport_send(void *context, kci_conn conn, const struct kci_iov 
     int from;
     struct link *link = find_link(world, conn, &from);
     assert(link && !link->ends[from].gone);
-    struct end *end = &link->ends[from];
+    struct end *end = &link->ends[from], *to = &link->ends[!from];
     size_t total = 0, room = link->broken ? 0 : ROOM_BYTES - end->in_flight;
     for (size_t i = 0; i < count; i++)
         total += pieces[i].size;
     size_t size = total < room ? total : room;
-    /* a short send now and then, whatever the room */
-    if (size > 1 && kci_prng_chance(&world->prng, 1, 16))
+    if (size > 1 && kci_prng_chance(&world->prng, 1, SHORT_SEND))
         size = 1 + (size_t)kci_prng_below(&world->prng, size);
     end->short_send = size < total;
     if (size == 0)
         return 0;
-    struct piece *piece = make(world, sizeof *piece + size, KIND_PIECE);
-    piece->link = link;
-    piece->to = !from;
-    for (size_t i = 0; i < count && piece->size < size; i++) {
-        size_t n = pieces[i].size < size - piece->size ? pieces[i].size : size - piece->size;
-        if (n)
-            memcpy(piece->bytes + piece->size, pieces[i].data, n);
-        piece->size += n;
-    }
     end->in_flight += size;
-    link->references++;
-    int64_t at = world->now + delay(world);
+    link->hole |= chance(world, world->faults.hole);
+    if (link->hole || to->gone)
+        return size;
+    struct piece *piece = new_piece(world, pieces, count, size);
+    piece->at = world->now + delay(world);
     if (chance(world, world->faults.stall))
-        at += (int64_t)kci_prng_below(&world->prng, (uint64_t)world->faults.stall_max + 1);
-    end->last_arrival = at > end->last_arrival ? at : end->last_arrival;
-    schedule(world, &piece->event, end->last_arrival);
+        piece->at += (int64_t)kci_prng_below(&world->prng, (uint64_t)world->faults.stall_max + 1);
+    if (piece->at < end->last_at)
+        piece->at = end->last_at;
+    end->last_at = piece->at;
+    if (kci_list_empty(&to->incoming))
+        schedule(world, &to->arrival.event, piece->at);
+    kci_list_push(&to->incoming, &piece->link);
     return size;
 }
 
@@ -233,8 +336,11 @@ static void transport_close(void *context, kci_conn conn)
     struct link *link = find_link(host->world, conn, &from);
     if (!link || link->ends[from].gone)
         return;
+    link->references++;
     link->ends[from].gone = true;
-    break_link(host->world, link);
+    lose_incoming(host->world, &link->ends[from]);
+    break_link(host->world, link, kci_prng_chance(&host->world->prng, 1, LOSE_ON_CLOSE));
+    drop_link(host->world, link);
 }
 
 static void transport_resolve(void *context, const char *name, uint16_t port, void *user)
@@ -244,8 +350,9 @@ static void transport_resolve(void *context, const char *name, uint16_t port, vo
     struct resolved *resolved = make(world, sizeof *resolved, KIND_RESOLVED);
     struct listener *listener = find_listener(world, name, port);
     resolved->host = host;
+    resolved->incarnation = host->incarnation;
     resolved->user = user;
-    resolved->found = listener != NULL;
+    resolved->found = listener != NULL && !chance(world, world->faults.resolve);
     memcpy(resolved->address.bytes, &listener, sizeof listener);
     resolved->address.size = sizeof listener;
     snprintf(resolved->address.text, sizeof resolved->address.text, "%.40s:%u", name, port);
@@ -254,94 +361,116 @@ static void transport_resolve(void *context, const char *name, uint16_t port, vo
 
 static void transport_want_read(void *context, kci_conn conn)
 {
-    (void)context; /* a piece that found no space is offered again at every step of its receiver */
+    (void)context; /* a piece that found no space is offered again soon */
     (void)conn;
 }
 
-/* ---- events
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- events ---- */
 
-static bool alive(const struct sim_host *host)
+static void on_arrive_at_listener(struct sim_world *world, struct attempt *attempt)
 {
-    return host->engine.self != NULL;
+    struct link *link = attempt->link;
+    struct end *client = &link->ends[0], *server = &link->ends[1];
+    attempt->refused = !alive(server->host) || chance(world, world->faults.refuse);
+    if (!attempt->refused && !link->broken && !link->hole) {
+        struct kci_address peer = { .size = 0 };
+        snprintf(peer.text, sizeof peer.text, "%.40s:1", client->host->name);
+        server->user = server->host->engine.ops->on_accept(server->host->engine.self, server->conn,
+                                                           link->listener->user, &peer, &peer, world->now);
+        server->connected = server->user != NULL;
+        server->host->due = true;
+        attempt->refused = !server->connected;
+    }
+    server->gone |= !server->connected;
+    attempt->answer = true;
+    schedule(world, &attempt->event, world->now + delay(world));
 }
 
 static void on_attempt(struct sim_world *world, struct attempt *attempt)
 {
     struct link *link = attempt->link;
-    struct end *client = &link->ends[0], *server = &link->ends[1];
-    if (!attempt->answer) { /* arrives at the listener */
-        attempt->refused = !link->listener->open || !alive(server->host) || chance(world, world->faults.refuse);
-        if (!attempt->refused && !link->broken) {
-            struct kci_address peer = { .size = 0 };
-            snprintf(peer.text, sizeof peer.text, "%.40s:1", client->host->name);
-            server->user = server->host->engine.ops->on_accept(server->host->engine.self, server->conn,
-                                                               link->listener->user, &peer, &peer, world->now);
-            server->connected = true;
-            server->host->due = true;
-            attempt->refused = server->user == NULL;
-        }
-        server->gone |= attempt->refused;
-        attempt->answer = true;
-        schedule(world, &attempt->event, world->now + delay(world));
+    struct end *client = &link->ends[0];
+    if (!attempt->answer) {
+        on_arrive_at_listener(world, attempt);
         return;
     }
-    if (!client->gone && alive(client->host)) {
+    if (!client->gone && !link->hole) {
+        const struct kci_engine *engine = &client->host->engine;
+        client->host->due = true;
         if (attempt->refused) {
             client->gone = true;
-            break_link(world, link);
-            client->host->engine.ops->on_close(client->host->engine.self, client->conn, client->user,
-                                               "connection refused", world->now);
+            break_link(world, link, true);
+            engine->ops->on_close(engine->self, client->conn, client->user, "connection refused", world->now);
         } else if (!link->broken) {
             client->connected = true;
-            client->host->engine.ops->on_open(client->host->engine.self, client->conn, client->user, world->now);
+            engine->ops->on_open(engine->self, client->conn, client->user, world->now);
         }
-        client->host->due = true;
     }
     sim_trace(world, client->conn << 1 | attempt->refused);
     drop_link(world, link);
     kci_alloc_free(world->alloc, attempt);
 }
 
-/* Hand over one random portion; the rest comes in the same instant, or later if there was no space. */
-static void on_piece(struct sim_world *world, struct piece *piece)
+/* Hand a piece over in portions. false: the receiver has no space now. */
+static bool hand_over(struct sim_world *world, struct end *to, struct piece *piece)
 {
-    struct link *link = piece->link;
-    struct end *to = &link->ends[piece->to], *from = &link->ends[!piece->to];
-    if (piece->taken == 0 && chance(world, world->faults.cut))
-        break_link(world, link);
-    bool lost = to->gone || !alive(to->host) || (link->broken && from->gone == false);
-    while (!lost && piece->taken < piece->size) {
+    const struct kci_engine *engine = &to->host->engine;
+    while (piece->taken < piece->size) {
         size_t space = 0;
-        void *where = to->host->engine.ops->on_space(to->host->engine.self, to->conn, to->user, &space);
-        if (!where) { /* offered again after a pause of the receiver */
-            schedule(world, &piece->event, world->now + SIM_MS);
-            return;
-        }
+        void *where = engine->ops->on_space(engine->self, to->conn, to->user, &space);
+        if (!where)
+            return false;
         size_t left = piece->size - piece->taken, n = left < space ? left : space;
-        if (n > 1 && kci_prng_chance(&world->prng, 1, 4))
+        if (n > 1 && kci_prng_chance(&world->prng, 1, CUT_PORTION))
             n = 1 + (size_t)kci_prng_below(&world->prng, n);
         memcpy(where, piece->bytes + piece->taken, n);
+        sim_trace(world, to->conn << 32 | kci_crc32c(0, piece->bytes + piece->taken, n));
         piece->taken += n;
-        sim_trace(world, to->conn * 1000003 + n);
-        to->host->engine.ops->on_bytes(to->host->engine.self, to->conn, to->user, n, world->now);
         to->host->due = true;
-        lost = to->gone || !alive(to->host);
+        engine->ops->on_bytes(engine->self, to->conn, to->user, n, world->now);
+        if (to->gone) /* by what it read; the piece is freed with the others */
+            return true;
     }
-    from->in_flight -= piece->size;
-    if (from->short_send && !from->gone && !link->broken && alive(from->host)) {
-        from->short_send = false;
-        from->host->engine.ops->on_sent(from->host->engine.self, from->conn, from->user, world->now);
-        from->host->due = true;
+    return true;
+}
+
+static void on_arrival(struct sim_world *world, struct arrival *arrival)
+{
+    struct link *link = arrival->of;
+    struct end *to = &link->ends[arrival->to], *from = &link->ends[!arrival->to];
+    struct piece *piece = KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link);
+    if (piece->taken == 0 && chance(world, world->faults.cut)) {
+        sim_note(world, "network: a connection of %s breaks", link->ends[0].host->name);
+        break_link(world, link, true);
+        return;
+    }
+    link->references++; /* whoever is called may close */
+    kci_list_remove(&piece->link);
+    if (!hand_over(world, to, piece)) {
+        kci_list_push_front(&to->incoming, &piece->link);
+        schedule(world, &arrival->event, world->now + OFFER_AGAIN);
+    } else {
+        from->in_flight -= piece->size;
+        kci_alloc_free(world->alloc, piece);
+        if (!kci_list_empty(&to->incoming))
+            schedule(world, &arrival->event, KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link)->at);
+        if (from->short_send && !from->gone && !link->broken) {
+            from->short_send = false;
+            from->host->engine.ops->on_sent(from->host->engine.self, from->conn, from->user, world->now);
+            from->host->due = true;
+        }
     }
     drop_link(world, link);
-    kci_alloc_free(world->alloc, piece);
 }
 
 static void on_closed(struct sim_world *world, struct closed *closed)
 {
     struct end *end = &closed->link->ends[closed->to];
-    if (!end->gone && alive(end->host) && (closed->to == 0 || end->connected)) {
+    if (!end->gone && !kci_list_empty(&end->incoming)) { /* its bytes come first */
+        schedule(world, &closed->event, world->now + OFFER_AGAIN);
+        return;
+    }
+    if (!end->gone && (closed->to == 0 || end->connected)) {
         end->gone = true;
         sim_trace(world, end->conn * 7 + 3);
         end->host->engine.ops->on_close(end->host->engine.self, end->conn, end->user, "connection reset by peer",
@@ -356,7 +485,7 @@ static void on_closed(struct sim_world *world, struct closed *closed)
 static void on_resolved(struct sim_world *world, struct resolved *resolved)
 {
     struct sim_host *host = resolved->host;
-    if (alive(host)) {
+    if (alive(host) && host->incarnation == resolved->incarnation) {
         host->engine.ops->on_resolved(host->engine.self, resolved->user, &resolved->address, resolved->found,
                                       resolved->found ? NULL : "no such host", world->now);
         host->due = true;
@@ -367,19 +496,18 @@ static void on_resolved(struct sim_world *world, struct resolved *resolved)
 static void run_event(struct sim_world *world, struct kci_timer *timer)
 {
     struct event *event = (struct event *)(void *)timer;
+    struct sim_alarm *alarm = (struct sim_alarm *)(void *)timer;
     world->event_count++;
     switch ((enum kind)event->kind) {
     case KIND_ALARM:
         sim_trace(world, (uint64_t)world->now);
-        ((struct sim_alarm *)(void *)event)->fire(((struct sim_alarm *)(void *)event)->owner, world->now);
+        alarm->fire(alarm->owner, world->now);
         break;
-    case KIND_WAKE:
-        break; /* the host is found by its deadline */
     case KIND_ATTEMPT:
         on_attempt(world, (struct attempt *)event);
         break;
-    case KIND_PIECE:
-        on_piece(world, (struct piece *)event);
+    case KIND_ARRIVAL:
+        on_arrival(world, (struct arrival *)event);
         break;
     case KIND_CLOSED:
         on_closed(world, (struct closed *)event);
@@ -390,45 +518,48 @@ static void run_event(struct sim_world *world, struct kci_timer *timer)
     }
 }
 
-static bool step_due_hosts(struct sim_world *world)
+/* Step who is due; the time at which the next one is. */
+static int64_t step_hosts(struct sim_world *world)
 {
-    bool any = false;
-    KCI_LIST_EACH(node, &world->hosts)
-    {
-        struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
-        if (!alive(host) || (!host->due && host->engine.ops->deadline(host->engine.self) > world->now))
-            continue;
-        host->due = false;
-        any = true;
-        host->engine.ops->step(host->engine.self, world->now);
-    }
-    return any;
-}
-
-static int64_t next_instant(struct sim_world *world)
-{
-    struct kci_timer *first = kci_heap_first(&world->events);
-    int64_t at = first ? first->at : KCI_NEVER;
+    int64_t next = KCI_NEVER;
     KCI_LIST_EACH(node, &world->hosts)
     {
         struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
         if (!alive(host))
             continue;
-        int64_t deadline = host->due ? world->now : host->engine.ops->deadline(host->engine.self);
-        at = deadline < at ? deadline : at;
+        if (host->due || host->deadline <= world->now) {
+            host->due = false;
+            host->steps++;
+            host->burst = host->stepped_at == world->now ? host->burst + 1 : 1;
+            host->stepped_at = world->now;
+            host->engine.ops->step(host->engine.self, world->now);
+            host->deadline = host->engine.ops->deadline(host->engine.self);
+        }
+        if (host->due)
+            next = world->now;
+        else if (host->deadline < next)
+            next = host->deadline;
     }
-    return at;
+    return next;
 }
 
-bool sim_world_run(struct sim_world *world, int64_t until, bool (*done)(void *owner), void *owner)
+bool sim_world_run(struct sim_world *world, int64_t until)
 {
     for (;;) {
-        int64_t at = next_instant(world);
-        if (done && done(owner))
-            return true;
+        struct kci_timer *timer = kci_heap_pop_due(&world->events, world->now);
+        if (timer)
+            run_event(world, timer);
+        int64_t at = step_hosts(world);
+        KCI_LIST_EACH(node, &world->hosts) /* one that was stepped may have woken one before it */
+        {
+            if (KCI_CONTAINER(node, struct sim_host, link)->due)
+                at = world->now;
+        }
+        timer = kci_heap_first(&world->events);
+        at = timer && timer->at < at ? timer->at : at;
         if (at > until) {
             world->now = until;
-            return false;
+            return true;
         }
         if (at > world->now) {
             world->now = at;
@@ -437,15 +568,22 @@ bool sim_world_run(struct sim_world *world, int64_t until, bool (*done)(void *ow
             world->spinning = true;
             return false;
         }
-        struct kci_timer *timer = kci_heap_pop_due(&world->events, world->now);
-        if (timer)
-            run_event(world, timer);
-        step_due_hosts(world);
     }
 }
 
-/* ---- making and ending
- * ------------------------------------------------------------------------------------------------- */
+const struct sim_host *sim_world_busiest(const struct sim_world *world)
+{
+    const struct sim_host *most = NULL;
+    KCI_LIST_EACH(node, &world->hosts)
+    {
+        const struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
+        if (host->stepped_at == world->now && (!most || host->burst > most->burst))
+            most = host;
+    }
+    return most;
+}
+
+/* ---- making and ending ---- */
 
 void sim_world_init(struct sim_world *world, const struct kci_alloc *alloc, uint64_t seed)
 {
@@ -460,35 +598,46 @@ void sim_world_init(struct sim_world *world, const struct kci_alloc *alloc, uint
     kci_list_init(&world->listeners);
 }
 
+void sim_world_heal(struct sim_world *world)
+{
+    int64_t delay_min = world->faults.delay_min, delay_max = world->faults.delay_max;
+    world->faults = (struct sim_faults){ .delay_min = delay_min, .delay_max = delay_max };
+    KCI_LIST_EACH(node, &world->links)
+    {
+        struct link *link = KCI_CONTAINER(node, struct link, link);
+        bool hole = link->hole;
+        link->hole = false;
+        if (hole && link->broken)
+            tell_ends(world, link);
+        else if (hole)
+            break_link(world, link, true);
+    }
+}
+
 static void free_event(struct sim_world *world, struct event *event)
 {
-    if (event->kind == KIND_PIECE)
-        drop_link(world, ((struct piece *)event)->link);
-    else if (event->kind == KIND_ATTEMPT)
+    if (event->kind == KIND_ATTEMPT)
         drop_link(world, ((struct attempt *)event)->link);
     else if (event->kind == KIND_CLOSED)
         drop_link(world, ((struct closed *)event)->link);
-    if (event->kind != KIND_ALARM)
+    if (event->kind != KIND_ALARM && event->kind != KIND_ARRIVAL)
         kci_alloc_free(world->alloc, event);
 }
 
 void sim_world_destroy(struct sim_world *world)
 {
-    KCI_LIST_EACH(node, &world->links)
-    {
-        struct link *link = KCI_CONTAINER(node, struct link, link);
-        link->ends[0].gone = link->ends[1].gone = true;
-        break_link(world, link);
-    }
     for (struct kci_timer *timer; (timer = kci_heap_first(&world->events)) != NULL;) {
         kci_heap_remove(&world->events, timer);
         free_event(world, (struct event *)(void *)timer);
     }
+    KCI_LIST_EACH(node, &world->links)
+    free_link(world, KCI_CONTAINER(node, struct link, link));
     for (struct kci_list *node; (node = kci_list_pop(&world->listeners)) != NULL;)
         kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct listener, link));
     for (struct kci_list *node; (node = kci_list_pop(&world->hosts)) != NULL;)
         kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct sim_host, link));
     kci_heap_destroy(&world->events);
+    kci_alloc_free(world->alloc, world->table);
 }
 
 struct sim_host *sim_host_add(struct sim_world *world, const char *name, struct kci_transport *transport)
@@ -515,14 +664,15 @@ void sim_host_set(struct sim_host *host, struct kci_engine engine)
 
 void sim_host_crash(struct sim_host *host)
 {
+    struct sim_world *world = host->world;
     host->engine = (struct kci_engine){ NULL, NULL };
-    KCI_LIST_EACH(node, &host->world->links)
+    host->incarnation++;
+    KCI_LIST_EACH(node, &world->links)
     {
         struct link *link = KCI_CONTAINER(node, struct link, link);
         for (int i = 0; i < 2; i++)
-            if (link->ends[i].host == host) {
-                link->ends[i].gone = true;
-                break_link(host->world, link);
+            if (link->ends[i].host == host && !link->ends[i].gone) {
+                transport_close(host, link->ends[i].conn);
                 break;
             }
     }
@@ -540,16 +690,8 @@ void sim_listen(struct sim_host *host, const char *name, uint16_t port, void *us
     listener->host = host;
     listener->port = port;
     listener->user = user;
-    listener->open = true;
     snprintf(listener->name, sizeof listener->name, "%s", name);
     kci_list_push(&host->world->listeners, &listener->link);
-}
-
-void sim_listener_open(struct sim_world *world, const char *name, bool open)
-{
-    struct listener *listener = find_listener(world, name, 0);
-    assert(listener);
-    listener->open = open;
 }
 
 void sim_alarm_set(struct sim_world *world, struct sim_alarm *alarm, int64_t at)

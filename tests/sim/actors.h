@@ -1,0 +1,107 @@
+/* Who acts in a run: brokers that come and go, producers, consumers.  Each is driven by an alarm of the world and by
+ * its engine's wishes (wake, notify), and writes what it does into the history. */
+#ifndef SIM_ACTORS_H
+#define SIM_ACTORS_H
+
+#include "check.h"
+#include "history.h"
+#include "workload.h"
+#include "world.h"
+
+#define SIM_CONSUMERS_MAX (SIM_MEMBERS_MAX + 2) /* slots: one that leaves slowly keeps its own; and the reader */
+
+struct kci_producer;
+struct kci_consumer;
+struct kci_operation;
+struct mb_cluster;
+
+/* What all actors share. */
+struct sim_stage {
+    const struct kci_alloc *alloc;
+    struct sim_world world;
+    struct sim_workload workload;
+    struct sim_history history;
+    struct sim_plants plants;
+    struct sim_verdict verdict;
+    bool healed;                                  /* phase 2 */
+    int64_t delivered_end[2][SIM_PARTITIONS_MAX]; /* [by the group?]: behind the last offset delivered */
+    int32_t next_consumer;                        /* number */
+};
+
+/* ---- brokers.c ---- */
+struct sim_brokers {
+    struct sim_stage *stage;
+    struct mb_cluster *cluster;
+    struct sim_host *host;
+    struct kci_prng prng;
+    struct sim_alarm next, back[SIM_BROKERS];
+    struct sim_broker_back {
+        struct sim_brokers *brokers;
+        int32_t id;
+        bool down;
+    } each[SIM_BROKERS];
+};
+void sim_brokers_open(struct sim_brokers *brokers, struct sim_stage *stage);
+void sim_brokers_heal(struct sim_brokers *brokers);
+/* All replicas have everything; else *why says who has not. */
+bool sim_brokers_in_sync(struct sim_brokers *brokers, char *why, size_t size);
+int64_t sim_brokers_end(struct sim_brokers *brokers, int32_t partition); /* high watermark */
+/* Read the logs into the history. */
+void sim_brokers_read(struct sim_brokers *brokers);
+void sim_brokers_close(struct sim_brokers *brokers);
+
+/* ---- producers.c ---- */
+struct sim_producer {
+    struct sim_stage *stage;
+    struct sim_host *host;
+    struct kci_transport transport;
+    struct kci_settings settings;
+    struct kci_producer *core;
+    struct kci_prng prng;
+    struct sim_alarm alarm;
+    char name[8];
+    uint32_t sender;  /* in the history */
+    int32_t left;     /* records still to be sent */
+    kc_record *burst; /* being sent; owned, with the bytes behind */
+    size_t burst_count, burst_done;
+    bool waiting;        /* for room or metadata */
+    bool finished;       /* sends nothing any more */
+    uint64_t ticket;     /* of a flush; 0: none */
+    size_t ticket_count; /* records sent before it */
+};
+void sim_producer_open(struct sim_producer *producer, struct sim_stage *stage, int number);
+/* Send nothing more; what is queued goes out. */
+void sim_producer_finish(struct sim_producer *producer);
+bool sim_producer_done(struct sim_producer *producer, char *why, size_t size);
+void sim_producer_close(struct sim_producer *producer);
+
+/* ---- consumers.c ---- */
+enum sim_consumer_state { SIM_GONE, SIM_IDLE, SIM_POLLING, SIM_WORKING, SIM_COMMITTING, SIM_LEAVING };
+struct sim_consumer {
+    struct sim_stage *stage;
+    struct sim_host *host;
+    struct kci_transport transport;
+    struct kci_settings settings;
+    struct kci_consumer *core;
+    struct kci_prng prng;
+    struct sim_alarm alarm;
+    char name[8];
+    bool reader;    /* not a member of the group */
+    int32_t number; /* in the history */
+    enum sim_consumer_state state;
+    int64_t until; /* of the poll, or of leaving */
+    struct kci_operation *operation;
+    int64_t hold[SIM_PARTITIONS_MAX]; /* index in the history; -1: not held */
+    int64_t next[SIM_PARTITIONS_MAX]; /* behind the last delivered */
+    bool paused[SIM_PARTITIONS_MAX];
+};
+/* Make the slot; nobody is in it yet. */
+void sim_consumer_init(struct sim_consumer *consumer, struct sim_stage *stage, int slot, bool reader);
+void sim_consumer_join(struct sim_consumer *consumer);
+void sim_consumer_leave(struct sim_consumer *consumer);
+void sim_consumer_crash(struct sim_consumer *consumer);
+void sim_consumer_heal(struct sim_consumer *consumer);
+/* A stable member (or the reader), with all that it holds read up to `ends`. */
+bool sim_consumer_done(struct sim_consumer *consumer, const int64_t *ends, char *why, size_t size);
+
+#endif

@@ -1,0 +1,213 @@
+/* The brokers: one engine for all of them, on one host with a listener per broker.  In phase 1 they are stopped, killed
+ * and started, and leaders move; at the end the committed logs are read. */
+#include "actors.h"
+
+#include "mockbroker/core/broker.h"
+#include "mockbroker/core/group_records.h"
+#include "protocol/records.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define PLAIN_BYTES_MAX ((size_t)16 << 20)
+#define OFFSETS_TOPIC   "__consumer_offsets"
+
+static struct kci_str topic(void)
+{
+    return kci_str_of(SIM_TOPIC);
+}
+
+/* ---- phase 1 ---- */
+
+static void come_back(void *owner, int64_t now)
+{
+    struct sim_broker_back *each = owner;
+    struct sim_brokers *b = each->brokers;
+    sim_note(&b->stage->world, "broker %d starts", each->id);
+    each->down = false;
+    mb_cluster_broker_start(b->cluster, each->id, now);
+    sim_host_wake(b->host);
+}
+
+static void go_down(struct sim_brokers *b, bool clean, int64_t now)
+{
+    const struct sim_workload *w = &b->stage->workload;
+    int i = (int)kci_prng_below(&b->prng, SIM_BROKERS), down = 0;
+    for (int k = 0; k < SIM_BROKERS; k++)
+        down += b->each[k].down;
+    if (b->each[i].down || down >= w->down_brokers)
+        return;
+    sim_note(&b->stage->world, "broker %d %s", i + 1, clean ? "stops" : "is killed");
+    b->each[i].down = true;
+    mb_cluster_broker_stop(b->cluster, i + 1, clean, now);
+    sim_host_wake(b->host);
+    sim_alarm_set(&b->stage->world, &b->back[i], now + 1 + (int64_t)kci_prng_below(&b->prng, (uint64_t)w->down_max));
+}
+
+static void move_leader(struct sim_brokers *b, int64_t now)
+{
+    int32_t partition = (int32_t)kci_prng_below(&b->prng, (uint64_t)b->stage->workload.partitions);
+    int32_t to = 1 + (int32_t)kci_prng_below(&b->prng, SIM_BROKERS);
+    int16_t error = mb_cluster_move_leader(b->cluster, topic(), partition, to, now);
+    if (error == 0)
+        sim_note(&b->stage->world, "broker %d leads partition %d", to, partition);
+    sim_host_wake(b->host);
+}
+
+static void act(void *owner, int64_t now)
+{
+    struct sim_brokers *b = owner;
+    const struct sim_workload *w = &b->stage->workload;
+    uint64_t choice = kci_prng_below(&b->prng, w->kill + w->stop + w->move);
+    if (choice < w->kill)
+        go_down(b, false, now);
+    else if (choice < w->kill + w->stop)
+        go_down(b, true, now);
+    else
+        move_leader(b, now);
+    sim_alarm_set(&b->stage->world, &b->next, now + 1 + (int64_t)kci_prng_below(&b->prng, 2 * (uint64_t)w->broker_us));
+}
+
+void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
+{
+    const struct sim_workload *w = &stage->workload;
+    char text[200];
+    memset(b, 0, sizeof *b);
+    b->stage = stage;
+    b->prng = sim_stream(w->seed, 3);
+    struct mb_options options = { .alloc = stage->alloc,
+                                  .seed = kci_prng_next(&b->prng),
+                                  .brokers = SIM_BROKERS,
+                                  .wall_offset_us = SIM_WALL_MS * 1000,
+                                  .config = w->broker_config,
+                                  .replication_delay_us = w->replication_delay_us,
+                                  .plant = stage->plants.broker };
+    b->host = sim_host_add(&stage->world, "mb", &options.transport);
+    options.logger = sim_logger(b->host);
+    int failure = mb_cluster_create(&b->cluster, &options, stage->world.now, text, sizeof text);
+    if (failure) {
+        fprintf(stderr, "the brokers do not start: %s\n", text);
+        assert(!failure);
+    }
+    for (int32_t i = 0; i < SIM_BROKERS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "broker-%d", i + 1);
+        sim_listen(b->host, name, (uint16_t)(9092 + i), (void *)(intptr_t)(i + 1));
+        mb_cluster_set_address(b->cluster, i + 1, name, (uint16_t)(9092 + i));
+        b->each[i] = (struct sim_broker_back){ .brokers = b, .id = i + 1 };
+        b->back[i].fire = come_back;
+        b->back[i].owner = &b->each[i];
+    }
+    sim_host_set(b->host, mb_cluster_engine(b->cluster));
+    int16_t error = mb_cluster_create_topic(b->cluster, topic(), w->partitions, SIM_BROKERS, NULL, 0, stage->world.now);
+    assert(error == 0);
+    (void)error;
+    b->next.fire = act;
+    b->next.owner = b;
+    if (w->broker_us)
+        sim_alarm_set(&stage->world, &b->next,
+                      stage->world.now + (int64_t)kci_prng_below(&b->prng, (uint64_t)w->broker_us));
+}
+
+/* ---- phase 2 ---- */
+
+void sim_brokers_heal(struct sim_brokers *b)
+{
+    sim_alarm_stop(&b->stage->world, &b->next);
+    for (int i = 0; i < SIM_BROKERS; i++) {
+        sim_alarm_stop(&b->stage->world, &b->back[i]);
+        if (b->each[i].down)
+            come_back(&b->each[i], b->stage->world.now);
+    }
+}
+
+bool sim_brokers_in_sync(struct sim_brokers *b, char *why, size_t size)
+{
+    for (int32_t p = 0; p < b->stage->workload.partitions; p++) {
+        struct mb_partition_view view;
+        int16_t error = mb_cluster_partition(b->cluster, topic(), p, &view);
+        if (error || view.leader < 0 || view.isr_count < SIM_BROKERS || view.high_watermark < view.log_end) {
+            snprintf(why, size, "partition %d: leader %d, %d in sync, high watermark %lld of %lld", p, view.leader,
+                     view.isr_count, (long long)view.high_watermark, (long long)view.log_end);
+            return false;
+        }
+    }
+    return true;
+}
+
+int64_t sim_brokers_end(struct sim_brokers *b, int32_t partition)
+{
+    struct mb_partition_view view;
+    return mb_cluster_partition(b->cluster, topic(), partition, &view) == 0 ? view.high_watermark : -1;
+}
+
+static void read_order(struct sim_brokers *b, int32_t partition, const struct kci_batch_header *header,
+                       const struct kci_record_view *view)
+{
+    struct sim_logged logged = { .value = sim_value_read(view->value.data, view->value.size),
+                                 .offset = view->offset,
+                                 .leader_epoch = header->leader_epoch };
+    sim_trace(&b->stage->world, (uint64_t)view->offset << 32 | logged.value.checksum);
+    sim_history_logged(&b->stage->history, partition, logged);
+}
+
+static void read_commit(struct sim_brokers *b, int32_t partition, const struct kci_batch_header *header,
+                        const struct kci_record_view *view)
+{
+    struct mb_group_record record;
+    (void)partition;
+    (void)header;
+    if (!mb_group_records_read(view, &record) || record.kind != MB_GROUP_RECORD_OFFSET || record.tombstone ||
+        record.commit.partition >= b->stage->workload.partitions)
+        return;
+    sim_history_commit(&b->stage->history, (struct sim_commit){ .partition = record.commit.partition,
+                                                                .offset = record.commit.offset,
+                                                                .at_ms = record.commit.commit_ms - SIM_WALL_MS });
+}
+
+static void read_log(struct sim_brokers *b, struct kci_str name, int32_t partition,
+                     void (*read)(struct sim_brokers *, int32_t, const struct kci_batch_header *,
+                                  const struct kci_record_view *))
+{
+    struct mb_partition_view at;
+    struct kci_bytes batch;
+    if (mb_cluster_partition(b->cluster, name, partition, &at))
+        return;
+    for (int64_t offset = at.log_start; offset < at.high_watermark;) {
+        struct kci_batch_iterator it;
+        struct kci_record_view view;
+        int more;
+        if (!mb_cluster_batch(b->cluster, name, partition, offset, &batch) ||
+            kci_batch_open(&it, batch.data, batch.size, b->stage->alloc, PLAIN_BYTES_MAX) != KCI_BATCH_OK ||
+            !kci_batch_crc_ok(batch.data, batch.size)) {
+            sim_violation(&b->stage->verdict, "B3", "%.*s %d offset %lld cannot be read", (int)name.size, name.data,
+                          partition, (long long)offset);
+            return;
+        }
+        while ((more = kci_batch_next(&it, &view)) == 1)
+            if (view.offset >= offset && view.offset < at.high_watermark)
+                read(b, partition, &it.header, &view);
+        if (more < 0)
+            sim_violation(&b->stage->verdict, "B3", "%.*s %d: damaged records behind offset %lld", (int)name.size,
+                          name.data, partition, (long long)offset);
+        offset = it.header.base_offset + it.header.last_offset_delta + 1;
+        kci_batch_close(&it);
+    }
+}
+
+void sim_brokers_read(struct sim_brokers *b)
+{
+    for (int32_t p = 0; p < b->stage->workload.partitions; p++)
+        read_log(b, topic(), p, read_order);
+    for (int32_t p = 0; p < 3; p++)
+        read_log(b, kci_str_of(OFFSETS_TOPIC), p, read_commit);
+}
+
+void sim_brokers_close(struct sim_brokers *b)
+{
+    sim_alarm_stop(&b->stage->world, &b->next);
+    for (int i = 0; i < SIM_BROKERS; i++)
+        sim_alarm_stop(&b->stage->world, &b->back[i]);
+    mb_cluster_destroy(b->cluster, b->stage->world.now);
+    sim_host_crash(b->host);
+}

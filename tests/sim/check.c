@@ -1,0 +1,365 @@
+/* Each check is one pass over the lists; what several need (how often a record is in the log, when an offset was first
+ * delivered) is computed where it is needed.  Nothing here knows how the history came about: tests hand in histories of
+ * a few lines. */
+#include "check.h"
+
+#include "base/checksum.h"
+#include <kclient/error.h>
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define LATE_US 100000 /* a report may come this much after delivery.timeout.ms */
+
+typedef const struct sim_history history;
+typedef struct sim_verdict verdict;
+
+void sim_violation(struct sim_verdict *v, const char *property, const char *format, ...)
+{
+    va_list arguments;
+    if (v->violations++)
+        return;
+    v->property = property;
+    va_start(arguments, format);
+    vsnprintf(v->text, sizeof v->text, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- looking things up ---- */
+
+static const struct sim_send *send_of(history *h, const struct sim_value *value)
+{
+    if (!value->whole || value->producer >= h->senders.count)
+        return NULL;
+    const struct sim_sender *sender = &h->senders.items[value->producer];
+    return value->counter < sender->sends.count ? &sender->sends.items[value->counter] : NULL;
+}
+
+static bool same_value(const struct sim_value *a, const struct sim_value *b)
+{
+    return a->whole && b->whole && a->producer == b->producer && a->counter == b->counter && a->checksum == b->checksum;
+}
+
+/* The committed record at an offset, or NULL. */
+static const struct sim_logged *logged_at(history *h, int32_t partition, int64_t offset)
+{
+    if (partition < 0 || partition >= h->partitions || offset < 0 ||
+        (uint64_t)offset >= h->logs.items[partition].records.count)
+        return NULL;
+    return &h->logs.items[partition].records.items[offset];
+}
+
+/* How often each record of each sender is in the logs: one array for all, `first` says where a sender's begins. */
+struct tally {
+    const struct kci_alloc *alloc;
+    size_t *first;
+    uint32_t *times;
+};
+
+static struct tally tally_open(history *h)
+{
+    struct tally tally = { .alloc = h->alloc, .first = kci_alloc_zero(h->alloc, h->senders.count + 1, sizeof(size_t)) };
+    size_t total = 0;
+    assert(tally.first);
+    for (size_t i = 0; i < h->senders.count; i++) {
+        tally.first[i] = total;
+        total += h->senders.items[i].sends.count;
+    }
+    tally.times = kci_alloc_zero(h->alloc, total + 1, sizeof *tally.times);
+    assert(tally.times);
+    for (int32_t p = 0; p < h->partitions; p++)
+        for (size_t i = 0; i < h->logs.items[p].records.count; i++) {
+            const struct sim_value *value = &h->logs.items[p].records.items[i].value;
+            if (send_of(h, value))
+                tally.times[tally.first[value->producer] + value->counter]++;
+        }
+    return tally;
+}
+
+static void tally_close(struct tally *tally)
+{
+    kci_alloc_free(tally->alloc, tally->first);
+    kci_alloc_free(tally->alloc, tally->times);
+}
+
+/* ---- the logs ---- */
+
+static void check_offsets(history *h, verdict *v)
+{
+    for (int32_t p = 0; p < h->partitions; p++)
+        for (size_t i = 0; i < h->logs.items[p].records.count; i++)
+            if (h->logs.items[p].records.items[i].offset != (int64_t)i)
+                sim_violation(v, "B3", "partition %d: offset %lld where %zu should be", p,
+                              (long long)h->logs.items[p].records.items[i].offset, i);
+}
+
+static void check_no_cross_talk(history *h, verdict *v)
+{
+    for (int32_t p = 0; p < h->partitions; p++)
+        for (size_t i = 0; i < h->logs.items[p].records.count; i++) {
+            const struct sim_value *value = &h->logs.items[p].records.items[i].value;
+            const struct sim_send *send = send_of(h, value);
+            if (!value->whole)
+                sim_violation(v, "P9", "partition %d offset %zu holds damaged bytes", p, i);
+            else if (!send || send->checksum != value->checksum)
+                sim_violation(v, "P9", "partition %d offset %zu holds record %u/%u, which nobody sent", p, i,
+                              value->producer, value->counter);
+            else if ((value->partition >= 0 && value->partition != p) || (send->reports && send->partition != p))
+                sim_violation(v, "P9", "record %u/%u for partition %d is in partition %d", value->producer,
+                              value->counter, send->partition, p);
+        }
+}
+
+/* ---- producers ---- */
+
+static void check_acked_not_lost(history *h, verdict *v)
+{
+    if (!h->acks_all)
+        return;
+    struct tally tally = tally_open(h);
+    for (uint32_t s = 0; s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
+            const struct sim_send *send = &h->senders.items[s].sends.items[i];
+            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i])
+                sim_violation(v, "P1", "record %u/%u was acknowledged at partition %d offset %lld and is in no log", s,
+                              i, send->partition, (long long)send->offset);
+        }
+    tally_close(&tally);
+}
+
+static void check_not_twice(history *h, verdict *v)
+{
+    if (!h->idempotent)
+        return;
+    struct tally tally = tally_open(h);
+    for (uint32_t s = 0; s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++)
+            if (tally.times[tally.first[s] + i] > 1)
+                sim_violation(v, "P2", "record %u/%u of an idempotent producer is in the log %u times", s, i,
+                              tally.times[tally.first[s] + i]);
+    tally_close(&tally);
+}
+
+static void check_order(history *h, verdict *v)
+{
+    int64_t *last = kci_alloc_zero(h->alloc, h->senders.count + 1, sizeof *last);
+    assert(last);
+    for (int32_t p = 0; h->idempotent && p < h->partitions; p++) {
+        for (size_t s = 0; s < h->senders.count; s++)
+            last[s] = -1;
+        for (size_t i = 0; i < h->logs.items[p].records.count; i++) {
+            const struct sim_value *value = &h->logs.items[p].records.items[i].value;
+            if (!send_of(h, value))
+                continue;
+            if (value->counter < last[value->producer])
+                sim_violation(v, "P3", "partition %d offset %zu: record %u/%u stands behind %u/%lld", p, i,
+                              value->producer, value->counter, value->producer, (long long)last[value->producer]);
+            last[value->producer] = value->counter;
+        }
+    }
+    kci_alloc_free(h->alloc, last);
+}
+
+static void check_failed_not_written(history *h, verdict *v)
+{
+    struct tally tally = tally_open(h);
+    for (uint32_t s = 0; s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
+            const struct sim_send *send = &h->senders.items[s].sends.items[i];
+            bool surely_not = send->reports && send->code != KC_OK && !(send->traits & KC_MAYBE_APPLIED);
+            if (surely_not && tally.times[tally.first[s] + i])
+                sim_violation(v, "P4", "record %u/%u was reported as surely not written (%s) and is in the log", s, i,
+                              kc_err_name(send->code));
+        }
+    tally_close(&tally);
+}
+
+static void check_one_report(history *h, verdict *v)
+{
+    for (uint32_t s = 0; s < h->senders.count; s++) {
+        uint64_t *last = kci_alloc_zero(h->alloc, (size_t)h->partitions + 1, sizeof *last);
+        assert(last);
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
+            const struct sim_send *send = &h->senders.items[s].sends.items[i];
+            if (send->reports != 1)
+                sim_violation(v, "P5", "record %u/%u was reported %u times", s, i, send->reports);
+            if (!send->reports || send->partition < 0 || send->partition >= h->partitions)
+                continue;
+            if (send->report_order < last[send->partition])
+                sim_violation(v, "P5", "record %u/%u of partition %d was reported before an earlier one", s, i,
+                              send->partition);
+            last[send->partition] = send->report_order;
+        }
+        kci_alloc_free(h->alloc, last);
+    }
+}
+
+static void check_reported_offset(history *h, verdict *v)
+{
+    for (uint32_t s = 0; h->acks_all && s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
+            const struct sim_send *send = &h->senders.items[s].sends.items[i];
+            if (!send->reports || send->code != KC_OK || send->offset < 0)
+                continue;
+            const struct sim_logged *there = logged_at(h, send->partition, send->offset);
+            if (!there || there->value.producer != s || there->value.counter != i)
+                sim_violation(v, "P7", "record %u/%u was reported at partition %d offset %lld, where %s is", s, i,
+                              send->partition, (long long)send->offset, there ? "another one" : "nothing");
+        }
+}
+
+static void check_in_time(history *h, verdict *v)
+{
+    for (uint32_t s = 0; s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
+            const struct sim_send *send = &h->senders.items[s].sends.items[i];
+            if (send->reports && send->reported_at - send->sent_at > h->delivery_us + LATE_US)
+                sim_violation(v, "L1", "record %u/%u had its report after %.3f s; delivery.timeout.ms is %.3f s", s, i,
+                              (double)(send->reported_at - send->sent_at) / 1e6, (double)h->delivery_us / 1e6);
+        }
+}
+
+/* ---- consumers ---- */
+
+static void check_contiguous(history *h, verdict *v)
+{
+    int64_t *next = kci_alloc_zero(h->alloc, h->holds.count + 1, sizeof *next);
+    assert(next);
+    for (size_t i = 0; i < h->holds.count; i++)
+        next[i] = h->holds.items[i].position;
+    for (size_t i = 0; i < h->deliveries.count; i++) {
+        const struct sim_delivery *d = &h->deliveries.items[i];
+        const struct sim_hold *hold = &h->holds.items[d->hold];
+        if (next[d->hold] >= 0 && d->offset != next[d->hold])
+            sim_violation(v, "F1", "consumer %d got offset %lld of partition %d at %.3f s where %lld was next",
+                          hold->consumer, (long long)d->offset, hold->partition, (double)d->at / 1e6,
+                          (long long)next[d->hold]);
+        if (d->at < hold->from || d->at > hold->to)
+            sim_violation(v, "F6", "consumer %d got offset %lld of partition %d at %.3f s without holding it",
+                          hold->consumer, (long long)d->offset, hold->partition, (double)d->at / 1e6);
+        next[d->hold] = d->offset + 1;
+    }
+    kci_alloc_free(h->alloc, next);
+}
+
+static void check_no_phantom(history *h, verdict *v)
+{
+    for (size_t i = 0; i < h->deliveries.count; i++) {
+        const struct sim_delivery *d = &h->deliveries.items[i];
+        const struct sim_hold *hold = &h->holds.items[d->hold];
+        const struct sim_logged *there = logged_at(h, hold->partition, d->offset);
+        if (!there || !same_value(&there->value, &d->value))
+            sim_violation(v, "F2", "consumer %d got record %u/%u at partition %d offset %lld, where the log has %s",
+                          hold->consumer, d->value.producer, d->value.counter, hold->partition, (long long)d->offset,
+                          there ? "another one" : "nothing");
+    }
+}
+
+/* ---- groups ---- */
+
+static void check_one_owner(history *h, verdict *v)
+{
+    for (size_t i = 0; i < h->holds.count; i++)
+        for (size_t k = 0; k < i; k++) {
+            const struct sim_hold *a = &h->holds.items[i], *b = &h->holds.items[k];
+            if (a->generation >= 0 && a->generation == b->generation && a->partition == b->partition &&
+                a->consumer != b->consumer)
+                sim_violation(v, "G1", "partition %d belongs to consumers %d and %d in generation %d", a->partition,
+                              a->consumer, b->consumer, a->generation);
+        }
+}
+
+static void check_commits_rise(history *h, verdict *v)
+{
+    int64_t *last = kci_alloc_zero(h->alloc, (size_t)h->partitions + 1, sizeof *last);
+    assert(last);
+    for (size_t i = 0; i < h->commits.count; i++) {
+        const struct sim_commit *c = &h->commits.items[i];
+        if (c->offset < last[c->partition])
+            sim_violation(v, "G2", "the committed offset of partition %d fell from %lld to %lld at %.3f s",
+                          c->partition, (long long)last[c->partition], (long long)c->offset, (double)c->at_ms / 1e3);
+        last[c->partition] = c->offset;
+    }
+    kci_alloc_free(h->alloc, last);
+}
+
+/* For each committed offset of a partition: when all up to it had been delivered; INT64_MAX: never. Yours to free. */
+static int64_t *delivered_upto(history *h, int32_t partition, bool group)
+{
+    size_t count = h->logs.items[partition].records.count;
+    int64_t *at = kci_alloc_new(h->alloc, (count + 1) * sizeof *at);
+    assert(at);
+    for (size_t i = 0; i < count; i++)
+        at[i] = INT64_MAX;
+    for (size_t i = 0; i < h->deliveries.count; i++) {
+        const struct sim_delivery *d = &h->deliveries.items[i];
+        const struct sim_hold *hold = &h->holds.items[d->hold];
+        if (hold->partition == partition && (hold->generation >= 0) == group && d->offset >= 0 &&
+            (uint64_t)d->offset < count && d->at < at[d->offset])
+            at[d->offset] = d->at;
+    }
+    for (size_t i = 1; i < count; i++)
+        at[i] = at[i] > at[i - 1] ? at[i] : at[i - 1];
+    return at;
+}
+
+static void check_commit_behind_delivery(history *h, verdict *v)
+{
+    for (int32_t p = 0; p < h->partitions; p++) {
+        int64_t count = (int64_t)h->logs.items[p].records.count, *at = delivered_upto(h, p, true);
+        for (size_t i = 0; i < h->commits.count; i++) {
+            const struct sim_commit *c = &h->commits.items[i];
+            if (c->partition != p || c->offset <= 0)
+                continue;
+            if (c->offset > count || at[c->offset - 1] > c->at_ms * 1000 + 999)
+                sim_violation(v, "G3",
+                              "offset %lld of partition %d was committed at %.3f s, before all under it were "
+                              "delivered",
+                              (long long)c->offset, p, (double)c->at_ms / 1e3);
+        }
+        kci_alloc_free(h->alloc, at);
+    }
+}
+
+static void check_all_delivered(history *h, verdict *v)
+{
+    for (int32_t p = 0; p < h->partitions; p++)
+        for (int group = 0; group < 2; group++) {
+            if (!(group ? h->group : h->reader))
+                continue;
+            size_t count = h->logs.items[p].records.count, missing = 0;
+            int64_t *at = delivered_upto(h, p, group);
+            while (missing < count && at[missing] != INT64_MAX)
+                missing++;
+            kci_alloc_free(h->alloc, at);
+            if (missing < count)
+                sim_violation(v, "G3", "offset %zu of partition %d (of %zu) was never delivered to %s", missing, p,
+                              count, group ? "the group" : "the reader");
+        }
+}
+
+const struct sim_check sim_checks[] = {
+    { "B3", "a committed log has every offset once", check_offsets },
+    { "P9", "a record is where it was sent to, whole", check_no_cross_talk },
+    { "P1", "what was acknowledged is in the log", check_acked_not_lost },
+    { "P2", "with idempotence no record is in the log twice", check_not_twice },
+    { "P3", "with idempotence records stand in the order in which they were sent", check_order },
+    { "P4", "what surely failed is not in the log", check_failed_not_written },
+    { "P5", "one report for each record, in order", check_one_report },
+    { "P7", "the reported offset is the true one", check_reported_offset },
+    { "L1", "a report comes within delivery.timeout.ms", check_in_time },
+    { "F1", "a consumer gets each offset of what it holds, in order", check_contiguous },
+    { "F2", "what is delivered is what the log has", check_no_phantom },
+    { "G1", "a partition has one owner in a generation", check_one_owner },
+    { "G2", "committed offsets rise", check_commits_rise },
+    { "G3", "what is committed was delivered", check_commit_behind_delivery },
+    { "G3", "everything is delivered in the end", check_all_delivered },
+};
+const size_t sim_check_count = sizeof sim_checks / sizeof *sim_checks;
+
+void sim_check_all(history *h, verdict *v)
+{
+    for (size_t i = 0; i < sim_check_count; i++)
+        sim_checks[i].check(h, v);
+}

@@ -1,0 +1,104 @@
+/* What happened in one run, as the checks need it: append-only lists.  The actors write sends, deliveries, ownerships;
+ * at the end the logs of the brokers are read into it.
+ *
+ * A value names its record: producer, counter, the partition it was meant for, and its own checksum; so each one that
+ * is met anywhere says who wrote it and whether it is whole. */
+#ifndef SIM_HISTORY_H
+#define SIM_HISTORY_H
+
+#include "base/alloc.h"
+#include "base/bytes.h"
+#include <kclient/record.h>
+
+#define SIM_VALUE_HEAD 24 /* bytes: magic, producer, counter, partition, size, checksum */
+
+/* A growing array: `items` of one struct type. */
+#define SIM_LIST(type)                                                                                                 \
+    struct {                                                                                                           \
+        type *items;                                                                                                   \
+        size_t count, capacity;                                                                                        \
+    }
+
+struct sim_value {
+    bool whole; /* magic, size and checksum are right */
+    uint32_t producer, counter;
+    int32_t partition; /* meant for; -1: any */
+    uint32_t checksum;
+};
+
+struct sim_send {
+    int32_t partition; /* meant for; -1: any. After a report: of the report */
+    uint32_t checksum; /* of the value */
+    int64_t sent_at;   /* microseconds, as all times here */
+    int64_t reported_at;
+    int64_t offset;
+    uint64_t report_order; /* 1 .. over all producers; 0: not reported */
+    uint32_t reports;
+    uint32_t traits;
+    kc_err code;
+};
+struct sim_sender {                  /* one producer, from creation to destruction */
+    SIM_LIST(struct sim_send) sends; /* index = counter */
+};
+
+struct sim_logged {
+    struct sim_value value;
+    int64_t offset;
+    int32_t leader_epoch;
+};
+struct sim_log { /* of one partition, the committed part, at the end */
+    SIM_LIST(struct sim_logged) records;
+};
+
+/* A consumer holds a partition from `from` on, with nothing before `position`; ends with a revocation, loss, seek or
+ * the consumer. */
+struct sim_hold {
+    int32_t consumer, partition;
+    int32_t generation; /* of the group; -1: hand assignment */
+    int64_t from, to;   /* to INT64_MAX: until the end */
+    int64_t position;   /* where it must begin; -1: where the group's commit says */
+};
+struct sim_delivery {
+    uint32_t hold; /* index */
+    int64_t offset, at;
+    struct sim_value value;
+};
+struct sim_commit { /* as stored by the coordinator, in its order */
+    int32_t partition;
+    int64_t offset;
+    int64_t at_ms; /* virtual, milliseconds */
+};
+
+struct sim_history {
+    const struct kci_alloc *alloc;
+    int32_t partitions;
+    bool acks_all, idempotent; /* which promises the producers gave */
+    int64_t delivery_us;       /* time limit of one record */
+    SIM_LIST(struct sim_sender) senders;
+    SIM_LIST(struct sim_log) logs; /* index = partition */
+    SIM_LIST(struct sim_hold) holds;
+    SIM_LIST(struct sim_delivery) deliveries;
+    SIM_LIST(struct sim_commit) commits;
+    bool group, reader; /* a group, a consumer with a hand assignment: each was to read everything */
+    uint64_t report_count;
+};
+
+void sim_history_init(struct sim_history *history, const struct kci_alloc *alloc, int32_t partitions);
+void sim_history_destroy(struct sim_history *history);
+
+/* Write a value of `size` >= SIM_VALUE_HEAD bytes; returns its checksum. */
+uint32_t sim_value_write(uint8_t *out, size_t size, uint32_t producer, uint32_t counter, int32_t partition);
+struct sim_value sim_value_read(const void *data, size_t size);
+
+/* Each adds one element; the pointers are good until the next one of the kind is added. */
+uint32_t sim_history_sender(struct sim_history *history); /* its number */
+struct sim_send *sim_history_send(struct sim_history *history, uint32_t sender);
+void sim_history_unsend(struct sim_history *history, uint32_t sender); /* the last one was not accepted */
+void sim_history_report(struct sim_history *history, uint32_t sender, uint32_t counter, const kc_delivery *delivery,
+                        int64_t now);
+uint32_t sim_history_hold(struct sim_history *history, struct sim_hold hold);
+void sim_history_deliver(struct sim_history *history, struct sim_delivery delivery);
+void sim_history_commit(struct sim_history *history, struct sim_commit commit);
+void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record);
+
+#endif

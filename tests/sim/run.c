@@ -1,0 +1,256 @@
+/* Two phases (house rule: a simulation that only survives faults proves little):
+ *
+ *      1 faults   brokers, producers, consumers and the network misbehave as drawn
+ *      2 heal     no fault any more, producers close, all must make progress: every record has its fate, every replica
+ *                 has everything, everything is delivered, the group is stable, and then nobody is busy
+ *
+ * After that everything is taken down, the logs are read, and the checks run. */
+#include "run.h"
+
+#include "actors.h"
+#include "support/test_alloc.h"
+
+#include <stdio.h>
+
+#define LOOK_US     (20 * SIM_MS) /* phase 2 looks this often whether all is done */
+#define PROGRESS_US (60 * SIM_S)  /* time limit of phase 2, besides time-outs that must pass */
+#define QUIET_US    (2 * SIM_S)   /* how long nobody may be busy */
+#define QUIET_STEPS 200           /* steps per second and engine that are not busy */
+
+struct run {
+    struct sim_stage stage;
+    struct sim_brokers brokers;
+    struct sim_producer producers[SIM_PRODUCERS_MAX];
+    struct sim_consumer consumers[SIM_CONSUMERS_MAX]; /* the last one is the reader's slot */
+    struct kci_prng prng;
+    struct sim_alarm churn;
+};
+
+static struct sim_consumer *reader_of(struct run *run)
+{
+    return &run->consumers[SIM_CONSUMERS_MAX - 1];
+}
+
+/* ---- members come and go ---- */
+
+static int members_now(const struct run *run)
+{
+    int count = 0;
+    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
+        count += run->consumers[i].state != SIM_GONE && run->consumers[i].state != SIM_LEAVING;
+    return count;
+}
+
+static void add_member(struct run *run)
+{
+    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
+        if (run->consumers[i].state == SIM_GONE) {
+            sim_consumer_join(&run->consumers[i]);
+            return;
+        }
+}
+
+static void remove_member(struct run *run)
+{
+    int i = (int)kci_prng_below(&run->prng, SIM_CONSUMERS_MAX - 1);
+    if (kci_prng_chance(&run->prng, run->stage.workload.crash, 1000000))
+        sim_consumer_crash(&run->consumers[i]);
+    else
+        sim_consumer_leave(&run->consumers[i]);
+}
+
+static void churn(void *owner, int64_t now)
+{
+    struct run *run = owner;
+    const struct sim_workload *w = &run->stage.workload;
+    if (members_now(run) < w->members)
+        add_member(run);
+    else
+        remove_member(run);
+    sim_alarm_set(&run->stage.world, &run->churn,
+                  now + 1 + (int64_t)kci_prng_below(&run->prng, 2 * (uint64_t)w->churn_us));
+}
+
+/* ---- the phases ---- */
+
+static void open(struct run *run)
+{
+    struct sim_stage *stage = &run->stage;
+    const struct sim_workload *w = &stage->workload;
+    run->prng = sim_stream(w->seed, 4);
+    sim_brokers_open(&run->brokers, stage);
+    for (int i = 0; i < w->producers; i++)
+        sim_producer_open(&run->producers[i], stage, i + 1);
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        sim_consumer_init(&run->consumers[i], stage, i + 1, i == SIM_CONSUMERS_MAX - 1);
+    for (int i = 0; i < w->members; i++)
+        add_member(run);
+    if (w->reader)
+        sim_consumer_join(reader_of(run));
+    run->churn.fire = churn;
+    run->churn.owner = run;
+    if (w->churn_us)
+        sim_alarm_set(&stage->world, &run->churn,
+                      stage->world.now + (int64_t)kci_prng_below(&run->prng, (uint64_t)w->churn_us));
+}
+
+static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_t size)
+{
+    const struct sim_workload *w = &run->stage.workload;
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        if (!sim_consumer_done(&run->consumers[i], ends, why, size))
+            return false;
+    for (int32_t p = 0; p < w->partitions; p++)
+        for (int group = 0; group < 2; group++) {
+            int64_t got = run->stage.delivered_end[group][p];
+            if ((group ? w->members > 0 : w->reader) && got < ends[p]) {
+                snprintf(why, size, "%s got partition %d up to %lld of %lld", group ? "the group" : "the reader", p,
+                         (long long)got, (long long)ends[p]);
+                return false;
+            }
+        }
+    return true;
+}
+
+static bool settled(struct run *run, char *why, size_t size)
+{
+    int64_t ends[SIM_PARTITIONS_MAX];
+    for (int i = 0; i < run->stage.workload.producers; i++)
+        if (!sim_producer_done(&run->producers[i], why, size))
+            return false;
+    for (int32_t p = 0; p < run->stage.workload.partitions; p++)
+        ends[p] = sim_brokers_end(&run->brokers, p);
+    return sim_brokers_in_sync(&run->brokers, why, size) && delivered_all(run, ends, why, size);
+}
+
+static bool advance(struct run *run, int64_t until)
+{
+    struct sim_stage *stage = &run->stage;
+    if (sim_world_run(&stage->world, until))
+        return true;
+    const struct sim_host *host = sim_world_busiest(&stage->world);
+    sim_violation(&stage->verdict, "L6", "virtual time stands still at %.6f s: %s is busy",
+                  (double)stage->world.now / 1e6, host ? host->name : "nobody");
+    return false;
+}
+
+static void heal(struct run *run)
+{
+    struct sim_stage *stage = &run->stage;
+    const struct sim_workload *w = &stage->workload;
+    char why[200] = "";
+    sim_note(&stage->world, "---- no faults from now on ----");
+    stage->healed = true;
+    sim_alarm_stop(&stage->world, &run->churn);
+    sim_world_heal(&stage->world);
+    sim_brokers_heal(&run->brokers);
+    for (int i = 0; i < w->producers; i++)
+        sim_producer_finish(&run->producers[i]);
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        sim_consumer_heal(&run->consumers[i]);
+    while (members_now(run) < w->members)
+        add_member(run);
+    int64_t limit = stage->world.now + PROGRESS_US + stage->history.delivery_us +
+                    (int64_t)w->consumer_settings.max_poll_interval_ms * 1000;
+    while (!settled(run, why, sizeof why)) {
+        if (stage->world.now >= limit) {
+            sim_violation(&stage->verdict, "L2", "no progress without faults: %s", why);
+            return;
+        }
+        if (!advance(run, stage->world.now + LOOK_US))
+            return;
+    }
+    sim_note(&stage->world, "---- all is done ----");
+}
+
+/* Everything is done: who still works without an end? */
+static void demand_quiet(struct run *run)
+{
+    struct sim_stage *stage = &run->stage;
+    KCI_LIST_EACH(node, &stage->world.hosts)
+    {
+        KCI_CONTAINER(node, struct sim_host, link)->steps = 0;
+    }
+    if (stage->verdict.violations || !advance(run, stage->world.now + QUIET_US))
+        return;
+    KCI_LIST_EACH(node, &stage->world.hosts)
+    {
+        struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
+        uint64_t limit = QUIET_STEPS * (uint64_t)(QUIET_US / SIM_S) * (host == run->brokers.host ? 10 : 1);
+        if (host->steps > limit)
+            sim_violation(&stage->verdict, "L6", "%s was stepped %llu times in %d s with nothing to do", host->name,
+                          (unsigned long long)host->steps, (int)(QUIET_US / SIM_S));
+    }
+}
+
+static void close_all(struct run *run)
+{
+    struct sim_stage *stage = &run->stage;
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        if (kci_prng_chance(&run->prng, 1, 2))
+            sim_consumer_leave(&run->consumers[i]);
+    if (!stage->world.spinning)
+        advance(run, stage->world.now + 6 * SIM_S);
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        sim_consumer_crash(&run->consumers[i]);
+    for (int i = 0; i < stage->workload.producers; i++)
+        sim_producer_close(&run->producers[i]);
+    sim_alarm_stop(&stage->world, &run->churn);
+    if (!stage->world.spinning)
+        advance(run, stage->world.now + SIM_S);
+    sim_brokers_read(&run->brokers);
+    sim_brokers_close(&run->brokers);
+}
+
+static void count(const struct sim_history *history, struct sim_result *result)
+{
+    for (size_t s = 0; s < history->senders.count; s++)
+        for (size_t i = 0; i < history->senders.items[s].sends.count; i++) {
+            result->records++;
+            result->acked += history->senders.items[s].sends.items[i].reports > 0 &&
+                             history->senders.items[s].sends.items[i].code == KC_OK;
+        }
+    result->delivered = history->deliveries.count;
+}
+
+void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *tail, struct sim_result *result)
+{
+    static struct run run; /* too large for a stack; one thread */
+    struct test_alloc memory = { 0 };
+    struct kci_alloc alloc = test_alloc_counting(&memory);
+    struct sim_stage *stage = &run.stage;
+    memset(&run, 0, sizeof run);
+    memset(result, 0, sizeof *result);
+    stage->alloc = &alloc;
+    stage->plants = *plants;
+    sim_workload_draw(&stage->workload, seed);
+    struct kci_prng network = sim_stream(seed, 2);
+    sim_world_init(&stage->world, &alloc, kci_prng_next(&network));
+    stage->world.tail = tail;
+    stage->world.faults = stage->workload.faults;
+    sim_history_init(&stage->history, &alloc, stage->workload.partitions);
+    stage->history.acks_all = stage->workload.acks == -1;
+    stage->history.idempotent = stage->workload.idempotent;
+    stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
+
+    open(&run);
+    if (advance(&run, stage->world.now + stage->workload.fault_us))
+        heal(&run);
+    demand_quiet(&run);
+    if (tail && stage->verdict.violations)
+        tail->closed = true;
+    close_all(&run);
+    stage->history.group = !stage->verdict.violations && stage->workload.members > 0;
+    stage->history.reader = !stage->verdict.violations && stage->workload.reader;
+    sim_check_all(&stage->history, &stage->verdict);
+    count(&stage->history, result);
+    result->events = stage->world.event_count;
+    result->virtual_us = stage->world.now;
+    result->trace = stage->world.trace;
+    sim_history_destroy(&stage->history);
+    sim_world_destroy(&stage->world);
+    if (memory.live_blocks)
+        sim_violation(&stage->verdict, "R1", "%zu blocks (%zu bytes) were not freed", memory.live_blocks,
+                      memory.live_bytes);
+    result->verdict = stage->verdict;
+}

@@ -1,0 +1,198 @@
+/* Drawing: each feature has its own chance to be absent, so that rare combinations (only cuts; only leader moves with
+ * slow replication) come up among a few hundred seeds.  Times are short against Kafka's defaults, in the same
+ * proportions, so that a phase of seconds sees sessions, deliveries and requests time out. */
+#include "workload.h"
+
+#include "protocol/compress.h"
+
+#include <stdio.h>
+
+struct kci_prng sim_stream(uint64_t seed, uint64_t user)
+{
+    struct kci_prng prng;
+    kci_prng_seed(&prng, seed * UINT64_C(0x9e3779b97f4a7c15) + user * UINT64_C(0xd1342543de82ef95) + 1);
+    return prng;
+}
+
+static int64_t between(struct kci_prng *prng, int64_t low, int64_t high)
+{
+    return low + (int64_t)kci_prng_below(prng, (uint64_t)(high - low + 1));
+}
+
+static bool one_in(struct kci_prng *prng, uint64_t n)
+{
+    return kci_prng_chance(prng, 1, n);
+}
+
+/* Most often small: low * 2^k. */
+static int64_t around(struct kci_prng *prng, int64_t low, int doublings)
+{
+    int64_t base = low << kci_prng_below(prng, (uint64_t)doublings + 1);
+    return base + (int64_t)kci_prng_below(prng, (uint64_t)base);
+}
+
+/* What producers and consumers have in common. */
+static void draw_client(struct kci_prng *prng, struct kci_settings *s)
+{
+    *s = (struct kci_settings){
+        .bootstrap_servers = one_in(prng, 3) ? "broker-2:9093" : "broker-1:9092,broker-2:9093,broker-3:9094",
+        .request_timeout_ms = (int32_t)between(prng, 600, 3000),
+        .retry_backoff_ms = (int32_t)between(prng, 5, 100),
+        .reconnect_backoff_ms = (int32_t)between(prng, 5, 50),
+        .connections_max_idle_ms = one_in(prng, 4) ? (int32_t)between(prng, 2000, 8000) : 540000,
+        .send_buffer_bytes = -1,
+        .receive_buffer_bytes = -1,
+        .metadata_max_age_ms = one_in(prng, 4) ? (int32_t)between(prng, 500, 3000) : 300000,
+        .metadata_max_idle_ms = 300000,
+        .metadata_recovery_rebootstrap = true,
+        .metadata_recovery_rebootstrap_trigger_ms = 300000,
+        .default_api_timeout_ms = 10000,
+        .log_level = KCI_LOG_DEBUG,
+    };
+    s->retry_backoff_max_ms = s->retry_backoff_ms * (int32_t)between(prng, 1, 10);
+    s->reconnect_backoff_max_ms = s->reconnect_backoff_ms * (int32_t)between(prng, 1, 20);
+    s->socket_connection_setup_timeout_ms = s->request_timeout_ms;
+    s->socket_connection_setup_timeout_max_ms = 2 * s->request_timeout_ms;
+}
+
+static void draw_producers(struct kci_prng *prng, struct sim_workload *w)
+{
+    struct kci_settings *s = &w->producer_settings;
+    draw_client(prng, s);
+    w->producers = (int32_t)between(prng, 1, SIM_PRODUCERS_MAX);
+    w->choice = (enum sim_choice)kci_prng_below(prng, 3);
+    w->burst_max = (int32_t)around(prng, 1, 5);
+    w->pause_max = around(prng, 2 * SIM_MS, 5);
+    w->value_max = one_in(prng, 5) ? 3000 : 60;
+    w->records_max = 1500;
+    w->abandon = one_in(prng, 4) ? 5000 : 0;
+    w->flush = one_in(prng, 2) ? 20000 : 0;
+    w->acks = one_in(prng, 8) ? (int32_t)between(prng, 0, 1) : -1;
+    w->idempotent = w->acks == -1 && !one_in(prng, 8);
+    s->client_id = "producer";
+    s->acks = w->acks;
+    s->enable_idempotence = w->idempotent;
+    s->retries = one_in(prng, 6) ? (int32_t)between(prng, 0, 3) : INT32_MAX;
+    s->linger_ms = one_in(prng, 2) ? (int32_t)between(prng, 0, 20) : 5;
+    s->delivery_timeout_ms = s->request_timeout_ms + s->linger_ms + (int32_t)around(prng, 1, 13);
+    s->batch_size = one_in(prng, 4) ? (int32_t)between(prng, 0, 500) : 16384;
+    s->buffer_memory = one_in(prng, 3) ? 1 << 17 : 1 << 22;
+    s->max_block_ms = 1000;
+    s->max_request_size = one_in(prng, 4) ? 10000 : 1048576;
+    s->max_in_flight_requests_per_connection = (int32_t)between(prng, 1, 5);
+    s->compression_type = one_in(prng, 3) ? (int32_t)between(prng, 1, KCI_CODEC_COUNT - 1) : KCI_CODEC_NONE;
+    s->compression_level = KCI_LEVEL_DEFAULT;
+    s->delivery_every_record = true;
+}
+
+static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
+{
+    struct kci_settings *s = &w->consumer_settings;
+    draw_client(prng, s);
+    w->members = (int32_t)between(prng, 0, SIM_MEMBERS_MAX);
+    w->reader = w->members == 0 || one_in(prng, 3);
+    w->commit = (enum sim_commit_mode)kci_prng_below(prng, 3);
+    w->work_max = one_in(prng, 3) ? around(prng, SIM_MS, 8) : 2 * SIM_MS;
+    w->churn_us = w->members && one_in(prng, 2) ? around(prng, SIM_S, 2) : 0;
+    w->crash = one_in(prng, 2) ? 500000 : 0;
+    w->seek = one_in(prng, 2) ? 20000 : 0;
+    w->pause = one_in(prng, 4) ? 20000 : 0;
+    s->client_id = "consumer";
+    s->session_timeout_ms = (int32_t)between(prng, 1000, 4000);
+    s->heartbeat_interval_ms = s->session_timeout_ms / 4;
+    s->max_poll_interval_ms = one_in(prng, 4) ? 2000 : 20000;
+    s->partition_assignment_strategy = one_in(prng, 2) ? "range" : "roundrobin,range";
+    s->max_poll_records = one_in(prng, 2) ? (int32_t)between(prng, 1, 50) : 500;
+    s->enable_auto_commit = w->commit == SIM_COMMIT_AUTO;
+    s->auto_commit_interval_ms = (int32_t)between(prng, 50, 1000);
+    s->auto_offset_reset = KCI_RESET_EARLIEST;
+    s->isolation_level = one_in(prng, 2) ? KCI_READ_COMMITTED : KCI_READ_UNCOMMITTED;
+    s->fetch_min_bytes = one_in(prng, 4) ? 500 : 1;
+    s->fetch_max_wait_ms = (int32_t)between(prng, 10, 500);
+    s->fetch_max_bytes = one_in(prng, 4) ? 5000 : 52428800;
+    s->max_partition_fetch_bytes = one_in(prng, 4) ? 1000 : 1048576;
+    s->fetch_memory_max = one_in(prng, 4) ? 8 << 20 : 64 << 20; /* a quarter must hold the largest batch, plain */
+    s->check_crcs = true;
+}
+
+static void draw_brokers(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->min_insync = (int32_t)between(prng, 1, 2);
+    w->replication_delay_us = one_in(prng, 3) ? 0 : around(prng, SIM_MS, 7);
+    w->broker_us = one_in(prng, 4) ? 0 : around(prng, 400 * SIM_MS, 3);
+    w->kill = one_in(prng, 3) ? 0 : 1;
+    w->stop = one_in(prng, 3) ? 0 : 1;
+    w->move = one_in(prng, 3) || !(w->kill || w->stop) ? 2 : 0;
+    w->down_max = around(prng, 50 * SIM_MS, 6);
+    w->down_brokers = (int32_t)between(prng, 1, SIM_BROKERS);
+    snprintf(w->broker_config, sizeof w->broker_config,
+             "group.min.session.timeout.ms=100 group.initial.rebalance.delay.ms=%d offsets.topic.num.partitions=%d "
+             "min.insync.replicas=%d replica.lag.time.max.ms=%d auto.create.topics.enable=false",
+             (int)between(prng, 0, 500), (int)between(prng, 1, 3), w->min_insync, (int)around(prng, 200, 4));
+}
+
+static void draw_network(struct kci_prng *prng, struct sim_faults *f)
+{
+    f->delay_min = 20;
+    f->delay_max = one_in(prng, 3) ? around(prng, SIM_MS, 6) : 800;
+    f->cut = one_in(prng, 3) ? 0 : (uint32_t)around(prng, 50, 8);
+    f->refuse = one_in(prng, 2) ? 0 : (uint32_t)around(prng, 10000, 4);
+    f->stall = one_in(prng, 2) ? 0 : (uint32_t)around(prng, 50, 6);
+    f->stall_max = around(prng, 50 * SIM_MS, 7);
+    f->hole = one_in(prng, 2) ? 0 : (uint32_t)around(prng, 10, 6);
+    f->resolve = one_in(prng, 4) ? 50000 : 0;
+}
+
+void sim_workload_draw(struct sim_workload *w, uint64_t seed)
+{
+    struct kci_prng prng = sim_stream(seed, 1);
+    memset(w, 0, sizeof *w);
+    w->seed = seed;
+    w->partitions = (int32_t)between(&prng, 1, SIM_PARTITIONS_MAX);
+    w->fault_us = around(&prng, SIM_S, 3);
+    draw_producers(&prng, w);
+    draw_consumers(&prng, w);
+    draw_brokers(&prng, w);
+    draw_network(&prng, &w->faults);
+}
+
+void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context, const char *text), void *context)
+{
+    static const char *const choices[] = { "explicit partitions", "keys", "no keys" };
+    static const char *const commits[] = { "automatic", "waiting", "asynchronous" };
+    const struct kci_settings *p = &w->producer_settings, *c = &w->consumer_settings;
+    char text[700];
+    snprintf(text, sizeof text, "%d partitions, faults for %.1f s of virtual time", w->partitions,
+             (double)w->fault_us / 1e6);
+    line(context, text);
+    snprintf(text, sizeof text,
+             "%d producers: acks %d%s, %s, 1-%d records each 0-%.1f ms, values to %d bytes, linger %d, batch %d, "
+             "request <= %d, memory %lld, in flight %d, codec %s, retries %d, request timeout %d, delivery timeout %d, "
+             "back-off %d-%d, abandoned %u, flushes %u",
+             w->producers, w->acks, w->idempotent ? " idempotent" : "", choices[w->choice], w->burst_max,
+             (double)w->pause_max / 1e3, w->value_max, p->linger_ms, p->batch_size, p->max_request_size,
+             (long long)p->buffer_memory, p->max_in_flight_requests_per_connection, kci_codec_name(p->compression_type),
+             p->retries, p->request_timeout_ms, p->delivery_timeout_ms, p->retry_backoff_ms, p->retry_backoff_max_ms,
+             w->abandon, w->flush);
+    line(context, text);
+    snprintf(text, sizeof text,
+             "%d members%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
+             "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, seek %u, "
+             "pause %u",
+             w->members, w->reader ? " and a reader" : "", commits[w->commit], c->session_timeout_ms,
+             c->max_poll_interval_ms, c->partition_assignment_strategy, c->max_poll_records, (double)w->work_max / 1e3,
+             c->fetch_max_bytes, c->max_partition_fetch_bytes, c->fetch_max_wait_ms, c->request_timeout_ms,
+             (double)w->churn_us / 1e6, w->crash, w->seek, w->pause);
+    line(context, text);
+    snprintf(text, sizeof text,
+             "brokers: each %.1f s one of kill %u, stop %u, move %u; down to %.1f s, %d at a time; followers lag to "
+             "%.1f ms; %s",
+             (double)w->broker_us / 1e6, w->kill, w->stop, w->move, (double)w->down_max / 1e6, w->down_brokers,
+             (double)w->replication_delay_us / 1e3, w->broker_config);
+    line(context, text);
+    snprintf(text, sizeof text,
+             "network: delay to %.1f ms; of a million: cut %u, refuse %u, hole %u, stall %u (to %.1f s), resolve %u",
+             (double)w->faults.delay_max / 1e3, w->faults.cut, w->faults.refuse, w->faults.hole, w->faults.stall,
+             (double)w->faults.stall_max / 1e6, w->faults.resolve);
+    line(context, text);
+}

@@ -1,0 +1,71 @@
+/* What one seed does: drawn once, before anything runs (swarm testing: in many seeds whole kinds of faults are off). */
+#ifndef SIM_WORKLOAD_H
+#define SIM_WORKLOAD_H
+
+#include "world.h"
+
+#include "cluster/settings.h"
+
+#define SIM_PRODUCERS_MAX  3 /* at a time */
+#define SIM_MEMBERS_MAX    3 /* of the group, at a time */
+#define SIM_PARTITIONS_MAX 6
+#define SIM_BROKERS        3
+#define SIM_TOPIC          "orders"
+#define SIM_GROUP          "workers"
+#define SIM_WALL_MS        INT64_C(1700000000000) /* wall clock at virtual time 0 */
+
+enum sim_commit_mode { SIM_COMMIT_AUTO, SIM_COMMIT_SYNC, SIM_COMMIT_ASYNC };
+enum sim_choice { SIM_CHOOSE_EXPLICIT, SIM_CHOOSE_KEY, SIM_CHOOSE_ANY };
+
+/* Which defects are planted; 0: none. Each belongs to one owner. */
+struct sim_plants {
+    int producer, consumer, broker;
+};
+
+struct sim_workload {
+    uint64_t seed;
+    int32_t partitions, producers, members;
+    bool reader;      /* besides the group: one consumer with a hand assignment, which seeks */
+    int64_t fault_us; /* length of phase 1 */
+
+    /* producers */
+    int32_t acks;
+    bool idempotent;
+    enum sim_choice choice;
+    int32_t burst_max;   /* records of one send */
+    int64_t pause_max;   /* between sends, microseconds */
+    int32_t value_max;   /* bytes besides the head */
+    int32_t records_max; /* of one producer */
+    uint32_t abandon;    /* millionths per send: the producer is destroyed and another one takes its place */
+    uint32_t flush;      /* millionths per send */
+    struct kci_settings producer_settings;
+
+    /* consumers */
+    enum sim_commit_mode commit;
+    int64_t work_max; /* microseconds of work on what one poll returned */
+    int64_t churn_us; /* mean time between members coming and going; 0: never */
+    uint32_t crash;   /* millionths per departure: without a goodbye */
+    uint32_t seek;    /* millionths per poll of the reader */
+    uint32_t pause;   /* millionths per poll */
+    struct kci_settings consumer_settings;
+
+    /* brokers */
+    int32_t min_insync;
+    int64_t replication_delay_us;
+    int64_t broker_us;         /* mean time between actions on brokers; 0: never */
+    uint32_t kill, stop, move; /* weights of those actions */
+    int64_t down_max;          /* microseconds */
+    int32_t down_brokers;      /* at a time */
+    char broker_config[500];
+
+    struct sim_faults faults;
+};
+
+/* A generator of its own for each user, so that one's draws do not shift another's. */
+struct kci_prng sim_stream(uint64_t seed, uint64_t user);
+void sim_workload_draw(struct sim_workload *workload, uint64_t seed);
+/* In words, one line each. */
+void sim_workload_tell(const struct sim_workload *workload, void (*line)(void *context, const char *text),
+                       void *context);
+
+#endif
