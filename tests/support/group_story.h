@@ -132,7 +132,7 @@ struct group_part { /* of the leader's assignment */
 
 static inline void group_send_sync(struct group_client *c, const struct group_part *parts, int32_t count)
 {
-    struct kci_sync_group_request__sync_group_request_assignment list[16] = { { .tags = { 0 } } };
+    struct kci_sync_group_request__sync_group_request_assignment list[64] = { { .tags = { 0 } } };
     for (int32_t i = 0; i < count; i++) {
         list[i].member_id = parts[i].member_id;
         list[i].assignment = (struct kci_bytes){ (const uint8_t *)parts[i].assignment, strlen(parts[i].assignment) };

@@ -27,7 +27,7 @@
 
 #define MS             1000
 #define SECOND         1000000
-#define WORLD_CLIENTS  64
+#define WORLD_CLIENTS  4096
 #define WORLD_EPOCH_US INT64_C(1700000000000000) /* wall clock at time 0 */
 #define NAME(text)     ((struct kci_str){ text, sizeof(text) - 1 })
 
