@@ -77,7 +77,7 @@ static void want_topics(struct kci_consumer *c, int64_t now)
     }
 }
 
-/* New metadata: what is wrong with a subscribed topic is told once. */
+/* New metadata: what is wrong with a topic that is read is told once. */
 static void use_metadata(struct kci_consumer *c)
 {
     c->metadata_changed = false;
@@ -86,7 +86,7 @@ static void use_metadata(struct kci_consumer *c)
         struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
         int16_t error = topic->info && topic->info->known ? topic->info->error : KCI_NONE;
         bool tell = error == KCI_TOPIC_AUTHORIZATION_FAILED || error == KCI_INVALID_TOPIC_EXCEPTION;
-        if (topic->subscribed && error != topic->told_error) {
+        if ((topic->subscribed || topic->assigned) && error != topic->told_error) {
             topic->told_error = error;
             if (tell)
                 kci_consumer_raise(c, (kc_err)error, "topic \"%s\": %s", topic->name.data, kci_error_text(error));

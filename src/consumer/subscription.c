@@ -163,6 +163,7 @@ static void free_assigned(struct kci_subscription *s, struct kci_assigned *a)
 {
     kci_assigned_drop(a);
     kci_list_remove(&a->link);
+    a->topic->assigned--;
     kci_subscription_topic_done(s, a->topic);
     kci_alloc_free(s->alloc, a);
 }
@@ -188,6 +189,7 @@ static struct kci_assigned *new_assigned(struct kci_subscription *s, const kc_to
         kci_alloc_free(s->alloc, a);
         return NULL;
     }
+    a->topic->assigned++;
     a->key = kci_partition_key(a->topic, item->partition);
     a->partition = item->partition;
     kci_list_init(&a->runs);

@@ -16,6 +16,7 @@ struct kci_consumer_topic {
     uint32_t users;                    /* subscription, assigned partitions, fetch sessions, requests; 0: to be swept */
     const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it */
     uint32_t slot;                     /* scratch of whoever groups partitions by topic */
+    uint32_t assigned; /* partitions of it in the assignment */
     bool subscribed;
     int16_t told_error;  /* error of the metadata that the application has heard of */
     struct kci_str name; /* in this block, NUL-terminated */
