@@ -60,6 +60,22 @@ static void test_max_poll_records(void **state)
     script_consumer_end(&sc);
 }
 
+/* A hole that compaction left: the position lies behind the last record, not at a number of records. */
+static void test_hole(void **state)
+{
+    int64_t position = -1;
+    (void)state;
+    begin();
+    script_append(&sc, 0, 2);
+    sc.logs[0].end += 3;
+    script_append(&sc, 0, 1);
+    script_assign(&sc, 0, 0);
+    assert_seen(&sc, "t-0:0 t-0:1 t-0:5");
+    assert_int_equal(kci_consumer_position(sc.core, "t", 0, &position, NULL), KC_OK);
+    assert_int_equal(position, 6);
+    script_consumer_end(&sc);
+}
+
 /* The next fetch leaves before the last one is polled. */
 static void test_pipelined(void **state)
 {
@@ -423,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_truncated_response),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_preferred_replica),
+        cmocka_unit_test(test_hole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

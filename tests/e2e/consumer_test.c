@@ -1,0 +1,343 @@
+/* The consumer's public functions over real sockets and threads: waiting, waking, callbacks, time-outs, the end. */
+#include <kclient/kclient.h>
+#include <mockbroker/mockbroker.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#define WAIT_MS    60000
+#define TOPIC      "t"
+#define PAIRS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static kc_mock *cluster;
+static kc_consumer *consumer;
+static kc_error error;
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Three brokers, a topic of two partitions with `count` records in partition 0, a consumer with these settings. */
+static void begin(int count, const char *const *pairs)
+{
+    char text[200];
+    kc_mock_options options = KC_MOCK_OPTIONS_INIT;
+    options.brokers = 3;
+    options.topics = TOPIC ":2:3";
+    if (kc_mock_start(&cluster, &options, text, sizeof text) != 0)
+        fail_msg("%s", text);
+    kc_config *config = kc_config_new();
+    kc_config_set(config, "bootstrap.servers", kc_mock_bootstrap(cluster), NULL);
+    kc_config_set(config, "group.id", "g", NULL);
+    kc_config_set(config, "auto.offset.reset", "earliest", NULL);
+    kc_config_set(config, "heartbeat.interval.ms", "100", NULL);
+    if (count) {
+        kc_producer *producer;
+        assert_int_equal(kc_producer_create(&producer, config, &error), KC_OK);
+        for (int i = 0; i < count; i++) {
+            kc_header header = { "n", { &i, sizeof i } };
+            kc_record record = KC_RECORD_INIT;
+            record.topic = TOPIC;
+            record.partition = 0;
+            record.timestamp_ms = 1000 + i;
+            record.value = (kc_bytes){ &i, sizeof i };
+            record.headers = &header;
+            record.header_count = 1;
+            assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
+        }
+        assert_int_equal(kc_producer_flush(producer, WAIT_MS, &error), KC_OK);
+        kc_producer_close(producer, WAIT_MS);
+    }
+    for (; *pairs; pairs++)
+        if (kc_config_set_pair(config, *pairs, &error) != KC_OK)
+            fail_msg("%s", error.text);
+    if (kc_consumer_create(&consumer, config, &error) != KC_OK)
+        fail_msg("%s", error.text);
+    kc_config_destroy(config);
+}
+
+static void assign(int32_t partition, int64_t offset)
+{
+    kc_topic_partition item = { TOPIC, partition, offset, -1, NULL, KC_OK };
+    assert_int_equal(kc_consumer_assign(consumer, &item, 1, &error), KC_OK);
+}
+
+static void subscribe(const kc_rebalance_listener *listener)
+{
+    const char *topic = TOPIC;
+    assert_int_equal(kc_consumer_subscribe(consumer, &topic, 1, listener, &error), KC_OK);
+}
+
+/* Poll until `count` records came; they are 0, 1, 2 ... with a header each. */
+static void take(int from, int count)
+{
+    int64_t until = now_ms() + WAIT_MS;
+    while (count > 0) {
+        kc_records *records;
+        kc_record_view view;
+        if (kc_consumer_poll(consumer, &records, 1000, &error) != KC_OK)
+            fail_msg("%s", error.text);
+        assert_true(now_ms() < until);
+        while (kc_records_next(records, &view)) {
+            kc_bytes name, value;
+            assert_int_equal(view.offset, from);
+            assert_int_equal(view.timestamp_ms, 1000 + from);
+            assert_memory_equal(view.value.data, &from, sizeof from);
+            assert_int_equal(kc_record_view_header(&view, 0, &name, &value), KC_OK);
+            assert_int_equal(name.size, 1);
+            assert_memory_equal(value.data, &from, sizeof from);
+            assert_int_equal(kc_record_view_header(&view, 1, &name, &value), KC_ERR_ARGUMENT);
+            from++;
+            count--;
+        }
+        kc_records_release(records);
+    }
+}
+
+static void end(kc_err expected)
+{
+    assert_int_equal(kc_consumer_close(consumer, WAIT_MS), expected);
+    kc_mock_stop(cluster);
+}
+
+/* A poll with a time-out of zero does not wait, one with 200 ms waits that long and brings nothing. */
+static void poll_keeps_its_time(void **state)
+{
+    kc_records *records = (void *)1;
+    (void)state;
+    begin(0, PAIRS("client.id=c"));
+    assert_int_equal(kc_consumer_poll(consumer, &records, 0, &error), KC_ERR_STATE);
+    assign(0, 0);
+    int64_t began = now_ms();
+    assert_int_equal(kc_consumer_poll(consumer, &records, 200, &error), KC_OK);
+    assert_null(records);
+    assert_in_range(now_ms() - began, 199, 5000);
+    end(KC_OK);
+}
+
+static void *wake(void *context)
+{
+    nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+    kc_consumer_wakeup(context);
+    return NULL;
+}
+
+/* wakeup from another thread ends a poll that waits, once. */
+static void wakeup_ends_a_poll(void **state)
+{
+    kc_records *records;
+    pthread_t thread;
+    (void)state;
+    begin(0, PAIRS("client.id=c"));
+    assign(0, 0);
+    pthread_create(&thread, NULL, wake, consumer);
+    assert_int_equal(kc_consumer_poll(consumer, &records, WAIT_MS, &error), KC_ERR_WOKEN);
+    pthread_join(thread, NULL);
+    assert_int_equal(kc_consumer_poll(consumer, &records, 0, &error), KC_OK);
+    end(KC_OK);
+}
+
+static void *intrude(void *context)
+{
+    *(kc_err *)context = kc_consumer_seek(consumer, TOPIC, 0, 0, NULL);
+    kc_consumer_wakeup(consumer);
+    return NULL;
+}
+
+/* A second thread is refused, not let in. */
+static void one_thread_at_a_time(void **state)
+{
+    kc_records *records;
+    pthread_t thread;
+    kc_err refused = KC_OK;
+    (void)state;
+    begin(0, PAIRS("client.id=c"));
+    assign(0, 0);
+    /* The thread may come before poll is inside; then it is let in, which is right as well. */
+    pthread_create(&thread, NULL, intrude, &refused);
+    assert_int_equal(kc_consumer_poll(consumer, &records, WAIT_MS, &error), KC_ERR_WOKEN);
+    pthread_join(thread, NULL);
+    assert_true(refused == KC_ERR_STATE || refused == KC_OK);
+    end(KC_OK);
+}
+
+static char story[500];
+
+static void tell(const char *what, const kc_topic_partition *partitions, size_t count)
+{
+    (void)partitions;
+    snprintf(story + strlen(story), sizeof story - strlen(story), "%s%zu ", what, count);
+}
+
+static void on_assigned(void *context, const kc_topic_partition *partitions, size_t count)
+{
+    kc_records *records;
+    (void)context;
+    tell("assigned", partitions, count);
+    assert_int_equal(kc_consumer_poll(consumer, &records, 0, &error), KC_ERR_IN_CALLBACK);
+    assert_int_equal(kc_consumer_unsubscribe(consumer, &error), KC_ERR_IN_CALLBACK);
+    assert_int_equal(kc_consumer_close(consumer, 0), KC_ERR_IN_CALLBACK);
+    assert_int_equal(kc_consumer_seek(consumer, TOPIC, 0, 5, &error), KC_OK);
+}
+
+static void on_revoked(void *context, const kc_topic_partition *partitions, size_t count)
+{
+    (void)context;
+    tell("revoked", partitions, count);
+    if (kc_consumer_commit(consumer, NULL, 0, WAIT_MS, &error) != KC_OK)
+        fail_msg("%s", error.text);
+}
+
+/* Callbacks run inside poll and close; seek and commit are fine there, what waits for a poll is refused. */
+static void callbacks(void **state)
+{
+    kc_rebalance_listener listener = { .on_assigned = on_assigned, .on_revoked = on_revoked };
+    kc_topic_partition item = { TOPIC, 0, 0, -1, NULL, KC_OK };
+    (void)state;
+    story[0] = 0;
+    begin(10, PAIRS("enable.auto.commit=false"));
+    subscribe(&listener);
+    take(5, 5);
+    assert_string_equal(story, "assigned2 ");
+    assert_int_equal(kc_consumer_unsubscribe(consumer, &error), KC_OK);
+    assert_string_equal(story, "assigned2 revoked2 ");
+    assert_int_equal(kc_consumer_committed(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(item.offset, 10);
+    end(KC_OK);
+}
+
+static void on_commit(void *context, kc_err code, const kc_topic_partition *offsets, size_t count)
+{
+    assert_int_equal(code, KC_OK);
+    assert_int_equal(count, 1);
+    *(int64_t *)context = *(int64_t *)context * 100 + offsets[0].offset;
+}
+
+/* Asynchronous commits report in order; offsets and watermarks are asked from the brokers. */
+static void commits_and_offsets(void **state)
+{
+    kc_topic_partition item = { TOPIC, 0, 3, -1, "note", KC_OK };
+    int64_t told = 0, low, high;
+    (void)state;
+    begin(10, PAIRS("enable.auto.commit=false"));
+    assign(0, 0);
+    take(0, 10);
+    for (int i = 0; i < 3; i++, item.offset++)
+        assert_int_equal(kc_consumer_commit_async(consumer, &item, 1, on_commit, &told, &error), KC_OK);
+    item.offset = 7;
+    assert_int_equal(kc_consumer_commit(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(told, 30405);
+    item.offset = 1004;
+    assert_int_equal(kc_consumer_offsets_for_times(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(item.offset, 4);
+    item.offset = -5;
+    assert_int_equal(kc_consumer_offsets_for_times(consumer, &item, 1, WAIT_MS, &error), KC_ERR_ARGUMENT);
+    assert_int_equal(kc_consumer_watermarks(consumer, TOPIC, 0, &low, &high, WAIT_MS, &error), KC_OK);
+    assert_int_equal(low, 0);
+    assert_int_equal(high, 10);
+    end(KC_OK);
+}
+
+/* The cluster is gone for good: every call ends in its time and says why; close as well. */
+static void the_cluster_is_gone(void **state)
+{
+    kc_topic_partition item = { TOPIC, 0, 3, -1, NULL, KC_OK };
+    int64_t offset, began, high;
+    kc_records *records;
+    (void)state;
+    begin(10, PAIRS("request.timeout.ms=1000"));
+    subscribe(NULL);
+    take(0, 10);
+    kc_mock_stop(cluster);
+    began = now_ms();
+    assert_int_equal(kc_consumer_commit(consumer, &item, 1, 300, &error), KC_ERR_TIMED_OUT);
+    assert_int_equal(kc_consumer_committed(consumer, &item, 1, 300, &error), KC_ERR_TIMED_OUT);
+    assert_int_equal(kc_consumer_watermarks(consumer, TOPIC, 0, &offset, &high, 300, &error), KC_ERR_TIMED_OUT);
+    assert_int_equal(kc_consumer_poll(consumer, &records, 300, &error), KC_OK);
+    assert_null(records);
+    assert_int_equal(kc_consumer_close(consumer, 300), KC_ERR_TIMED_OUT);
+    assert_in_range(now_ms() - began, 0, 5 * 300 + 1500);
+}
+
+static int closed;
+static void on_close(void *context)
+{
+    (void)context;
+    closed++;
+}
+static int consumed;
+static void on_consume(void *context, const kc_record_view *view)
+{
+    (void)context;
+    consumed += view->offset >= 0;
+}
+
+/* Records outlive their consumer; interceptors see every record while the consumer lives, and are closed once. */
+static void records_outlive_and_interceptors(void **state)
+{
+    kc_records *records = NULL;
+    kc_record_view view;
+    (void)state;
+    begin(10, PAIRS("enable.auto.commit=false"));
+    kc_consumer_close(consumer, WAIT_MS);
+    kc_config *config = kc_config_new();
+    kc_consumer_interceptor interceptor = { .name = "i", .on_consume = on_consume, .close = on_close };
+    kc_config_set(config, "bootstrap.servers", kc_mock_bootstrap(cluster), NULL);
+    kc_config_add_consumer_interceptor(config, &interceptor);
+    assert_int_equal(kc_consumer_create(&consumer, config, &error), KC_OK);
+    kc_config_destroy(config);
+    assign(0, 0);
+    while (!records)
+        assert_int_equal(kc_consumer_poll(consumer, &records, 1000, &error), KC_OK);
+    size_t count = kc_records_count(records);
+    while (kc_records_next(records, &view))
+        continue;
+    assert_int_equal(consumed, count);
+    end(KC_OK);
+    assert_int_equal(closed, 1);
+    kc_records_rewind(records);
+    for (int i = 0; kc_records_next(records, &view); i++) {
+        assert_memory_equal(view.value.data, &i, sizeof i);
+        count--;
+    }
+    assert_int_equal(count, 0);
+    kc_records_release(records);
+    assert_int_equal(closed, 1);
+}
+
+/* Leaders move while we read: nothing is lost, nothing comes twice. */
+static void leaders_move(void **state)
+{
+    (void)state;
+    begin(3000, PAIRS("max.poll.records=100"));
+    assign(0, 0);
+    for (int i = 0; i < 30; i++) {
+        take(i * 100, 100);
+        if (i % 5 == 0)
+            kc_mock_move_leader(cluster, TOPIC, 0, i / 5 % 3 + 1);
+    }
+    end(KC_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(poll_keeps_its_time),
+        cmocka_unit_test(wakeup_ends_a_poll),
+        cmocka_unit_test(one_thread_at_a_time),
+        cmocka_unit_test(callbacks),
+        cmocka_unit_test(commits_and_offsets),
+        cmocka_unit_test(the_cluster_is_gone),
+        cmocka_unit_test(records_outlive_and_interceptors),
+        cmocka_unit_test(leaders_move),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
