@@ -49,6 +49,57 @@ static void a_move_costs_no_rebalance(void **unused)
     world_close(&s);
 }
 
+/* Who leads is remembered, too, although it need not be the oldest member. */
+static void the_leader_still_leads_after_a_move(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 3, NULL);
+    int32_t home = group_coordinator(&s, "g"), next = home % 3 + 1, partition = partition_of(&s, "g");
+    struct group_client a = group_client_of(&s, home, "g", "a"), b = group_client_of(&s, home, "g", "b");
+    a.instance_id = kci_str_of("a");
+    a.rebalance_ms = b.rebalance_ms = 8000;
+    a.session_ms = 60000;
+    group_settle_two(&a, &b);
+    b.metadata = "changed";
+    assert_null(group_join(&b));
+    world_pass(&s, 8000); /* a does not come, and stays a member: it is static */
+    const struct kci_join_group_response *lead = group_joined(&b);
+    assert_int_equal(lead->members_count, 2);
+    assert_true(kci_str_equal(lead->leader, b.member_id));
+    struct group_part part = { b.member_id, "B" };
+    assert_assigned(group_sync(&b, &part, 1), "B");
+    assert_code(mb_cluster_move_leader(s.cluster, kci_str_of("__consumer_offsets"), partition, next, s.now), KCI_NONE);
+    b.conn = group_connect(&s, next, "b");
+    assert_null(group_join(&b)); /* a leader that joins wants a rebalance; a follower would have been answered */
+    world_close(&s);
+}
+
+/* The disk is full: commits fail with an error that says so in Kafka's way, nothing that was acknowledged is lost. */
+static void a_full_disk_loses_nothing(void **unused)
+{
+    static struct memory_storage files;
+    struct kci_storage storage = memory_storage_of(&files);
+    struct world s;
+    (void)unused;
+    world_open_with(&s, (struct mb_options){ .brokers = 1, .storage = &storage });
+    group_topic(&s, "t", 1);
+    struct group_client c = group_client_of(&s, 1, "g", "c");
+    assert_code(group_commit(&c, "t", 0, 1), KCI_NONE);
+    files.append_error = ENOSPC;
+    int16_t error = group_commit(&c, "t", 0, 2);
+    assert_true(error == KCI_NOT_COORDINATOR || error == KCI_COORDINATOR_NOT_AVAILABLE);
+    files.append_error = 0;
+    world_pass(&s, 60000);
+    world_close(&s);
+    world_open_with(&s, (struct mb_options){ .brokers = 1, .storage = &storage });
+    struct group_client again = group_client_of(&s, group_coordinator(&s, "g"), "g", "c");
+    assert_int_equal(group_committed(&again, "t", 0), 1);
+    assert_code(group_commit(&again, "t", 0, 3), KCI_NONE);
+    world_close(&s);
+    memory_storage_free(&files);
+}
+
 /* The coordinator is killed while members wait in a rebalance: those on other connections hear of it, nobody hangs. */
 static void a_killed_coordinator_is_replaced(void **unused)
 {
@@ -210,6 +261,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_move_costs_no_rebalance),
+        cmocka_unit_test(the_leader_still_leads_after_a_move),
+        cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(a_killed_coordinator_is_replaced),
         cmocka_unit_test(who_waits_hears_of_the_move),
         cmocka_unit_test(a_commit_under_way_survives_or_not_but_is_answered),

@@ -109,6 +109,25 @@ static void a_slow_member_is_removed_after_the_rebalance_timeout(void **unused)
     world_close(&s);
 }
 
+/* A newcomer that waits for five minutes is given up: its client may long have joined anew. */
+static void a_newcomer_is_not_parked_for_ever(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, NULL);
+    struct group_client a = group_client_of(&s, 1, "g", "a"), b = group_client_of(&s, 1, "g", "b");
+    a.rebalance_ms = b.rebalance_ms = 1800000;
+    a.session_ms = b.session_ms = 600000;
+    group_settle_one(&a);
+    assert_null(group_join(&b));
+    world_pass(&s, 299000);
+    assert_null(group_joined(&b));
+    world_pass(&s, 1000);
+    assert_code(group_joined(&b)->error_code, KCI_UNKNOWN_MEMBER_ID);
+    assert_int_equal(group_join(&a)->members_count, 1);
+    world_close(&s);
+}
+
 /* A member that joined but never asks for its assignment is removed after the rebalance timeout, although it beats. */
 static void who_does_not_sync_is_removed(void **unused)
 {
@@ -265,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_leaver_rebalances),
         cmocka_unit_test(a_silent_member_is_removed),
         cmocka_unit_test(a_slow_member_is_removed_after_the_rebalance_timeout),
+        cmocka_unit_test(a_newcomer_is_not_parked_for_ever),
         cmocka_unit_test(who_does_not_sync_is_removed),
         cmocka_unit_test(a_dead_leader_is_replaced),
         cmocka_unit_test(strangers_and_the_past_are_refused),
