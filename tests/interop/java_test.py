@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from common import CODECS, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, run
+from common import CODECS, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, program, run
 from kafka_cluster import java
 
 TOPIC_COMMAND = "org.apache.kafka.tools.TopicCommand"
@@ -66,8 +66,7 @@ class JavaTest(OnMockbroker):
         self.create("mixed", 4)
         lines = lines_of("mixed", 2000)
         kc_produce(self.bootstrap, "mixed", lines)
-        from common import program
-        ours = subprocess.Popen([program("kc"), "consume", "-b", self.bootstrap, "-t", "mixed", "-g", "mix", "-o", "beginning"], stdout=subprocess.PIPE,
+        ours = subprocess.Popen([program("kc"), "consume", "-b", self.bootstrap, "-t", "mixed", "-g", "mix", "-o", "beginning"], stdout=subprocess.DEVNULL,
                                 text=True)
         theirs = subprocess.Popen(java(os.path.join(Settings.kafka, "libs"), VERIFIABLE_CONSUMER, "--bootstrap-server", self.bootstrap, "--topic", "mixed",
                                        "--group-id", "mix", "--reset-policy", "earliest", "--assignment-strategy",
@@ -84,5 +83,4 @@ class JavaTest(OnMockbroker):
             theirs.terminate()
             self.assertEqual(ours.wait(30), 0)
             theirs.wait(30)
-            ours.stdout.close()
             theirs.stdout.close()

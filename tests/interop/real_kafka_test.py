@@ -61,6 +61,13 @@ class RealKafka:
             wanted += lines
         self.assertEqual(sorted(kc_consume(self.bootstrap, "java")), sorted(wanted))
 
+    def test_the_examples_produce_and_consume(self):
+        self.create("examples")
+        text = run([program("produce_with_callback"), self.bootstrap, "examples", "50"]).stdout
+        self.assertEqual(len([line for line in text.splitlines() if " at offset " in line]), 50)
+        text = run([program("consume_in_group"), self.bootstrap, "examples", "example-readers", "50"]).stdout
+        self.assertEqual(sorted(line.split(": ")[1] for line in text.splitlines()), sorted(f"record {i}" for i in range(50)))
+
     def test_the_demo_with_a_node_stopped_and_started(self):
         """A consumer is killed and a node stopped half-way; every file comes back equal."""
         node = 2

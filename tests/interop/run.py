@@ -6,6 +6,7 @@
 REGEX chooses among names such as kcat_test.KcatTest.test_keys_and_headers_survive.  `./dev interop` gives the folders.
 """
 import argparse
+import faulthandler
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 from common import Settings  # noqa: E402
 
+TEST_LIMIT_S = 240  # a test that hangs is a failure, and says where
 MODULES = ["kcat_test", "python_test", "java_test", "real_kafka_test"]
 
 
@@ -32,7 +34,12 @@ class Result(unittest.TextTestResult):
 
     def startTest(self, test):
         self.begun = time.monotonic()
+        faulthandler.dump_traceback_later(TEST_LIMIT_S, exit=True)
         super().startTest(test)
+
+    def stopTest(self, test):
+        faulthandler.cancel_dump_traceback_later()
+        super().stopTest(test)
 
     def addSuccess(self, test):
         super().addSuccess(test)
