@@ -300,7 +300,9 @@ static inline struct kci_bytes world_batch(struct world *world, struct batch_of 
     for (int32_t i = 0; i < count; i++) {
         size_t size = of.value_bytes > 12 ? of.value_bytes : 12;
         char *value = kci_arena_take(&world->arena, size);
-        snprintf(value, 12, "v%d", i);
+        char text[16];
+        snprintf(text, sizeof text, "v%d", i);
+        memcpy(value, text, strlen(text));
         records[i].value = (struct kci_bytes){ (uint8_t *)value, size };
         records[i].timestamp_ms = (of.timestamp_ms ? of.timestamp_ms : (world->now + WORLD_EPOCH_US) / 1000) + i;
         if (of.keys)
