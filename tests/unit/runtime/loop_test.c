@@ -123,6 +123,28 @@ static void nothing_posted_before_the_stop_is_lost(void **state)
     kci_gate_destroy(ping.gate);
 }
 
+static void post_and_stop(void *context, int64_t now)
+{
+    struct ping *ping = context;
+    (void)now;
+    assert_int_equal(kci_loop_post(ping->world->loop, count_ping, ping), 0);
+    kci_loop_stop(ping->world->loop);
+}
+
+/* Even what is posted in the very turn that stops the thread. */
+static void the_last_turn_runs_what_was_posted(void **state)
+{
+    struct world world;
+    world_open(&world, world_kind(state));
+    struct ping ping = { &world, kci_gate_new(kci_heap_alloc()), 0, false };
+    assert_int_equal(kci_loop_start(world.loop, "test"), 0);
+    assert_int_equal(kci_loop_post(world.loop, post_and_stop, &ping), 0);
+    kci_gate_wait(ping.gate, 0, kci_clock_us() + WORLD_PATIENCE_US);
+    world_close(&world);
+    assert_int_equal(atomic_load(&ping.count), 1);
+    kci_gate_destroy(ping.gate);
+}
+
 static void stop_itself(void *context, int64_t now)
 {
     struct ping *ping = context;
@@ -200,6 +222,7 @@ int main(void)
         WORLD_STORY(a_wake_before_the_turn_is_kept),
         WORLD_STORY(posted_functions_run_on_the_thread),
         WORLD_STORY(nothing_posted_before_the_stop_is_lost),
+        WORLD_STORY(the_last_turn_runs_what_was_posted),
         WORLD_STORY(a_loop_may_be_stopped_from_its_own_thread),
         WORLD_STORY(the_thread_takes_no_signals),
         WORLD_STORY(several_engines_share_a_loop),
