@@ -274,7 +274,13 @@ static int16_t check(struct mb_request *request, const struct kci_join_group_req
     if (body->session_timeout_ms < mb_cluster_property(request->cluster, "group.min.session.timeout.ms") ||
         body->session_timeout_ms > mb_cluster_property(request->cluster, "group.max.session.timeout.ms"))
         return KCI_INVALID_SESSION_TIMEOUT;
-    return mb_groups_route(request, body->group_id, now);
+    int16_t error = mb_groups_route(request, body->group_id, now);
+    size_t metadata_bytes = 0;
+    for (int32_t i = 0; i < body->protocols_count; i++)
+        metadata_bytes += body->protocols[i].metadata.size;
+    if (!error && metadata_bytes > MB_GROUP_METADATA_BYTES)
+        error = KCI_UNKNOWN_SERVER_ERROR; /* what Kafka says later, when it cannot write the group */
+    return error;
 }
 
 void mb_handle_join_group(struct mb_request *request, int64_t now)

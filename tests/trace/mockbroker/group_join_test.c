@@ -256,6 +256,34 @@ static void metadata_is_opaque(void **unused)
     world_close(&s);
 }
 
+/* Metadata beyond what could ever be written is refused before it takes memory; an assignment that is too large for the
+ * log is an error for those who wait, and the group begins anew. */
+static void too_much_is_refused(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, NULL);
+    struct group_client a = group_client_of(&s, 1, "g", "a");
+    size_t size = (4u << 20) + 1;
+    char *large = kci_arena_take(&s.arena, size);
+    a.metadata = memset(large, 'x', size);
+    a.raw_size = size;
+    assert_code(group_join_error(&a), KCI_UNKNOWN_SERVER_ERROR);
+    a.metadata = "m";
+    a.raw_size = 0;
+    assert_null(group_join(&a));
+    world_pass(&s, 3000);
+    assert_non_null(group_joined(&a));
+    large[size - 1] = 0;
+    struct group_part part = { a.member_id, large };
+    assert_code(group_sync(&a, &part, 1)->error_code, KCI_UNKNOWN_SERVER_ERROR);
+    assert_code(group_beat(&a), KCI_REBALANCE_IN_PROGRESS);
+    assert_int_equal(group_join(&a)->generation_id, 2);
+    part = (struct group_part){ a.member_id, "A" };
+    assert_assigned(group_sync(&a, &part, 1), "A");
+    world_close(&s);
+}
+
 /* group.max.size counts members while the group is settled. */
 static void a_full_group_takes_nobody(void **unused)
 {
@@ -284,6 +312,7 @@ int main(void)
         cmocka_unit_test(a_second_join_replaces_the_first),
         cmocka_unit_test(a_vanished_joiner_is_removed_by_its_session),
         cmocka_unit_test(metadata_is_opaque),
+        cmocka_unit_test(too_much_is_refused),
         cmocka_unit_test(a_full_group_takes_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
