@@ -79,6 +79,38 @@ def compare(arguments, what, size, records):
     return sides
 
 
+def host():
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown processor")
+    return f"{os.cpu_count()} x {model}"
+
+
+def row(what, size, sides):
+    """A line of the table in docs/performance.md."""
+    ours, theirs = sides["kclient"], sides["librdkafka"]
+    if what == "latency":
+        return [f"| {name}, 10,000 records/s, linger 0 | {median(ours, key):.0f} us | {median(theirs, key):.0f} us | {median(ours, key) / max(1, median(theirs, key)):.2f} |"
+                for name, key in (("latency p50", "p50_us"), ("latency p99", "p99_us"), ("latency p99.9", "p999_us"))]
+    rate, other = median(ours, "records_per_s") / 1e6, median(theirs, "records_per_s") / 1e6
+    return [f"| {what}, {size} bytes | {rate:.2f} M/s, {median(ours, 'mb_per_s'):.0f} MB/s | {other:.2f} M/s, {median(theirs, 'mb_per_s'):.0f} MB/s | x{rate / other:.2f} |",
+            f"| {what}, {size} bytes, processor time per record | {cpu_ns(ours):.0f} ns | {cpu_ns(theirs):.0f} ns | 1/{cpu_ns(theirs) / cpu_ns(ours):.1f} |"]
+
+
+def write_page(path, arguments, rows):
+    command = " ".join(["./dev bench", *sys.argv[3:]])
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"""# Performance
+
+Written by `{command}` on {host()}; medians of {arguments.runs} runs, taken in turn, each with a mockbroker process of its own; {arguments.partitions} partitions,
+`acks=all`, idempotence on, `linger.ms=5` (latency: 0), codec {arguments.codec}. librdkafka uses its batch interfaces and raised queue limits (`bench/rdkafka_perf.c`);
+kclient its defaults (`kc perf`). Client and broker share the processors, so the broker's time bounds the larger records.
+
+| | kclient | librdkafka | ratio |
+|---|---|---|---|
+""")
+        f.writelines(line + "\n" for line in rows)
+
+
 def report(what, size, sides):
     ours, theirs = sides["kclient"], sides["librdkafka"]
     if what == "latency":
@@ -102,14 +134,19 @@ def main():
     parser.add_argument("--bytes", type=float, default=1e9, help="of values in one produce run, about")
     parser.add_argument("--retention", type=int, default=64 << 20, help="bytes a partition keeps while producing; 0: all")
     parser.add_argument("--codec", default="none")
+    parser.add_argument("--write", metavar="PAGE", help="write the table to this page, as docs/performance.md")
     arguments = parser.parse_args()
-    begun = time.monotonic()
+    begun, rows = time.monotonic(), []
     for what in arguments.what.split(","):
         for size in [int(s) for s in arguments.sizes.split(",")]:
             if what == "latency" and size != 100:
                 continue
             records = 100000 if what == "latency" else int(min(10e6, max(1e5, arguments.bytes / (size + 20))))
-            report(what, size, compare(arguments, what, size, records))
+            sides = compare(arguments, what, size, records)
+            report(what, size, sides)
+            rows += row(what, size, sides)
+    if arguments.write:
+        write_page(arguments.write, arguments, rows)
     print(f"medians of {arguments.runs}, {arguments.partitions} partitions, codec {arguments.codec}, {os.cpu_count()} processors, "
           f"{time.monotonic() - begun:.0f} s")
 
