@@ -152,11 +152,20 @@ const struct mb_config_row *mb_properties_row(size_t i)
     return &rows[i];
 }
 
+/* The rows are in order (a test holds it). */
 int mb_properties_find(struct kci_str name)
 {
-    for (size_t i = 0; i < ROWS; i++)
-        if (kci_str_equal(kci_str_of(rows[i].name), name))
-            return (int)i;
+    size_t low = 0, high = ROWS;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strncmp(rows[middle].name, name.data, name.size);
+        if (order == 0 && rows[middle].name[name.size] == '\0')
+            return (int)middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return -1;
 }
 
