@@ -27,6 +27,7 @@ struct kc_producer {
     struct kci_producer *engine;
     uint32_t generation;                           /* of the process, at creation */
     bool plugged;                                  /* user functions on the way of a record */
+    _Atomic(int32_t) waiters;                      /* calls that wait: they are let go before anything is freed */
     _Atomic(int64_t) wall_offset_us, wall_read_at; /* wall clock = monotonic + offset, as of wall_read_at */
 
     kc_delivery_fn delivery; /* the user's; NULL: none */
@@ -109,10 +110,22 @@ static void deliver(const kc_delivery *deliveries, size_t count, void *context)
 
 /* ---- creating and closing ---- */
 
+/* Calls of other threads that wait while the producer is closed come back with KC_ERR_CLOSED; a call that begins after
+ * the close is the caller's mistake. */
+static void wait_for_waiters(kc_producer *producer)
+{
+    for (uint64_t seen; seen = kci_gate_now(producer->gate), atomic_load(&producer->waiters) > 0;)
+        kci_gate_wait(producer->gate, seen, kci_clock_us() + 1000);
+}
+
 static void destroy(kc_producer *producer, bool close_plugs)
 {
     if (producer->loop)
         kci_loop_stop(producer->loop);
+    if (producer->gate) {
+        kci_gate_open(producer->gate);
+        wait_for_waiters(producer);
+    }
     kci_producer_destroy(producer->engine, kci_clock_us());
     if (close_plugs)
         kci_plug_close(producer->settings);
@@ -316,34 +329,48 @@ static kc_err gave_up(kc_producer *producer, const struct kci_producer_wait *why
     }
 }
 
-/* Append, waiting up to max.block.ms in all: *deadline is 0 until the first wait. */
-static kc_err append(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted, int64_t *deadline,
-                     kc_error *error)
+/* The rest of append: wait and try again, until *deadline (0: max.block.ms from now). */
+static kc_err append_waiting(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                             int64_t *deadline, kc_error *error)
 {
     struct kci_producer_wait why;
-    int64_t now = kci_clock_us(), wall = wall_of(producer, now);
-    *accepted = 0;
+    bool in_callback = kci_loop_on_thread(producer->loop);
     for (;;) {
         size_t taken;
         uint64_t seen = kci_gate_now(producer->gate);
-        kc_err err = kci_producer_append(producer->engine, records + *accepted, count - *accepted, &taken, now, wall,
-                                         &why, error);
+        int64_t now = kci_clock_us();
+        kc_err err = kci_producer_append(producer->engine, records + *accepted, count - *accepted, &taken, now,
+                                         wall_of(producer, now), &why, error);
         *accepted += taken;
         if (err == KC_OK || why.what == KCI_WAIT_NOTHING)
             return err;
-        bool in_callback = kci_loop_on_thread(producer->loop);
         if (*deadline == 0)
             *deadline = now + (int64_t)producer->settings->max_block_ms * 1000;
         if (in_callback || now >= *deadline)
             return gave_up(producer, &why, in_callback, error);
         kci_gate_wait(producer->gate, seen, *deadline);
-        now = kci_clock_us();
-        wall = wall_of(producer, now);
     }
 }
 
+/* Append, waiting up to max.block.ms in all: *deadline is 0 until the first wait. */
+static kc_err append(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted, int64_t *deadline,
+                     kc_error *error)
+{
+    struct kci_producer_wait why;
+    int64_t now = kci_clock_us();
+    kc_err err =
+        kci_producer_append(producer->engine, records, count, accepted, now, wall_of(producer, now), &why, error);
+    if (err == KC_OK || why.what == KCI_WAIT_NOTHING)
+        return err;
+    atomic_fetch_add(&producer->waiters, 1);
+    err = append_waiting(producer, records, count, accepted, deadline, error);
+    atomic_fetch_sub(&producer->waiters, 1);
+    return err;
+}
+
 /* The number of partitions, waited for until *deadline (0: max.block.ms from now). */
-static kc_err partitions(kc_producer *producer, const char *topic, int32_t *count, int64_t *deadline, kc_error *error)
+static kc_err partitions_waiting(kc_producer *producer, const char *topic, int32_t *count, int64_t *deadline,
+                                 kc_error *error)
 {
     for (;;) {
         uint64_t seen = kci_gate_now(producer->gate);
@@ -359,6 +386,14 @@ static kc_err partitions(kc_producer *producer, const char *topic, int32_t *coun
             return gave_up(producer, &why, in_callback, error);
         kci_gate_wait(producer->gate, seen, *deadline);
     }
+}
+
+static kc_err partitions(kc_producer *producer, const char *topic, int32_t *count, int64_t *deadline, kc_error *error)
+{
+    atomic_fetch_add(&producer->waiters, 1);
+    kc_err err = partitions_waiting(producer, topic, count, deadline, error);
+    atomic_fetch_sub(&producer->waiters, 1);
+    return err;
 }
 
 /* One record through the plugged-in functions. */
@@ -417,6 +452,7 @@ kc_err kc_producer_send_sync(kc_producer *producer, const kc_record *record, kc_
     kci_list_push(&producer->syncs, &sync->link);
     atomic_fetch_add(&producer->sync_count, 1);
     kci_lock_release(&producer->sync_lock);
+    atomic_fetch_add(&producer->waiters, 1);
     err = kc_producer_send(producer, &copy, 1, NULL, error);
     int64_t until = deadline_of(producer->settings->delivery_timeout_ms) + 1000000;
     if (!err) {
@@ -431,6 +467,7 @@ kc_err kc_producer_send_sync(kc_producer *producer, const kc_record *record, kc_
     }
     sync->left = !err && !done;
     kci_lock_release(&producer->sync_lock);
+    atomic_fetch_sub(&producer->waiters, 1);
     if (!err && !done)
         return kci_fail(error, KC_ERR_TIMED_OUT, KC_MAYBE_APPLIED,
                         "no fate after delivery.timeout.ms: the sender is held up in a callback");
@@ -449,16 +486,8 @@ kc_err kc_producer_send_sync(kc_producer *producer, const kc_record *record, kc_
 
 /* ---- waiting and asking ---- */
 
-kc_err kc_producer_flush(kc_producer *producer, int32_t timeout_ms, kc_error *error)
+static kc_err flush(kc_producer *producer, int32_t timeout_ms, kc_error *error)
 {
-    if (!producer)
-        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer must not be NULL");
-    kc_err err = forked(producer, error);
-    if (err)
-        return err;
-    if (kci_loop_on_thread(producer->loop))
-        return kci_fail(error, KC_ERR_IN_CALLBACK, 0,
-                        "kc_producer_flush would wait for the thread that it was called on");
     int64_t deadline = deadline_of(timeout_ms);
     uint64_t ticket = kci_producer_flush(producer->engine);
     for (;;) {
@@ -475,6 +504,22 @@ kc_err kc_producer_flush(kc_producer *producer, int32_t timeout_ms, kc_error *er
     }
 }
 
+kc_err kc_producer_flush(kc_producer *producer, int32_t timeout_ms, kc_error *error)
+{
+    if (!producer)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer must not be NULL");
+    kc_err err = forked(producer, error);
+    if (err)
+        return err;
+    if (kci_loop_on_thread(producer->loop))
+        return kci_fail(error, KC_ERR_IN_CALLBACK, 0,
+                        "kc_producer_flush would wait for the thread that it was called on");
+    atomic_fetch_add(&producer->waiters, 1);
+    err = flush(producer, timeout_ms, error);
+    atomic_fetch_sub(&producer->waiters, 1);
+    return err;
+}
+
 kc_err kc_producer_partitions(kc_producer *producer, const char *topic, int32_t timeout_ms, int32_t *count,
                               kc_error *error)
 {
@@ -485,21 +530,15 @@ kc_err kc_producer_partitions(kc_producer *producer, const char *topic, int32_t 
     return err ? err : partitions(producer, topic, count, &deadline, error);
 }
 
-kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeout_ms, kc_error *error)
+/* Until any broker has answered. */
+static kc_err connected(kc_producer *producer, int32_t timeout_ms, kc_error *error)
 {
-    if (!producer)
-        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer must not be NULL");
-    kc_err err = forked(producer, error);
     int64_t deadline = deadline_of(timeout_ms);
-    int32_t count;
-    if (!err && topic && topic[0])
-        return partitions(producer, topic, &count, &deadline, error);
-    while (!err) {
+    for (;;) {
         uint64_t seen = kci_gate_now(producer->gate);
         if (kci_producer_connected(producer->engine))
-            break;
-        bool in_callback = kci_loop_on_thread(producer->loop);
-        if (in_callback)
+            return KC_OK;
+        if (kci_loop_on_thread(producer->loop))
             return kci_fail(error, KC_ERR_IN_CALLBACK, 0,
                             "kc_producer_ready would wait for the thread that it was called on");
         if (deadline != KCI_NEVER && kci_clock_us() >= deadline) {
@@ -510,6 +549,22 @@ kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeo
         }
         kci_gate_wait(producer->gate, seen, deadline);
     }
+}
+
+kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeout_ms, kc_error *error)
+{
+    if (!producer)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer must not be NULL");
+    kc_err err = forked(producer, error);
+    int64_t deadline = deadline_of(timeout_ms);
+    int32_t count;
+    if (err)
+        return err;
+    if (topic && topic[0])
+        return partitions(producer, topic, &count, &deadline, error);
+    atomic_fetch_add(&producer->waiters, 1);
+    err = connected(producer, timeout_ms, error);
+    atomic_fetch_sub(&producer->waiters, 1);
     return err;
 }
 

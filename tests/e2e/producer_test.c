@@ -184,10 +184,12 @@ static void test_calls_from_a_callback(void **state)
     assert_int_equal(delivered, 2);
 }
 
-static _Atomic int closed;
+static _Atomic int closed, may_close;
 static void close_from_callback(const kc_delivery *deliveries, size_t count, void *context)
 {
     count_delivery(deliveries, count, context);
+    while (!atomic_load(&may_close)) /* nobody else is in a call any more */
+        sched_yield();
     if (atomic_fetch_add(&callback_runs, 1) == 0) {
         kc_producer_close(producer, 60000);
         atomic_store(&closed, 1);
@@ -203,7 +205,8 @@ static void test_close_from_a_callback(void **state)
     producer = create(kc_mock_bootstrap(cluster), close_from_callback, lingers);
     kc_record records[2] = { record_of("t", "v"), record_of("u", "v") };
     size_t accepted;
-    kc_producer_send(producer, records, 2, &accepted, &error);
+    assert_int_equal(kc_producer_send(producer, records, 2, &accepted, &error), KC_OK);
+    atomic_store(&may_close, 1);
     int64_t until = clock_ms() + 10000;
     while ((!atomic_load(&closed) || delivered + failed < (long)accepted) && clock_ms() < until)
         sched_yield();
@@ -251,6 +254,41 @@ static void test_close_gives_up(void **state)
     assert_int_equal(kc_producer_close(producer, 200), KC_ERR_TIMED_OUT);
     assert_in_range(clock_ms() - begin, 200, 260);
     assert_int_equal(failed, 100);
+}
+
+static void *send_until_closed(void *context)
+{
+    kc_record record = record_of("t", "a value that takes some memory");
+    kc_error error;
+    kc_err err;
+    while ((err = kc_producer_send(producer, &record, 1, NULL, &error)) == KC_OK)
+        ;
+    *(kc_err *)context = err;
+    return NULL;
+}
+
+/* A thread that waits in send for memory is let go when another closes the producer. */
+static void test_close_lets_waiters_go(void **state)
+{
+    static const char *const little[] = { "buffer.memory=100000", NULL };
+    pthread_t thread;
+    kc_err err = KC_OK;
+    kc_error error;
+    (void)state;
+    producer = create(kc_mock_bootstrap(cluster), count_delivery, little);
+    assert_int_equal(kc_producer_ready(producer, "t", 5000, &error), KC_OK);
+    kc_mock_broker_kill(cluster, 1);
+    pthread_create(&thread, NULL, send_until_closed, &err);
+    kc_producer_stats stats;
+    do
+        kc_producer_get_stats(producer, &stats);
+    while (stats.memory_used < 90000);
+    assert_int_equal(kc_producer_flush(producer, 50, &error), KC_ERR_TIMED_OUT);
+    int64_t begin = clock_ms();
+    assert_int_equal(kc_producer_close(producer, 100), KC_ERR_TIMED_OUT);
+    assert_true(clock_ms() - begin < 250);
+    pthread_join(thread, NULL);
+    assert_int_equal(err, KC_ERR_CLOSED);
 }
 
 static _Atomic int stuck, release;
@@ -338,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close_from_a_callback, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_gives_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close_lets_waiters_go, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_with_a_stuck_callback, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fork, setup, teardown),
         cmocka_unit_test_setup_teardown(test_wrong_calls, setup, teardown),
