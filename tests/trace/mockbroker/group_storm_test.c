@@ -28,7 +28,7 @@ struct player {
     int64_t asked_at, next_at;  /* milliseconds */
     int64_t committing;         /* the offset under way; 0: none */
     bool is_static;
-    char name[8];
+    char name[16];
     char id[128];                                                        /* memory of c.member_id */
     struct kci_join_group_response__join_group_response_member *members; /* what it leads */
     int32_t member_count;
