@@ -205,6 +205,8 @@ static void test_close_from_a_callback(void **state)
     producer = create(kc_mock_bootstrap(cluster), close_from_callback, lingers);
     kc_record records[2] = { record_of("t", "v"), record_of("u", "v") };
     size_t accepted;
+    assert_int_equal(kc_producer_ready(producer, "t", 5000, &error), KC_OK);
+    assert_int_equal(kc_producer_ready(producer, "u", 5000, &error), KC_OK);
     assert_int_equal(kc_producer_send(producer, records, 2, &accepted, &error), KC_OK);
     atomic_store(&may_close, 1);
     int64_t until = clock_ms() + 10000;
