@@ -90,7 +90,7 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
         assert(!failure);
     }
     for (int32_t i = 0; i < SIM_BROKERS; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "broker-%d", i + 1);
         sim_listen(b->host, name, (uint16_t)(9092 + i), (void *)(intptr_t)(i + 1));
         mb_cluster_set_address(b->cluster, i + 1, name, (uint16_t)(9092 + i));
