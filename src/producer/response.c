@@ -41,10 +41,14 @@ static struct kci_refusal *refusal_of(struct kci_producer *producer, const parti
     return refusal;
 }
 
-static bool is_ambiguous(int16_t error)
+/* With acks=all the leader writes first and waits then: when it is deposed, or loses its disk, while it waits, it answers
+ * with the same error as one that wrote nothing. */
+static bool is_ambiguous(const struct kci_producer *producer, int16_t error)
 {
     return error == KCI_REQUEST_TIMED_OUT || error == KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
-           error == KCI_UNKNOWN_SERVER_ERROR;
+           error == KCI_UNKNOWN_SERVER_ERROR ||
+           (producer->settings->acks == -1 &&
+            (error == KCI_NOT_LEADER_OR_FOLLOWER || error == KCI_KAFKA_STORAGE_ERROR));
 }
 
 /* The sequence, epoch or id was refused: is the batch to be sent again, and how? False: it fails. */
@@ -79,7 +83,7 @@ static void refused(struct kci_producer *producer, struct kci_batch *batch, cons
         kci_cause_new(producer->alloc, now, "broker %d (%s) answered %s%s%.*s", (int)node,
                       kci_cluster_node_text(producer->cluster, node), kci_error_name(error), said.size ? ": " : "",
                       (int)(said.size < 120 ? said.size : 120), said.data ? said.data : "");
-    batch->maybe_applied |= is_ambiguous(error);
+    batch->maybe_applied |= is_ambiguous(producer, error);
     if (kci_error_flags(error) & KCI_ERROR_REFRESH)
         kci_cluster_refresh(producer->cluster, kci_error_name(error), now);
     if (error == KCI_MESSAGE_TOO_LARGE && batch->count > 1 && kci_split(producer, batch, cause)) {
