@@ -26,7 +26,7 @@ enum kci_consumer_plant {
     KCI_PLANT_COMMIT_AHEAD,      /* commits what was fetched, not what was returned (G2, G3) */
     KCI_PLANT_STALE_FETCH,       /* a fetch from before a seek or rebalance is returned (F6) */
     KCI_PLANT_POSITION_BY_COUNT, /* the position moves by the number of records, not by the batch (F1) */
-    KCI_PLANT_COMMIT_AFTER_LOST, /* commits with the old generation after the partitions were lost (G4) */
+    KCI_PLANT_COMMIT_AFTER_LOST, /* commits in a new generation what was read in an old one (G2, G4) */
 };
 
 struct kci_consumer_options {

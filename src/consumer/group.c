@@ -281,13 +281,13 @@ kc_err kci_group_commit_generation(struct kci_consumer *c, int32_t *generation)
 {
     struct kci_group *g = &c->group;
     *generation = g->generation;
-    if (c->plant == KCI_PLANT_COMMIT_AFTER_LOST) /* planted defect: claims no generation, so that nothing fences it */
-        *generation = -1;
-    if (!c->subscription.by_group || g->generation >= 0 || c->plant == KCI_PLANT_COMMIT_AFTER_LOST)
+    if (!c->subscription.by_group || (c->plant == KCI_PLANT_COMMIT_AFTER_LOST && g->generation >= 0))
         return KC_OK;
-    return g->state == KCI_GROUP_JOINING || g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_SYNCING
-               ? KC_ERR_REBALANCE_IN_PROGRESS
-               : KC_ERR_UNKNOWN_MEMBER_ID;
+    /* Nothing is committed while we join: what we own was given back already, and behind a JoinGroup that waits for
+     * other members a commit could arrive after those of the next owner. */
+    if (g->state == KCI_GROUP_JOINING || g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_SYNCING)
+        return KC_ERR_REBALANCE_IN_PROGRESS;
+    return g->generation >= 0 ? KC_OK : KC_ERR_UNKNOWN_MEMBER_ID;
 }
 
 /* ---- what the application takes part in ---- */
