@@ -11,13 +11,15 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define POLL_US   (200 * SIM_MS) /* how long one poll waits */
-#define ERROR_US  (20 * SIM_MS)  /* pause after an error */
-#define LEAVE_US  (5 * SIM_S)    /* time limit of close */
-#define COMMIT_US SIM_S          /* time limit of a commit that is waited for */
-#define LATE_US   (60 * SIM_MS)  /* by which it may be late */
-#define OVERSLEEP 200 /* one piece of work in so many takes longer than max.poll.interval.ms, if that is short */
-#define OVERSLEPT (3 * SIM_S)
+#define POLL_US     (200 * SIM_MS) /* how long one poll waits */
+#define ERROR_US    (20 * SIM_MS)  /* pause after an error */
+#define LEAVE_US    (5 * SIM_S)    /* time limit of close */
+#define COMMIT_US   SIM_S          /* time limit of a commit that is waited for */
+#define LATE_US     (60 * SIM_MS)  /* by which it may be late */
+#define COMMIT_RARE 10             /* in phase 2 only every so many polls commit: it is to catch up */
+#define COMMITS_MAX 16             /* asynchronous ones under way */
+#define OVERSLEEP   200 /* one piece of work in so many takes longer than max.poll.interval.ms, if that is short */
+#define OVERSLEPT   (3 * SIM_S)
 
 static void look(void *owner, int64_t now);
 
@@ -221,9 +223,16 @@ static void commit(struct sim_consumer *c, int64_t now)
 {
     kc_error error;
     enum sim_commit_mode mode = c->stage->workload.commit;
-    if (c->reader || mode == SIM_COMMIT_AUTO)
+    if (c->reader || mode == SIM_COMMIT_AUTO || (c->stage->healed && !kci_prng_chance(&c->prng, 1, COMMIT_RARE)))
         return;
-    if (mode == SIM_COMMIT_ASYNC) {
+    if (mode == SIM_COMMIT_ASYNC) { /* they go out one after the other: do not pile them up */
+        size_t queued = 0;
+        KCI_LIST_EACH(link, &c->core->operations.list)
+        {
+            queued++;
+        }
+        if (queued > COMMITS_MAX)
+            return;
         kci_consumer_commit_async(c->core, NULL, 0, NULL, NULL, now, &error);
         return;
     }
@@ -287,7 +296,7 @@ static void poll(struct sim_consumer *c, int64_t now)
     if (!records)
         return;
     take_records(c, records);
-    int64_t work = (int64_t)kci_prng_below(&c->prng, (uint64_t)w->work_max + 1);
+    int64_t work = stage->healed ? SIM_MS : (int64_t)kci_prng_below(&c->prng, (uint64_t)w->work_max + 1);
     if (c->settings.max_poll_interval_ms < 3000 && !stage->healed && kci_prng_chance(&c->prng, 1, OVERSLEEP))
         work = OVERSLEPT;
     rest(c, SIM_WORKING, now + work);

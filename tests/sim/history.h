@@ -73,6 +73,7 @@ struct sim_history {
     const struct kci_alloc *alloc;
     int32_t partitions;
     bool acks_all, idempotent; /* which promises the producers gave */
+    bool commits_rise;         /* nothing holds a commit up on its way while a later one passes on a new connection */
     int64_t delivery_us;       /* time limit of one record */
     SIM_LIST(struct sim_sender) senders;
     SIM_LIST(struct sim_log) logs; /* index = partition */

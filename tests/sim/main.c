@@ -25,8 +25,7 @@ static const struct plant plants[] = {
     { "sure-of-timeout", { .producer = 7 }, "what got no answer is reported as surely not written (P4)" },
     { "commit-ahead", { .consumer = 1 }, "commits what was fetched, not what was returned (G3)" },
     { "stale-fetch", { .consumer = 2 }, "a fetch from before a seek is returned (F1)" },
-    { "position-by-count", { .consumer = 3 }, "the position moves by the number of records (F1)" },
-    { "commit-after-lost", { .consumer = 4 }, "commits after the partitions were lost (G2)" },
+    { "commit-after-lost", { .consumer = 4 }, "commits in a new generation what was read in an old one (G2)" },
     { "hw-ahead", { .broker = 1 }, "the high watermark does not wait for the ISR (P1)" },
     { "no-dedup", { .broker = 2 }, "the broker does not look at sequences (P2)" },
 };

@@ -12,10 +12,11 @@
 
 #include <stdio.h>
 
-#define LOOK_US     (20 * SIM_MS) /* phase 2 looks this often whether all is done */
-#define PROGRESS_US (60 * SIM_S)  /* time limit of phase 2, besides time-outs that must pass */
-#define QUIET_US    (2 * SIM_S)   /* how long nobody may be busy */
-#define QUIET_STEPS 200           /* steps per second and engine that are not busy */
+#define LOOK_US     (20 * SIM_MS)     /* phase 2 looks this often whether all is done */
+#define PROGRESS_US (60 * SIM_S)      /* time limit of phase 2, besides time-outs that must pass */
+#define QUIET_US    (2 * SIM_S)       /* how long nobody may be busy */
+#define QUIET_STEPS 50                /* steps per second and engine that are not busy */
+#define QUIET_FETCH (4 * SIM_BROKERS) /* steps of one round of fetches */
 
 struct run {
     struct sim_stage stage;
@@ -167,6 +168,9 @@ static void heal(struct run *run)
 static void demand_quiet(struct run *run)
 {
     struct sim_stage *stage = &run->stage;
+    /* a consumer asks each broker for news again when fetch.max.wait.ms is over */
+    uint64_t per_second =
+        QUIET_STEPS + QUIET_FETCH * 1000u / (uint64_t)stage->workload.consumer_settings.fetch_max_wait_ms;
     KCI_LIST_EACH(node, &stage->world.hosts)
     {
         KCI_CONTAINER(node, struct sim_host, link)->steps = 0;
@@ -176,7 +180,7 @@ static void demand_quiet(struct run *run)
     KCI_LIST_EACH(node, &stage->world.hosts)
     {
         struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
-        uint64_t limit = QUIET_STEPS * (uint64_t)(QUIET_US / SIM_S) * (host == run->brokers.host ? 10 : 1);
+        uint64_t limit = per_second * (uint64_t)(QUIET_US / SIM_S) * (host == run->brokers.host ? 10 : 1);
         if (host->steps > limit)
             sim_violation(&stage->verdict, "L6", "%s was stepped %llu times in %d s with nothing to do", host->name,
                           (unsigned long long)host->steps, (int)(QUIET_US / SIM_S));
@@ -231,6 +235,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     sim_history_init(&stage->history, &alloc, stage->workload.partitions);
     stage->history.acks_all = stage->workload.acks == -1;
     stage->history.idempotent = stage->workload.idempotent;
+    stage->history.commits_rise = stage->workload.faults.stall == 0;
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
 
     open(&run);
