@@ -14,9 +14,15 @@
 
 #include <inttypes.h>
 
-#define JUDGE_BYTES_PER_STEP (2 << 20)  /* so that heartbeats are not late: a millisecond or two */
-#define RESERVE_LEAST        (64 << 10) /* below it a fetch is not worth its round trip */
-#define FETCH_SLACK_MS       30000      /* a fetch may take its max.wait.ms longer than any other request */
+#define JUDGE_BYTES_PER_STEP (2 << 20)   /* so that heartbeats are not late: a millisecond or two */
+#define RESERVE_LEAST        (64 << 10)  /* below it a fetch is not worth its round trip */
+#define TARGET_FIRST         (128 << 10) /* bytes; small, to learn the round trip */
+#define TARGET_MIN           (1 << 20)   /* and the least to come back to */
+#define TARGET_NEAR          (3 << 20)   /* enough for any line ... */
+#define NEAR_US              5000 /* ... with a round trip below this: what takes long then is a busy machine, not the line */
+#define ROUND_TRIPS_FEW      8     /* a response that takes fewer round trips than this is too small */
+#define ROUND_TRIPS_MANY     32    /* and one that takes more is larger than it need be */
+#define FETCH_SLACK_MS       30000 /* a fetch may take its max.wait.ms longer than any other request */
 
 void kci_fetcher_init(struct kci_consumer *c)
 {
@@ -54,6 +60,8 @@ static struct kci_fetch_node *find_node(struct kci_consumer *c, int32_t id)
         return NULL;
     node->consumer = c;
     node->node = id;
+    node->latency_us = INT64_MAX;
+    node->target = TARGET_FIRST;
     node->arena = kci_arena_of(c->alloc, 64u << 20);
     kci_fetch_session_init(&node->session, c->alloc, &c->subscription, kci_prng_next(&c->prng));
     kci_list_push(&c->fetcher.nodes, &node->link);
@@ -125,7 +133,23 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
 static int64_t bytes_wanted(const struct kci_consumer *c, const struct kci_fetch_node *node)
 {
     int64_t sum = (int64_t)node->wanted_count * c->settings->max_partition_fetch_bytes;
-    return sum < c->settings->fetch_max_bytes ? sum : c->settings->fetch_max_bytes;
+    int64_t most = c->settings->fetch_max_bytes < node->target ? c->settings->fetch_max_bytes : node->target;
+    return sum < most ? sum : most;
+}
+
+/* Learn from a response of `bytes` that has just arrived. */
+static void adapt(struct kci_fetch_node *node, int64_t bytes, int64_t now)
+{
+    int64_t took = now - node->sent_at;
+    if (took < node->latency_us)
+        node->latency_us = took > 0 ? took : 1;
+    if (bytes < node->target / 2)
+        return; /* there was not more */
+    bool may_grow = node->target < (node->latency_us < NEAR_US ? TARGET_NEAR / 2 : INT32_MAX / 2);
+    if (took < ROUND_TRIPS_FEW * node->latency_us && may_grow)
+        node->target *= 2;
+    else if (took > ROUND_TRIPS_MANY * node->latency_us && node->target > TARGET_MIN)
+        node->target /= 2;
 }
 
 static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int64_t now)
@@ -153,6 +177,7 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     }
     node->reserved = reserved;
     node->in_flight = true;
+    node->sent_at = now;
     memset(&node->call, 0, sizeof node->call);
     node->call.api = KCI_API_FETCH;
     node->call.version_min = KCI_FETCH_VERSION_MIN;
@@ -372,6 +397,7 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
         return true;
     }
     kci_shared_count(c->shared, (int64_t)reply->frame->size);
+    adapt(node, (int64_t)reply->frame->size, now);
     bool ok = true, empty = kci_list_empty(&c->fetcher.parts);
     while (ok && (got = kci_fetch_response_next(&response, &p)) > 0) {
         struct kci_assigned *a = match(c, node, &p);
@@ -410,6 +436,8 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
     node->reserved = 0;
     bool ok = reply->error == KC_OK && !c->fetcher.stopped && take_response(c, node, reply, now);
     if (!ok) {
+        node->latency_us = INT64_MAX; /* another connection may go another way: learn anew */
+        node->target = TARGET_FIRST;
         kci_fetch_session_reset(&node->session);
         node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
         if (reply->error != KC_OK && reply->error != KC_ERR_CLOSED) {

@@ -16,6 +16,9 @@ struct kci_fetch_node {
     struct kci_fetch_request request; /* what call sends; its arrays lie in arena */
     struct kci_arena arena;
     bool in_flight;
+    int64_t sent_at;    /* when the request under way was sent, microseconds */
+    int64_t latency_us; /* what a response takes at the least: the round trip; INT64_MAX: not known yet */
+    int64_t target;     /* bytes of a response that are enough to hide the round trip */
     int64_t reserved;   /* bytes of the ceiling that the request under way holds */
     int64_t not_before; /* back-off after an error, microseconds */
     uint32_t attempts;  /* failed ones in a row */
