@@ -316,5 +316,10 @@ void mb_fetch_sessions_end(struct mb_fetch_sessions *sessions, struct mb_fetch *
         known->high_watermark = node->high_watermark;
         known->log_start = node->log_start;
         known->had_error = node->error != 0;
+        if (node->bytes) { /* who got something goes to the end, so that no partition starves behind another (KIP-227)
+                            */
+            kci_list_remove(&known->link);
+            kci_list_push(&session->partitions, &known->link);
+        }
     }
 }
