@@ -1,0 +1,423 @@
+/* The checks themselves: for each, the smallest history that violates it, and the same history repaired.  A check that
+ * never fails proves nothing. */
+#include "support/unit.h"
+
+#include "check.h"
+#include "support/test_alloc.h"
+
+#include <kclient/error.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MS 1000
+
+static struct test_alloc memory;
+static struct kci_alloc alloc;
+static struct sim_history history;
+
+/* Two partitions, one sender, nothing happened. */
+static void begin(void)
+{
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    sim_history_init(&history, &alloc, 2);
+    history.delivery_us = 1000 * MS;
+    assert_int_equal(sim_history_sender(&history), 0);
+}
+
+static void end(void)
+{
+    sim_history_destroy(&history);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
+static struct sim_value value_of(uint32_t counter, int32_t partition)
+{
+    uint8_t bytes[SIM_VALUE_HEAD + 10];
+    sim_value_write(bytes, sizeof bytes, 0, counter, partition);
+    return sim_value_read(bytes, sizeof bytes);
+}
+
+/* The sender sends its next record. */
+static uint32_t sent(int32_t partition, int64_t at)
+{
+    struct sim_send *send = sim_history_send(&history, 0);
+    uint32_t counter = (uint32_t)history.senders.items[0].sends.count - 1;
+    send->partition = partition;
+    send->checksum = value_of(counter, partition).checksum;
+    send->sent_at = at;
+    return counter;
+}
+
+static void reported(uint32_t counter, int32_t partition, kc_err code, uint32_t traits, int64_t offset, int64_t at)
+{
+    kc_delivery delivery = { .partition = partition, .code = code, .traits = traits, .offset = offset };
+    sim_history_report(&history, 0, counter, &delivery, at);
+}
+
+static void logged(int32_t partition, int64_t offset, uint32_t counter)
+{
+    sim_history_logged(&history, partition,
+                       (struct sim_logged){ .value = value_of(counter, partition), .offset = offset });
+}
+
+/* Sent, acknowledged and in the log. */
+static uint32_t stored(int32_t partition, int64_t offset)
+{
+    uint32_t counter = sent(partition, 0);
+    reported(counter, partition, KC_OK, 0, offset, MS);
+    logged(partition, offset, counter);
+    return counter;
+}
+
+static uint32_t held(int32_t consumer, int32_t partition, int32_t generation, int64_t position)
+{
+    return sim_history_hold(&history, (struct sim_hold){ .consumer = consumer,
+                                                         .partition = partition,
+                                                         .generation = generation,
+                                                         .to = INT64_MAX,
+                                                         .position = position });
+}
+
+static void delivered(uint32_t hold, int64_t offset, uint32_t counter, int64_t at)
+{
+    struct sim_value value = value_of(counter, history.holds.items[hold].partition);
+    sim_history_deliver(&history, (struct sim_delivery){ .hold = hold, .offset = offset, .at = at, .value = value });
+}
+
+/* What the checks say: the property that is violated, or "" */
+static const char *verdict(void)
+{
+    static struct sim_verdict found;
+    found = (struct sim_verdict){ 0 };
+    sim_check_all(&history, &found);
+    return found.violations ? found.property : "";
+}
+
+#define ASSERT_VERDICT(property) assert_string_equal(verdict(), property)
+
+static void nothing_violates_nothing(void **state)
+{
+    (void)state;
+    begin();
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p1_an_acknowledged_record_is_in_the_log(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = sent(0, 0);
+    reported(counter, 0, KC_OK, 0, -1, MS);
+    ASSERT_VERDICT("P1");
+    history.acks_all = false; /* without acks=all this was never promised */
+    ASSERT_VERDICT("");
+    history.acks_all = true;
+    logged(0, 0, counter);
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p2_a_record_of_an_idempotent_producer_is_there_once(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = stored(0, 0);
+    ASSERT_VERDICT("");
+    logged(0, 1, counter);
+    ASSERT_VERDICT("P2");
+    history.idempotent = false;
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p3_records_keep_their_order(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t first = sent(0, 0), second = sent(0, 0);
+    reported(first, 0, KC_OK, 0, 1, MS);
+    reported(second, 0, KC_OK, 0, 0, MS);
+    logged(0, 0, second);
+    logged(0, 1, first);
+    ASSERT_VERDICT("P3");
+    history.idempotent = false;
+    ASSERT_VERDICT("");
+    end();
+    begin(); /* other partitions do not matter */
+    stored(1, 0);
+    stored(0, 0);
+    stored(1, 1);
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p4_what_surely_failed_is_not_in_the_log(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = sent(0, 0);
+    reported(counter, 0, KC_ERR_TIMED_OUT, 0, -1, MS);
+    ASSERT_VERDICT("");
+    logged(0, 0, counter);
+    ASSERT_VERDICT("P4");
+    history.senders.items[0].sends.items[counter].traits = KC_MAYBE_APPLIED;
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p5_each_record_has_one_report_in_order(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t first = sent(0, 0);
+    ASSERT_VERDICT("P5"); /* none */
+    reported(first, 0, KC_ERR_TIMED_OUT, 0, -1, MS);
+    ASSERT_VERDICT("");
+    reported(first, 0, KC_ERR_TIMED_OUT, 0, -1, MS);
+    ASSERT_VERDICT("P5"); /* two */
+    end();
+    begin();
+    first = sent(0, 0);
+    uint32_t second = sent(0, 0), other = sent(1, 0);
+    reported(other, 1, KC_ERR_TIMED_OUT, 0, -1, MS); /* another partition may be faster */
+    reported(second, 0, KC_ERR_TIMED_OUT, 0, -1, MS);
+    reported(first, 0, KC_ERR_TIMED_OUT, 0, -1, MS);
+    ASSERT_VERDICT("P5");
+    end();
+}
+
+static void p7_the_reported_offset_is_the_true_one(void **state)
+{
+    (void)state;
+    begin();
+    stored(0, 0);
+    uint32_t counter = stored(0, 1);
+    ASSERT_VERDICT("");
+    history.senders.items[0].sends.items[counter].offset = 0;
+    ASSERT_VERDICT("P7");
+    history.senders.items[0].sends.items[counter].offset = 7;
+    ASSERT_VERDICT("P7");
+    end();
+}
+
+static void p9_a_record_is_where_it_was_sent_to_and_whole(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = stored(0, 0);
+    struct sim_logged *there = &history.logs.items[0].records.items[0];
+    there->value = value_of(counter, 1); /* its own words say partition 1 */
+    ASSERT_VERDICT("P9");
+    there->value = value_of(counter, 0);
+    ASSERT_VERDICT("");
+    there->value.whole = false;
+    ASSERT_VERDICT("P9");
+    there->value = value_of(counter + 1, 0); /* nobody sent that */
+    ASSERT_VERDICT("P9");
+    end();
+}
+
+static void a_value_says_when_it_is_damaged(void **state)
+{
+    uint8_t bytes[SIM_VALUE_HEAD + 40];
+    (void)state;
+    uint32_t sum = sim_value_write(bytes, sizeof bytes, 3, 77, 5);
+    struct sim_value value = sim_value_read(bytes, sizeof bytes);
+    assert_true(value.whole && value.producer == 3 && value.counter == 77 && value.partition == 5);
+    assert_int_equal(value.checksum, sum);
+    assert_false(sim_value_read(bytes, sizeof bytes - 1).whole);
+    assert_false(sim_value_read(NULL, 0).whole);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] ^= 1;
+        assert_false(sim_value_read(bytes, sizeof bytes).whole);
+        bytes[i] ^= 1;
+    }
+}
+
+static void l1_a_report_comes_in_time(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = sent(0, 5 * MS);
+    reported(counter, 0, KC_ERR_TIMED_OUT, 0, -1, 1005 * MS);
+    ASSERT_VERDICT("");
+    history.senders.items[0].sends.items[counter].reported_at = 1205 * MS;
+    ASSERT_VERDICT("L1");
+    end();
+}
+
+static void b3_a_log_has_every_offset_once(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = stored(0, 0);
+    logged(0, 2, counter);
+    ASSERT_VERDICT("B3");
+    end();
+}
+
+static void f1_a_consumer_gets_each_offset_in_order(void **state)
+{
+    (void)state;
+    begin();
+    for (int64_t i = 0; i < 4; i++)
+        stored(0, i);
+    uint32_t hold = held(0, 0, -1, 1); /* has to begin at offset 1 */
+    delivered(hold, 1, 1, MS);
+    delivered(hold, 2, 2, MS);
+    ASSERT_VERDICT("");
+    delivered(hold, 2, 2, MS); /* again */
+    ASSERT_VERDICT("F1");
+    end();
+    begin();
+    for (int64_t i = 0; i < 4; i++)
+        stored(0, i);
+    hold = held(0, 0, -1, 1);
+    delivered(hold, 0, 0, MS); /* from before the position */
+    ASSERT_VERDICT("F1");
+    end();
+    begin();
+    for (int64_t i = 0; i < 4; i++)
+        stored(0, i);
+    hold = held(0, 0, 1, -1); /* begins where the group's commit says */
+    delivered(hold, 1, 1, MS);
+    delivered(hold, 3, 3, MS); /* 2 is skipped */
+    ASSERT_VERDICT("F1");
+    end();
+}
+
+static void f2_what_is_delivered_is_what_the_log_has(void **state)
+{
+    (void)state;
+    begin();
+    stored(0, 0);
+    stored(0, 1);
+    uint32_t hold = held(0, 0, -1, 0);
+    delivered(hold, 0, 0, MS);
+    ASSERT_VERDICT("");
+    delivered(hold, 1, 0, MS); /* the bytes of another offset */
+    ASSERT_VERDICT("F2");
+    end();
+    begin();
+    sent(0, 0);
+    reported(0, 0, KC_ERR_TIMED_OUT, KC_MAYBE_APPLIED, -1, MS);
+    hold = held(0, 0, -1, 0);
+    delivered(hold, 0, 0, MS); /* read, and truncated later: it was never committed */
+    ASSERT_VERDICT("F2");
+    end();
+}
+
+static void f6_nothing_is_delivered_after_it_was_given_back(void **state)
+{
+    (void)state;
+    begin();
+    stored(0, 0);
+    uint32_t hold = held(0, 0, 1, 0);
+    history.holds.items[hold].to = 5 * MS;
+    delivered(hold, 0, 0, 5 * MS);
+    ASSERT_VERDICT("");
+    history.deliveries.items[0].at = 6 * MS;
+    ASSERT_VERDICT("F6");
+    end();
+}
+
+static void g1_a_partition_has_one_owner_in_a_generation(void **state)
+{
+    (void)state;
+    begin();
+    held(1, 0, 7, -1);
+    held(2, 1, 7, -1);
+    held(2, 0, 8, -1); /* a new generation may give it to somebody else */
+    held(3, 0, -1, 0); /* and hand assignments do not count */
+    held(4, 0, -1, 0);
+    ASSERT_VERDICT("");
+    held(2, 0, 7, -1);
+    ASSERT_VERDICT("G1");
+    end();
+}
+
+static void g2_committed_offsets_rise(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t hold = held(0, 0, 1, 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        stored(0, i);
+        delivered(hold, i, i, MS);
+    }
+    sim_history_commit(&history, (struct sim_commit){ 0, 2, 2 });
+    sim_history_commit(&history, (struct sim_commit){ 0, 2, 3 });
+    sim_history_commit(&history, (struct sim_commit){ 0, 3, 4 });
+    ASSERT_VERDICT("");
+    sim_history_commit(&history, (struct sim_commit){ 0, 1, 5 });
+    ASSERT_VERDICT("G2");
+    history.commits_rise = false; /* the network held one up */
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void g3_only_what_was_delivered_is_committed(void **state)
+{
+    (void)state;
+    begin();
+    stored(0, 0);
+    stored(0, 1);
+    uint32_t member = held(0, 0, 1, 0), reader = held(1, 0, -1, 0);
+    delivered(member, 0, 0, 2 * MS);
+    delivered(reader, 0, 0, 2 * MS); /* not of the group: counts for nothing */
+    delivered(reader, 1, 1, 2 * MS);
+    sim_history_commit(&history, (struct sim_commit){ 0, 1, 2 });
+    ASSERT_VERDICT("");
+    history.commits.items[0].at_ms = 1; /* before the delivery */
+    ASSERT_VERDICT("G3");
+    history.commits.items[0] = (struct sim_commit){ 0, 2, 3 }; /* offset 1 was delivered to no member */
+    ASSERT_VERDICT("G3");
+    history.commits.items[0] = (struct sim_commit){ 0, 3, 3 }; /* beyond the log */
+    ASSERT_VERDICT("G3");
+    end();
+}
+
+static void g3_everything_is_delivered_in_the_end(void **state)
+{
+    (void)state;
+    begin();
+    stored(0, 0);
+    stored(0, 1);
+    uint32_t hold = held(0, 0, 1, 0);
+    delivered(hold, 0, 0, MS);
+    ASSERT_VERDICT(""); /* while nobody says that this is the end */
+    history.group = true;
+    ASSERT_VERDICT("G3");
+    delivered(hold, 1, 1, MS);
+    ASSERT_VERDICT("");
+    history.reader = true;
+    ASSERT_VERDICT("G3");
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_violates_nothing),
+        cmocka_unit_test(p1_an_acknowledged_record_is_in_the_log),
+        cmocka_unit_test(p2_a_record_of_an_idempotent_producer_is_there_once),
+        cmocka_unit_test(p3_records_keep_their_order),
+        cmocka_unit_test(p4_what_surely_failed_is_not_in_the_log),
+        cmocka_unit_test(p5_each_record_has_one_report_in_order),
+        cmocka_unit_test(p7_the_reported_offset_is_the_true_one),
+        cmocka_unit_test(p9_a_record_is_where_it_was_sent_to_and_whole),
+        cmocka_unit_test(a_value_says_when_it_is_damaged),
+        cmocka_unit_test(l1_a_report_comes_in_time),
+        cmocka_unit_test(b3_a_log_has_every_offset_once),
+        cmocka_unit_test(f1_a_consumer_gets_each_offset_in_order),
+        cmocka_unit_test(f2_what_is_delivered_is_what_the_log_has),
+        cmocka_unit_test(f6_nothing_is_delivered_after_it_was_given_back),
+        cmocka_unit_test(g1_a_partition_has_one_owner_in_a_generation),
+        cmocka_unit_test(g2_committed_offsets_rise),
+        cmocka_unit_test(g3_only_what_was_delivered_is_committed),
+        cmocka_unit_test(g3_everything_is_delivered_in_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
