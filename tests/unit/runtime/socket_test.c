@@ -65,6 +65,30 @@ static void a_refused_connection_says_so(void **state)
     world_close(&world);
 }
 
+/* A client that tries and tries to reach a broker of its own machine comes by every free port, also the broker's: then
+ * the kernel connects the socket to itself. That is no connection. */
+static void a_connection_never_meets_itself(void **state)
+{
+    struct world world;
+    world_open(&world, world_kind(state));
+    kci_loop_unlisten(world.loop, world.listener);
+    uint16_t port = world.port ^ 1; /* Linux gives listeners and clients ports of different parity, as long as it can */
+    while (kci_loop_listen(world.loop, "127.0.0.1", &port, &world.listener, &world.listener) != 0)
+        port -= 2;
+    kci_loop_unlisten(world.loop, world.listener);
+    struct kci_address address = world_address(port);
+    struct end *client = world_end(&world);
+    for (int i = 0; i < 30000; i++) { /* more often than there are ports */
+        client->closed = false;
+        client->conn = world.transport.open(world.transport.context, &address, client);
+        assert_true(client->conn != 0);
+        world_until(&world, client->closed || client->opened);
+        assert_false(client->opened);
+        assert_string_equal(client->reason, "connection refused");
+    }
+    world_close(&world);
+}
+
 /* What fails at once is told in the next turn, too. */
 static void an_impossible_address_is_told_as_a_close(void **state)
 {
@@ -277,6 +301,7 @@ int main(void)
         WORLD_STORY(big_ropes_come_back_unchanged),
         WORLD_STORY(a_hundred_conversations_at_once),
         WORLD_STORY(a_refused_connection_says_so),
+        { "a_connection_never_meets_itself", a_connection_never_meets_itself, NULL, NULL, &world_kinds[0] },
         WORLD_STORY(an_impossible_address_is_told_as_a_close),
         WORLD_STORY(a_peer_that_closes_in_mid_frame_is_read_to_the_end),
         WORLD_STORY(a_failed_send_is_told_as_a_close),
