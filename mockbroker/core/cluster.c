@@ -14,7 +14,8 @@
 #include "mockbroker/core/metadata_store.h"
 #include <stdio.h>
 
-#define TURNS_MAX 1000 /* rounds of one step, so that a flood of work does not keep the shell from its sockets */
+#define IDLE_LOOK_US 1000000 /* idle connections are looked for at most this often */
+#define TURNS_MAX    1000    /* rounds of one step, so that a flood of work does not keep the shell from its sockets */
 
 /* ---- brokers
  * --------------------------------------------------------------------------------------------------------- */
@@ -179,6 +180,14 @@ static void upkeep_fires(void *owner, int64_t now)
                  now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
 }
 
+static void idle_fires(void *owner, int64_t now)
+{
+    struct mb_cluster *cluster = owner;
+    int64_t next = mb_connections_close_idle(cluster, now);
+    if (next != KCI_NEVER)
+        mb_alarm_set(cluster, &cluster->idle, next > now + IDLE_LOOK_US ? next : now + IDLE_LOOK_US);
+}
+
 /* 22 characters of base64url, as Kafka's cluster ids. */
 static void make_cluster_id(struct mb_cluster *cluster)
 {
@@ -228,6 +237,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     kci_map_destroy(&cluster->topics);
     kci_map_destroy(&cluster->topic_ids);
     mb_alarm_stop(cluster, &cluster->upkeep);
+    mb_alarm_stop(cluster, &cluster->idle);
     kci_heap_destroy(&cluster->alarms);
     kci_compressor_destroy(cluster->compressor);
     mb_properties_destroy(&cluster->properties);
@@ -255,6 +265,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     cluster->next_producer_id = 1000; /* as a real cluster that has been up before; 0 hides bugs of "unset" */
     cluster->upkeep.fire = upkeep_fires;
     cluster->upkeep.owner = cluster;
+    cluster->idle.fire = idle_fires;
+    cluster->idle.owner = cluster;
     kci_prng_seed(&cluster->prng, options->seed);
     cluster->alarms = kci_heap_of(alloc);
     cluster->topics = kci_map_of(alloc, kci_prng_next(&cluster->prng));
@@ -287,6 +299,7 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     mb_metadata_start(cluster, now);
     mb_alarm_set(cluster, &cluster->upkeep,
                  now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+    idle_fires(cluster, now);
     text[0] = '\0';
     *out = cluster;
     return 0;

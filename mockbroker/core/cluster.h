@@ -56,6 +56,7 @@ struct mb_cluster {
     bool metadata_dirty;     /* topics or leaders changed: write them at the end of the step */
     int64_t now;             /* of the latest call */
     struct mb_alarm upkeep;  /* retention, producer expiry */
+    struct mb_alarm idle;    /* connections that do nothing */
     size_t request_count;    /* alive, for tests of leaks */
 };
 
@@ -214,6 +215,8 @@ void mb_connection_sent(struct mb_connection *connection, int64_t now);
 void mb_connection_closed(struct mb_connection *connection, int64_t now);                   /* by the peer */
 void mb_connection_hang_up(struct mb_connection *connection, const char *why, int64_t now); /* by us */
 void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now);  /* 0: of all brokers */
+/* Close those that did nothing for connections.max.idle.ms; the time to look again, KCI_NEVER: idleness is allowed. */
+int64_t mb_connections_close_idle(struct mb_cluster *cluster, int64_t now);
 bool mb_connections_run(struct mb_cluster *cluster, int64_t now);
 void mb_connections_flush(struct mb_cluster *cluster, int64_t now);
 void mb_connections_reap(struct mb_cluster *cluster);

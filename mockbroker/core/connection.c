@@ -35,7 +35,6 @@ static void print_host(char *out, size_t size, const struct kci_address *address
 void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
                            const struct kci_address *local, int64_t now)
 {
-    (void)now;
     if (!mb_cluster_is_running(cluster, broker))
         return NULL;
     struct mb_connection *connection = kci_alloc_zero(cluster->alloc, 1, sizeof *connection);
@@ -44,6 +43,7 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
     connection->cluster = cluster;
     connection->conn = conn;
     connection->broker = broker;
+    connection->active_at = now;
     connection->client_host[0] = '/';
     print_host(connection->client_host + 1, sizeof connection->client_host - 1, peer);
     print_host(connection->local_host, sizeof connection->local_host, local);
@@ -101,6 +101,7 @@ void *mb_connection_space(struct mb_connection *connection, size_t *size)
 
 void mb_connection_bytes(struct mb_connection *connection, size_t size, int64_t now)
 {
+    connection->active_at = now;
     kci_splitter_received(&connection->splitter, size);
     pump(connection, now);
 }
@@ -218,7 +219,7 @@ static void flush(struct mb_connection *connection)
 
 void mb_connection_sent(struct mb_connection *connection, int64_t now)
 {
-    (void)now;
+    connection->active_at = now;
     connection->blocked = false;
     flush(connection);
     make_runnable(connection);
@@ -279,6 +280,23 @@ void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int
         if (broker == 0 || connection->broker == broker)
             mb_connection_hang_up(connection, "the broker stops", now);
     }
+}
+
+int64_t mb_connections_close_idle(struct mb_cluster *cluster, int64_t now)
+{
+    int64_t limit = mb_cluster_property(cluster, "connections.max.idle.ms") * 1000, next = now + limit;
+    if (limit < 0)
+        return KCI_NEVER;
+    KCI_LIST_EACH(node, &cluster->connections)
+    {
+        struct mb_connection *connection = KCI_CONTAINER(node, struct mb_connection, link);
+        bool busy = connection->request || !kci_list_empty(&connection->outgoing);
+        if (!busy && now - connection->active_at >= limit)
+            mb_connection_hang_up(connection, "it was idle for connections.max.idle.ms", now);
+        else if (!busy && connection->active_at + limit < next)
+            next = connection->active_at + limit;
+    }
+    return next;
 }
 
 void mb_connections_reap(struct mb_cluster *cluster)

@@ -29,6 +29,7 @@ struct mb_connection {
     struct mb_request *request; /* being handled: its answer comes before the next request is looked at */
     struct kci_list outgoing;   /* struct mb_outgoing */
     size_t outgoing_bytes;      /* not yet taken by the transport */
+    int64_t active_at;          /* of the latest bytes in either direction */
     bool reading_paused;        /* on_space said no: the shell is to be told when it may go on */
     bool blocked;               /* the transport took less than it was given: wait for on_sent */
     bool pumping;               /* mb_connection_pump is on the stack */

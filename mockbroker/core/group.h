@@ -11,10 +11,11 @@
 #include "mockbroker/core/request.h"
 
 /* Limits: what one group or the coordinator may hold, whatever the clients ask for. */
-#define MB_GROUPS_MAX           100000 /* groups of the whole cluster */
-#define MB_GROUP_MEMBERS_MAX    20000 /* members and pending members of one group, also where group.max.size is larger */
-#define MB_GROUP_PROTOCOLS_MAX  100   /* assignors that one member may offer; clients offer one to four */
-#define MB_GROUP_METADATA_BYTES (4u << 20) /* of all protocols of one member: more could never be written to the log   \
+#define MB_GROUPS_MAX          100000 /* groups of the whole cluster */
+#define MB_GROUP_MEMBERS_MAX   20000 /* members and pending members of one group, also where group.max.size is larger */
+#define MB_GROUP_PROTOCOLS_MAX 100   /* assignors that one member may offer; clients offer one to four */
+#define MB_GROUP_METADATA_BYTES                                                                                        \
+    (4u << 20)                             /* of all protocols of one member: more could never be written to the log   \
                                             */
 #define MB_GROUP_OFFSETS_MAX   200000      /* committed partitions of one group: as many as a cluster has */
 #define MB_GROUP_RECORD_BYTES  (16u << 20) /* key and value bytes of one append to __consumer_offsets */

@@ -35,6 +35,12 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
     return NULL;
 }
 
+static uint64_t min_bytes(const struct mb_fetch *fetch)
+{
+    const struct kci_fetch_request *body = fetch->request->body;
+    return body->min_bytes > 0 ? (uint64_t)body->min_bytes : 0;
+}
+
 static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition)
 {
     const struct kci_fetch_request *body = fetch->request->body;
@@ -77,9 +83,11 @@ static struct mb_partition *judge(struct mb_fetch_node *node)
             node->log_start = log->start_offset;
         }
         uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
+        uint64_t enough = min_bytes(fetch) > fetch->readable ? min_bytes(fetch) - fetch->readable : 0;
+        enough = enough < max ? enough : max; /* whether there is more does not matter */
         if (!node->error && node->diverging_epoch < 0)
             for (size_t i = mb_log_find(log, node->offset);
-                 i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit && node->readable < max; i++)
+                 i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit && node->readable < enough; i++)
                 node->readable += mb_log_entry(log, i)->size;
         if (node->readable > max)
             node->readable = max;
@@ -98,7 +106,7 @@ static bool judge_all(struct mb_fetch *fetch)
     for (size_t i = 0; i < fetch->node_count; i++)
         judge(&fetch->nodes[i]);
     return fetch->answer_now || fetch->error || fetch->node_count == 0 || body->max_wait_ms <= 0 ||
-           fetch->readable >= (uint64_t)(body->min_bytes > 0 ? body->min_bytes : 0);
+           fetch->readable >= min_bytes(fetch);
 }
 
 /* ---- reading

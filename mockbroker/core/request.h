@@ -101,7 +101,8 @@ int32_t mb_internal_leader(struct mb_cluster *cluster, struct kci_str topic, int
 void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
                         const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
-/* Read all records of the partition from its start up to the high watermark, oldest first. false: no leader. */
+/* Read all records of the partition from its start to the end of the leader's log, oldest first: what a
+ * leader has will be committed, or it stops leading. false: no leader. */
 bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
                         void (*each)(void *owner, const struct kci_record_view *record), void *owner);
 

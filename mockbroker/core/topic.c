@@ -246,11 +246,16 @@ int16_t mb_topic_grow(struct mb_topic *topic, int32_t partitions, const int32_t 
     return KCI_NONE;
 }
 
+static void unlist(struct mb_topic *topic)
+{
+    kci_map_remove(&topic->cluster->topics, topic->name, strlen(topic->name));
+    kci_map_remove(&topic->cluster->topic_ids, topic->id.b, sizeof topic->id.b);
+}
+
 void mb_topic_free(struct mb_topic *topic)
 {
     struct mb_cluster *cluster = topic->cluster;
-    kci_map_remove(&cluster->topics, topic->name, strlen(topic->name));
-    kci_map_remove(&cluster->topic_ids, topic->id.b, sizeof topic->id.b);
+    unlist(topic);
     for (int32_t i = 0; i < topic->partition_count; i++)
         partition_free(topic->partitions[i]);
     kci_alloc_free(cluster->alloc, topic->partitions);
@@ -262,9 +267,10 @@ void mb_topic_delete(struct mb_topic *topic, int64_t now)
 {
     struct mb_cluster *cluster = topic->cluster;
     char directory[320];
+    unlist(topic); /* from here on nobody finds it: who waits here is told so */
     for (int32_t i = 0; i < topic->partition_count; i++)
         mb_partition_fail_waiters(topic->partitions[i], KCI_UNKNOWN_TOPIC_OR_PARTITION, now);
-    mb_fetch_wait_run(cluster, now); /* they look at the topic for the last time */
+    mb_fetch_wait_run(cluster, now);
     if (cluster->options.storage)
         for (int32_t i = 0; i < topic->partition_count; i++)
             for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++) {

@@ -104,7 +104,10 @@ static inline void world_want_read(void *context, kci_conn conn)
 /* Brokers and properties as in options; storage NULL: memory. */
 static inline void world_open_with(struct world *world, struct mb_options options)
 {
-    char text[300];
+    char text[300], config[600];
+    /* stories that jump over hours do not mean to be disconnected for it */
+    snprintf(config, sizeof config, "connections.max.idle.ms=-1 %s", options.config ? options.config : "");
+    options.config = config;
     memset(world, 0, sizeof *world);
     world->alloc = test_alloc_counting(&world->memory);
     options.alloc = &world->alloc;
@@ -115,6 +118,7 @@ static inline void world_open_with(struct world *world, struct mb_options option
     if (!options.seed)
         options.seed = 1;
     world->options = options;
+    world->options.config = NULL;
     world->arena = kci_arena_of(&world->alloc, SIZE_MAX / 2);
     if (mb_cluster_create(&world->cluster, &options, 0, text, sizeof text) != 0)
         fail_msg("the cluster does not start: %s", text);

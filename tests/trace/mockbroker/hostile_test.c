@@ -73,6 +73,25 @@ static void a_connection_may_end_in_the_middle_of_anything(void **state)
     world_close(&world);
 }
 
+static void idle_connections_are_closed(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, "connections.max.idle.ms=10000");
+    world_topic(&world, "orders", 1, 1, NULL);
+    struct client *idle = world_client(&world, 1), *waits = world_client(&world, 1), *busy = world_client(&world, 1);
+    client_fetch(waits, (struct fetch_of){ .topic = "orders", .max_wait_ms = 60000, .min_bytes = 1 });
+    for (int i = 0; i < 6; i++) {
+        struct kci_metadata_request request = { .topics_count = -1 };
+        world_at(&world, world.now + 3 * SECOND);
+        assert_non_null(client_call(busy, KCI_API_METADATA, 9, &request));
+    }
+    assert_true(idle->closed);
+    assert_false(waits->closed);
+    assert_false(busy->closed);
+    world_close(&world);
+}
+
 /* One of everything, with flipped bytes: answered or closed, never more. */
 static void flipped_bytes_do_no_harm(void **state)
 {
@@ -171,6 +190,7 @@ int main(void)
         cmocka_unit_test(a_client_that_does_not_read_cannot_fill_the_broker),
         cmocka_unit_test(garbage_closes_the_connection),
         cmocka_unit_test(a_connection_may_end_in_the_middle_of_anything),
+        cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(flipped_bytes_do_no_harm),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };

@@ -178,6 +178,21 @@ static void requests_come_byte_by_byte(void **state)
     world_close(&world);
 }
 
+static void a_deleted_topic_is_told_to_who_waits_for_it(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    world_topic(&world, "orders", 1, 1, NULL);
+    struct client *client = world_client(&world, 1);
+    client_fetch(client, (struct fetch_of){ .topic = "orders", .max_wait_ms = 60000, .min_bytes = 1 });
+    assert_null(client_fetched(client));
+    assert_int_equal(mb_cluster_delete_topic(world.cluster, NAME("orders"), world.now), 0);
+    world_step(&world);
+    assert_int_equal(client_fetched(client)->error_code, KCI_UNKNOWN_TOPIC_OR_PARTITION);
+    world_close(&world);
+}
+
 static void acks_0_is_not_answered(void **state)
 {
     struct world world;
@@ -205,6 +220,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_gets_every_byte),
         cmocka_unit_test(requests_come_byte_by_byte),
         cmocka_unit_test(acks_0_is_not_answered),
+        cmocka_unit_test(a_deleted_topic_is_told_to_who_waits_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
