@@ -175,13 +175,14 @@ static int print_bootstrap(struct mb_shell *shell)
 static int make_topic(struct mb_shell *shell, const char *spec, char *text, size_t text_size)
 {
     struct mb_topic_spec topic;
+    struct mb_partition_view view;
     const char *wrong = mb_topic_spec_parse(&topic, spec, strlen(spec));
     int16_t error = 0;
+    if (!wrong && mb_cluster_partition(shell->cluster, kci_str_of(topic.name), 0, &view) == 0)
+        return 0; /* from the data directory: starting twice with the same command line is fine */
     if (!wrong) {
         error = mb_cluster_create_topic(shell->cluster, kci_str_of(topic.name), topic.partitions,
                                         topic.replication_factor, topic.configs, topic.config_count, kci_clock_us());
-        if (error == KCI_TOPIC_ALREADY_EXISTS)
-            return 0; /* from the data directory: starting twice with the same command line is fine */
         wrong = error ? kci_error_text(error) : NULL;
     }
     if (!wrong)
