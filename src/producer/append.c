@@ -3,18 +3,15 @@
  *   kci_producer_append     topic by topic: looked up once per run of records with the same topic text
  *     append_run            one partition: one lock for up to KCI_LOCK_RUN records in a row that go there
  *       fill                one record: encode at the cursor; nothing else, as long as it surely fits
- *         add_slow          begins, closes and extends batches; large records and headers; all checks and errors
- *
- * What a batch may grow to: batch.size while the partition has no other batch waiting; up to one request while it has
- * (the sender is behind, and a larger batch costs nobody anything).  The cursor's `stop` is where that has to be looked
- * at again, so that fill compares with one pointer only.
+ *         add_slow          begins, closes and extends batches (open.c); large records and headers; all checks and
+ * errors
  *
  * The sender hears of a partition at most twice per batch: when its first record lingers from now on, and when it is
  * full (kci_append_announce). It is woken only if it would sleep beyond the time at which it has to act.
  *
  * The thread that fills a batch compresses it, after the lock is released: the batch keeps its place in the queue as
  * CLOSING. */
-#include "producer/internal.h"
+#include "producer/open.h"
 
 struct appending { /* one call of kci_producer_append, or one run in it */
     struct kci_producer *producer;
@@ -33,45 +30,6 @@ struct appending { /* one call of kci_producer_append, or one run in it */
 };
 
 enum added { ADDED, ADDED_NOT, RUN_ENDS }; /* ADDED_NOT: an error; RUN_ENDS: take up the same record in a new run */
-
-/* ---- batches under the partition's lock ---- */
-
-static uint32_t open_bytes(const struct kci_partition *partition)
-{
-    const struct kci_chunk *last = partition->open->last;
-    return partition->open_before + (uint32_t)(partition->at - last->data) - last->start;
-}
-
-struct kci_batch *kci_append_close_open(struct kci_producer *producer, struct kci_partition *partition)
-{
-    struct kci_batch *batch = partition->open;
-    batch->last->end = (uint32_t)(partition->at - batch->last->data);
-    batch->count = partition->open_count;
-    batch->bytes = open_bytes(partition);
-    batch->base_timestamp_ms = partition->base_timestamp_ms;
-    batch->max_timestamp_ms = partition->max_timestamp_ms;
-    partition->bytes_closed += batch->bytes;
-    partition->open = NULL;
-    partition->at = partition->stop = partition->chunk_end = NULL;
-    kci_list_push(&partition->queue, &batch->link);
-    partition->queued++;
-    kci_batch_move(batch, producer->settings->compression_type ? KCI_BATCH_CLOSING : KCI_BATCH_SEALED);
-    return batch;
-}
-
-static uint32_t growth_limit(const struct kci_producer *producer, const struct kci_partition *partition)
-{
-    uint32_t max = atomic_load_explicit(&partition->topic->batch_bytes_max, memory_order_relaxed);
-    return partition->queued || producer->batch_aim > max ? max : producer->batch_aim;
-}
-
-/* Where fill has to come to add_slow again. */
-static void set_stop(const struct kci_producer *producer, struct kci_partition *partition)
-{
-    uint32_t limit = growth_limit(producer, partition), bytes = open_bytes(partition);
-    size_t left = limit > bytes ? limit - bytes : 0, room = (size_t)(partition->chunk_end - partition->at);
-    partition->stop = partition->at + (left < room ? left : room);
-}
 
 void kci_append_announce(struct kci_producer *producer, struct kci_partition *partition, int64_t by)
 {
@@ -141,7 +99,7 @@ static const char *check_record(const kc_record *record)
  * elsewhere. Looked at only here, that is at least once per chunk. */
 static bool sticky_is_over(struct appending *a, struct kci_partition *partition, size_t record_size)
 {
-    uint32_t aim = a->producer->batch_aim, open = partition->open ? open_bytes(partition) : 0;
+    uint32_t aim = kci_open_aim(a->producer, a->topic), open = partition->open ? kci_open_bytes(partition) : 0;
     uint64_t bytes = partition->bytes_closed + open;
     if (partition->sticky_epoch != (uint32_t)(a->sticky_seen >> 32)) {
         partition->sticky_epoch = (uint32_t)(a->sticky_seen >> 32);
@@ -152,95 +110,32 @@ static bool sticky_is_over(struct appending *a, struct kci_partition *partition,
     return stretch + record_size > aim && (!partition->open || open + record_size > aim || stretch > 2 * (uint64_t)aim);
 }
 
-static enum added begin_batch(struct appending *a, struct kci_partition *partition, size_t record_size)
-{
-    struct kci_producer *producer = a->producer;
-    size_t room = kci_pool_chunk_data(&producer->pool),
-           need = sizeof(struct kci_batch) + KCI_BATCH_HEADER_BYTES + record_size;
-    struct kci_chunk *chunk;
-    enum kci_pool_result result = kci_pool_take(&producer->pool, (need + room - 1) / room, false, &chunk);
-    if (result)
-        return fail_memory(a, result);
-    struct kci_batch *batch = kci_batch_begin(chunk, (uint32_t)room, &partition->at, &partition->chunk_end);
-    batch->partition = partition;
-    batch->created_at = a->now;
-    batch->generation = kci_flush_enter(producer);
-    partition->open = batch;
-    partition->open_count = 0;
-    partition->open_before = 0;
-    if (partition->queued == 0) {
-        int64_t by = a->now + (int64_t)producer->settings->linger_ms * 1000;
-        if (by < a->announce_by)
-            a->announce_by = by;
-    }
-    return ADDED;
-}
-
-/* Chunks behind the open batch's last, as many as a record of this size needs beyond the rest of it. */
-static enum added extend_batch(struct appending *a, struct kci_partition *partition, size_t record_size)
-{
-    struct kci_producer *producer = a->producer;
-    size_t room = kci_pool_chunk_data(&producer->pool), left = (size_t)(partition->chunk_end - partition->at);
-    struct kci_chunk *chunk;
-    if (record_size <= left)
-        return ADDED;
-    enum kci_pool_result result = kci_pool_take(&producer->pool, (record_size - left + room - 1) / room, false, &chunk);
-    if (result)
-        return fail_memory(a, result);
-    partition->open->last->next = chunk;
-    return ADDED;
-}
-
-/* Encode across chunks that are already chained, and count the full ones. */
-static void encode_slow(struct kci_producer *producer, struct kci_partition *partition, const kc_record *record,
-                        int64_t timestamp)
-{
-    struct kci_batch *batch = partition->open;
-    uint32_t before = open_bytes(partition), data = kci_pool_chunk_data(&producer->pool);
-    struct kci_rope rope = { batch->last, partition->at, partition->chunk_end, data };
-    size_t size = kci_encode_size(record, timestamp - partition->base_timestamp_ms, partition->open_count);
-    kci_encode_across(&rope, record, timestamp - partition->base_timestamp_ms, partition->open_count);
-    while (batch->last != rope.chunk) {
-        batch->last = batch->last->next;
-        batch->chunk_count++;
-    }
-    partition->at = rope.at;
-    partition->chunk_end = rope.end;
-    partition->open_before = before + (uint32_t)size - (uint32_t)(rope.at - rope.chunk->data - rope.chunk->start);
-}
-
-/* Is there something to remember about this record? */
-static inline bool to_remember(const struct kci_producer *producer, const struct kci_batch *batch,
-                               const kc_record *record)
-{
-    return record->opaque || batch->opaques.count || producer->stamps_every;
-}
-
-/* Places for what must be remembered; nothing is changed if it fails. */
-static enum added reserve_sides(struct appending *a, struct kci_batch *batch)
-{
-    enum kci_pool_result result = kci_side_reserve(&batch->opaques, &a->producer->pool, false);
-    if (!result && a->producer->stamps)
-        result = kci_side_reserve(&batch->timestamps, &a->producer->pool, false);
-    return result ? fail_memory(a, result) : ADDED;
-}
-
-static void remember(struct kci_producer *producer, struct kci_partition *partition, struct kci_batch *batch,
-                     const kc_record *record, int32_t index, int64_t timestamp)
-{
-    if (record->opaque || batch->opaques.count)
-        kci_side_add(&batch->opaques, index, (uint64_t)(uintptr_t)record->opaque);
-    if (producer->stamps && (batch->timestamps.count || timestamp != partition->base_timestamp_ms))
-        kci_side_add(&batch->timestamps, index, (uint64_t)timestamp);
-}
-
 static void close_full(struct appending *a, struct kci_partition *partition)
 {
-    struct kci_batch *batch = kci_append_close_open(a->producer, partition);
+    struct kci_batch *batch = kci_open_close(a->producer, partition);
     if (batch->state == KCI_BATCH_CLOSING)
         a->compress = batch;
     else if (partition->queued == 1)
         a->announce_by = a->now;
+}
+
+/* Room for the record in the open batch, which is begun if there is none. */
+static enum kci_pool_result make_room(struct appending *a, struct kci_partition *partition, const kc_record *record,
+                                      int64_t timestamp)
+{
+    struct kci_producer *producer = a->producer;
+    if (partition->open) {
+        size_t size = kci_encode_size(record, timestamp - partition->base_timestamp_ms, partition->open_count);
+        enum kci_pool_result result = KCI_POOL_OK;
+        if (kci_open_remembers(producer, partition->open, record))
+            result = kci_open_reserve(producer, partition->open);
+        return result ? result : kci_open_extend(producer, partition, size);
+    }
+    int64_t by = a->now + (int64_t)producer->settings->linger_ms * 1000;
+    enum kci_pool_result result = kci_open_begin(producer, partition, kci_encode_size(record, 0, 0), a->now);
+    if (result == KCI_POOL_OK && partition->queued == 0 && by < a->announce_by)
+        a->announce_by = by;
+    return result;
 }
 
 static enum added add_slow(struct appending *a, struct kci_partition *partition, const kc_record *record)
@@ -251,11 +146,11 @@ static enum added add_slow(struct appending *a, struct kci_partition *partition,
         return fail_argument(a, wrong);
     size_t bound = kci_encode_bound(record);
     size_t whole = bound == SIZE_MAX ? bound : bound + KCI_BATCH_HEADER_BYTES;
-    size_t memory = (producer->pool.limit - 1) * kci_pool_chunk_data(&producer->pool); /* one chunk may go to a side */
+    size_t memory = (producer->pool.limit - 1) * kci_pool_chunk_data(&producer->pool); /* a side may take one */
     if (whole > (size_t)producer->settings->max_request_size || whole + sizeof(struct kci_batch) > memory)
         return fail_record(a, record, whole);
-    if (partition->open &&
-        (open_bytes(partition) + bound > growth_limit(producer, partition) || partition->open_count == INT32_MAX)) {
+    if (partition->open && (kci_open_bytes(partition) + bound > kci_open_limit(producer, partition) ||
+                            partition->open_count == INT32_MAX)) {
         close_full(a, partition);
         if (a->compress)
             return RUN_ENDS;
@@ -265,27 +160,10 @@ static enum added add_slow(struct appending *a, struct kci_partition *partition,
         return RUN_ENDS;
     }
     int64_t timestamp = record->timestamp_ms == KC_TIMESTAMP_NOW ? a->wall_ms : record->timestamp_ms;
-    bool first = !partition->open;
-    enum added added;
-    if (first) { /* the first entries of the sides have their places */
-        added = begin_batch(a, partition, kci_encode_size(record, 0, 0));
-    } else {
-        added = to_remember(producer, partition->open, record) ? reserve_sides(a, partition->open) : ADDED;
-        if (added == ADDED)
-            added = extend_batch(
-                a, partition, kci_encode_size(record, timestamp - partition->base_timestamp_ms, partition->open_count));
-    }
-    if (added != ADDED)
-        return added;
-    if (first)
-        partition->base_timestamp_ms = partition->max_timestamp_ms = timestamp;
-    else if (timestamp > partition->max_timestamp_ms)
-        partition->max_timestamp_ms = timestamp;
-    if (to_remember(producer, partition->open, record))
-        remember(producer, partition, partition->open, record, partition->open_count, timestamp);
-    encode_slow(producer, partition, record, timestamp);
-    partition->open_count++;
-    set_stop(producer, partition);
+    enum kci_pool_result result = make_room(a, partition, record, timestamp);
+    if (result)
+        return fail_memory(a, result);
+    kci_open_write(producer, partition, record, timestamp);
     return ADDED;
 }
 
@@ -322,9 +200,10 @@ static size_t fill(struct appending *a, struct kci_partition *partition, const k
             break;
         int64_t timestamp = record->timestamp_ms == KC_TIMESTAMP_NOW ? a->wall_ms : record->timestamp_ms;
         if (kci_encode_fits(record, (size_t)(stop - at)) && timestamp >= 0 &&
-            (!to_remember(producer, partition->open, record) || reserve_sides(a, partition->open) == ADDED)) {
-            if (to_remember(producer, partition->open, record))
-                remember(producer, partition, partition->open, record, index, timestamp);
+            (!kci_open_remembers(producer, partition->open, record) ||
+             kci_open_reserve(producer, partition->open) == KCI_POOL_OK)) {
+            if (kci_open_remembers(producer, partition->open, record))
+                kci_open_remember(producer, partition->open, record, index, timestamp, base);
             at = kci_encode_fast(at, record, timestamp - base, index);
             max = timestamp > max ? timestamp : max;
             index++;
@@ -346,39 +225,6 @@ static size_t fill(struct appending *a, struct kci_partition *partition, const k
     partition->open_count = index;
     partition->max_timestamp_ms = max;
     return i;
-}
-
-void kci_append_compress(struct kci_producer *producer, struct kci_batch *batch)
-{
-    struct kci_compressing *pool = &producer->compressing;
-    const struct kci_settings *settings = producer->settings;
-    struct kci_compressor *compressor = NULL;
-    struct kci_writer scratch = kci_writer_of(producer->alloc, 0);
-    kci_lock_take(&pool->lock);
-    if (pool->idle_count) {
-        compressor = pool->idle[--pool->idle_count];
-        scratch = pool->scratch[pool->idle_count];
-    }
-    kci_lock_release(&pool->lock);
-    if (!compressor) {
-        compressor = kci_compressor_new(producer->alloc);
-        scratch = kci_writer_of(producer->alloc, (size_t)producer->batch_max);
-    }
-    if (!compressor)
-        return; /* sent as it is */
-    kci_batch_compress(batch, &producer->pool, compressor, settings->compression_type, settings->compression_level,
-                       &scratch);
-    kci_lock_take(&pool->lock);
-    bool keep = pool->idle_count < KCI_COMPRESSORS_MAX;
-    if (keep) {
-        pool->scratch[pool->idle_count] = scratch;
-        pool->idle[pool->idle_count++] = compressor;
-    }
-    kci_lock_release(&pool->lock);
-    if (!keep) {
-        kci_compressor_destroy(compressor);
-        kci_writer_destroy(&scratch);
-    }
 }
 
 /* Where does the first record of the run go? */
@@ -424,7 +270,7 @@ static size_t append_run(struct appending *a, const kc_record *records, size_t c
         atomic_fetch_add_explicit(&producer->counters.queued, taken, memory_order_relaxed);
     kci_lock_release(&partition->lock);
     if (a->compress) {
-        kci_append_compress(producer, a->compress);
+        kci_compressing_run(producer, a->compress);
         kci_lock_take(&partition->lock);
         kci_batch_move(a->compress, KCI_BATCH_SEALED);
         kci_lock_release(&partition->lock);

@@ -22,6 +22,7 @@
 #define KCI_REQUEST_OVERHEAD    128  /* bytes of a Produce request around one batch, at least; topic name not counted */
 #define KCI_RELIEVE_US          5000 /* who waits for memory is told of any room after this time */
 #define KCI_TOPIC_NAME_MAX      249  /* Kafka's limit */
+#define KCI_RATIO_ONE           1024 /* a compression ratio of 1: as large as before */
 
 /* What the sender makes of a partition: derived from its batches by lane.c, after each event that may change it.
  *
@@ -102,6 +103,7 @@ struct kci_topic {
     _Atomic(uint64_t) sticky;          /* [any] epoch << 32 | partition */
     _Atomic(uint64_t) draws;           /* [any] random numbers drawn */
     _Atomic(uint32_t) batch_bytes_max; /* [any] how far a batch may grow */
+    _Atomic(uint32_t) ratio;           /* [any] compressed size of recent batches, in 1/1024 of the plain one */
     /* [sender] */
     const struct kci_topic_info *info; /* NULL: not asked for yet */
     uint64_t generation;               /* of info, as last looked at */
@@ -205,11 +207,13 @@ struct kci_producer {
 };
 
 /* ---- append.c ---- */
-/* Close the partition's open batch; call with its lock held. Returns it, CLOSING if somebody must compress it now. */
-struct kci_batch *kci_append_close_open(struct kci_producer *producer, struct kci_partition *partition);
 /* Put the partition on the stack of those that the sender must look at, by `by` at the latest; wakes it if need be. */
 void kci_append_announce(struct kci_producer *producer, struct kci_partition *partition, int64_t by);
-void kci_append_compress(struct kci_producer *producer, struct kci_batch *batch);
+
+/* ---- compressing.c ---- */
+/* Compress a closed batch, if that makes it smaller. Any thread, no lock held. */
+void kci_compressing_run(struct kci_producer *producer, struct kci_batch *batch);
+void kci_compressing_destroy(struct kci_producer *producer);
 
 /* ---- topic.c ---- */
 struct kci_topic *kci_topic_find(struct kci_producer *producer,

@@ -16,7 +16,7 @@
  *
  * No step ever walks over all partitions: announcements come as a stack, time as a heap, readiness as a list per
  * leader. */
-#include "producer/internal.h"
+#include "producer/open.h"
 
 #include <assert.h>
 
@@ -32,10 +32,9 @@ static struct kci_batch *first_of(const struct kci_list *list)
 static bool open_may_go(const struct kci_producer *producer, const struct kci_partition *partition, int64_t now)
 {
     const struct kci_batch *open = partition->open;
-    uint32_t bytes = partition->open_before + (uint32_t)(partition->at - open->last->data) - open->last->start;
-    return bytes >= producer->batch_aim || now >= open->created_at + (int64_t)producer->settings->linger_ms * 1000 ||
-           atomic_load(&producer->closing) || producer->starved_at != KCI_NEVER ||
-           open->generation <= atomic_load(&producer->flush_upto);
+    return kci_open_bytes(partition) >= kci_open_aim(producer, partition->topic) ||
+           now >= open->created_at + (int64_t)producer->settings->linger_ms * 1000 || atomic_load(&producer->closing) ||
+           producer->starved_at != KCI_NEVER || open->generation <= atomic_load(&producer->flush_upto);
 }
 
 static enum kci_lane lane_of_queue(struct kci_producer *producer, struct kci_partition *partition, int64_t now,
@@ -191,7 +190,7 @@ static struct kci_batch *take_queued(struct kci_producer *producer, struct kci_p
     bool compress = false;
     kci_lock_take(&partition->lock);
     if (!partition->queued && partition->open && open_may_go(producer, partition, now))
-        compress = kci_append_close_open(producer, partition)->state == KCI_BATCH_CLOSING;
+        compress = kci_open_close(producer, partition)->state == KCI_BATCH_CLOSING;
     struct kci_batch *batch = first_of(&partition->queue);
     if (batch && (compress || batch->state == KCI_BATCH_SEALED)) {
         if (!compress && batch->bytes > room) { /* stays where it is */
@@ -206,7 +205,7 @@ static struct kci_batch *take_queued(struct kci_producer *producer, struct kci_p
     }
     kci_lock_release(&partition->lock);
     if (compress) { /* it is ours alone by now */
-        kci_append_compress(producer, batch);
+        kci_compressing_run(producer, batch);
         kci_batch_move(batch, KCI_BATCH_SEALED);
     }
     return batch;
@@ -240,7 +239,7 @@ static void take_all(struct kci_producer *producer, struct kci_partition *partit
     for (;;) {
         kci_lock_take(&partition->lock);
         if (!partition->queued && partition->open && partition->open->created_at <= created_before) {
-            struct kci_batch *open = kci_append_close_open(producer, partition);
+            struct kci_batch *open = kci_open_close(producer, partition);
             if (open->state == KCI_BATCH_CLOSING)
                 kci_batch_move(open, KCI_BATCH_SEALED);
         }

@@ -3,8 +3,9 @@
  *   step:  new topics -> flags (flush, close, memory short) -> announced partitions -> timers -> requests -> cluster ->
  * reports
  *
- * Files, in the order in which a record meets them: append, encode, pool, partitioner, topic (application threads);
- * lane, identity, sequence, request (the way out); response, fate, split, report, flush (the way back). */
+ * Files, in the order in which a record meets them: plug, append, topic, partitioner, open, encode, pool, batch,
+ * compressing (application threads); lane, identity, sequence, request (the way out); response, fate, split, report,
+ * flush (the way back). */
 #include "producer/internal.h"
 
 #include <stdio.h>
@@ -247,10 +248,7 @@ void kci_producer_destroy(struct kci_producer *producer, int64_t now)
     kci_request_destroy_all(producer);
     for (struct kci_list *node; (node = kci_list_pop(&producer->targets)) != NULL;)
         kci_alloc_free(alloc, KCI_CONTAINER(node, struct kci_target, link));
-    for (int32_t i = 0; i < producer->compressing.idle_count; i++) {
-        kci_compressor_destroy(producer->compressing.idle[i]);
-        kci_writer_destroy(&producer->compressing.scratch[i]);
-    }
+    kci_compressing_destroy(producer);
     kci_heap_destroy(&producer->timers); /* before the partitions, whose timers they hold */
     kci_heap_destroy(&producer->expiries);
     kci_topic_destroy_all(producer);

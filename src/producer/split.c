@@ -52,7 +52,7 @@ static void end_piece(struct splitting *s)
     piece->last = s->rope.chunk;
     kci_batch_move(piece, KCI_BATCH_SEALED);
     if (s->producer->settings->compression_type)
-        kci_append_compress(s->producer, piece);
+        kci_compressing_run(s->producer, piece);
     kci_batch_move(piece, KCI_BATCH_WAITING);
     s->piece = NULL;
 }

@@ -22,6 +22,7 @@ static struct kci_topic *topic_new(struct kci_producer *producer, const char *na
     topic->name = copy;
     topic->producer = producer;
     atomic_init(&topic->batch_bytes_max, producer->batch_max);
+    atomic_init(&topic->ratio, KCI_RATIO_ONE);
     struct kci_topic *head = atomic_load(&producer->new_topics);
     do
         topic->new_next = head;
