@@ -1,0 +1,50 @@
+/* The producer's public handle, as the files of its functions share it. */
+#ifndef KCI_API_PRODUCER_HANDLE_H
+#define KCI_API_PRODUCER_HANDLE_H
+
+#include "api/config.h"
+#include "base/list.h"
+#include "cluster/cluster.h"
+#include "producer/plug.h"
+#include "producer/producer.h"
+#include "runtime/runtime.h"
+
+#define KCI_EXPLAIN_TEXT_BYTES 400
+
+struct kc_producer {
+    struct kci_settings *settings; /* owned */
+    struct kci_logger logger;
+    struct kci_loop *loop;
+    struct kci_gate *gate; /* where application threads wait for the sender */
+    struct kci_producer *engine;
+    uint32_t generation;                           /* of the process, at creation */
+    bool plugged;                                  /* user functions on the way of a record */
+    _Atomic(int32_t) waiters;                      /* calls that wait: they are let go before anything is freed */
+    _Atomic(int64_t) wall_offset_us, wall_read_at; /* wall clock = monotonic + offset, as of wall_read_at */
+
+    kc_delivery_fn delivery; /* the user's; NULL: none */
+    void *delivery_context;
+    struct kci_lock sync_lock; /* guards syncs */
+    struct kci_list syncs;     /* of those who wait in kc_producer_send_sync */
+    _Atomic(int32_t) sync_count;
+};
+
+/* KC_ERR_FORKED in a child of the process that made the handle. */
+kc_err kci_handle_forked(const kc_producer *producer, kc_error *error);
+/* Monotonic time at which a call with this time-out ends. */
+static inline int64_t kci_handle_deadline(int32_t timeout_ms)
+{
+    return timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
+}
+/* The delivery function that the engine is given: keeps what send_sync waits for, passes on the rest. */
+void kci_handle_deliver(const kc_delivery *deliveries, size_t count, void *producer);
+/* What stands in the way, asked of the sender; waits a moment at most. */
+void kci_handle_explain(kc_producer *producer, const char *topic, char *text, size_t size);
+/* max.block.ms is over, or nobody may wait: the error that says so. */
+kc_err kci_handle_gave_up(kc_producer *producer, const struct kci_producer_wait *why, bool in_callback,
+                          kc_error *error);
+/* The number of partitions, waited for until *deadline (0: max.block.ms from now). */
+kc_err kci_handle_partitions(kc_producer *producer, const char *topic, int32_t *count, int64_t *deadline,
+                             kc_error *error);
+
+#endif

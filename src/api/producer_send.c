@@ -1,0 +1,91 @@
+/* kc_producer_send: append; if it must wait, for the gate, up to max.block.ms; again.  One clock read per call: the
+ * wall clock is derived from the monotonic one, and compared with it once per millisecond. */
+#include "api/producer_handle.h"
+
+#define WALL_REFRESH_US 1000 /* the wall clock is read at most once in this time */
+
+static int64_t wall_of(kc_producer *producer, int64_t now)
+{
+    int64_t read_at = atomic_load_explicit(&producer->wall_read_at, memory_order_acquire);
+    if (read_at == 0 || now - read_at >= WALL_REFRESH_US || now < read_at) {
+        atomic_store_explicit(&producer->wall_offset_us, kci_clock_wall_ms() * 1000 - now, memory_order_relaxed);
+        atomic_store_explicit(&producer->wall_read_at, now, memory_order_release);
+    }
+    return (now + atomic_load_explicit(&producer->wall_offset_us, memory_order_relaxed)) / 1000;
+}
+
+/* The rest of append: wait and try again, until *deadline (0: max.block.ms from now). */
+static kc_err append_waiting(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                             int64_t *deadline, kc_error *error)
+{
+    struct kci_producer_wait why;
+    bool in_callback = kci_loop_on_thread(producer->loop);
+    for (;;) {
+        size_t taken;
+        uint64_t seen = kci_gate_now(producer->gate);
+        int64_t now = kci_clock_us();
+        kc_err err = kci_producer_append(producer->engine, records + *accepted, count - *accepted, &taken, now,
+                                         wall_of(producer, now), &why, error);
+        *accepted += taken;
+        if (err == KC_OK || why.what == KCI_WAIT_NOTHING)
+            return err;
+        if (*deadline == 0)
+            *deadline = now + (int64_t)producer->settings->max_block_ms * 1000;
+        if (in_callback || now >= *deadline)
+            return kci_handle_gave_up(producer, &why, in_callback, error);
+        kci_gate_wait(producer->gate, seen, *deadline);
+    }
+}
+
+/* Append, waiting up to max.block.ms in all: *deadline is 0 until the first wait. */
+static kc_err append(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted, int64_t *deadline,
+                     kc_error *error)
+{
+    struct kci_producer_wait why;
+    int64_t now = kci_clock_us();
+    kc_err err =
+        kci_producer_append(producer->engine, records, count, accepted, now, wall_of(producer, now), &why, error);
+    if (err == KC_OK || why.what == KCI_WAIT_NOTHING)
+        return err;
+    atomic_fetch_add(&producer->waiters, 1);
+    err = append_waiting(producer, records, count, accepted, deadline, error);
+    atomic_fetch_sub(&producer->waiters, 1);
+    return err;
+}
+
+/* One record through the plugged-in functions. */
+static kc_err send_plugged(kc_producer *producer, struct kci_plug *plug, const kc_record *record, int64_t *deadline,
+                           kc_error *error)
+{
+    int32_t count = 0;
+    size_t accepted;
+    kci_plug_intercept(plug, record, &producer->logger);
+    if (!plug->record.topic || !plug->record.topic[0])
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "invalid record: the topic has no name");
+    kc_err err = kci_handle_partitions(producer, plug->record.topic, &count, deadline, error);
+    if (!err)
+        err = kci_plug_serialize(plug, error);
+    if (!err)
+        err = kci_plug_partition(plug, count, error);
+    return err ? err : append(producer, &plug->record, 1, &accepted, deadline, error);
+}
+
+kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                        kc_error *error)
+{
+    size_t taken = 0, *out = accepted ? accepted : &taken;
+    int64_t deadline = 0;
+    *out = 0;
+    if (!producer || (!records && count))
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer and records must not be NULL");
+    kc_err err = kci_handle_forked(producer, error);
+    if (err)
+        return err;
+    if (!producer->plugged)
+        return append(producer, records, count, out, &deadline, error);
+    struct kci_plug plug = kci_plug_of(producer->settings, kci_heap_alloc());
+    for (; err == KC_OK && *out < count; *out += err == KC_OK)
+        err = send_plugged(producer, &plug, &records[*out], &deadline, error);
+    kci_plug_destroy(&plug);
+    return err;
+}
