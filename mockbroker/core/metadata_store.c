@@ -218,7 +218,8 @@ static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint
     return true;
 }
 
-static bool load_replica(struct loader *loader, struct mb_replica *replica, int64_t start, int64_t high)
+static bool load_replica(struct loader *loader, struct mb_replica *replica, int64_t start, int64_t high,
+                         bool *torn_tail)
 {
     struct mb_cluster *cluster = loader->cluster;
     struct mb_partition *partition = replica->partition;
@@ -230,6 +231,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
                  partition->topic->name, partition->index, replica->broker, error ? strerror(error) : "out of memory");
         return false;
     }
+    *torn_tail = torn > 0;
     if (torn)
         kci_log(&cluster->logger, KCI_LOG_WARN, "storage",
                 "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
@@ -243,11 +245,22 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
     return true;
 }
 
+/* KIP-966: who may have lost records in the crash does not lead while somebody is in sync who has not. */
+static void distrust_torn(struct mb_partition *partition, const bool *torn)
+{
+    bool any_whole = false;
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        any_whole |= partition->replicas[i].in_isr && !torn[i];
+    for (int32_t i = 0; any_whole && i < partition->replica_count; i++)
+        partition->replicas[i].in_isr = partition->replicas[i].in_isr && !torn[i];
+}
+
 static bool load_partition(struct loader *loader, const char *line)
 {
     int index, epoch, used = 0;
     long long start, high;
     char replicas[512], isr[512] = "";
+    bool torn[MB_BROKERS_MAX] = { false };
     if (sscanf(line, "partition %d %d %lld %lld %511s %511s%n", &index, &epoch, &start, &high, replicas, isr, &used) <
         5)
         return refuse(loader, line, "not understood");
@@ -272,9 +285,10 @@ static bool load_partition(struct loader *loader, const char *line)
                 return refuse(loader, line, "out of memory");
         }
         replica->in_isr = is_listed(isr, broker);
-        if (!load_replica(loader, replica, start, high))
+        if (!load_replica(loader, replica, start, high, &torn[i]))
             return false;
     }
+    distrust_torn(partition, torn);
     return true;
 }
 

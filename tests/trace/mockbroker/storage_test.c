@@ -139,6 +139,22 @@ static void a_torn_follower_fetches_again_what_it_lost(void **state)
     close_on_disk(&world);
 }
 
+static void a_torn_leader_does_not_lead_while_another_has_everything(void **state)
+{
+    struct world world;
+    (void)state;
+    open_on_disk(&world, 2, NULL);
+    world_topic(&world, "orders", 1, 2, NULL);
+    write_some(&world, "orders", 3);
+    crash(&world);
+    disk_find(&disk, "broker-1/orders-0" LOG_0)->size -= 10;
+    open_on_disk(&world, 2, NULL);
+    assert_int_equal(world_look(&world, "orders", 0).leader, 2);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 6);
+    assert_int_equal(world_look(&world, "orders", 0).isr_count, 2); /* it has fetched again what it lost */
+    close_on_disk(&world);
+}
+
 static void a_full_disk_refuses_and_recovers(void **state)
 {
     struct world world;
@@ -251,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_restart_finds_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_follower_fetches_again_what_it_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_torn_leader_does_not_lead_while_another_has_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_and_recovers, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_roll_and_are_deleted_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_deleted_topic_leaves_no_files, setup, teardown),
