@@ -268,7 +268,8 @@ void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t gener
     if (coordinator_moved(error)) {
         kci_group_coordinator_failed(c, kci_error_name(error), now);
     } else if (error == KCI_REBALANCE_IN_PROGRESS) {
-        kci_group_want_rejoin(c, "a commit met a rebalance");
+        if (g->state == KCI_GROUP_STABLE && generation == g->generation) /* else we are at it already */
+            kci_group_want_rejoin(c, "a commit met a rebalance");
     } else if (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_ILLEGAL_GENERATION) {
         if (generation >= 0 && generation == g->generation)
             kci_group_reset(c, error == KCI_ILLEGAL_GENERATION, "a commit was refused");

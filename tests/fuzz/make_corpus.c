@@ -2,6 +2,7 @@
  *
  *   FOLDER/requests/<Api>_v<version>, FOLDER/responses/...   the oldest and the newest version of each, well filled
  *   FOLDER/frames/...                                        streams of small frames
+ *   FOLDER/fetch/...                                         Fetch responses with batches
  *   FOLDER/records/...                                       batches of every format and codec, and compressed bytes */
 #include "fuzz/harness.h"
 #include "protocol/frame.h"
@@ -110,6 +111,44 @@ static void save_legacy(const char *folder, int8_t magic, int codec)
     kci_writer_destroy(&w);
 }
 
+/* A Fetch response with two batches and aborted transactions; see fuzz_fetch.c for the two bytes in front. */
+static void save_fetch(const char *folder, int16_t version, int codec)
+{
+    struct kci_record records[3] = { { 1700000000000, test_bytes("key"), test_bytes("a value, a value"), NULL, 0 },
+                                     { 1700000000010, test_bytes(NULL), test_bytes(NULL), NULL, 0 },
+                                     { 1700000000020, test_bytes("k"), test_bytes("again a value"), NULL, 0 } };
+    struct kci_fetch_response__aborted_transaction aborted = { .producer_id = 7, .first_offset = 2 };
+    struct kci_fetch_response__partition_data partition;
+    struct kci_fetch_response__fetchable_topic_response topic = { .topic = kci_str_of("t") };
+    struct kci_fetch_response response;
+    struct kci_batch_header header = test_batch_header();
+    struct kci_writer log = kci_writer_of(&fuzz_alloc, SEED_BYTES_MAX), w = kci_writer_of(&fuzz_alloc, SEED_BYTES_MAX);
+    char name[100];
+    header.attributes = (int16_t)codec;
+    kci_batch_write(&log, &header, records, 3, KCI_LEVEL_DEFAULT);
+    header.base_offset = 3;
+    header.producer_id = 7;
+    header.attributes |= KCI_BATCH_TRANSACTIONAL;
+    kci_batch_write(&log, &header, records, 3, KCI_LEVEL_DEFAULT);
+    kci_codec_init(&kci_fetch_response_schema, &response);
+    kci_codec_init(&kci_fetch_response__partition_data_schema, &partition);
+    partition.records = (struct kci_bytes){ log.data, log.size };
+    partition.aborted_transactions = &aborted;
+    partition.aborted_transactions_count = 1;
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    topic.topic_id.b[0] = 1;
+    response.responses = &topic;
+    response.responses_count = 1;
+    kci_writer_i8(&w, (int8_t)((version - 4) | 0x20));
+    kci_writer_i8(&w, 1);
+    must(kci_codec_encode(&kci_fetch_response_schema, version, &response, &w), "a seed can be written");
+    snprintf(name, sizeof name, "v%d_%s", version, kci_codec_name(codec));
+    save(folder, "fetch", name, &w);
+    kci_writer_destroy(&log);
+    kci_writer_destroy(&w);
+}
+
 int main(int count, char **arguments)
 {
     if (count != 2) {
@@ -130,6 +169,8 @@ int main(int count, char **arguments)
         if (!kci_codec_built_in(codec))
             continue;
         save_batch(arguments[1], codec);
+        for (int16_t version = 4; version <= 18; version += 7) /* names, flexible names, ids */
+            save_fetch(arguments[1], version == 11 ? 12 : version, codec);
         save_legacy(arguments[1], 0, codec); /* zstd too, though it must be refused there */
         save_legacy(arguments[1], 1, codec);
     }
