@@ -35,7 +35,7 @@ LAYERS = {
 # What the core may ask of the outside: pure functions of the C library and the codecs.
 CORE_ARCHIVES = ["kci_base", "kci_protocol", "kci_cluster", "kci_producer", "kci_consumer", "kci_admin", "mb_core"]
 CORE_ALLOWED = re.compile(
-    r"^(mem(cpy|move|set|cmp|chr|mem|rchr)|str(len|nlen|cmp|ncmp|chr|rchr|str|cspn|spn|casecmp|ncasecmp|tol|toll|toul|toull|tod)|"
+    r"^(mem(cpy|move|set|cmp|chr|mem|rchr)|bcmp|str(len|nlen|cmp|ncmp|chr|rchr|str|cspn|spn|casecmp|ncasecmp|tol|toll|toul|toull|tod)|"
     r"__(mem|str|snprintf|vsnprintf)\w*_chk|(v?snprintf)|__assert_fail|__isoc99_sscanf|__isoc23_\w+|sscanf|abort|__stack_chk_fail|qsort|bsearch|"
     r"__ctype_\w+|strerror|strerror_r|isalnum|isdigit|tolower|toupper|__errno_location|"
     r"floor|ceil|pow|log|log2|exp|fmod|round|lround|llround|"
