@@ -231,22 +231,23 @@ bool kci_consumer_woken(struct kci_consumer *c)
     return atomic_load_explicit(&c->woken, memory_order_relaxed) && atomic_exchange(&c->woken, false);
 }
 
-/* Take records of one partition, up to `limit` in the whole set. false: out of memory. */
-static bool take_from(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, size_t limit)
+/* Take records from the oldest run of a partition, up to `limit` in the whole set. false: out of memory. */
+static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, size_t limit)
 {
-    struct kci_list *link;
+    struct kci_run *run = KCI_CONTAINER(kci_list_first(&a->runs), struct kci_run, link);
     int64_t before = a->position, quota = c->settings->max_partition_fetch_bytes;
     int32_t epoch_before = a->epoch;
-    bool ok = true, was_full = a->queued_bytes + a->judging_bytes >= quota;
+    bool was_full = a->queued_bytes + a->judging_bytes >= quota;
     size_t count_before = records->count;
-    while (ok && records->count < limit && (link = kci_list_first(&a->runs))) {
-        struct kci_run *run = KCI_CONTAINER(link, struct kci_run, link);
-        ok = kci_records_take(records, run, limit - records->count, &a->position, &a->epoch);
-        if (run->next < run->count)
-            break;
+    bool ok = kci_records_take(records, run, limit - records->count, &a->position, &a->epoch);
+    if (run->next == run->count) {
         a->queued_bytes -= run->bytes;
         kci_list_remove(&run->link);
         kci_run_release(run);
+        /* The others first, before its next run: none starves behind one that is filled as fast as it is read. */
+        kci_list_remove(&a->ready_link);
+        if (!kci_list_empty(&a->runs))
+            kci_list_push(&c->subscription.ready, &a->ready_link);
     }
     if (c->plant == KCI_PLANT_POSITION_BY_COUNT) /* planted defect */
         a->position = before + (int64_t)(records->count - count_before);
@@ -262,25 +263,29 @@ static bool take_from(struct kci_consumer *c, struct kci_assigned *a, struct kc_
     return ok;
 }
 
-/* Collect records from the partitions that have some, in the order in which they became ready. */
+/* The partition whose turn it is to return records, or NULL. */
+static struct kci_assigned *next_ready(struct kci_consumer *c)
+{
+    KCI_LIST_EACH(link, &c->subscription.ready)
+    {
+        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, ready_link);
+        if (!a->paused && !a->revoking)
+            return a;
+    }
+    return NULL;
+}
+
+/* Collect records from the partitions that have some, run by run, in turns. */
 static kc_err collect(struct kci_consumer *c, struct kc_records **out)
 {
     size_t limit = (size_t)c->settings->max_poll_records;
     struct kc_records *records = NULL;
+    struct kci_assigned *a = next_ready(c);
     bool ok = true;
-    KCI_LIST_EACH(link, &c->subscription.ready)
-    {
-        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, ready_link);
-        if (a->paused || a->revoking)
-            continue;
-        if (!records && !(records = kci_records_new(c->shared)))
-            return KC_ERR_NO_MEMORY;
-        ok = take_from(c, a, records, limit);
-        if (kci_list_empty(&a->runs))
-            kci_list_remove(&a->ready_link);
-        if (!ok || records->count >= limit)
-            break;
-    }
+    if (a && !(records = kci_records_new(c->shared)))
+        return KC_ERR_NO_MEMORY;
+    for (; ok && a && records->count < limit; a = next_ready(c))
+        ok = take_run(c, a, records, limit);
     if (records && records->count) {
         c->stats.records_returned += records->count;
         *out = records;

@@ -33,7 +33,8 @@ struct kc_records {
 /* Empty. NULL: out of memory. */
 struct kc_records *kci_records_new(struct kci_shared *shared);
 /* Take up to `limit` (>= 1) records of the run, from its cursor on, and move the cursor. *position and *epoch become
- * those behind the last one taken, also over batches without records. false: out of memory; nothing was taken. */
+ * those behind the last one taken, also over batches without records. false: out of memory; what was
+ * taken before stays taken. */
 bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t limit, int64_t *position, int32_t *epoch);
 int kci_records_next(struct kc_records *records, kc_record_view *view);
 void kci_records_rewind(struct kc_records *records);

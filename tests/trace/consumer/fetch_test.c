@@ -76,6 +76,30 @@ static void test_hole(void **state)
     script_consumer_end(&sc);
 }
 
+/* Partitions take turns: one that is filled as fast as it is read does not hide the others. */
+static void test_turns(void **state)
+{
+    kc_topic_partition items[] = { { "t", 0, 0, -1, NULL, KC_OK }, { "t", 1, 0, -1, NULL, KC_OK } };
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.max_poll_records = 2;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 2);
+    assert_int_equal(kci_consumer_assign(sc.core, items, 2, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    script_append(&sc, 1, 1);
+    script_step(&peer);
+    script_append(&sc, 0, 2);
+    script_step(&peer);
+    script_poll(&sc);
+    assert_noted(&sc, "t-0:0 t-0:1");
+    script_poll(&sc);
+    assert_noted(&sc, "t-1:0 t-0:2");
+    script_poll(&sc);
+    assert_noted(&sc, "t-0:3");
+    script_consumer_end(&sc);
+}
+
 /* The next fetch leaves before the last one is polled. */
 static void test_pipelined(void **state)
 {
@@ -440,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_preferred_replica),
         cmocka_unit_test(test_hole),
+        cmocka_unit_test(test_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
