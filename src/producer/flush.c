@@ -20,6 +20,11 @@ uint64_t kci_flush_enter(struct kci_producer *producer)
     return generation;
 }
 
+void kci_flush_join(struct kci_producer *producer, uint64_t generation)
+{
+    atomic_fetch_add(slot_of(producer, generation), 1);
+}
+
 void kci_flush_leave(struct kci_producer *producer, uint64_t generation)
 {
     atomic_fetch_sub(slot_of(producer, generation), 1);

@@ -82,8 +82,10 @@ struct kci_partition {
     bool pipelined;              /* this leader acknowledged this id and epoch: several may be under way */
     bool gap;                    /* a sequence was given up: the broker may miss it */
     bool reset_wanted;           /* the broker refused a sequence: number afresh when nothing is in flight */
-    int32_t failures;            /* in a row, for the back-off */
-    int64_t producer_id;         /* -1: none yet */
+    int16_t
+        reset_error;  /* if not 0: the refusal (Kafka's code) does not prove that unsure batches are not in the log */
+    int32_t failures; /* in a row, for the back-off */
+    int64_t producer_id; /* -1: none yet */
     int16_t producer_epoch;
     int32_t next_sequence;
     int64_t last_acked_offset;         /* -1: none */
@@ -292,6 +294,8 @@ int64_t kci_identity_deadline(const struct kci_producer *producer);
 
 /* ---- flush.c ---- */
 uint64_t kci_flush_enter(struct kci_producer *producer); /* a batch begins: its generation */
+/* One more batch of a generation that is not complete: a piece of a batch that was split. */
+void kci_flush_join(struct kci_producer *producer, uint64_t generation);
 void kci_flush_leave(struct kci_producer *producer, uint64_t generation);
 bool kci_flush_advance(struct kci_producer *producer); /* true: a flush is done that was not before */
 

@@ -3,8 +3,9 @@
  *   no answer: connection lost, timed out, malformed     sent again; maybe applied
  *   NONE, DUPLICATE_SEQUENCE_NUMBER                      delivered
  *   MESSAGE_TOO_LARGE and several records                split into smaller batches
- *   OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID    sent again; of the first outstanding batch: under a new epoch
- *   INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING  sent again under a new producer id
+ *   OUT_OF_ORDER_SEQUENCE_NUMBER                         sent again; of the first outstanding batch: under a new epoch
+ *   UNKNOWN_PRODUCER_ID                                  the same, unless maybe applied
+ *   INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING  sent again under a new producer id, unless maybe applied
  *   retriable                                            sent again after a back-off; metadata is refreshed where Kafka
  * says so others                                               failed
  *
@@ -41,8 +42,8 @@ static struct kci_refusal *refusal_of(struct kci_producer *producer, const parti
     return refusal;
 }
 
-/* With acks=all the leader writes first and waits then: when it is deposed, or loses its disk, while it waits, it answers
- * with the same error as one that wrote nothing. */
+/* With acks=all the leader writes first and waits then: when it is deposed, or loses its disk, while it waits, it
+ * answers with the same error as one that wrote nothing. */
 static bool is_ambiguous(const struct kci_producer *producer, int16_t error)
 {
     return error == KCI_REQUEST_TIMED_OUT || error == KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND ||
@@ -59,16 +60,19 @@ static bool recover(struct kci_producer *producer, struct kci_batch *batch, int1
     if (!producer->idempotent)
         return false;
     switch (error) {
-    case KCI_OUT_OF_ORDER_SEQUENCE_NUMBER:
-    case KCI_UNKNOWN_PRODUCER_ID:
+    case KCI_OUT_OF_ORDER_SEQUENCE_NUMBER: /* of the first: it is not in the log, nor is what follows it */
         partition->reset_wanted |= first;
         return true;
     case KCI_INVALID_PRODUCER_EPOCH:
     case KCI_INVALID_PRODUCER_ID_MAPPING:
-        partition->reset_wanted |= first;
-        if (first)
+    case KCI_UNKNOWN_PRODUCER_ID:
+        if (!first)
+            return true;
+        partition->reset_wanted = true;
+        partition->reset_error = error;
+        if (error != KCI_UNKNOWN_PRODUCER_ID)
             partition->producer_epoch = INT16_MAX; /* no epoch of this id is any good */
-        return true;
+        return !batch->maybe_applied; /* with new numbers the broker would not recognize what it may have already */
     default:
         return false;
     }

@@ -18,6 +18,7 @@ static void begin_epoch(struct kci_producer *producer, struct kci_partition *par
     partition->next_sequence = 0;
     partition->pipelined = false;
     partition->gap = partition->reset_wanted = false;
+    partition->reset_error = 0;
     if (partition->producer_id >= 0 && partition->producer_epoch < INT16_MAX) {
         partition->producer_epoch++;
         return;
@@ -32,13 +33,18 @@ void kci_sequence_reset(struct kci_producer *producer, struct kci_partition *par
     if (!producer->idempotent)
         return;
     if (partition->reset_wanted && partition->in_flight == 0) {
+        int16_t error = partition->reset_error;
         begin_epoch(producer, partition);
         KCI_LIST_EACH(node, &partition->outstanding)
         {
             struct kci_batch *batch = KCI_CONTAINER(node, struct kci_batch, link);
-            if (batch->state == KCI_BATCH_WAITING)
-                batch->sequenced = batch->crc_valid = false;
+            if (batch->state != KCI_BATCH_WAITING)
+                continue;
+            batch->sequenced = batch->crc_valid = false;
+            if (error && batch->maybe_applied)
+                kci_fate_fail(producer, batch, (kc_err)error, NULL);
         }
+        kci_fate_settle(producer, partition);
         kci_log(&producer->logger, KCI_LOG_WARN, "producer", "%s-%d: sequences begin again at 0 in epoch %d",
                 partition->topic->name, (int)partition->index, (int)partition->producer_epoch);
     } else if (partition->gap && kci_list_empty(&partition->outstanding)) {

@@ -3,6 +3,7 @@
  *
  * The pieces take the batch's place among the outstanding ones, in order, and share out its sequence numbers, so
  * whatever follows fits behind them. Each record keeps its bytes but for the offset delta; the base timestamp stays.
+ * Pieces have batch.size bytes at most, and half of the whole at most.
  * Memory beyond the ceiling is used for the moment in which both exist. The topic's batches grow no further than half
  * of what was refused from now on. */
 #include "producer/internal.h"
@@ -14,6 +15,7 @@ struct splitting {
     struct kci_batch *piece;        /* being filled; the last of pieces */
     struct kci_rope rope;           /* where its next byte goes */
     struct kci_side_reader opaques; /* of the whole */
+    size_t limit;                   /* bytes of a piece, plain */
 };
 
 static bool begin_piece(struct splitting *s, int32_t index)
@@ -28,7 +30,8 @@ static bool begin_piece(struct splitting *s, int32_t index)
     s->rope.chunk_data = data;
     s->piece->partition = whole->partition;
     s->piece->created_at = whole->created_at;
-    s->piece->generation = kci_flush_enter(s->producer);
+    s->piece->generation = whole->generation; /* a flush that waits for the whole waits for its pieces */
+    kci_flush_join(s->producer, whole->generation);
     s->piece->base_timestamp_ms = whole->base_timestamp_ms;
     s->piece->max_timestamp_ms = whole->base_timestamp_ms;
     s->piece->sequenced = whole->sequenced;
@@ -66,10 +69,9 @@ static bool add_record(struct splitting *s, struct kci_reader body, int32_t inde
     kci_reader_varint(&body); /* the old offset delta */
     size_t rest = kci_reader_left(&body), left;
     uint8_t head[32];
-    size_t limit = s->producer->batch_aim > 1 ? s->producer->batch_aim : 1;
     if (body.failed)
         return false;
-    if (s->piece && s->piece->bytes + rest + sizeof head > limit)
+    if (s->piece && s->piece->bytes + rest + sizeof head > s->limit)
         end_piece(s);
     if (!s->piece && !begin_piece(s, index))
         return false;
@@ -170,6 +172,8 @@ bool kci_split(struct kci_producer *producer, struct kci_batch *batch, struct kc
     uint8_t *plain = plain_records(producer, batch, &size);
     if (!plain)
         return false;
+    /* at most half, so that there is progress even where batch.size is beyond the topic's limit */
+    s.limit = size / 2 < producer->batch_aim ? size / 2 : producer->batch_aim;
     uint32_t half = batch->bytes / 2 > producer->batch_aim ? batch->bytes / 2 : producer->batch_aim;
     if (half < atomic_load(&topic->batch_bytes_max))
         atomic_store(&topic->batch_bytes_max, half);

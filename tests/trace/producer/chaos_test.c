@@ -58,13 +58,25 @@ static void judge(void)
     }
 }
 
+/* P6: when a flush is done, all that was sent before has its fate. */
+static void judge_flush(uint64_t ticket, size_t sent_before)
+{
+    size_t told = 0;
+    if (!kci_producer_flushed(sp.producer, ticket))
+        return;
+    for (size_t i = 0; i < sp.fate_count; i++)
+        told += sp.fates[i].number < sent_before;
+    claim(told >= sent_before, "P6: flushed, and a record has no fate");
+}
+
 static void fault(struct kci_prng *random)
 {
-    static const int16_t codes[] = { KCI_NOT_ENOUGH_REPLICAS, KCI_NOT_LEADER_OR_FOLLOWER,
-                                     KCI_REQUEST_TIMED_OUT,   KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-                                     KCI_INVALID_RECORD,      KCI_UNKNOWN_TOPIC_OR_PARTITION,
-                                     KCI_CORRUPT_MESSAGE };
-    int16_t code = codes[kci_prng_below(random, 7)];
+    static const int16_t codes[] = { KCI_NOT_ENOUGH_REPLICAS,   KCI_NOT_LEADER_OR_FOLLOWER,
+                                     KCI_REQUEST_TIMED_OUT,     KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+                                     KCI_INVALID_RECORD,        KCI_UNKNOWN_TOPIC_OR_PARTITION,
+                                     KCI_CORRUPT_MESSAGE,       KCI_UNKNOWN_PRODUCER_ID,
+                                     KCI_INVALID_PRODUCER_EPOCH };
+    int16_t code = codes[kci_prng_below(random, 9)];
     switch (kci_prng_below(random, 8)) {
     case 0:
         script_fault(&sp, SCRIPT_CLOSE, 0);
@@ -98,12 +110,17 @@ static void run(uint64_t seed, bool idempotent, enum kci_plant plant)
     sp.settings.enable_idempotence = idempotent;
     sp.settings.linger_ms = (int32_t)kci_prng_below(&random, 3) * 20;
     sp.settings.batch_size = 100 + (int32_t)kci_prng_below(&random, 500);
+    sp.settings.buffer_memory = kci_prng_chance(&random, 1, 4) ? 30000 : 32 << 20;
     sp.settings.request_timeout_ms = 1500;
     sp.settings.delivery_timeout_ms = kci_prng_chance(&random, 1, 3) ? 2500 : 60000;
     sp.settings.compression_type = kci_prng_chance(&random, 1, 4) ? KCI_CODEC_GZIP : KCI_CODEC_NONE;
     script_producer_create(&sp);
     sp.producer->plant = plant;
     broken = NULL;
+    if (kci_prng_chance(&random, 1, 4))
+        sp.batch_bytes_max = 200;
+    uint64_t ticket = kci_producer_flush(sp.producer);
+    size_t sent_before = 0;
     for (int i = 0; i < SENDS; i++) {
         struct kci_producer_wait why;
         kc_error error;
@@ -118,10 +135,16 @@ static void run(uint64_t seed, bool idempotent, enum kci_plant plant)
         script_queue(&sp, (int32_t)kci_prng_below(&random, PARTITIONS), value, &why, &error);
         if (kci_prng_chance(&random, 2, 3))
             script_advance(&sp.peer, (int64_t)kci_prng_below(&random, 120));
+        judge_flush(ticket, sent_before);
+        if (kci_prng_chance(&random, 1, 10)) {
+            ticket = kci_producer_flush(sp.producer);
+            sent_before = sp.sent;
+        }
     }
     sp.fault_first = sp.fault_count; /* healed */
     script_advance(&sp.peer, 200000);
     claim(kci_producer_pending(sp.producer) == 0, "L1: healed, and a record still has no fate");
+    claim(kci_producer_flushed(sp.producer, ticket), "L1: healed, and a flush is not done");
     judge();
     kci_producer_destroy(sp.producer, sp.peer.now);
     script_peer_destroy(&sp.peer);

@@ -322,6 +322,30 @@ static void test_split(void **state)
     }
 }
 
+/* A flush that waits for a batch waits for the pieces that it is split into. */
+static void test_flush_waits_for_pieces(void **state)
+{
+    (void)state;
+    sp.settings.batch_size = 300;
+    script_producer_create(&sp);
+    script_warm_up(&sp, 1);
+    sp.settings.linger_ms = 1000;
+    for (int i = 0; i < 60; i++)
+        queue(0, "v"); /* nobody has taken the first full batch: the second grows */
+    script_fault(&sp, SCRIPT_NO_FAULT, 0);
+    script_fault(&sp, SCRIPT_ERROR, KCI_MESSAGE_TOO_LARGE);
+    script_fault(&sp, SCRIPT_HOLD, 0);
+    uint64_t ticket = kci_producer_flush(sp.producer);
+    script_settle(&sp.peer);
+    assert_int_equal(sp.fault_first, 3);
+    assert_false(kci_producer_flushed(sp.producer, ticket));
+    script_serve_now(&sp, held(), true, 0);
+    script_advance(&sp.peer, 100);
+    assert_true(kci_producer_flushed(sp.producer, ticket));
+    assert_int_equal(sp.logs[0].end, 61);
+    script_producer_destroy(&sp);
+}
+
 /* A single record that is too large fails alone. */
 static void test_too_large_alone(void **state)
 {
@@ -455,6 +479,7 @@ int main(void)
         cmocka_unit_test_setup(test_producer_id_is_retried, setup),
         cmocka_unit_test_setup(test_producer_id_refused, setup),
         cmocka_unit_test_setup(test_split, setup),
+        cmocka_unit_test_setup(test_flush_waits_for_pieces, setup),
         cmocka_unit_test_setup(test_too_large_alone, setup),
         cmocka_unit_test_setup(test_record_errors, setup),
         cmocka_unit_test_setup(test_answer_without_the_partition, setup),
