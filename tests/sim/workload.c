@@ -119,11 +119,11 @@ static void draw_brokers(struct kci_prng *prng, struct sim_workload *w)
 {
     w->min_insync = (int32_t)between(prng, 1, 2);
     w->replication_delay_us = one_in(prng, 3) ? 0 : around(prng, SIM_MS, 7);
-    w->broker_us = one_in(prng, 4) ? 0 : around(prng, 400 * SIM_MS, 3);
+    w->broker_us = one_in(prng, 4) ? 0 : around(prng, 20 * SIM_MS, 7);
     w->kill = one_in(prng, 3) ? 0 : 1;
     w->stop = one_in(prng, 3) ? 0 : 1;
     w->move = one_in(prng, 3) || !(w->kill || w->stop) ? 2 : 0;
-    w->down_max = around(prng, 50 * SIM_MS, 6);
+    w->down_max = around(prng, 10 * SIM_MS, 8);
     w->down_brokers = (int32_t)between(prng, 1, SIM_BROKERS);
     snprintf(w->broker_config, sizeof w->broker_config,
              "group.min.session.timeout.ms=100 group.initial.rebalance.delay.ms=%d offsets.topic.num.partitions=%d "
