@@ -239,6 +239,14 @@ static uint64_t bytes_between(const struct mb_log *log, int64_t from, int64_t to
     return bytes;
 }
 
+/* What the leader may count on: a follower that has not fetched in this epoch may hold what another leader wrote, so
+ * nothing beyond the high watermark is known to be the same. */
+static int64_t known_end(const struct mb_replica *replica, const struct mb_replica *leader)
+{
+    bool compared = replica->synced_epoch == replica->partition->leader_epoch;
+    return compared ? replica->log.end_offset : leader->high_watermark;
+}
+
 void mb_partition_advance(struct mb_partition *partition, int64_t now)
 {
     struct mb_replica *leader = mb_partition_leader(partition);
@@ -247,8 +255,8 @@ void mb_partition_advance(struct mb_partition *partition, int64_t now)
     bool ahead = partition->cluster->options.plant == MB_PLANT_HW_AHEAD;
     int64_t high = leader->log.end_offset;
     for (int32_t i = 0; i < partition->replica_count && !ahead; i++)
-        if (partition->replicas[i].in_isr && partition->replicas[i].log.end_offset < high)
-            high = partition->replicas[i].log.end_offset;
+        if (partition->replicas[i].in_isr && known_end(&partition->replicas[i], leader) < high)
+            high = known_end(&partition->replicas[i], leader);
     if (high > leader->high_watermark && (ahead || mb_partition_isr_count(partition) >= min_insync(partition))) {
         int64_t old = leader->high_watermark;
         leader->high_watermark = high;

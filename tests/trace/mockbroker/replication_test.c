@@ -166,6 +166,28 @@ static void what_was_not_committed_is_truncated_under_a_new_leader(void **state)
     world_close(&world);
 }
 
+/* A follower may hold as many records as its leader, and others: they count for nothing before it has fetched. */
+static void a_follower_of_another_history_commits_nothing(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open_with(&world, (struct mb_options){ .brokers = 2, .replication_delay_us = DELAY });
+    world_topic(&world, "orders", 1, 2, NULL);
+    struct client *first = world_client(&world, 1), *second = world_client(&world, 2);
+    client_produce(first, "orders", 0, 1, world_batch(&world, (struct batch_of){ .count = 2, .value_bytes = 10 }));
+    assert_int_equal(client_produced(first)->base_offset, 0);
+    assert_int_equal(mb_cluster_move_leader(world.cluster, NAME("orders"), 0, 2, world.now), 0);
+    client_produce(second, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 2, .value_bytes = 20 }));
+    assert_int_equal(world_look(&world, "orders", 0).log_end, 2);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 0);
+    assert_null(client_produced(second));
+    world_at(&world, 3 * DELAY);
+    assert_int_equal(client_produced(second)->base_offset, 0);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 2);
+    invariants(&world, "orders", 0);
+    world_close(&world);
+}
+
 static void only_the_last_one_in_sync_may_come_back_as_leader(void **state)
 {
     struct world world;
@@ -312,6 +334,7 @@ int main(void)
         cmocka_unit_test(too_few_in_sync_refuse_acks_all),
         cmocka_unit_test(a_new_leader_rises_when_the_old_one_is_killed),
         cmocka_unit_test(what_was_not_committed_is_truncated_under_a_new_leader),
+        cmocka_unit_test(a_follower_of_another_history_commits_nothing),
         cmocka_unit_test(only_the_last_one_in_sync_may_come_back_as_leader),
         cmocka_unit_test(epochs_of_clients_are_checked),
         cmocka_unit_test(waiting_clients_hear_of_a_new_leader),
