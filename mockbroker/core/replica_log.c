@@ -209,8 +209,10 @@ static void epochs_truncate(struct mb_log *log, int64_t end)
 
 int mb_log_truncate(struct mb_log *log, int64_t offset)
 {
-    if (offset >= log->end_offset)
+    if (offset >= log->end_offset) { /* at the end: only epochs without records go */
+        epochs_truncate(log, offset);
         return 0;
+    }
     size_t keep = mb_log_find(log, offset);
     if (keep < log->count && log->store) {
         struct mb_log_entry *first_gone = mb_log_entry(log, keep);
@@ -273,6 +275,10 @@ int mb_log_reset(struct mb_log *log, int64_t offset)
 
 bool mb_log_epoch_begin(struct mb_log *log, int32_t epoch, int64_t start_offset)
 {
+    /* Epochs in which nothing was written leave no trace, newer ones included: a leader of an earlier epoch may come
+     * back before the newer one wrote anything, and then its records stand here. */
+    while (log->epoch_count && log->epochs[log->epoch_count - 1].start_offset >= start_offset)
+        log->epoch_count--;
     if (epoch <= mb_log_epoch_latest(log))
         return true;
     if (log->epoch_count == log->epoch_capacity) {
@@ -283,8 +289,6 @@ bool mb_log_epoch_begin(struct mb_log *log, int32_t epoch, int64_t start_offset)
         log->epochs = epochs;
         log->epoch_capacity = capacity;
     }
-    if (log->epoch_count && log->epochs[log->epoch_count - 1].start_offset >= start_offset)
-        log->epoch_count--; /* an epoch in which nothing was written */
     log->epochs[log->epoch_count++] = (struct mb_log_epoch){ epoch, start_offset };
     return true;
 }

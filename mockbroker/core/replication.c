@@ -77,8 +77,8 @@ static int truncate_to_leader(struct mb_replica *follower, const struct mb_repli
         }
         mb_log_epoch_end(&follower->log, epoch, &ignored, &own_end);
         int64_t to = epoch < mine && own_end >= 0 && own_end < leader_end ? own_end : leader_end;
-        if (to < follower->log.end_offset) {
-            cut = true;
+        if (to < follower->log.end_offset || epoch < mine) {
+            cut |= to < follower->log.end_offset;
             error = mb_log_truncate(&follower->log, to);
         }
         if (epoch == mine)

@@ -106,6 +106,24 @@ static void epochs_know_where_they_end(void **state)
     assert_int_equal(end, 10);
 }
 
+/* A leader that wrote nothing leaves no trace: the one before it may come back. */
+static void an_empty_epoch_gives_way(void **state)
+{
+    int32_t epoch;
+    int64_t end;
+    (void)state;
+    add(10, 100, 1);
+    assert_true(mb_log_epoch_begin(&batches, 2, 10));
+    add(10, 100, 1); /* written by the leader of epoch 1, which leads again as 3 */
+    assert_true(mb_log_epoch_begin(&batches, 3, 20));
+    mb_log_epoch_end(&batches, 2, &epoch, &end);
+    assert_int_equal(epoch, 1);
+    assert_int_equal(end, 20);
+    assert_int_equal(mb_log_truncate(&batches, 20), 0); /* cuts no record, but the epoch */
+    assert_int_equal(mb_log_epoch_latest(&batches), 1);
+    assert_int_equal(batches.end_offset, 20);
+}
+
 static void replicas_share_the_bytes_of_a_frame(void **state)
 {
     struct mb_log follower;
@@ -149,6 +167,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_offset_finds_its_batch, setup, teardown),
         cmocka_unit_test_setup_teardown(cutting_takes_whole_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_know_where_they_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_empty_epoch_gives_way, setup, teardown),
         cmocka_unit_test_setup_teardown(replicas_share_the_bytes_of_a_frame, setup, teardown),
         cmocka_unit_test_setup_teardown(small_batches_do_not_pin_large_frames, setup, teardown),
     };
