@@ -30,7 +30,9 @@ static void *grow(const struct kci_alloc *alloc, void *items, size_t *count, siz
 
 void sim_history_init(struct sim_history *history, const struct kci_alloc *alloc, int32_t partitions)
 {
-    *history = (struct sim_history){ .alloc = alloc, .partitions = partitions, .acks_all = true, .idempotent = true, .commits_rise = true };
+    *history = (struct sim_history){
+        .alloc = alloc, .partitions = partitions, .acks_all = true, .idempotent = true, .commits_rise = true
+    };
     for (int32_t i = 0; i < partitions; i++) {
         void *log;
         ADD(history, history->logs, &log);
