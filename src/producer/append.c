@@ -298,7 +298,7 @@ static struct kci_topic *topic_of(struct kci_producer *producer, const char *nam
 static kc_err refuse(struct kci_producer *producer, kc_error *error)
 {
     if (atomic_load(&producer->dead))
-        return kci_fail(error, KC_ERR_FATAL, 0, "%s", producer->fatal.text);
+        return kci_fail(error, producer->fatal.code, producer->fatal.traits, "%s", producer->fatal.text);
     return kci_fail(error, KC_ERR_CLOSED, 0, "the producer is closed");
 }
 

@@ -200,6 +200,50 @@ static void test_reports_only_what_is_asked_for(void **state)
     script_producer_destroy(&sp);
 }
 
+static size_t acknowledged;
+static void count_acknowledged(void *context, const kc_delivery *delivery)
+{
+    assert_ptr_equal(context, &sp);
+    assert_int_equal(delivery->code, KC_OK);
+    assert_true(sp.fate_count == 0); /* before the delivery function is told */
+    acknowledged++;
+}
+
+/* Interceptors see every record, before the delivery function, which still hears only of those that it asked for. */
+static void test_interceptors(void **state)
+{
+    static kc_producer_interceptor interceptor = { .context = &sp, .on_acknowledgement = count_acknowledged };
+    (void)state;
+    sp.settings.linger_ms = 10;
+    sp.settings.delivery_every_record = false;
+    sp.settings.producer_interceptors = &interceptor;
+    sp.settings.producer_interceptor_count = 1;
+    script_producer_create(&sp);
+    script_send(&sp, 0, "a"); /* number 0: no opaque */
+    script_send(&sp, 0, "b");
+    script_send(&sp, 0, "c");
+    script_advance(&sp.peer, 20);
+    assert_int_equal(acknowledged, 3);
+    script_fates_are(&sp, "b=1 c=2");
+    sp.fates[sp.fate_count++] = (struct script_fate){ .number = 0 };
+    script_producer_destroy(&sp);
+}
+
+/* Another producer took over: the record fails, and the handle says so from then on. */
+static void test_fenced(void **state)
+{
+    struct kci_producer_wait why;
+    kc_error error;
+    (void)state;
+    script_producer_create(&sp);
+    script_fault(&sp, SCRIPT_ERROR, KCI_PRODUCER_FENCED);
+    script_send(&sp, 0, "a");
+    script_fates_are(&sp, "a=PRODUCER_FENCED");
+    assert_int_equal(script_queue(&sp, 0, "b", &why, &error), KC_ERR_FENCED);
+    assert_non_null(strstr(error.text, "PRODUCER_FENCED"));
+    script_producer_destroy(&sp);
+}
+
 /* Records without key and partition stay together for batch.size bytes, then go on to another partition: all get some.
  */
 static void test_sticky(void **state)
@@ -232,6 +276,8 @@ int main(void)
         cmocka_unit_test_setup(test_codecs, setup),
         cmocka_unit_test_setup(test_acks_0, setup),
         cmocka_unit_test_setup(test_reports_only_what_is_asked_for, setup),
+        cmocka_unit_test_setup(test_interceptors, setup),
+        cmocka_unit_test_setup(test_fenced, setup),
         cmocka_unit_test_setup(test_sticky, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

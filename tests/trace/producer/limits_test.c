@@ -406,6 +406,8 @@ static void test_every_allocation_fails(void **state)
         kc_error error;
         script_producer_init(&sp);
         sp.settings.compression_type = fail_at % 2 ? KCI_CODEC_NONE : KCI_CODEC_GZIP;
+        sp.settings.linger_ms = 5;
+        sp.batch_bytes_max = 85; /* batches of four are split */
         sp.memory.fail_at = fail_at;
         if (script_producer_try(&sp, &error)) {
             assert_int_equal(error.code, KC_ERR_NO_MEMORY);
@@ -413,10 +415,11 @@ static void test_every_allocation_fails(void **state)
             assert_int_equal(sp.memory.live_blocks, 0);
             continue;
         }
-        for (int i = 0; i < 12; i++) {
+        for (int i = 0; i < 8; i++) {
             if (i == 6)
                 script_fault(&sp, SCRIPT_APPLY_THEN_CLOSE, 0);
-            script_queue(&sp, i % 3, "x", &why, &error);
+            for (int k = 0; k < 4; k++)
+                script_queue(&sp, i % 3, "x", &why, &error);
             script_advance(&sp.peer, 300);
         }
         script_advance(&sp.peer, 10000);
