@@ -317,6 +317,68 @@ static void test_seek_in_callback(void **state)
     script_consumer_end(&sc);
 }
 
+/* Answer the oldest request to the coordinator; false: none waits. */
+static bool answer_oldest(void)
+{
+    struct script_request *r = NULL;
+    script_pending(&peer, NULL, KCI_API_JOIN_GROUP); /* takes in what was sent */
+    for (size_t i = peer.request_first; i < peer.request_count && !r; i++)
+        if (!peer.requests[i].taken && peer.requests[i].conn->state == SCRIPT_OPEN &&
+            peer.requests[i].header.api_key != KCI_API_FETCH)
+            r = &peer.requests[i];
+    switch (r ? r->header.api_key : -1) {
+    case KCI_API_JOIN_GROUP:
+        script_answer_join(&sc, KCI_NONE, 1, "me");
+        return true;
+    case KCI_API_SYNC_GROUP:
+        script_answer_sync(&sc, KCI_NONE, "0");
+        return true;
+    case KCI_API_HEARTBEAT:
+        script_beat(&sc, KCI_NONE);
+        return true;
+    case KCI_API_OFFSET_COMMIT:
+        script_answer_commit(&sc, KCI_NONE);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void serve_group(void)
+{
+    for (int i = 0; i < 30; i++) {
+        while (answer_oldest())
+            continue;
+        script_poll_all(&sc);
+        script_advance(&peer, 1000);
+    }
+}
+
+/* Out of memory at every place of a whole membership: it comes later, but it comes; nothing leaks. */
+static void test_out_of_memory(void **state)
+{
+    const char *topic = "t";
+    (void)state;
+    for (size_t n = 1; n < 260; n++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.enable_auto_commit = true;
+        script_append(&sc, 0, 2);
+        struct kci_consumer_options options = {
+            .alloc = &sc.alloc, .settings = &sc.settings, .transport = script_peer_transport(&peer), .seed = 1
+        };
+        sc.memory.fail_at = n;
+        if (kci_consumer_create(&sc.core, &options, NULL) == KC_OK) {
+            script_peer_attach(&peer, kci_consumer_engine(sc.core));
+            if (kci_consumer_subscribe(sc.core, &topic, 1, peer.now, NULL) == KC_OK) {
+                serve_group();
+                if (!strstr(sc.seen, "t-0:0 t-0:1") || sc.committed[0] != 2)
+                    fail_msg("allocation %zu failed, and then: %s", n, sc.seen);
+            }
+        }
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_partitions_added),
         cmocka_unit_test(test_seek_in_callback),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
