@@ -57,10 +57,8 @@ int64_t kci_shared_reserve(struct kci_shared *shared, int64_t least, int64_t wan
             continue;
         }
         int64_t take = want < room ? want : room;
-        if (atomic_compare_exchange_weak(&shared->used, &used, used + take)) {
-            atomic_store(&shared->waiting, false);
-            return take;
-        }
+        if (atomic_compare_exchange_weak(&shared->used, &used, used + take))
+            return take; /* `waiting` stays: it may be that of another node, which asked for more */
     }
 }
 
