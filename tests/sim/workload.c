@@ -111,7 +111,9 @@ static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
     s->fetch_max_wait_ms = (int32_t)between(prng, 10, 500);
     s->fetch_max_bytes = one_in(prng, 4) ? 5000 : 52428800;
     s->max_partition_fetch_bytes = one_in(prng, 4) ? 1000 : 1048576;
-    s->fetch_memory_max = one_in(prng, 4) ? 8 << 20 : 64 << 20; /* a quarter must hold the largest batch, plain */
+    s->fetch_memory_max = one_in(prng, 4) ? 1 << 20 : 64 << 20;
+    if (w->producer_settings.compression_type != KCI_CODEC_NONE && s->fetch_memory_max < 8 << 20)
+        s->fetch_memory_max = 8 << 20; /* a quarter must hold the largest batch, plain */
     s->check_crcs = true;
 }
 
