@@ -76,8 +76,6 @@ kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t part
     struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
     if (!a)
         result = not_assigned(error, topic, partition);
-    else if (c->plant == KCI_PLANT_STALE_FETCH && offset >= 0) /* planted defect */
-        a->position = offset;
     else
         kci_assigned_seek(&c->subscription, a, offset, -1, now);
     kci_consumer_want_step(c);

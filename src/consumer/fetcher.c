@@ -366,10 +366,8 @@ static struct kci_assigned *match(struct kci_consumer *c, struct kci_fetch_node 
     struct kci_assigned *a = kci_subscription_find(&c->subscription, key);
     if (!entry || !a || a->state != KCI_POSITION_READY)
         return NULL;
-    if (c->plant == KCI_PLANT_STALE_FETCH) { /* planted defect */
-        a->fetch_offset = entry->offset;
+    if (c->plant == KCI_PLANT_STALE_FETCH) /* planted defect */
         return a;
-    }
     return entry->version == a->version && entry->offset == a->fetch_offset ? a : NULL;
 }
 
@@ -470,7 +468,7 @@ static bool hand_over(struct kci_consumer *c, struct kci_part *part, enum kci_pa
 {
     kci_consumer_lock(c);
     struct kci_assigned *a = kci_subscription_find(&c->subscription, part->topic_key);
-    bool live = a && (a->version == part->version || c->plant == KCI_PLANT_STALE_FETCH);
+    bool live = a && a->version == part->version;
     if (live) {
         a->judging_bytes -= judged;
         if (result == KCI_PART_END)
