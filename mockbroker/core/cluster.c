@@ -231,8 +231,11 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     mb_connections_reap(cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         mb_topic_free(topic);
-    for (int32_t i = 0; i < cluster->broker_count; i++)
+    for (int32_t i = 0; i < cluster->broker_count; i++) {
         mb_fetch_sessions_free(cluster->brokers[i].sessions);
+        for (size_t k = 0; k < mb_properties_count(); k++)
+            kci_alloc_free(alloc, cluster->brokers[i].dynamic[k]);
+    }
     kci_alloc_free(alloc, cluster->brokers);
     kci_map_destroy(&cluster->topics);
     kci_map_destroy(&cluster->topic_ids);

@@ -27,6 +27,7 @@ struct mb_broker {
     char host[256];
     uint16_t port;
     struct mb_fetch_sessions *sessions; /* owned */
+    char *dynamic[MB_PROPERTIES_MAX];   /* owned: properties altered for this broker alone; NULL: not altered */
 };
 
 struct mb_cluster {
@@ -238,6 +239,8 @@ void mb_handle_init_producer_id(struct mb_request *request, int64_t now);
 void mb_handle_offset_for_leader_epoch(struct mb_request *request, int64_t now);
 void mb_handle_create_partitions(struct mb_request *request, int64_t now);
 void mb_handle_describe_configs(struct mb_request *request, int64_t now);
+void mb_handle_alter_configs(struct mb_request *request, int64_t now);
+void mb_handle_incremental_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_describe_cluster(struct mb_request *request, int64_t now);
 void mb_handle_describe_topic_partitions(struct mb_request *request, int64_t now);
 

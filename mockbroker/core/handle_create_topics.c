@@ -9,8 +9,6 @@
 typedef struct kci_create_topics_request__creatable_topic asked_topic;
 typedef struct kci_create_topics_response__creatable_topic_result result_out;
 
-enum { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };
-
 static void add_configs(struct mb_request *request, const struct mb_topic_config *config, result_out *out)
 {
     size_t count = mb_topic_config_count();
@@ -18,12 +16,12 @@ static void add_configs(struct mb_request *request, const struct mb_topic_config
     out->configs_count = 0;
     for (size_t i = 0; out->configs && i < count; i++) {
         struct kci_create_topics_response__creatable_topic_configs *row = &out->configs[out->configs_count++];
-        bool is_override, is_broker;
-        const char *value = mb_topic_config_text(config, &request->cluster->properties, i, &is_override, &is_broker);
+        enum mb_config_source source;
+        const char *value = mb_topic_config_text(config, &request->cluster->properties, i, &source);
         kci_codec_init(&kci_create_topics_response__creatable_topic_configs_schema, row);
         row->name = kci_str_of(mb_topic_config_row(i)->name);
         row->value = kci_str_of(kci_arena_text(&request->arena, kci_str_of(value)));
-        row->config_source = is_override ? SOURCE_TOPIC : is_broker ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
+        row->config_source = (int8_t)source;
     }
 }
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SYNONYMS_MAX 4
 enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4, RESOURCE_BROKER_LOGGER = 8 };
-enum { SOURCE_TOPIC = 1, SOURCE_STATIC_BROKER = 4, SOURCE_DEFAULT = 5 };
 
 typedef struct kci_describe_configs_request__describe_configs_resource asked_resource;
 typedef struct kci_describe_configs_response__describe_configs_result result_out;
@@ -30,13 +30,27 @@ static void add_synonym(config_out *out, const char *name, const char *value, in
     synonym->source = source;
 }
 
+/* In the order of precedence; broker: NULL where a topic's default is told. */
+static void add_broker_synonyms(config_out *out, const struct mb_properties *properties, size_t i,
+                                const struct mb_broker *broker)
+{
+    const struct mb_config_row *row = mb_properties_row(i);
+    if (broker && broker->dynamic[i])
+        add_synonym(out, row->name, broker->dynamic[i], MB_SOURCE_BROKER);
+    if (properties->dynamic[i])
+        add_synonym(out, row->name, properties->dynamic[i], MB_SOURCE_DEFAULT_BROKER);
+    if (properties->values[i])
+        add_synonym(out, row->name, properties->values[i], MB_SOURCE_STATIC_BROKER);
+    add_synonym(out, row->name, row->initial, MB_SOURCE_DEFAULT);
+}
+
 static config_out *add_config(struct mb_request *request, result_out *result, const struct mb_config_row *row)
 {
     config_out *out = &result->configs[result->configs_count++];
     kci_codec_init(&kci_describe_configs_response__describe_configs_resource_result_schema, out);
     out->name = kci_str_of(row->name);
     out->config_type = (int8_t)row->type;
-    out->synonyms = kci_arena_array(&request->arena, 3, sizeof *out->synonyms);
+    out->synonyms = kci_arena_array(&request->arena, SYNONYMS_MAX, sizeof *out->synonyms);
     return out;
 }
 
@@ -48,25 +62,24 @@ static void describe_topic(struct mb_request *request, const asked_resource *ask
     result->configs = kci_arena_array(&request->arena, mb_topic_config_count(), sizeof *result->configs);
     for (size_t i = 0; result->configs && i < mb_topic_config_count(); i++) {
         const struct mb_config_row *row = mb_topic_config_row(i);
-        bool is_override, is_broker;
+        enum mb_config_source source;
         if (!is_asked(asked, row->name))
             continue;
         config_out *out = add_config(request, result, row);
-        out->value = kci_str_of(mb_topic_config_text(&topic->config, properties, i, &is_override, &is_broker));
-        out->config_source = is_override ? SOURCE_TOPIC : is_broker ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
+        out->value = kci_str_of(mb_topic_config_text(&topic->config, properties, i, &source));
+        out->config_source = (int8_t)source;
         if (!body->include_synonyms || !out->synonyms)
             continue;
         int key = row->broker_key ? mb_properties_find(kci_str_of(row->broker_key)) : -1;
-        if (is_override)
-            add_synonym(out, row->name, topic->config.values[i], SOURCE_TOPIC);
-        if (key >= 0 && properties->values[key])
-            add_synonym(out, row->broker_key, properties->values[key], SOURCE_STATIC_BROKER);
+        if (topic->config.values[i])
+            add_synonym(out, row->name, topic->config.values[i], MB_SOURCE_TOPIC);
         if (key >= 0)
-            add_synonym(out, row->broker_key, mb_properties_row((size_t)key)->initial, SOURCE_DEFAULT);
+            add_broker_synonyms(out, properties, (size_t)key, NULL);
     }
 }
 
-static void describe_broker(struct mb_request *request, const asked_resource *asked, int32_t broker, result_out *result)
+static void describe_broker(struct mb_request *request, const asked_resource *asked, const struct mb_broker *broker,
+                            result_out *result)
 {
     const struct kci_describe_configs_request *body = request->body;
     const struct mb_properties *properties = &request->cluster->properties;
@@ -79,15 +92,33 @@ static void describe_broker(struct mb_request *request, const asked_resource *as
         bool is_id = strcmp(row->name, "node.id") == 0;
         char *id = is_id ? kci_arena_take(&request->arena, 16) : NULL;
         if (id)
-            snprintf(id, 16, "%d", broker);
-        out->value = kci_str_of(id ? id : mb_properties_text(properties, i));
-        out->read_only = true; /* nothing can be changed while it runs */
-        out->config_source = id || properties->values[i] ? SOURCE_STATIC_BROKER : SOURCE_DEFAULT;
-        if (!body->include_synonyms || !out->synonyms)
+            snprintf(id, 16, "%d", broker->id);
+        out->value = kci_str_of(broker->dynamic[i] ? broker->dynamic[i] : id ? id : mb_properties_text(properties, i));
+        out->read_only = !mb_properties_is_dynamic(i);
+        out->config_source = broker->dynamic[i]            ? MB_SOURCE_BROKER
+                             : properties->dynamic[i]      ? MB_SOURCE_DEFAULT_BROKER
+                             : id || properties->values[i] ? MB_SOURCE_STATIC_BROKER
+                                                           : MB_SOURCE_DEFAULT;
+        if (body->include_synonyms && out->synonyms)
+            add_broker_synonyms(out, properties, i, broker);
+    }
+}
+
+/* The cluster-wide defaults: what was altered, and nothing else. */
+static void describe_default_broker(struct mb_request *request, const asked_resource *asked, result_out *result)
+{
+    const struct kci_describe_configs_request *body = request->body;
+    const struct mb_properties *properties = &request->cluster->properties;
+    result->configs = kci_arena_array(&request->arena, mb_properties_count(), sizeof *result->configs);
+    for (size_t i = 0; result->configs && i < mb_properties_count(); i++) {
+        const struct mb_config_row *row = mb_properties_row(i);
+        if (!properties->dynamic[i] || !is_asked(asked, row->name))
             continue;
-        if (properties->values[i])
-            add_synonym(out, row->name, properties->values[i], SOURCE_STATIC_BROKER);
-        add_synonym(out, row->name, row->initial, SOURCE_DEFAULT);
+        config_out *out = add_config(request, result, row);
+        out->value = kci_str_of(properties->dynamic[i]);
+        out->config_source = MB_SOURCE_DEFAULT_BROKER;
+        if (body->include_synonyms && out->synonyms)
+            add_synonym(out, row->name, properties->dynamic[i], MB_SOURCE_DEFAULT_BROKER);
     }
 }
 
@@ -117,10 +148,10 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
         snprintf(text, sizeof text, "%.*s", (int)(asked->resource_name.size < 12 ? asked->resource_name.size : 12),
                  asked->resource_name.data ? asked->resource_name.data : "");
         int32_t id = (int32_t)strtol(text, NULL, 10);
-        if (text[0] == '\0') /* the cluster-wide defaults: dynamic ones only, and there are none */
-            result->configs_count = 0;
+        if (text[0] == '\0')
+            describe_default_broker(request, asked, result);
         else if (id == request->broker)
-            describe_broker(request, asked, id, result);
+            describe_broker(request, asked, mb_cluster_broker(request->cluster, id), result);
         else
             refuse(result, KCI_INVALID_REQUEST, "Unexpected broker id: ask the broker itself.");
     } else {

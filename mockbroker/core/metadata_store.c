@@ -2,6 +2,7 @@
  *
  *      cluster-metadata   mockbroker 1
  *                         cluster <id> <next producer id>
+ *                         broker <id, 0: all> <key>=<value>                     altered while it ran
  *                         topic <name> <id, 32 hex digits> <internal 0|1> <replication factor> <partitions>
  *                         config <key>=<value>                                  of the topic above, overrides only
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
@@ -81,6 +82,16 @@ static void put_topic(struct kci_writer *w, const struct mb_topic *topic)
         put_partition(w, topic->partitions[i]);
 }
 
+static void put_properties(struct kci_writer *w, int32_t broker, char *const *values)
+{
+    char line[LINE_BYTES_MAX];
+    for (size_t i = 0; i < mb_properties_count(); i++)
+        if (values[i]) {
+            snprintf(line, sizeof line, "broker %d %s=%s\n", broker, mb_properties_row(i)->name, values[i]);
+            put_text(w, line);
+        }
+}
+
 static int write_file(const struct kci_storage *storage, const struct kci_writer *w)
 {
     int64_t file = 0;
@@ -109,6 +120,9 @@ void mb_metadata_store(struct mb_cluster *cluster)
     struct kci_writer w = kci_writer_of(cluster->alloc, FILE_BYTES_MAX);
     snprintf(line, sizeof line, "mockbroker 1\ncluster %s %lld\n", cluster->id, (long long)cluster->next_producer_id);
     put_text(&w, line);
+    put_properties(&w, 0, cluster->properties.dynamic);
+    for (int32_t i = 0; i < cluster->broker_count; i++)
+        put_properties(&w, cluster->brokers[i].id, cluster->brokers[i].dynamic);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         put_topic(&w, topic);
     snprintf(line, sizeof line, "end %08x\n", w.failed ? 0 : kci_crc32c(0, w.data, w.size));
@@ -176,6 +190,24 @@ static bool load_config(struct loader *loader, const char *line)
                              kci_str_of(equals + 1), why, sizeof why))
         return refuse(loader, line, why);
     mb_topic_config_resolve(&loader->topic->config, &loader->cluster->properties);
+    return true;
+}
+
+static bool load_property(struct loader *loader, const char *line)
+{
+    struct mb_cluster *cluster = loader->cluster;
+    char why[200];
+    int id, used = 0;
+    const char *equals = strchr(line, '=');
+    if (sscanf(line, "broker %d %n", &id, &used) != 1 || !used || !equals || equals < line + used)
+        return refuse(loader, line, "not understood");
+    int row = mb_properties_find((struct kci_str){ line + used, (size_t)(equals - line) - (size_t)used });
+    struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    if (row < 0 || (id && !broker))
+        return refuse(loader, line, "no such broker or property");
+    char **values = broker ? broker->dynamic : cluster->properties.dynamic;
+    if (!mb_properties_alter(cluster->alloc, values, (size_t)row, kci_str_of(equals + 1), why, sizeof why))
+        return refuse(loader, line, why);
     return true;
 }
 
@@ -300,6 +332,8 @@ static bool load_line(struct loader *loader, const char *line)
         return load_topic(loader, line);
     if (strncmp(line, "config ", 7) == 0)
         return load_config(loader, line);
+    if (strncmp(line, "broker ", 7) == 0)
+        return load_property(loader, line);
     if (strncmp(line, "partition ", 10) == 0)
         return load_partition(loader, line);
     if (sscanf(line, "cluster %23s %lld", id, &next) != 2)

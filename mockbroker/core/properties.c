@@ -171,7 +171,8 @@ int mb_properties_find(struct kci_str name)
 
 const char *mb_properties_text(const struct mb_properties *properties, size_t i)
 {
-    return properties->values[i] ? properties->values[i] : rows[i].initial;
+    const char *given = properties->values[i] ? properties->values[i] : rows[i].initial;
+    return properties->dynamic[i] ? properties->dynamic[i] : given;
 }
 
 int64_t mb_properties_number(const struct mb_properties *properties, const char *name)
@@ -221,10 +222,39 @@ static bool words_are_among(const char *choices, struct kci_str list)
     return true;
 }
 
+/* Values are kept as lines of text (metadata_store.c): what would break a line is no value. */
+static bool is_printable(struct kci_str value)
+{
+    if (value.size > MB_CONFIG_VALUE_MAX)
+        return false;
+    for (size_t i = 0; i < value.size; i++)
+        if ((unsigned char)value.data[i] < ' ')
+            return false;
+    return true;
+}
+
+static bool check_ratio(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size)
+{
+    char copy[64], *end = NULL;
+    snprintf(copy, sizeof copy, "%.*s", (int)(value.size < sizeof copy ? value.size : sizeof copy - 1), value.data);
+    double number = strtod(copy, &end);
+    bool ok = value.size < sizeof copy && end != copy && *end == '\0' && number >= 0 && number <= 1;
+    if (!ok)
+        snprintf(text, text_size, "Invalid value %s for configuration %s: Value must be between 0 and 1", copy,
+                 row->name);
+    return ok;
+}
+
 bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size)
 {
     char copy[64];
     int64_t number = 0;
+    if (!is_printable(value)) {
+        snprintf(text, text_size,
+                 "Invalid value for configuration %s: longer than %d bytes, or with control characters", row->name,
+                 MB_CONFIG_VALUE_MAX);
+        return false;
+    }
     switch (row->type) {
     case MB_CONFIG_STRING:
         if (!row->choices || word_is_among(row->choices, value))
@@ -239,7 +269,7 @@ bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char
                  value.data, row->name, row->choices);
         return false;
     case MB_CONFIG_DOUBLE:
-        return true;
+        return check_ratio(row, value, text, text_size);
     default:
         break;
     }
@@ -257,6 +287,39 @@ bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char
     return false;
 }
 
+bool mb_properties_is_dynamic(size_t i)
+{
+    static const char names[] =
+        "background.threads,compression.type,log.cleaner.backoff.ms,log.cleaner.delete.retention.ms,"
+        "log.cleaner.max.compaction.lag.ms,log.cleaner.min.cleanable.ratio,log.cleaner.min.compaction.lag.ms,"
+        "log.cleanup.policy,log.flush.interval.messages,log.flush.interval.ms,log.index.interval.bytes,"
+        "log.index.size.max.bytes,log.message.timestamp.after.max.ms,log.message.timestamp.before.max.ms,"
+        "log.message.timestamp.type,log.preallocate,log.retention.bytes,log.retention.ms,log.roll.jitter.ms,"
+        "log.roll.ms,log.segment.bytes,log.segment.delete.delay.ms,max.connections,message.max.bytes,"
+        "min.insync.replicas,num.io.threads,num.network.threads,num.recovery.threads.per.data.dir,"
+        "num.replica.fetchers,producer.id.expiration.ms,unclean.leader.election.enable";
+    return word_is_among(names, kci_str_of(rows[i].name));
+}
+
+bool mb_properties_alter(const struct kci_alloc *alloc, char **values, size_t i, struct kci_str value, char *text,
+                         size_t text_size)
+{
+    char *copy = NULL;
+    if (value.data) {
+        if (!mb_config_check(&rows[i], value, text, text_size))
+            return false;
+        copy = kci_alloc_zero(alloc, value.size + 1, 1);
+        if (!copy) {
+            snprintf(text, text_size, "out of memory");
+            return false;
+        }
+        memcpy(copy, value.data, value.size);
+    }
+    kci_alloc_free(alloc, values[i]);
+    values[i] = copy;
+    return true;
+}
+
 static bool set_one(struct mb_properties *properties, const char *pair, size_t size, char *text, size_t text_size)
 {
     const char *equals = memchr(pair, '=', size);
@@ -271,17 +334,7 @@ static bool set_one(struct mb_properties *properties, const char *pair, size_t s
         snprintf(text, text_size, "unknown broker property \"%.*s\"", (int)name.size, name.data);
         return false;
     }
-    if (!mb_config_check(&rows[row], value, text, text_size))
-        return false;
-    char *copy = kci_alloc_zero(properties->alloc, value.size + 1, 1);
-    if (!copy) {
-        snprintf(text, text_size, "out of memory");
-        return false;
-    }
-    memcpy(copy, value.data, value.size);
-    kci_alloc_free(properties->alloc, properties->values[row]);
-    properties->values[row] = copy;
-    return true;
+    return mb_properties_alter(properties->alloc, properties->values, (size_t)row, value, text, text_size);
 }
 
 bool mb_properties_parse(struct mb_properties *properties, const char *config, char *text, size_t text_size)
@@ -302,7 +355,10 @@ bool mb_properties_parse(struct mb_properties *properties, const char *config, c
 
 void mb_properties_destroy(struct mb_properties *properties)
 {
-    for (size_t i = 0; i < ROWS; i++)
+    for (size_t i = 0; i < ROWS; i++) {
         kci_alloc_free(properties->alloc, properties->values[i]);
+        kci_alloc_free(properties->alloc, properties->dynamic[i]);
+    }
     memset(properties->values, 0, sizeof properties->values);
+    memset(properties->dynamic, 0, sizeof properties->dynamic);
 }

@@ -26,12 +26,14 @@ struct mb_config_row {
     const char *broker_key; /* topic rows: the broker property that gives the default; NULL: none */
 };
 
-#define MB_PROPERTIES_MAX 160 /* rows of the broker table */
-#define MB_TOPIC_KEYS_MAX 40  /* rows of the topic table */
+#define MB_PROPERTIES_MAX   160  /* rows of the broker table */
+#define MB_TOPIC_KEYS_MAX   40   /* rows of the topic table */
+#define MB_CONFIG_VALUE_MAX 2048 /* bytes of one value */
 
 struct mb_properties {
     const struct kci_alloc *alloc;
-    char *values[MB_PROPERTIES_MAX]; /* owned texts; NULL: the default */
+    char *values[MB_PROPERTIES_MAX];  /* owned texts, given at start; NULL: the default */
+    char *dynamic[MB_PROPERTIES_MAX]; /* owned texts, altered while it runs, for all brokers; NULL: as given at start */
 };
 
 /* Parse "key=value key=value ...", blanks or newlines between; '#' lines are comments. false: text says why. */
@@ -44,6 +46,13 @@ int mb_properties_find(struct kci_str name);
 const char *mb_properties_text(const struct mb_properties *properties, size_t i);
 /* The number (booleans 0, 1) of a property; an unknown name is our own bug and aborts. */
 int64_t mb_properties_number(const struct mb_properties *properties, const char *name);
+
+/* May the property be altered while the broker runs (KIP-226)? */
+bool mb_properties_is_dynamic(size_t i);
+/* A value of an own array (struct mb_properties.dynamic, struct mb_broker.dynamic): checked and copied; no data: back
+ * to what lies below. false: text says why. */
+bool mb_properties_alter(const struct kci_alloc *alloc, char **values, size_t i, struct kci_str value, char *text,
+                         size_t text_size);
 
 /* Is `value` fine for the row? false: text says why, in words like Kafka's. */
 bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size);
@@ -74,10 +83,21 @@ void mb_topic_config_init(struct mb_topic_config *config, const struct kci_alloc
 /* Set an override. false: text says why (unknown name, bad value, no memory). Call _resolve after the last one. */
 bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, struct kci_str value, char *text,
                          size_t text_size);
+/* Forget an override; a name that is not known changes nothing. */
+void mb_topic_config_unset(struct mb_topic_config *config, struct kci_str name);
+/* The same overrides in a config of its own. false: out of memory, nothing to destroy. */
+bool mb_topic_config_copy(struct mb_topic_config *out, const struct mb_topic_config *config);
 void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_properties *properties);
-/* The value in force; *is_override, *is_broker tell where it comes from. */
+enum mb_config_source { /* the numbers of DescribeConfigs */
+                        MB_SOURCE_TOPIC = 1,
+                        MB_SOURCE_BROKER = 2,         /* altered, of one broker */
+                        MB_SOURCE_DEFAULT_BROKER = 3, /* altered, of all brokers */
+                        MB_SOURCE_STATIC_BROKER = 4,  /* given at start */
+                        MB_SOURCE_DEFAULT = 5,
+};
+/* The value in force and where it comes from. */
 const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,
-                                 bool *is_override, bool *is_broker);
+                                 enum mb_config_source *source);
 void mb_topic_config_destroy(struct mb_topic_config *config);
 
 #endif

@@ -114,21 +114,54 @@ bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, st
     return true;
 }
 
+void mb_topic_config_unset(struct mb_topic_config *config, struct kci_str name)
+{
+    int row = mb_topic_config_find(name);
+    if (row < 0)
+        return;
+    kci_alloc_free(config->alloc, config->values[row]);
+    config->values[row] = NULL;
+}
+
+bool mb_topic_config_copy(struct mb_topic_config *out, const struct mb_topic_config *config)
+{
+    *out = *config;
+    memset(out->values, 0, sizeof out->values);
+    for (size_t i = 0; i < ROWS; i++) {
+        if (!config->values[i])
+            continue;
+        size_t size = strlen(config->values[i]) + 1;
+        out->values[i] = kci_alloc_new(out->alloc, size);
+        if (!out->values[i]) {
+            mb_topic_config_destroy(out);
+            return false;
+        }
+        memcpy(out->values[i], config->values[i], size);
+    }
+    return true;
+}
+
 const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,
-                                 bool *is_override, bool *is_broker)
+                                 enum mb_config_source *source)
 {
     int key = rows[i].broker_key ? mb_properties_find(kci_str_of(rows[i].broker_key)) : -1;
-    *is_override = config->values[i] != NULL;
-    *is_broker = !*is_override && key >= 0 && properties->values[key] != NULL;
-    if (*is_override)
+    *source = MB_SOURCE_TOPIC;
+    if (config->values[i])
         return config->values[i];
-    return *is_broker ? properties->values[key] : rows[i].initial;
+    *source = MB_SOURCE_DEFAULT_BROKER;
+    if (key >= 0 && properties->dynamic[key])
+        return properties->dynamic[key];
+    *source = MB_SOURCE_STATIC_BROKER;
+    if (key >= 0 && properties->values[key])
+        return properties->values[key];
+    *source = MB_SOURCE_DEFAULT;
+    return rows[i].initial;
 }
 
 static const char *text_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
 {
-    bool is_override, is_broker;
-    return mb_topic_config_text(config, properties, (size_t)key, &is_override, &is_broker);
+    enum mb_config_source source;
+    return mb_topic_config_text(config, properties, (size_t)key, &source);
 }
 
 static int64_t number_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)

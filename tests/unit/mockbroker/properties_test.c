@@ -86,7 +86,7 @@ static void mistakes_are_named(void **state)
 static void topics_inherit_from_the_broker(void **state)
 {
     struct mb_topic_config config;
-    bool is_override, is_broker;
+    enum mb_config_source source;
     char text[300];
     (void)state;
     assert_true(mb_properties_parse(&properties, "log.retention.ms=5000 min.insync.replicas=2", text, sizeof text));
@@ -104,8 +104,8 @@ static void topics_inherit_from_the_broker(void **state)
     assert_true(config.compact && config.delete);
     assert_int_equal(config.codec, 0);
     mb_topic_config_text(&config, &properties, (size_t)mb_topic_config_find(kci_str_of("min.insync.replicas")),
-                         &is_override, &is_broker);
-    assert_true(is_broker && !is_override);
+                         &source);
+    assert_int_equal(source, MB_SOURCE_STATIC_BROKER);
     assert_false(mb_topic_config_set(&config, kci_str_of("retention.msec"), kci_str_of("1"), text, sizeof text));
     assert_non_null(strstr(text, "retention.msec"));
     assert_false(
