@@ -96,6 +96,11 @@ int16_t kci_cluster_node_version(const struct kci_cluster *cluster, int32_t node
     (void)cluster, (void)node, (void)api, (void)min;
     return max < 12 ? max : 12;
 }
+const char *kci_cluster_node_rack(const struct kci_cluster *cluster, int32_t node)
+{
+    (void)cluster, (void)node;
+    return "";
+}
 void kci_cluster_destroy(struct kci_cluster *cluster, int64_t now)
 {
     (void)now;
@@ -224,7 +229,8 @@ static void run(const struct scenario *s)
                                      .max_in_flight_requests_per_connection = 5,
                                      .compression_type = s->codec,
                                      .compression_level = KCI_LEVEL_DEFAULT,
-                                     .enable_idempotence = true };
+                                     .enable_idempotence = true,
+                                     .partitioner_adaptive = true };
     struct kci_producer_options options = {
         .alloc = &alloc, .settings = &settings, .seed = 1, .lock_ops = &lock_ops, .wake = on_wake, .notify = on_notify
     };

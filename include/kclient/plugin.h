@@ -41,8 +41,8 @@ typedef struct kc_serializer {
 typedef struct kc_partitioner {
     const char *name;
     void *context;
-    /* On the thread of send. key and value are serialized. Return 0 .. partition_count-1; anything else fails the send with
-     * KC_ERR_ARGUMENT. */
+    /* On the thread of send. key and value are serialized. Return 0 .. partition_count-1, or KC_PARTITION_STICKY for the library's
+     * own choice (uniform, one batch after the other, slow brokers less often); anything else fails the send with KC_ERR_ARGUMENT. */
     int32_t (*partition)(void *context, const kc_record *record, int32_t partition_count);
     void (*close)(void *context);
 } kc_partitioner;

@@ -19,13 +19,14 @@ typedef struct kc_header {
     kc_bytes value;   /* may be null                    */
 } kc_header;
 
-#define KC_PARTITION_ANY (-1)
+#define KC_PARTITION_ANY (-1)    /* the partitioner chooses                                        */
+#define KC_PARTITION_STICKY (-2) /* as for a record without a key, whatever its key: KIP-794       */
 #define KC_TIMESTAMP_NOW (-1)
 
 /* One record to send. Begin with KC_RECORD_INIT. */
 typedef struct kc_record {
     const char *topic;    /* NUL-terminated                                                        */
-    int32_t partition;    /* KC_PARTITION_ANY: the partitioner chooses                             */
+    int32_t partition;    /* 0 and up, or KC_PARTITION_ANY, or KC_PARTITION_STICKY                 */
     int64_t timestamp_ms; /* since 1970; KC_TIMESTAMP_NOW: the time of the send                    */
     kc_bytes key, value;
     const kc_header *headers; /* header_count of them; NULL if none                                */

@@ -230,6 +230,12 @@ const char *kci_cluster_node_text(const struct kci_cluster *cluster, int32_t id)
     return node ? node->text : "?";
 }
 
+const char *kci_cluster_node_rack(const struct kci_cluster *cluster, int32_t id)
+{
+    const struct kci_node *node = kci_node_find(cluster, id);
+    return node ? node->rack : "";
+}
+
 bool kci_cluster_connected(const struct kci_cluster *cluster)
 {
     for (size_t i = 0; i < cluster->nodes.count; i++)
@@ -268,8 +274,8 @@ int16_t kci_cluster_feature(const struct kci_cluster *cluster, const char *name)
 void kci_cluster_node_hint(struct kci_cluster *cluster, int32_t id, struct kci_str host, int32_t port,
                            struct kci_str rack, int64_t now)
 {
-    (void)rack; /* nobody asks for it yet: fetches from the nearest replica are told by the broker */
     (void)now;
-    if (id >= 0 && !KCI_NODE_IS_LANE(id))
-        kci_node_put(cluster, id, host, port);
+    struct kci_node *node = id >= 0 && !KCI_NODE_IS_LANE(id) ? kci_node_put(cluster, id, host, port) : NULL;
+    if (node)
+        kci_node_set_rack(node, rack);
 }

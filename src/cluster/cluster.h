@@ -172,6 +172,8 @@ void kci_cluster_node_hint(struct kci_cluster *cluster, int32_t node, struct kci
                            struct kci_str rack, int64_t now);
 /* Address of a node for texts, "10.0.0.5:9092", or "?". */
 const char *kci_cluster_node_text(const struct kci_cluster *cluster, int32_t node);
+/* The rack that a broker runs in; "": not known. Valid until the next metadata update. */
+const char *kci_cluster_node_rack(const struct kci_cluster *cluster, int32_t node);
 
 /* ---- coordinators (groups and transactions) ---- */
 struct kci_coordinator {

@@ -199,10 +199,12 @@ static bool take_brokers(struct kci_cluster *cluster, const struct kci_metadata_
         if (broker->node_id < 0 || KCI_NODE_IS_LANE(broker->node_id))
             continue;
         struct kci_node *node = kci_node_put(cluster, broker->node_id, broker->host, broker->port);
-        if (node)
+        if (node) {
             node->seen = m->generation;
-        else
+            kci_node_set_rack(node, broker->rack);
+        } else {
             ok = false;
+        }
     }
     for (size_t i = 0; i < cluster->nodes.count; i++) {
         struct kci_node *node = cluster->nodes.items[i];

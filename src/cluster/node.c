@@ -123,6 +123,14 @@ struct kci_node *kci_node_put(struct kci_cluster *cluster, int32_t id, struct kc
     return node;
 }
 
+void kci_node_set_rack(struct kci_node *node, struct kci_str rack)
+{
+    size_t size = rack.data && rack.size < sizeof node->rack ? rack.size : 0;
+    if (size)
+        memcpy(node->rack, rack.data, size);
+    node->rack[size] = 0;
+}
+
 int32_t kci_node_lane(struct kci_cluster *cluster, int32_t id)
 {
     struct kci_node *node = kci_node_find(cluster, id);

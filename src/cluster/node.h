@@ -9,6 +9,7 @@
 
 #define KCI_NODES_MAX        10000   /* brokers of one cluster: ten times the largest ones that exist */
 #define KCI_NODE_WHY_BYTES   320     /* of the last failure's text */
+#define KCI_NODE_RACK_BYTES  64      /* of a rack's name, with NUL */
 #define KCI_NODE_BOOTSTRAP   (-1000) /* id of the first bootstrap server; the others count down */
 #define KCI_NODE_IS_LANE(id) ((id) > INT32_MAX - (INT32_MAX / 4)) /* second lanes: see kci_node_lane */
 
@@ -36,6 +37,7 @@ struct kci_node {
     char *host;     /* owned, NUL-terminated */
     char *text;     /* owned: "host:port" */
     uint16_t port;
+    char rack[KCI_NODE_RACK_BYTES]; /* NUL-terminated; empty: none, or too long to compare */
     bool listed;           /* in the last metadata, or a bootstrap server */
     uint64_t seen;         /* generation of the metadata that last listed it */
     struct kci_node *lane; /* second lane to the same broker, or NULL; lanes have none themselves */
@@ -88,6 +90,8 @@ struct kci_node *kci_node_find(const struct kci_cluster *cluster, int32_t id);
 /* Add a node or change its address (a connection to the old one ends in the next step). NULL: out of memory, too many,
  * or no address at all. */
 struct kci_node *kci_node_put(struct kci_cluster *cluster, int32_t id, struct kci_str host, int32_t port);
+/* Where it runs, as metadata tells. */
+void kci_node_set_rack(struct kci_node *node, struct kci_str rack);
 /* The id that names a second connection to the same broker, made on demand; `id` itself when out of memory. */
 int32_t kci_node_lane(struct kci_cluster *cluster, int32_t id);
 void kci_nodes_destroy(struct kci_cluster *cluster);

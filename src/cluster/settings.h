@@ -8,6 +8,30 @@
 #include <kclient/config.h>
 
 enum kci_offset_reset { KCI_RESET_LATEST, KCI_RESET_EARLIEST, KCI_RESET_NONE };
+/* What key.serializer and value.serializer name, and their deserializers. */
+enum kci_format {
+    KCI_FORMAT_BYTES,
+    KCI_FORMAT_STRING,
+    KCI_FORMAT_SHORT,
+    KCI_FORMAT_INTEGER,
+    KCI_FORMAT_LONG,
+    KCI_FORMAT_FLOAT,
+    KCI_FORMAT_DOUBLE,
+    KCI_FORMAT_UUID
+};
+/* What partitioner.class names. */
+enum kci_partitioner {
+    KCI_PARTITIONER_DEFAULT,
+    KCI_PARTITIONER_STICKY,
+    KCI_PARTITIONER_ROUNDROBIN,
+    KCI_PARTITIONER_RANDOM,
+    KCI_PARTITIONER_CONSISTENT,
+    KCI_PARTITIONER_CONSISTENT_RANDOM,
+    KCI_PARTITIONER_MURMUR2,
+    KCI_PARTITIONER_MURMUR2_RANDOM,
+    KCI_PARTITIONER_FNV1A,
+    KCI_PARTITIONER_FNV1A_RANDOM
+};
 enum kci_isolation { KCI_READ_UNCOMMITTED, KCI_READ_COMMITTED };
 
 struct kci_settings {
@@ -39,8 +63,17 @@ struct kci_settings {
     int32_t max_in_flight_requests_per_connection;
     int32_t compression_type; /* enum kci_codec */
     int32_t compression_level; /* of compression_type; KCI_LEVEL_DEFAULT */
+    int32_t compression_gzip_level, compression_lz4_level, compression_zstd_level; /* taken when the one above is not set */
     bool enable_idempotence;
     bool partitioner_ignore_keys;
+    int32_t partitioner_class;      /* enum kci_partitioner; a function set by the user comes first */
+    bool partitioner_adaptive;      /* partitioner.adaptive.partitioning.enable */
+    int32_t partitioner_availability_timeout_ms; /* 0: never */
+    bool partitioner_rack_aware;
+    int32_t key_format, value_format; /* key.serializer, value.serializer: enum kci_format; functions come first */
+    const char *interceptor_classes; /* comma list of names; of producer and consumer */
+    const char *audit_topic;         /* NULL: none */
+    bool audit_log;
 
     /* consumer */
     const char *group_id;          /* NULL: none */
@@ -55,6 +88,7 @@ struct kci_settings {
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
     int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
     bool check_crcs;
+    int32_t key_read_as, value_read_as; /* key.deserializer, value.deserializer: enum kci_format */
     const char *client_rack; /* NULL: none */
 
     /* plugged-in functions; the arrays are owned by the settings, the contexts by the user */

@@ -79,7 +79,7 @@ static enum added fail_memory(struct appending *a, enum kci_pool_result result)
 
 static const char *check_record(const kc_record *record)
 {
-    if (record->partition < KC_PARTITION_ANY)
+    if (record->partition < KC_PARTITION_STICKY)
         return "the partition is negative";
     if (record->timestamp_ms < KC_TIMESTAMP_NOW)
         return "the timestamp is negative";
@@ -156,7 +156,7 @@ static enum added add_slow(struct appending *a, struct kci_partition *partition,
             return RUN_ENDS;
     }
     if (a->sticky && sticky_is_over(a, partition, bound)) {
-        kci_partitioner_switch(producer, a->topic, a->sticky_seen);
+        kci_partitioner_switch(producer, a->topic, a->sticky_seen, a->now);
         return RUN_ENDS;
     }
     int64_t timestamp = record->timestamp_ms == KC_TIMESTAMP_NOW ? a->wall_ms : record->timestamp_ms;
@@ -175,7 +175,7 @@ static inline bool in_run(struct appending *a, const kc_record *first, const kc_
     if (record->topic != first->topic)
         return false;
     if (record->partition != KC_PARTITION_ANY)
-        return record->partition == a->index;
+        return record->partition == a->index || (record->partition == KC_PARTITION_STICKY && a->sticky);
     if (!record->key.data || a->producer->settings->partitioner_ignore_keys)
         return a->sticky;
     int32_t index = kci_partitioner_by_key(record, a->partition_count);
@@ -231,9 +231,10 @@ static size_t fill(struct appending *a, struct kci_partition *partition, const k
 static bool choose(struct appending *a, const kc_record *record)
 {
     a->sticky = false;
-    if (record->partition != KC_PARTITION_ANY) {
+    if (record->partition != KC_PARTITION_ANY && record->partition != KC_PARTITION_STICKY) {
         a->index = record->partition;
-    } else if (record->key.data && !a->producer->settings->partitioner_ignore_keys) {
+    } else if (record->partition == KC_PARTITION_ANY && record->key.data &&
+               !a->producer->settings->partitioner_ignore_keys) {
         a->index = a->next_index >= 0 ? a->next_index : kci_partitioner_by_key(record, a->partition_count);
     } else {
         a->sticky = true;

@@ -72,6 +72,7 @@ struct kci_batch {
     int state;           /* enum kci_batch_state */
     int32_t count;       /* records */
     uint32_t bytes;      /* with header; final once sealed */
+    uint32_t filled;     /* bytes when it was closed, before compression: what it adds to the partition's backlog */
     int16_t attributes;  /* codec */
     bool in_request;     /* a request under way holds iovecs into the chunks: they must not change or be reused */
     bool crc_valid;      /* the header is filled in for this id, epoch and sequence */

@@ -43,6 +43,8 @@ struct kci_target {
     struct kci_list link;  /* in producer->targets */
     struct kci_list ready; /* of partitions, by lane_link */
     int32_t node;
+    bool avoided;        /* could not take what was ready for partitioner.availability.timeout.ms */
+    int64_t stuck_since; /* microseconds: since when something is ready that cannot be sent; KCI_NEVER: nothing is */
 };
 
 struct kci_partition {
@@ -67,7 +69,9 @@ struct kci_partition {
 
     /* [any] */
     _Atomic(bool) announced;              /* is in producer->announced, or about to be */
-    _Atomic(bool) available;              /* has a leader */
+    _Atomic(bool) available;              /* has a leader, and not one that is avoided */
+    _Atomic(bool) near;                   /* and it is in our rack */
+    _Atomic(uint64_t) backlog;            /* bytes closed and not yet taken by the sender; written under `lock` */
     struct kci_partition *announced_next; /* of whoever announced it, then [sender] */
 
     /* [sender] */
@@ -104,6 +108,9 @@ struct kci_topic {
     _Atomic(bool) asked;               /* [any] an append waits: refresh the metadata */
     _Atomic(uint64_t) sticky;          /* [any] epoch << 32 | partition */
     _Atomic(uint64_t) draws;           /* [any] random numbers drawn */
+    _Atomic(int32_t) near_count;       /* [any] partitions whose leader is in our rack */
+    _Atomic(int64_t) backlog_at;       /* [any] microseconds: when backlog_max was taken */
+    _Atomic(uint64_t) backlog_max;     /* [any] the largest backlog of a partition */
     _Atomic(uint32_t) batch_bytes_max; /* [any] how far a batch may grow */
     _Atomic(uint32_t) ratio;           /* [any] compressed size of recent batches, in 1/1024 of the plain one */
     /* [sender] */
@@ -200,6 +207,7 @@ struct kci_producer {
     struct kci_list requests, idle_requests;
     struct kci_identity identity;
     uint64_t flush_complete; /* all generations before it have their fate, as far as flushes ask */
+    int64_t avoid_at;        /* microseconds: when a broker has been stuck for long enough to be avoided */
     int64_t starved_at;      /* microseconds: since when somebody waits for memory; KCI_NEVER: nobody */
     bool refresh_leaders;    /* a ready partition has no leader */
     bool must_notify;        /* somebody may go on: tell at the end of the step */
@@ -233,7 +241,14 @@ static inline struct kci_partition *kci_topic_partition(const struct kci_topic *
 int32_t kci_partitioner_by_key(const kc_record *record, int32_t count);
 int32_t kci_partitioner_sticky(const struct kci_topic *topic);
 /* Choose another one unless somebody did already. */
-void kci_partitioner_switch(struct kci_producer *producer, struct kci_topic *topic, uint64_t seen);
+void kci_partitioner_switch(struct kci_producer *producer, struct kci_topic *topic, uint64_t seen, int64_t now);
+/* A batch was closed into the partition's queue, or taken from it; the partition's lock is held. */
+void kci_partitioner_queued(struct kci_partition *partition, struct kci_batch *batch);
+void kci_partitioner_taken(struct kci_partition *partition, const struct kci_batch *batch);
+/* The partition has a (new) leader. Sender. */
+void kci_partitioner_rack(struct kci_producer *producer, struct kci_partition *partition, int32_t node);
+/* The target could (not) be sent what is ready. Sender. Returns when to look again, KCI_NEVER: no need. */
+int64_t kci_partitioner_stuck(struct kci_producer *producer, struct kci_target *target, bool stuck, int64_t now);
 
 /* ---- lane.c ---- */
 void kci_lane_update(struct kci_producer *producer, struct kci_partition *partition, int64_t now);

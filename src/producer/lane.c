@@ -155,6 +155,7 @@ static struct kci_target *target_of(struct kci_producer *producer, int32_t node)
     if (!target)
         return NULL; /* as if nobody led it, until the next metadata */
     target->node = node;
+    target->stuck_since = KCI_NEVER;
     kci_list_init(&target->ready);
     kci_list_push(&producer->targets, &target->link);
     return target;
@@ -166,7 +167,8 @@ void kci_lane_leader(struct kci_producer *producer, struct kci_partition *partit
     struct kci_target *target = node == KCI_NODE_NONE ? NULL : target_of(producer, node);
     bool changed = target != partition->target, newer = epoch != partition->leader_epoch;
     partition->leader_epoch = epoch;
-    atomic_store_explicit(&partition->available, target != NULL, memory_order_relaxed);
+    atomic_store_explicit(&partition->available, target && !target->avoided, memory_order_relaxed);
+    kci_partitioner_rack(producer, partition, node);
     if (newer || changed)
         partition->pipelined = false;
     if (!changed)
@@ -199,6 +201,7 @@ static struct kci_batch *take_queued(struct kci_producer *producer, struct kci_p
         } else {
             kci_list_remove(&batch->link);
             partition->queued--;
+            kci_partitioner_taken(partition, batch);
         }
     } else {
         batch = NULL;
@@ -249,6 +252,7 @@ static void take_all(struct kci_producer *producer, struct kci_partition *partit
         if (batch) {
             kci_list_remove(&batch->link);
             partition->queued--;
+            kci_partitioner_taken(partition, batch);
         }
         kci_lock_release(&partition->lock);
         if (!batch)

@@ -104,6 +104,7 @@ struct kci_batch *kci_open_close(struct kci_producer *producer, struct kci_parti
     batch->base_timestamp_ms = partition->base_timestamp_ms;
     batch->max_timestamp_ms = partition->max_timestamp_ms;
     partition->bytes_closed += batch->bytes;
+    kci_partitioner_queued(partition, batch);
     partition->open = NULL;
     partition->at = partition->stop = partition->chunk_end = NULL;
     kci_list_push(&partition->queue, &batch->link);

@@ -79,7 +79,7 @@ kc_err kci_plug_partition(struct kci_plug *plug, int32_t partition_count, kc_err
     if (!partitioner->partition || plug->record.partition != KC_PARTITION_ANY)
         return KC_OK;
     int32_t partition = partitioner->partition(partitioner->context, &plug->record, partition_count);
-    if (partition < 0 || partition >= partition_count)
+    if (partition != KC_PARTITION_STICKY && (partition < 0 || partition >= partition_count))
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "partitioner %s chose partition %d of topic %s, which has %d",
                         partitioner->name ? partitioner->name : "(without name)", (int)partition, plug->record.topic,
                         (int)partition_count);

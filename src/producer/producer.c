@@ -104,6 +104,7 @@ static int64_t deadline(void *self)
     at = sooner(at, timer ? timer->at : KCI_NEVER);
     at = sooner(at, expiry ? expiry->at : KCI_NEVER);
     at = sooner(at, kci_identity_deadline(producer));
+    at = sooner(at, producer->avoid_at);
     if (producer->starved_at != KCI_NEVER)
         at = sooner(at, producer->starved_at + KCI_RELIEVE_US);
     if (producer->stirred)
@@ -187,6 +188,7 @@ static void init(struct kci_producer *producer, const struct kci_producer_option
     producer->plant = options->plant;
     producer->seed = options->seed;
     producer->starved_at = KCI_NEVER;
+    producer->avoid_at = KCI_NEVER;
     init_numbers(producer);
     kci_pool_init(&producer->pool, options->alloc, options->lock_ops, options->settings->buffer_memory);
     kci_lock_init(&producer->topics_lock, options->lock_ops);

@@ -82,6 +82,8 @@ void kci_producer_stats(struct kci_producer *producer, kc_producer_stats *stats)
 /* The number of partitions of a topic, known or wanted from now on: KC_OK, KC_ERR_QUEUE_FULL (wait for notify), or the
  * topic's error. */
 kc_err kci_producer_partitions(struct kci_producer *producer, const char *topic, int32_t *count, kc_error *error);
+/* `index`, or the next partition of the topic behind it that can be sent to; `index` when there is none. */
+int32_t kci_producer_available(struct kci_producer *producer, const char *topic, int32_t index);
 /* True once a broker answered; stays true while any connection is up. */
 bool kci_producer_connected(const struct kci_producer *producer);
 

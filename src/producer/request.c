@@ -323,13 +323,18 @@ static bool send_one(struct kci_producer *producer, struct kci_target *target, i
 
 void kci_request_drain(struct kci_producer *producer, int64_t now)
 {
+    producer->avoid_at = KCI_NEVER;
     KCI_LIST_EACH(link, &producer->targets)
     {
         struct kci_target *target = KCI_CONTAINER(link, struct kci_target, link);
+        bool connected = true;
         while (!kci_list_empty(&target->ready)) {
-            bool connected = kci_cluster_node_ready(producer->cluster, target->node, now); /* begins to connect */
+            connected = kci_cluster_node_ready(producer->cluster, target->node, now); /* begins to connect */
             if (!connected || !kci_identity_ready(producer, now) || !send_one(producer, target, now))
                 break;
         }
+        int64_t at = kci_partitioner_stuck(producer, target, !connected, now);
+        if (at < producer->avoid_at)
+            producer->avoid_at = at;
     }
 }

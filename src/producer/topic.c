@@ -163,7 +163,7 @@ static void update(struct kci_producer *producer, struct kci_topic *topic, int64
     if (info->partitions && count > have) {
         atomic_store_explicit(&topic->count, count, memory_order_release);
         if (have == 0)
-            kci_partitioner_switch(producer, topic, 0);
+            kci_partitioner_switch(producer, topic, 0, now);
     }
     producer->must_notify = true;
 }

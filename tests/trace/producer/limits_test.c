@@ -154,7 +154,7 @@ static void test_wrong_arguments(void **state)
         wrong[i] = record_of("x", 1);
     wrong[0].topic = NULL;
     wrong[1].topic = "";
-    wrong[2].partition = -2;
+    wrong[2].partition = -3;
     wrong[3].timestamp_ms = -7;
     wrong[4].key = (kc_bytes){ NULL, 5 };
     wrong[5].value = (kc_bytes){ NULL, 5 };
