@@ -24,6 +24,10 @@ KC_EXPORT kc_config *kc_config_copy(const kc_config *config);
 KC_EXPORT kc_err kc_config_set(kc_config *config, const char *key, const char *value, kc_error *error);
 /* Set one property from "key=value", as it comes from a command line or a file. Errors as above. */
 KC_EXPORT kc_err kc_config_set_pair(kc_config *config, const char *pair, kc_error *error);
+/* Set `count` properties, keys[i] to values[i], in this order: what a map of another language becomes. All or nothing: on an error
+ * the configuration is as before. Errors as above, KC_ERR_NO_MEMORY. */
+KC_EXPORT kc_err kc_config_set_many(kc_config *config, const char *const *keys, const char *const *values, size_t count,
+                                    kc_error *error);
 /* The effective value of a key as text, in the caller's memory, NUL-terminated (cut to size). Secrets read as "[hidden]".
  * KC_ERR_CONFIG: unknown key. */
 KC_EXPORT kc_err kc_config_get(const kc_config *config, const char *key, char *value, size_t size);
@@ -41,11 +45,11 @@ KC_EXPORT void kc_config_set_log(kc_config *config, kc_log_fn fn, void *context,
 KC_EXPORT kc_err kc_config_add_producer_interceptor(kc_config *config, const kc_producer_interceptor *interceptor);
 /* Append to the chain of interceptors. KC_ERR_NO_MEMORY. */
 KC_EXPORT kc_err kc_config_add_consumer_interceptor(kc_config *config, const kc_consumer_interceptor *interceptor);
-/* NULL: bytes as they are (the default). */
+/* Comes before key.serializer. NULL: what key.serializer says (serializer.h). */
 KC_EXPORT void kc_config_set_key_serializer(kc_config *config, const kc_serializer *serializer);
-/* NULL: bytes as they are (the default). */
+/* Comes before value.serializer. NULL: what value.serializer says (serializer.h). */
 KC_EXPORT void kc_config_set_value_serializer(kc_config *config, const kc_serializer *serializer);
-/* NULL: Kafka's default (murmur2 of the key, sticky without one). */
+/* Comes before partitioner.class. NULL: what partitioner.class says; its default is Kafka's (murmur2 of the key, sticky without one). */
 KC_EXPORT void kc_config_set_partitioner(kc_config *config, const kc_partitioner *partitioner);
 /* Default listener of subscribe; NULL: none. */
 KC_EXPORT void kc_config_set_rebalance_listener(kc_config *config, const kc_rebalance_listener *listener);

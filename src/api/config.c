@@ -25,6 +25,11 @@ static void *field_of(struct kci_settings *settings, const struct kci_config_row
     return (char *)settings + row->offset;
 }
 
+static bool is_text(const struct kci_config_row *row)
+{
+    return row->type == KCI_TYPE_TEXT || row->type == KCI_TYPE_LIST;
+}
+
 static char *copy_text(const char *text)
 {
     size_t size = strlen(text) + 1;
@@ -36,15 +41,41 @@ static kc_err bad_value(const struct kci_config_row *row, const char *value, kc_
 {
     if (row->type == KCI_TYPE_BOOL)
         return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: true or false is needed", row->key, value);
-    if (row->type == KCI_TYPE_CHOICE) {
-        char words[120] = "";
-        for (const struct kci_config_choice *c = row->choices; c->word; c++)
-            snprintf(words + strlen(words), sizeof words - strlen(words), "%s%s", c == row->choices ? "" : ", ",
-                     c->word);
-        return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: one of %s is needed", row->key, value, words);
-    }
+    char words[320];
+    if (row->type == KCI_TYPE_CHOICE)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: one of %s is needed", row->key, value,
+                        kci_config_words(row, words, sizeof words));
+    if (row->type == KCI_TYPE_LIST)
+        return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: a list of %s, separated by commas, is needed", row->key,
+                        value, kci_config_words(row, words, sizeof words));
     return kci_fail(error, KC_ERR_CONFIG, 0, "%s=%.60s: a whole number from %lld to %lld is needed", row->key, value,
                     (long long)row->minimum, (long long)row->maximum);
+}
+
+/* The choice that `size` bytes name, or NULL. A Java class may come without its package, as in StringSerializer. */
+static const struct kci_config_choice *choice_of(const struct kci_config_row *row, const char *text, size_t size)
+{
+    for (const struct kci_config_choice *c = row->choices; c->word; c++) {
+        const char *dot = strrchr(c->word, '.');
+        if ((strlen(c->word) == size && memcmp(c->word, text, size) == 0) ||
+            (dot && strlen(dot + 1) == size && memcmp(dot + 1, text, size) == 0))
+            return c;
+    }
+    return NULL;
+}
+
+/* Is each part of the list, between commas, a word of the row? An empty list is. */
+static bool list_ok(const struct kci_config_row *row, const char *text)
+{
+    while (*text) {
+        size_t size = strcspn(text, ",");
+        if (!choice_of(row, text, size))
+            return false;
+        text += size;
+        if (*text && !*++text)
+            return false; /* ends with a comma */
+    }
+    return true;
 }
 
 /* Parse into `settings`; text replaces (and frees) what was there. */
@@ -52,7 +83,9 @@ static kc_err parse_value(struct kci_settings *settings, const struct kci_config
                           kc_error *error)
 {
     void *field = field_of(settings, row);
-    if (row->type == KCI_TYPE_TEXT) {
+    if (row->type == KCI_TYPE_LIST && !list_ok(row, value))
+        return bad_value(row, value, error);
+    if (is_text(row)) {
         char *copy = copy_text(value);
         if (!copy)
             return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while setting %s", row->key);
@@ -67,12 +100,11 @@ static kc_err parse_value(struct kci_settings *settings, const struct kci_config
         return KC_OK;
     }
     if (row->type == KCI_TYPE_CHOICE) {
-        for (const struct kci_config_choice *c = row->choices; c->word; c++)
-            if (strcmp(c->word, value) == 0) {
-                *(int32_t *)field = c->value;
-                return KC_OK;
-            }
-        return bad_value(row, value, error);
+        const struct kci_config_choice *choice = choice_of(row, value, strlen(value));
+        if (!choice)
+            return bad_value(row, value, error);
+        *(int32_t *)field = choice->value;
+        return KC_OK;
     }
     char *end = NULL;
     errno = 0;
@@ -89,7 +121,7 @@ static kc_err parse_value(struct kci_settings *settings, const struct kci_config
 static void free_settings_content(struct kci_settings *settings)
 {
     for (size_t i = 0; i < kci_config_row_count; i++)
-        if (kci_config_rows[i].type == KCI_TYPE_TEXT)
+        if (is_text(&kci_config_rows[i]))
             kci_alloc_free(kci_heap_alloc(), *(char **)field_of(settings, &kci_config_rows[i]));
     kci_alloc_free(kci_heap_alloc(), settings->producer_interceptors);
     kci_alloc_free(kci_heap_alloc(), settings->consumer_interceptors);
@@ -103,7 +135,7 @@ static bool copy_settings(struct kci_settings *to, const struct kci_settings *fr
     to->producer_interceptors = NULL;
     to->consumer_interceptors = NULL;
     for (size_t i = 0; i < kci_config_row_count; i++) {
-        if (kci_config_rows[i].type != KCI_TYPE_TEXT)
+        if (!is_text(&kci_config_rows[i]))
             continue;
         char **text = field_of(to, &kci_config_rows[i]);
         if (*text)
@@ -179,30 +211,13 @@ static kc_err unknown_key(const char *key, kc_error *error)
                     "%.80s: there is no such configuration key; docs/configuration.md lists them all", key);
 }
 
-/* Keys whose only accepted value is what we do anyway: so that common configurations work unchanged. */
-static bool harmless(const char *key, const char *value)
-{
-    static const char *const pairs[][2] = { { "security.protocol", "PLAINTEXT" },
-                                            { "security.protocol", "plaintext" },
-                                            { "client.dns.lookup", "use_all_dns_ips" },
-                                            { "group.protocol", "classic" },
-                                            { "group.protocol", "CLASSIC" },
-                                            { "enable.metrics.push", "false" },
-                                            { "api.version.request", "true" },
-                                            { "partitioner.class", "" } };
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        if (strcmp(key, pairs[i][0]) == 0 && strcmp(value, pairs[i][1]) == 0)
-            return true;
-    return false;
-}
-
 kc_err kc_config_set(kc_config *config, const char *key, const char *value, kc_error *error)
 {
     if (!config || !key || !value)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "config, key and value must not be NULL");
     const struct kci_config_row *row = kci_config_find(key);
     if (!row)
-        return harmless(key, value) ? KC_OK : unknown_key(key, error);
+        return kci_config_harmless(key, value) ? KC_OK : unknown_key(key, error);
     if (strlen(value) > VALUE_BYTES_MAX)
         return kci_fail(error, KC_ERR_CONFIG, 0, "%s: the value is longer than %d bytes", row->key, VALUE_BYTES_MAX);
     kc_err err = parse_value(&config->settings, row, value, error);
@@ -222,6 +237,27 @@ kc_err kc_config_set_pair(kc_config *config, const char *pair, kc_error *error)
     return kc_config_set(config, key, equals + 1, error);
 }
 
+/* All or nothing: set in a copy, which then takes the place. */
+kc_err kc_config_set_many(kc_config *config, const char *const *keys, const char *const *values, size_t count,
+                          kc_error *error)
+{
+    if (!config || (count && (!keys || !values)))
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "config, keys and values must not be NULL");
+    kc_config *copy = kc_config_copy(config);
+    if (!copy)
+        return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while copying the configuration");
+    kc_err err = KC_OK;
+    for (size_t i = 0; i < count && err == KC_OK; i++)
+        err = kc_config_set(copy, keys[i], values[i], error);
+    if (err == KC_OK) {
+        kc_config swap = *config;
+        *config = *copy;
+        *copy = swap;
+    }
+    kc_config_destroy(copy);
+    return err;
+}
+
 kc_err kc_config_get(const kc_config *config, const char *key, char *value, size_t size)
 {
     const struct kci_config_row *row = config && key ? kci_config_find(key) : NULL;
@@ -230,6 +266,7 @@ kc_err kc_config_get(const kc_config *config, const char *key, char *value, size
     const void *field = (const char *)&config->settings + row->offset;
     switch (row->type) {
     case KCI_TYPE_TEXT:
+    case KCI_TYPE_LIST:
         snprintf(value, size, "%s", *(const char *const *)field ? *(const char *const *)field : "");
         return KC_OK;
     case KCI_TYPE_BOOL:
@@ -255,8 +292,7 @@ kc_err kc_config_get(const kc_config *config, const char *key, char *value, size
     return KC_ERR_CONFIG;
 }
 
-/* ---- plugged-in functions
- * --------------------------------------------------------------------------------------------- */
+/* ---- plugged-in functions ---- */
 
 void kc_config_set_delivery(kc_config *config, kc_delivery_fn fn, void *context, int every_record)
 {
@@ -321,8 +357,7 @@ void kc_config_set_rebalance_listener(kc_config *config, const kc_rebalance_list
     config->settings.rebalance_listener = listener ? *listener : (kc_rebalance_listener){ 0 };
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the whole ---- */
 
 static bool was_set(const kc_config *config, const char *key)
 {
@@ -350,6 +385,21 @@ static kc_err check_idempotence(const kc_config *config, struct kci_settings *s,
     return KC_OK;
 }
 
+/* What Java's name of the codec's level says, if it was set. */
+static int32_t level_of_codec(const kc_config *config, const struct kci_settings *s)
+{
+    switch (s->compression_type) {
+    case KCI_CODEC_GZIP: /* -1 is zlib's own default */
+        return s->compression_gzip_level == -1 ? KCI_LEVEL_DEFAULT : s->compression_gzip_level;
+    case KCI_CODEC_LZ4:
+        return was_set(config, "compression.lz4.level") ? s->compression_lz4_level : KCI_LEVEL_DEFAULT;
+    case KCI_CODEC_ZSTD:
+        return was_set(config, "compression.zstd.level") ? s->compression_zstd_level : KCI_LEVEL_DEFAULT;
+    default:
+        return KCI_LEVEL_DEFAULT;
+    }
+}
+
 static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc_error *error)
 {
     kc_err err = check_idempotence(config, s, error);
@@ -371,6 +421,8 @@ static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc
     bool level_ok = level == KCI_LEVEL_DEFAULT || (s->compression_type == KCI_CODEC_GZIP && level >= 1 && level <= 9) ||
                     (s->compression_type == KCI_CODEC_LZ4 && level >= 1 && level <= 17) ||
                     (s->compression_type == KCI_CODEC_ZSTD && level <= 22);
+    if (level == KCI_LEVEL_DEFAULT)
+        s->compression_level = level_of_codec(config, s);
     if (!level_ok)
         return kci_fail(
             error, KC_ERR_CONFIG, 0,

@@ -8,11 +8,11 @@
 
 enum kci_config_role { KCI_ROLE_PRODUCER = 1, KCI_ROLE_CONSUMER = 2, KCI_ROLE_ADMIN = 4 };
 
-enum kci_config_type { KCI_TYPE_INT32, KCI_TYPE_INT64, KCI_TYPE_BOOL, KCI_TYPE_TEXT, KCI_TYPE_CHOICE };
+enum kci_config_type { KCI_TYPE_INT32, KCI_TYPE_INT64, KCI_TYPE_BOOL, KCI_TYPE_TEXT, KCI_TYPE_CHOICE, KCI_TYPE_LIST };
 
-/* One word of a KCI_TYPE_CHOICE key and its number. */
+/* One word of a KCI_TYPE_CHOICE or KCI_TYPE_LIST key and its number. */
 struct kci_config_choice {
-    const char *word;
+    const char *word; /* one with a dot in it is a Java class: accepted, but neither offered nor documented */
     int32_t value;
 };
 
@@ -25,7 +25,7 @@ struct kci_config_row {
     size_t offset;                           /* in struct kci_settings */
     int64_t minimum, maximum;                /* of integers */
     const char *default_text;                /* NULL: none (text: not set) */
-    const struct kci_config_choice *choices; /* ends with word NULL; only for KCI_TYPE_CHOICE */
+    const struct kci_config_choice *choices; /* ends with word NULL; only for KCI_TYPE_CHOICE, KCI_TYPE_LIST */
     const char *meaning;                     /* one or two sentences */
 };
 extern const struct kci_config_row kci_config_rows[];
@@ -37,6 +37,11 @@ const char *kci_config_nearest(const char *key);
 /* Keys of the Java client or librdkafka that are understood but not available here; NULL, or why and what to do
  * instead. */
 const char *kci_config_known_elsewhere(const char *key);
+
+/* The words that are offered, "a, b, c", NUL-terminated (cut to size). Returns text. */
+const char *kci_config_words(const struct kci_config_row *row, char *text, size_t size);
+/* Keys whose only accepted value is what happens anyway, so that common configurations work unchanged. */
+bool kci_config_harmless(const char *key, const char *value);
 
 /* The settings of a handle that is about to be created, checked as a whole (required keys, keys that exclude each
  * other, defaults that depend on others: PROTOCOL 2.1, 3.1). *out is an independent copy; free it with

@@ -59,17 +59,10 @@ const char *kci_config_known_elsewhere(const char *key)
         { "transaction.timeout.ms", "transactions are not in this version" },
         { "group.protocol", "only classic is in this version" },
         { "group.remote.assignor", "only group.protocol=classic is in this version" },
-        { "key.serializer",
-          "set a function with kc_config_set_key_serializer(); without one, bytes are sent as they are" },
-        { "value.serializer",
-          "set a function with kc_config_set_value_serializer(); without one, bytes are sent as they are" },
-        { "key.deserializer", "records are views of bytes: decode them in place" },
-        { "value.deserializer", "records are views of bytes: decode them in place" },
-        { "interceptor.classes", "add a table of functions with kc_config_add_producer_interceptor() or "
-                                 "kc_config_add_consumer_interceptor()" },
-        { "partitioner.class",
-          "set a function with kc_config_set_partitioner(); without one, Kafka's default is used" },
         { "metric.reporters", "ask kc_producer_get_stats() or kc_consumer_get_stats()" },
+        { "enable.metrics.push", "telemetry is not pushed in this version: ask kc_producer_get_stats() or "
+                                 "kc_consumer_get_stats()" },
+        { "sticky.partitioning.linger.ms", "batch.size decides when the sticky partition changes (KIP-794)" },
         { "metrics.", "ask kc_producer_get_stats() or kc_consumer_get_stats()" },
         { "queue.buffering.max.messages", "set buffer.memory (bytes)" },
         { "queue.buffering.max.kbytes", "set buffer.memory (bytes)" },
@@ -85,6 +78,16 @@ const char *kci_config_known_elsewhere(const char *key)
     return NULL;
 }
 
+const char *kci_config_words(const struct kci_config_row *row, char *text, size_t size)
+{
+    size_t used = 0;
+    text[0] = 0;
+    for (const struct kci_config_choice *c = row->choices; c->word && used < size; c++)
+        if (!strchr(c->word, '.'))
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", c->word);
+    return text;
+}
+
 static const char *type_text(const struct kci_config_row *row, char *text, size_t size)
 {
     switch (row->type) {
@@ -93,25 +96,57 @@ static const char *type_text(const struct kci_config_row *row, char *text, size_
     case KCI_TYPE_TEXT:
         return "text";
     case KCI_TYPE_CHOICE:
-        text[0] = 0;
-        for (const struct kci_config_choice *c = row->choices; c->word; c++)
-            snprintf(text + strlen(text), size - strlen(text), "%s%s", c == row->choices ? "" : ", ", c->word);
+        return kci_config_words(row, text, size);
+    case KCI_TYPE_LIST: {
+        int used = snprintf(text, size, "list of ");
+        kci_config_words(row, text + used, size - (size_t)used);
         return text;
+    }
     default:
         snprintf(text, size, "%lld .. %lld", (long long)row->minimum, (long long)row->maximum);
         return text;
     }
 }
 
+/* Keys whose only accepted value is what we do anyway. value "*": any. */
+static const char *const harmless_pairs[][2] = {
+    { "api.version.request", "true" },
+    { "auto.include.jmx.reporter", "*" },
+    { "client.dns.lookup", "use_all_dns_ips" },
+    { "enable.metrics.push", "false" },
+    { "exclude.internal.topics", "true" },
+    { "group.protocol", "classic" },
+    { "group.protocol", "CLASSIC" },
+    { "group.remote.assignor", "" },
+    { "metric.reporters", "" },
+    { "metrics.num.samples", "*" },
+    { "metrics.recording.level", "*" },
+    { "metrics.sample.window.ms", "*" },
+    { "security.protocol", "PLAINTEXT" },
+    { "security.protocol", "plaintext" },
+    { "transaction.timeout.ms", "60000" },
+    { "transactional.id", "" },
+};
+
+bool kci_config_harmless(const char *key, const char *value)
+{
+    for (size_t i = 0; i < sizeof harmless_pairs / sizeof harmless_pairs[0]; i++) {
+        const char *const *pair = harmless_pairs[i];
+        if (strcmp(key, pair[0]) == 0 && (strcmp(pair[1], "*") == 0 || strcmp(value, pair[1]) == 0))
+            return true;
+    }
+    return false;
+}
+
 size_t kc_config_describe(char *text, size_t size)
 {
     size_t used = 0;
-    char words[160];
+    char words[320];
 #define ADD(...) used += (size_t)snprintf(used < size ? text + used : NULL, used < size ? size - used : 0, __VA_ARGS__)
     ADD("# Configuration\n\nMade by `kc config-reference` from the table in `src/api/config_table.c`. P producer, C "
         "consumer, A admin.\n"
         "Names and defaults are those of the Java client; the second name of a key, where it has one, is "
-        "librdkafka's.\n\n"
+        "librdkafka's. Where words are listed that name\na class in Java, the class name is accepted, too.\n\n"
         "| key | for | values | default | meaning |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < kci_config_row_count; i++) {
         const struct kci_config_row *row = &kci_config_rows[i];
@@ -121,6 +156,16 @@ size_t kc_config_describe(char *text, size_t size)
         ADD(" | %s%s%s | %s | %s | %s |\n", row->roles & KCI_ROLE_PRODUCER ? "P" : "",
             row->roles & KCI_ROLE_CONSUMER ? "C" : "", row->roles & KCI_ROLE_ADMIN ? "A" : "",
             type_text(row, words, sizeof words), row->default_text ? row->default_text : "", row->meaning);
+    }
+    ADD("\n## Accepted without effect\n\n"
+        "So that a configuration of another client can be used unchanged. Any other value of these keys is refused.\n\n"
+        "| key | value |\n|---|---|\n");
+    for (size_t i = 0; i < sizeof harmless_pairs / sizeof harmless_pairs[0]; i++) {
+        const char *value = harmless_pairs[i][1];
+        ADD(value[0] && value[0] != '*' ? "| `%s` | `%s` |\n" : "| `%s` | %s |\n", harmless_pairs[i][0],
+            value[0] == '*' ? "any"
+            : value[0]      ? value
+                            : "(empty)");
     }
 #undef ADD
     return used;

@@ -18,6 +18,73 @@ static const struct kci_config_choice isolation_words[] = { { "read_uncommitted"
                                                             { "read_committed", KCI_READ_COMMITTED },
                                                             { NULL, 0 } };
 
+#define JAVA_SERIALIZATION "org.apache.kafka.common.serialization."
+#define JAVA_PRODUCER      "org.apache.kafka.clients.producer."
+static const struct kci_config_choice serializer_words[] = {
+    { "bytes", KCI_FORMAT_BYTES },
+    { "string", KCI_FORMAT_STRING },
+    { "short", KCI_FORMAT_SHORT },
+    { "integer", KCI_FORMAT_INTEGER },
+    { "int32", KCI_FORMAT_INTEGER },
+    { "long", KCI_FORMAT_LONG },
+    { "int64", KCI_FORMAT_LONG },
+    { "float", KCI_FORMAT_FLOAT },
+    { "double", KCI_FORMAT_DOUBLE },
+    { "uuid", KCI_FORMAT_UUID },
+    { JAVA_SERIALIZATION "ByteArraySerializer", KCI_FORMAT_BYTES },
+    { JAVA_SERIALIZATION "ByteBufferSerializer", KCI_FORMAT_BYTES },
+    { JAVA_SERIALIZATION "BytesSerializer", KCI_FORMAT_BYTES },
+    { JAVA_SERIALIZATION "StringSerializer", KCI_FORMAT_STRING },
+    { JAVA_SERIALIZATION "ShortSerializer", KCI_FORMAT_SHORT },
+    { JAVA_SERIALIZATION "IntegerSerializer", KCI_FORMAT_INTEGER },
+    { JAVA_SERIALIZATION "LongSerializer", KCI_FORMAT_LONG },
+    { JAVA_SERIALIZATION "FloatSerializer", KCI_FORMAT_FLOAT },
+    { JAVA_SERIALIZATION "DoubleSerializer", KCI_FORMAT_DOUBLE },
+    { JAVA_SERIALIZATION "UUIDSerializer", KCI_FORMAT_UUID },
+    { NULL, 0 }
+};
+static const struct kci_config_choice deserializer_words[] = {
+    { "bytes", KCI_FORMAT_BYTES },
+    { "string", KCI_FORMAT_STRING },
+    { "short", KCI_FORMAT_SHORT },
+    { "integer", KCI_FORMAT_INTEGER },
+    { "int32", KCI_FORMAT_INTEGER },
+    { "long", KCI_FORMAT_LONG },
+    { "int64", KCI_FORMAT_LONG },
+    { "float", KCI_FORMAT_FLOAT },
+    { "double", KCI_FORMAT_DOUBLE },
+    { "uuid", KCI_FORMAT_UUID },
+    { JAVA_SERIALIZATION "ByteArrayDeserializer", KCI_FORMAT_BYTES },
+    { JAVA_SERIALIZATION "ByteBufferDeserializer", KCI_FORMAT_BYTES },
+    { JAVA_SERIALIZATION "BytesDeserializer", KCI_FORMAT_BYTES },
+    { JAVA_SERIALIZATION "StringDeserializer", KCI_FORMAT_STRING },
+    { JAVA_SERIALIZATION "ShortDeserializer", KCI_FORMAT_SHORT },
+    { JAVA_SERIALIZATION "IntegerDeserializer", KCI_FORMAT_INTEGER },
+    { JAVA_SERIALIZATION "LongDeserializer", KCI_FORMAT_LONG },
+    { JAVA_SERIALIZATION "FloatDeserializer", KCI_FORMAT_FLOAT },
+    { JAVA_SERIALIZATION "DoubleDeserializer", KCI_FORMAT_DOUBLE },
+    { JAVA_SERIALIZATION "UUIDDeserializer", KCI_FORMAT_UUID },
+    { NULL, 0 }
+};
+static const struct kci_config_choice partitioner_words[] = {
+    { "default", KCI_PARTITIONER_DEFAULT },
+    { "sticky", KCI_PARTITIONER_STICKY },
+    { "roundrobin", KCI_PARTITIONER_ROUNDROBIN },
+    { "random", KCI_PARTITIONER_RANDOM },
+    { "consistent", KCI_PARTITIONER_CONSISTENT },
+    { "consistent_random", KCI_PARTITIONER_CONSISTENT_RANDOM },
+    { "murmur2", KCI_PARTITIONER_MURMUR2 },
+    { "murmur2_random", KCI_PARTITIONER_MURMUR2_RANDOM },
+    { "fnv1a", KCI_PARTITIONER_FNV1A },
+    { "fnv1a_random", KCI_PARTITIONER_FNV1A_RANDOM },
+    { "", KCI_PARTITIONER_DEFAULT },
+    { JAVA_PRODUCER "internals.DefaultPartitioner", KCI_PARTITIONER_DEFAULT },
+    { JAVA_PRODUCER "UniformStickyPartitioner", KCI_PARTITIONER_STICKY },
+    { JAVA_PRODUCER "RoundRobinPartitioner", KCI_PARTITIONER_ROUNDROBIN },
+    { NULL, 0 }
+};
+static const struct kci_config_choice interceptor_words[] = { { "latency", 0 }, { "audit", 0 }, { NULL, 0 } };
+
 #define ALL       (KCI_ROLE_PRODUCER | KCI_ROLE_CONSUMER | KCI_ROLE_ADMIN)
 #define P         KCI_ROLE_PRODUCER
 #define C         KCI_ROLE_CONSUMER
@@ -37,6 +104,10 @@ static const struct kci_config_choice isolation_words[] = { { "read_uncommitted"
 #define STR(key, alias, roles, field, def, meaning)                                                                    \
     {                                                                                                                  \
         key, alias, roles, KCI_TYPE_TEXT, AT(field), 0, 0, def, NULL, meaning                                          \
+    }
+#define LIST(key, alias, roles, field, words, def, meaning)                                                            \
+    {                                                                                                                  \
+        key, alias, roles, KCI_TYPE_LIST, AT(field), 0, 0, def, words, meaning                                         \
     }
 #define ONE(key, alias, roles, field, words, def, meaning)                                                             \
     {                                                                                                                  \
@@ -94,9 +165,28 @@ const struct kci_config_row kci_config_rows[] = {
     ONE("compression.type", "compression.codec", P, compression_type, codec_words, "none", "Codec of new batches."),
     I32("compression.level", NULL, P, compression_level, -131072, 22, NULL,
         "Level of the codec: gzip 1..9, lz4 1..17, zstd -131072..22. Not set: Kafka's default for the codec."),
+    I32("compression.gzip.level", NULL, P, compression_gzip_level, -1, 9, "-1", "Level of gzip when compression.level is not set; -1: zlib's default."),
+    I32("compression.lz4.level", NULL, P, compression_lz4_level, 1, 17, "9", "Level of lz4 when compression.level is not set."),
+    I32("compression.zstd.level", NULL, P, compression_zstd_level, -131072, 22, "3", "Level of zstd when compression.level is not set."),
     YES("enable.idempotence", NULL, P, enable_idempotence, "true",
         "No record twice and none out of order, also across retries. Needs acks=all, retries > 0 and at most 5 in flight."),
+    ONE("key.serializer", NULL, P, key_format, serializer_words, "bytes", "What keys are in memory, and so how they are written: Java's formats, see serializer.h."),
+    ONE("value.serializer", NULL, P, value_format, serializer_words, "bytes", "The same for values."),
+    ONE("partitioner.class", "partitioner", P, partitioner_class, partitioner_words, "default",
+        "Chooses the partition of records that name none: Java's (murmur2 of the key, sticky without one), or those of librdkafka by its names. See docs/producer.md."),
+    YES("partitioner.adaptive.partitioning.enable", NULL, P, partitioner_adaptive, "true",
+        "Records without a key go more often to partitions whose queues are short, so that a slow broker gets less (KIP-794)."),
+    I32("partitioner.availability.timeout.ms", NULL, P, partitioner_availability_timeout_ms, 0, INT32_MAX, "0",
+        "Records without a key avoid the partitions of a broker that could not take what waits for it for this time; 0: never."),
+    YES("partitioner.rack.aware", NULL, P, partitioner_rack_aware, "false",
+        "Records without a key go to partitions whose leader is in client.rack, while there is one that can be sent to."),
     YES("partitioner.ignore.keys", NULL, P, partitioner_ignore_keys, "false", "Spread records with keys as if they had none."),
+
+    LIST("interceptor.classes", NULL, P | C, interceptor_classes, interceptor_words, "",
+        "Interceptors, in order; those that are added as functions come behind them. latency: a header with the time of sending, and how old records are when they are consumed. "
+        "audit: who sent what when, to audit.topic or the log."),
+    STR("audit.topic", NULL, P, audit_topic, NULL, "The topic that the interceptor audit writes to, as JSON."),
+    YES("audit.log", NULL, P, audit_log, "false", "Whether the interceptor audit writes to the log function, level 6 (info), facility \"audit\"."),
 
     STR("group.id", NULL, C, group_id, NULL, "The consumer group. Needed for subscribe and for commits."),
     STR("group.instance.id", NULL, C, group_instance_id, NULL,
@@ -120,7 +210,10 @@ const struct kci_config_row kci_config_rows[] = {
     I64("fetch.memory.max", NULL, C, fetch_memory_max, 1 << 20, INT64_C(1) << 40, "134217728",
         "Ceiling of fetched bytes: on their way, decompressed, queued, and held by the application. Fetching pauses when it is reached."),
     YES("check.crcs", NULL, C, check_crcs, "true", "Check the CRC of every batch."),
-    STR("client.rack", NULL, C, client_rack, NULL, "Where this client runs, for fetching from the nearest replica."),
+    ONE("key.deserializer", NULL, C, key_read_as, deserializer_words, "bytes",
+        "What keys were written as. Records stay views of bytes: read them with the functions of serializer.h."),
+    ONE("value.deserializer", NULL, C, value_read_as, deserializer_words, "bytes", "The same for values."),
+    STR("client.rack", NULL, P | C, client_rack, NULL, "Where this client runs: for fetching from the nearest replica, and for partitioner.rack.aware."),
 };
 /* clang-format on */
 const size_t kci_config_row_count = sizeof kci_config_rows / sizeof kci_config_rows[0];

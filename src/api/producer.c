@@ -27,7 +27,7 @@ static void wait_for_waiters(kc_producer *producer)
         kci_gate_wait(producer->gate, seen, kci_clock_us() + 1000);
 }
 
-static void destroy(kc_producer *producer, bool close_plugs)
+static void destroy(kc_producer *producer, bool was_created)
 {
     if (producer->loop)
         kci_loop_stop(producer->loop);
@@ -36,8 +36,10 @@ static void destroy(kc_producer *producer, bool close_plugs)
         wait_for_waiters(producer);
     }
     kci_producer_destroy(producer->engine, kci_clock_us());
-    if (close_plugs)
+    if (was_created)
         kci_plug_close(producer->settings);
+    else
+        kci_builtin_discard(&producer->builtin, producer->settings);
     if (producer->loop)
         kci_loop_destroy(producer->loop);
     kci_gate_destroy(producer->gate);
@@ -84,6 +86,8 @@ kc_err kc_producer_create(kc_producer **out, const kc_config *config, kc_error *
     kci_lock_init(&producer->sync_lock, kci_lock_system());
     kci_list_init(&producer->syncs);
     kc_err err = kci_config_settings(config, KCI_ROLE_PRODUCER, &producer->settings, error);
+    if (err == KC_OK)
+        err = kci_builtin_producer(&producer->builtin, producer->settings, error);
     if (err == KC_OK) {
         struct kci_settings *settings = producer->settings;
         producer->plugged = kci_plug_needed(settings);

@@ -2,6 +2,7 @@
 #ifndef KCI_API_PRODUCER_HANDLE_H
 #define KCI_API_PRODUCER_HANDLE_H
 
+#include "api/builtin.h"
 #include "api/config.h"
 #include "base/list.h"
 #include "cluster/cluster.h"
@@ -18,6 +19,7 @@ struct kc_producer {
     struct kci_gate *gate; /* where application threads wait for the sender */
     struct kci_producer *engine;
     uint32_t generation;                           /* of the process, at creation */
+    struct kci_builtin builtin;
     bool plugged;                                  /* user functions on the way of a record */
     _Atomic(int32_t) waiters;                      /* calls that wait: they are let go before anything is freed */
     _Atomic(int64_t) wall_offset_us, wall_read_at; /* wall clock = monotonic + offset, as of wall_read_at */

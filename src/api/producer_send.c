@@ -1,6 +1,7 @@
 /* kc_producer_send: append; if it must wait, for the gate, up to max.block.ms; again.  One clock read per call: the
  * wall clock is derived from the monotonic one, and compared with it once per millisecond. */
 #include "api/producer_handle.h"
+#include "plugins/partitioners.h"
 
 #define WALL_REFRESH_US 1000 /* the wall clock is read at most once in this time */
 
@@ -67,6 +68,10 @@ static kc_err send_plugged(kc_producer *producer, struct kci_plug *plug, const k
         err = kci_plug_serialize(plug, error);
     if (!err)
         err = kci_plug_partition(plug, count, error);
+    if (!err && producer->builtin.partitioner && plug->record.partition >= 0 && plug->record.partition < count &&
+        record->partition == KC_PARTITION_ANY &&
+        kci_partitioners_spreads((enum kci_partitioner)producer->settings->partitioner_class))
+        plug->record.partition = kci_producer_available(producer->engine, plug->record.topic, plug->record.partition);
     return err ? err : append(producer, &plug->record, 1, &accepted, deadline, error);
 }
 

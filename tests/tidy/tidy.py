@@ -22,8 +22,9 @@ LAYERS = {
     "src/producer": ["cluster", "protocol", "base", "kclient"],
     "src/consumer": ["cluster", "protocol", "base", "kclient"],
     "src/admin": ["cluster", "protocol", "base", "kclient"],
+    "src/plugins": ["producer", "consumer", "cluster", "protocol", "base", "kclient"],
     "src/runtime": ["base"],
-    "src/api": ["producer", "consumer", "admin", "cluster", "protocol", "base", "runtime", "kclient"],
+    "src/api": ["plugins", "producer", "consumer", "admin", "cluster", "protocol", "base", "runtime", "kclient"],
     "include/kclient": ["kclient"],
     "include/mockbroker": [],
     "mockbroker/core": ["protocol", "base", "mockbroker/core"],
@@ -33,7 +34,7 @@ LAYERS = {
     "examples": ["kclient", "mockbroker"],
 }
 # What the core may ask of the outside: pure functions of the C library and the codecs.
-CORE_ARCHIVES = ["kci_base", "kci_protocol", "kci_cluster", "kci_producer", "kci_consumer", "kci_admin", "mb_core"]
+CORE_ARCHIVES = ["kci_base", "kci_protocol", "kci_cluster", "kci_producer", "kci_consumer", "kci_admin", "kci_plugins", "mb_core"]
 CORE_ALLOWED = re.compile(
     r"^(mem(cpy|move|set|cmp|chr|mem|rchr)|bcmp|str(len|nlen|cmp|ncmp|chr|rchr|str|cspn|spn|casecmp|ncasecmp|tol|toll|toul|toull|tod)|"
     r"__(mem|str|snprintf|vsnprintf)\w*_chk|(v?snprintf)|__assert_fail|__isoc99_sscanf|__isoc23_\w+|sscanf|abort|__stack_chk_fail|qsort|bsearch|"
@@ -41,7 +42,7 @@ CORE_ALLOWED = re.compile(
     r"floor|ceil|pow|log|log2|exp|fmod|round|lround|llround|"
     r"__cpu_model|__cpu_indicator_init|__popcountdi2|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
     r"(de|in)flate\w*|crc32\w*|adler32\w*|zlibVersion|LZ4\w*|ZSTD_\w*|snappy_\w*|"
-    r"kci_\w+|mb_\w+|kc_err_\w+|__asan_\w+|__ubsan_\w+|__tsan_\w+|__sanitizer_\w+|__gcov_\w+|__llvm_\w+)$")
+    r"kci_\w+|mb_\w+|kc_\w+|__asan_\w+|__ubsan_\w+|__tsan_\w+|__sanitizer_\w+|__gcov_\w+|__llvm_\w+)$")
 LEFTOVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SLEEPS = re.compile(r"\b(usleep|nanosleep|sleep|thrd_sleep|clock_nanosleep)\s*\(|time\.sleep\(")
 EXPORT = re.compile(r"^(KC_EXPORT|KC_MOCK_EXPORT)\b")
