@@ -22,6 +22,13 @@ const struct mb_control_route mb_control_routes[] = {
     { "GET", "/v1/topics/*/*", "leader, epoch, offsets of a partition", mb_control_get_partition },
     { "GET", "/v1/topics/*/*/records", "?from=OFFSET&max=COUNT: decoded records", mb_control_get_records },
     { "POST", "/v1/topics/*/*/leader", "{\"broker\": ID}: make it the leader", mb_control_post_leader },
+    { "POST", "/v1/topics/*/*/elect", "{\"unclean\": false}: elect the preferred leader, or any live replica",
+      mb_control_post_elect },
+    { "POST", "/v1/topics/*/*/reassign", "{\"brokers\": [ID, ...]}: move it to these brokers",
+      mb_control_post_reassign },
+    { "POST", "/v1/topics/*/*/isr", "{\"brokers\": [ID, ...]}: only these are in sync", mb_control_post_isr },
+    { "POST", "/v1/topics/*/*/truncate", "{\"broker\": ID, \"offset\": N}: its replica loses the rest",
+      mb_control_post_truncate },
     { "GET", "/v1/groups", "all groups", mb_control_get_groups },
     { "GET", "/metrics", "Prometheus text", mb_control_get_metrics },
 };

@@ -49,7 +49,7 @@ void mb_control_answer_code(struct mb_control_request *request, int code);
 bool mb_control_number(struct mb_control_request *request, const char *what, const char *text, int64_t max,
                        int64_t *out);
 
-/* ---- handlers: cluster.c, topics.c, records.c, metrics.c ---- */
+/* ---- handlers: cluster.c, topics.c, partitions.c, records.c, metrics.c ---- */
 void mb_control_get_cluster(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_broker(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_groups(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
@@ -58,6 +58,10 @@ void mb_control_post_topic(struct mb_control_request *request, struct mb_cluster
 void mb_control_delete_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_partition(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_leader(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_elect(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_reassign(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_isr(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_truncate(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_records(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_metrics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 

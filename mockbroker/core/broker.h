@@ -53,6 +53,20 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t broker, bool 
 int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t broker, int64_t now);
 int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
                                int64_t now);
+/* The preferred leader leads if it can; unclean: any live replica, when nobody leads. */
+int16_t mb_cluster_elect(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, bool unclean,
+                         int64_t now);
+/* Let these brokers hold the partition, the first of them preferred; complete once all new ones are in sync. */
+int16_t mb_cluster_reassign(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, const int32_t *brokers,
+                            int32_t count, int64_t now);
+/* The ISR is these replicas; others stay outside, however much they have, until they are named again. The leader cannot
+ * be left out. */
+int16_t mb_cluster_set_isr(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, const int32_t *brokers,
+                           int32_t count, int64_t now);
+/* The replica on `broker` loses what it has from `offset` on, as if its disk had. If it leads, the records are gone for
+ * good; else it fetches them again. */
+int16_t mb_cluster_truncate(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
+                            int64_t offset, int64_t now);
 
 /* Looking. */
 struct mb_partition_view {

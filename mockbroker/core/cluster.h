@@ -65,6 +65,8 @@ struct mb_replica {
     struct mb_partition *partition;
     int32_t broker;
     bool in_isr;
+    bool adding;            /* by a reassignment: it becomes a member when all that are added are in sync */
+    bool held_out;          /* of the ISR, by mb_cluster_set_isr(), however much it has */
     bool failed;            /* its storage gave an error: it is behind until a fetch succeeds */
     int32_t synced_epoch;   /* leader epoch in which its log was last compared with the leader's (truncation) */
     int64_t high_watermark; /* as this replica knows it */
@@ -93,6 +95,9 @@ struct mb_partition {
     struct kci_list acks;        /* struct mb_ack */
     struct kci_list fetches;     /* struct mb_fetch_node: fetches that wait for more */
     struct mb_alarm lag;         /* somebody in the ISR may lag too long */
+    int32_t *target;             /* owned: brokers that shall hold it; NULL: no reassignment (reassign.c) */
+    int32_t target_count;
+    struct mb_alarm settle; /* the reassignment may be complete */
 };
 
 struct mb_topic {
@@ -199,6 +204,20 @@ void mb_controller_shrink(struct mb_replica *replica, int64_t now);
 void mb_controller_expand(struct mb_replica *replica, int64_t now);
 void mb_controller_changed(struct mb_cluster *cluster); /* topics, leaders or ISRs changed: to be stored */
 
+/* ---- election.c: leaders by request (KIP-460) ---- */
+int16_t mb_election_run(struct mb_partition *partition, bool unclean, int64_t now);
+
+/* ---- reassign.c: which brokers hold a partition (KIP-455) ---- */
+int16_t mb_reassign_begin(struct mb_partition *partition, const int32_t *brokers, int32_t count, char *text,
+                          size_t text_size, int64_t now);
+int16_t mb_reassign_cancel(struct mb_partition *partition, char *text, size_t text_size, int64_t now);
+/* The ISR grew: the reassignment, if there is one, may be complete. */
+void mb_reassign_look(struct mb_partition *partition, int64_t now);
+/* At start, before there is a leader: what the file says. false: no such broker, or no memory. */
+bool mb_reassign_load(struct mb_partition *partition, const int32_t *brokers, int32_t count, const int32_t *target,
+                      int32_t target_count);
+void mb_reassign_stop(struct mb_partition *partition); /* forget it: the partition goes */
+
 /* ---- fetch_wait.c ---- */
 /* `bytes` became readable in the partition. */
 void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes);
@@ -239,6 +258,9 @@ void mb_handle_init_producer_id(struct mb_request *request, int64_t now);
 void mb_handle_offset_for_leader_epoch(struct mb_request *request, int64_t now);
 void mb_handle_create_partitions(struct mb_request *request, int64_t now);
 void mb_handle_describe_configs(struct mb_request *request, int64_t now);
+void mb_handle_elect_leaders(struct mb_request *request, int64_t now);
+void mb_handle_alter_partition_reassignments(struct mb_request *request, int64_t now);
+void mb_handle_list_partition_reassignments(struct mb_request *request, int64_t now);
 void mb_handle_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_incremental_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_describe_cluster(struct mb_request *request, int64_t now);

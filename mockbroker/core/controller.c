@@ -92,11 +92,11 @@ void mb_controller_shrink(struct mb_replica *replica, int64_t now)
 
 void mb_controller_expand(struct mb_replica *replica, int64_t now)
 {
-    (void)now;
     replica->in_isr = true;
     kci_log(&replica->partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d joins the ISR of %s-%d",
             replica->broker, replica->partition->topic->name, replica->partition->index);
     mb_controller_changed(replica->partition->cluster);
+    mb_reassign_look(replica->partition, now);
 }
 
 /* ---- brokers come and go

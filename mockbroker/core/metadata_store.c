@@ -6,6 +6,8 @@
  *                         topic <name> <id, 32 hex digits> <internal 0|1> <replication factor> <partitions>
  *                         config <key>=<value>                                  of the topic above, overrides only
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
+ *                                   [<how many of the replicas, from the first, are the target of a reassignment>
+ *                                   <which of them are being added>]
  *                         end <crc-32c of all above, 8 hex digits>
  *      broker-<id>/<topic>-<partition>/<20 digits>.log                          log_store.c
  *
@@ -33,17 +35,23 @@ static void put_text(struct kci_writer *w, const char *text)
     kci_writer_bytes(w, text, strlen(text));
 }
 
-static void put_brokers(struct kci_writer *w, const struct mb_partition *partition, bool isr_only)
+enum which { ALL, IN_SYNC, ADDING };
+
+/* "1,2,3", or "-" when there is none. */
+static void put_brokers(struct kci_writer *w, const struct mb_partition *partition, enum which which)
 {
     char number[16];
     bool first = true;
     for (int32_t i = 0; i < partition->replica_count; i++) {
-        if (isr_only && !partition->replicas[i].in_isr)
+        const struct mb_replica *replica = &partition->replicas[i];
+        if ((which == IN_SYNC && !replica->in_isr) || (which == ADDING && !replica->adding))
             continue;
-        snprintf(number, sizeof number, "%s%d", first ? "" : ",", partition->replicas[i].broker);
+        snprintf(number, sizeof number, "%s%d", first ? "" : ",", replica->broker);
         put_text(w, number);
         first = false;
     }
+    if (first)
+        put_text(w, "-");
 }
 
 static void put_partition(struct kci_writer *w, const struct mb_partition *partition)
@@ -59,9 +67,14 @@ static void put_partition(struct kci_writer *w, const struct mb_partition *parti
     snprintf(line, sizeof line, "partition %d %d %lld %lld ", partition->index, partition->leader_epoch,
              (long long)start, (long long)high);
     put_text(w, line);
-    put_brokers(w, partition, false);
+    put_brokers(w, partition, ALL);
     put_text(w, " ");
-    put_brokers(w, partition, true);
+    put_brokers(w, partition, IN_SYNC);
+    if (partition->target) {
+        snprintf(line, sizeof line, " %d ", partition->target_count);
+        put_text(w, line);
+        put_brokers(w, partition, ADDING);
+    }
     put_text(w, "\n");
 }
 
@@ -287,36 +300,49 @@ static void distrust_torn(struct mb_partition *partition, const bool *torn)
         partition->replicas[i].in_isr = partition->replicas[i].in_isr && !torn[i];
 }
 
+/* "1,2,3" as numbers. -1: not such a list. */
+static int32_t read_brokers(const char *text, int32_t *out, int32_t max)
+{
+    int32_t count = 0;
+    for (const char *at = text; *at;) {
+        char *end;
+        long broker = strtol(at, &end, 10);
+        if (end == at || (*end && *end != ',') || count == max || broker < 1 || broker > MB_BROKERS_MAX)
+            return -1;
+        out[count++] = (int32_t)broker;
+        at = *end ? end + 1 : end;
+    }
+    return count;
+}
+
 static bool load_partition(struct loader *loader, const char *line)
 {
-    int index, epoch, used = 0;
+    int index, epoch, target_count = 0;
     long long start, high;
-    char replicas[512], isr[512] = "";
+    char replicas[512], isr[512] = "", adding[512] = "";
+    int32_t brokers[MB_BROKERS_MAX];
     bool torn[MB_BROKERS_MAX] = { false };
-    if (sscanf(line, "partition %d %d %lld %lld %511s %511s%n", &index, &epoch, &start, &high, replicas, isr, &used) <
-        5)
+    if (sscanf(line, "partition %d %d %lld %lld %511s %511s %d %511s", &index, &epoch, &start, &high, replicas, isr,
+               &target_count, adding) < 5)
         return refuse(loader, line, "not understood");
     struct mb_partition *partition = loader->topic ? mb_topic_partition(loader->topic, index) : NULL;
     if (!partition)
         return refuse(loader, line, "no such partition");
     partition->leader_epoch = epoch;
-    const char *at = replicas;
-    for (int32_t i = 0; i < partition->replica_count; i++) {
-        struct mb_replica *replica = &partition->replicas[i];
-        char *end;
-        int32_t broker = (int32_t)strtol(at, &end, 10);
-        at = *end ? end + 1 : end;
-        if (!mb_cluster_broker(loader->cluster, broker))
+    int32_t count = read_brokers(replicas, brokers, MB_BROKERS_MAX);
+    if (count < 1 || target_count < 0 || target_count > count)
+        return refuse(loader, line, "not understood");
+    for (int32_t i = 0; i < count; i++)
+        if (!mb_cluster_broker(loader->cluster, brokers[i]))
             return refuse(
                 loader, line,
                 "a replica on a broker that this cluster does not have: start it with as many brokers as before");
-        if (broker != replica->broker) {
-            mb_replica_destroy(replica);
-            memset(replica, 0, sizeof *replica);
-            if (!mb_replica_init(replica, partition, broker))
-                return refuse(loader, line, "out of memory");
-        }
-        replica->in_isr = is_listed(isr, broker);
+    if (!mb_reassign_load(partition, brokers, count, brokers, target_count))
+        return refuse(loader, line, "a broker twice, or out of memory");
+    for (int32_t i = 0; i < count; i++) {
+        struct mb_replica *replica = &partition->replicas[i];
+        replica->in_isr = is_listed(isr, replica->broker);
+        replica->adding = is_listed(adding, replica->broker);
         if (!load_replica(loader, replica, start, high, &torn[i]))
             return false;
     }
@@ -397,8 +423,10 @@ void mb_metadata_start(struct mb_cluster *cluster, int64_t now)
 {
     struct mb_topic *topic;
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
-        for (int32_t i = 0; i < topic->partition_count; i++)
+        for (int32_t i = 0; i < topic->partition_count; i++) {
             mb_controller_elect(topic->partitions[i], now);
+            mb_reassign_look(topic->partitions[i], now);
+        }
     mb_metadata_store(cluster);
 }
 

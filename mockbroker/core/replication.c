@@ -156,7 +156,7 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
         /* Kafka compares records, we also carry epochs that have none yet: the next truncation must find them. */
         mb_log_epoch_begin(&follower->log, partition->leader_epoch, partition->epoch_start);
     }
-    if (!follower->in_isr && end >= leader->high_watermark && end >= partition->epoch_start)
+    if (!follower->in_isr && !follower->held_out && end >= leader->high_watermark && end >= partition->epoch_start)
         mb_controller_expand(follower, now);
     mb_partition_advance(partition, now);
     if (partition->cluster->options.replication_delay_us > 0) {
