@@ -122,6 +122,18 @@ static bool all_read(struct consume *c)
     return done;
 }
 
+/* With -c, what was polled but not shown goes to the next reader of the group: the position, which is committed, returns
+ * to the first of it in each partition. */
+static void give_back(struct consume *c, kc_records *records)
+{
+    kc_record_view view;
+    int64_t position;
+    while (kc_records_next(records, &view))
+        if (kc_consumer_position(c->consumer, view.topic, view.partition, &position, 0, NULL) == KC_OK &&
+            position > view.offset)
+            kc_consumer_seek(c->consumer, view.topic, view.partition, view.offset, NULL);
+}
+
 static int read_all(struct consume *c)
 {
     while (!kct_interrupted && (c->limit < 0 || c->records < (unsigned long long)c->limit)) {
@@ -140,6 +152,8 @@ static int read_all(struct consume *c)
                 return kct_fail(KC_EXIT_FAILED, "writing to stdout failed");
             }
         }
+        if (records && c->group)
+            give_back(c, records);
         bool nothing = records == NULL;
         kc_records_release(records);
         if (nothing && c->end_at_end && all_read(c))
