@@ -47,6 +47,7 @@ static void block_signals(sigset_t *awaited)
     sigaddset(awaited, SIGINT);
     pthread_sigmask(SIG_BLOCK, awaited, NULL);
     signal(SIGPIPE, SIG_IGN); /* a reader of stdout or of the control plane may go away */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a storage error like any other */
 }
 
 static int run(struct mb_command_line *line)

@@ -18,73 +18,7 @@
 
 #include <cmocka.h>
 
-struct process {
-    pid_t pid;
-    int out, err;    /* reading ends */
-    char line[4096]; /* what it said on stdout when it was ready */
-};
-
-static void start(struct process *process, const char *const *arguments)
-{
-    char path[1024];
-    const char *argv[24] = { "mockbroker" };
-    int out[2], err[2];
-    const char *bin = getenv("KCLIENT_BIN");
-    snprintf(path, sizeof path, "%s/mockbroker", bin ? bin : ".");
-    for (size_t i = 0; arguments[i]; i++)
-        argv[i + 1] = arguments[i];
-    assert_int_equal(pipe(out) | pipe(err), 0);
-    process->pid = fork();
-    assert_true(process->pid >= 0);
-    if (process->pid == 0) {
-        dup2(out[1], 1);
-        dup2(err[1], 2);
-        close(out[0]);
-        close(err[0]);
-        execv(path, (char *const *)argv);
-        _exit(127);
-    }
-    close(out[1]);
-    close(err[1]);
-    process->out = out[0];
-    process->err = err[0];
-}
-
-static void read_all(int fd, char *text, size_t size, char until)
-{
-    size_t used = 0;
-    while (used + 1 < size && (used == 0 || text[used - 1] != until) && read(fd, text + used, 1) == 1)
-        used++;
-    text[used] = '\0';
-}
-
-static void start_and_wait(struct process *process, const char *const *arguments)
-{
-    start(process, arguments);
-    read_all(process->out, process->line, sizeof process->line, '\n');
-    assert_non_null(strstr(process->line, "\"pid\":"));
-}
-
-/* Its exit code; what it wrote on stderr in `text`. */
-static int finish(struct process *process, char *text, size_t size)
-{
-    int status;
-    read_all(process->err, text, size, '\0');
-    assert_int_equal(waitpid(process->pid, &status, 0), process->pid);
-    close(process->out);
-    close(process->err);
-    assert_true(WIFEXITED(status)); /* no signal, no sanitizer's abort */
-    return WEXITSTATUS(status);
-}
-
-static int stop(struct process *process, int signal_number, char *text, size_t size)
-{
-    assert_int_equal(kill(process->pid, signal_number), 0);
-    int code = finish(process, text, size);
-    if (code)
-        print_message("exit %d: %s\n", code, text);
-    return code;
-}
+#include "support/process.h"
 
 /* The number behind "name": of the line. */
 static long number_in(const char *line, const char *name)
@@ -136,14 +70,14 @@ static void a_life(void **state)
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         struct process process;
-        start_and_wait(&process, (const char *[]){ "--brokers", "3", "--listen", "127.0.0.1:0", "--topic",
-                                                   "orders:3:3:retention.ms=1000,cleanup.policy=compact,delete",
-                                                   "--topic=events", NULL });
+        process_start_and_wait(&process, (const char *[]){ "--brokers", "3", "--listen", "127.0.0.1:0", "--topic",
+                                                           "orders:3:3:retention.ms=1000,cleanup.policy=compact,delete",
+                                                           "--topic=events", NULL });
         assert_int_equal(number_in(process.line, "pid"), process.pid);
         assert_non_null(strstr(process.line, "\"bootstrap\":\"127.0.0.1:"));
         assert_non_null(strstr(process.line, "\"control\":\"http://127.0.0.1:"));
         expect_api_versions((uint16_t)number_in(process.line, "port"));
-        assert_int_equal(stop(&process, signals[i], text, sizeof text), 0);
+        assert_int_equal(process_stop(&process, signals[i], text, sizeof text), 0);
         assert_string_equal(text, ""); /* nothing to complain about */
     }
 }
@@ -171,14 +105,14 @@ static void advertised_addresses(void **state)
     struct process process;
     char text[1000];
     (void)state;
-    start_and_wait(&process, (const char *[]){ "--listen", "0.0.0.0:0", NULL });
+    process_start_and_wait(&process, (const char *[]){ "--listen", "0.0.0.0:0", NULL });
     assert_non_null(strstr(process.line, "\"bootstrap\":\"127.0.0.1:"));
     expect_advertised(process.line, "127.0.0.1");
-    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
-    start_and_wait(&process, (const char *[]){ "--listen", "127.0.0.1:0", "--advertise", "broker.test", NULL });
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
+    process_start_and_wait(&process, (const char *[]){ "--listen", "127.0.0.1:0", "--advertise", "broker.test", NULL });
     assert_non_null(strstr(process.line, "\"bootstrap\":\"broker.test:"));
     expect_advertised(process.line, "broker.test");
-    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
 }
 
 /* An answer of the control plane, headers and all. */
@@ -190,7 +124,7 @@ static void http(const char *line, const char *request_line, const char *body, c
     int fd = connect_to((uint16_t)strtol(url + strlen("http://127.0.0.1:"), NULL, 10));
     snprintf(request, sizeof request, "%s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", request_line, strlen(body), body);
     assert_int_equal(write(fd, request, strlen(request)), strlen(request));
-    read_all(fd, answer, size, '\0');
+    process_read_all(fd, answer, size, '\0');
     close(fd);
 }
 
@@ -209,8 +143,8 @@ static void the_control_plane(void **state)
     struct process process;
     char text[2000];
     (void)state;
-    start_and_wait(&process, (const char *[]){ "--brokers", "2", "--listen", "127.0.0.1:0", "--topic", "orders:1:2",
-                                               "--log", "off", NULL });
+    process_start_and_wait(&process, (const char *[]){ "--brokers", "2", "--listen", "127.0.0.1:0", "--topic",
+                                                       "orders:1:2", "--log", "off", NULL });
     const char *at = process.line;
     expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"running\"");
     expect_http(at, "GET /v1/topics", "", " 200 ", "\"name\": \"orders\"");
@@ -238,7 +172,7 @@ static void the_control_plane(void **state)
     expect_http(at, "GET /metrics", "", " 200 ", "mockbroker_broker_running{broker=\"2\"} 1");
     expect_http(at, "GET /nowhere", "", " 404 ", "\"hint\"");
     expect_http(at, "PUT /v1/topics", "", " 405 ", "POST");
-    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
 }
 
 /* A bad option is named, with the form that is expected; exit 2, nothing on stdout. */
@@ -268,10 +202,10 @@ static void bad_options(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct process process;
         char text[1000], out[100];
-        start(&process, (const char *[]){ bad[i].option, bad[i].value, NULL });
-        read_all(process.out, out, sizeof out, '\n');
+        process_start(&process, (const char *[]){ bad[i].option, bad[i].value, NULL });
+        process_read_all(process.out, out, sizeof out, '\n');
         assert_string_equal(out, "");
-        assert_int_equal(finish(&process, text, sizeof text), 2);
+        assert_int_equal(process_finish(&process, text, sizeof text), 2);
         if (!strstr(text, bad[i].expected))
             fail_msg("\"%s\" is not in: %s", bad[i].expected, text);
     }
@@ -282,8 +216,8 @@ static void expect_failure(const char *const *arguments, const char *expected)
 {
     struct process process;
     char text[1000];
-    start(&process, arguments);
-    assert_int_equal(finish(&process, text, sizeof text), 1);
+    process_start(&process, arguments);
+    assert_int_equal(process_finish(&process, text, sizeof text), 1);
     if (!strstr(text, expected))
         fail_msg("\"%s\" is not in: %s", expected, text);
 }
@@ -293,13 +227,13 @@ static void what_cannot_be_started(void **state)
     struct process process;
     char at[40], expected[100], text[1000];
     (void)state;
-    start_and_wait(&process, (const char *[]){ "--listen", "127.0.0.1:0", NULL });
+    process_start_and_wait(&process, (const char *[]){ "--listen", "127.0.0.1:0", NULL });
     snprintf(at, sizeof at, "127.0.0.1:%ld", number_in(process.line, "port"));
     snprintf(expected, sizeof expected, "cannot listen on %s: address already in use", at);
     expect_failure((const char *[]){ "--listen", at, NULL }, expected);
     snprintf(expected, sizeof expected, "cannot listen on %s (--control): address already in use", at);
     expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--control", at, NULL }, expected);
-    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
 
     expect_failure((const char *[]){ "--listen", "192.0.2.1:0", NULL }, "not an address of this machine");
     expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--data-dir", "/proc/no", NULL },
@@ -318,12 +252,12 @@ static void a_data_directory(void **state)
     const char *arguments[] = { "--listen", "127.0.0.1:0", "--data-dir", directory, "--topic", "orders:3", NULL };
     (void)state;
     assert_non_null(mkdtemp(directory));
-    start_and_wait(&process, arguments);
+    process_start_and_wait(&process, arguments);
     expect_failure(arguments, "in use by another process");
-    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
-    start_and_wait(&process, arguments);
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
+    process_start_and_wait(&process, arguments);
     expect_http(process.line, "GET /v1/topics", "", " 200 ", "\"partitions\": 3");
-    assert_int_equal(stop(&process, SIGTERM, text, sizeof text), 0);
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
     assert_string_equal(text, ""); /* nothing to complain about */
     snprintf(command, sizeof command, "rm -r %s", directory);
     assert_int_equal(system(command), 0);
@@ -336,20 +270,23 @@ static void help_and_version(void **state)
     for (int i = 0; i < 2; i++) {
         struct process process;
         char out[8192], text[100];
-        start(&process, (const char *[]){ i ? "--version" : "--help", NULL });
-        read_all(process.out, out, sizeof out, '\0');
+        process_start(&process, (const char *[]){ i ? "--version" : "--help", NULL });
+        process_read_all(process.out, out, sizeof out, '\0');
         assert_non_null(strstr(out, expected[i]));
-        assert_int_equal(finish(&process, text, sizeof text), 0);
+        assert_int_equal(process_finish(&process, text, sizeof text), 0);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_life),           cmocka_unit_test(advertised_addresses),
+        cmocka_unit_test(a_life),
+        cmocka_unit_test(advertised_addresses),
         cmocka_unit_test(the_control_plane),
-        cmocka_unit_test(bad_options),      cmocka_unit_test(what_cannot_be_started),
-        cmocka_unit_test(a_data_directory), cmocka_unit_test(help_and_version),
+        cmocka_unit_test(bad_options),
+        cmocka_unit_test(what_cannot_be_started),
+        cmocka_unit_test(a_data_directory),
+        cmocka_unit_test(help_and_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
