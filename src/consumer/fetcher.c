@@ -189,6 +189,9 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     node->call.done = on_fetched;
     node->call.owner = node;
     c->stats.fetches++;
+    kci_log(&c->logger, KCI_LOG_DEBUG, "fetch", "broker %d: asked for %zu partitions, %" PRId64 " bytes, wait %d ms%s",
+            (int)node->node, node->wanted_count, reserved, (int)request->max_wait_ms,
+            node->left_out ? ", others are full" : "");
     kci_cluster_call(c->cluster, node->node, &node->call, now);
 }
 
@@ -211,6 +214,10 @@ void kci_fetcher_step(struct kci_consumer *c, int64_t now)
             continue;
         }
         send_fetch(c, node, now);
+        if (node->in_flight) { /* turns: when memory is short, who has had some comes after those who have not */
+            kci_list_remove(&node->link);
+            kci_list_push(&c->fetcher.nodes, &node->link);
+        }
     }
     c->fetcher.drained = false;
 }
@@ -410,6 +417,8 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
     node->held_back = node->request.max_wait_ms == 0 && empty;
     node->hold_until = now + (int64_t)c->settings->fetch_max_wait_ms * KCI_MS;
     c->stats.bytes_fetched += reply->frame->size;
+    kci_log(&c->logger, KCI_LOG_DEBUG, "fetch", "broker %d: answered %u bytes%s", (int)node->node,
+            (unsigned)reply->frame->size, empty ? ", no records" : "");
     return ok;
 }
 
