@@ -70,6 +70,7 @@ int main(int argc, char **argv)
                    (const char *)view.value.data);
             left -= left > 0;
         }
+        fflush(stdout); /* what is committed must be done */
         if (records && kc_consumer_commit(consumer, NULL, 0, 10000, &error) != KC_OK)
             fprintf(stderr, "commit: %s (what is not committed will come again)\n", error.text);
         kc_records_release(records);

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""The pages tell the truth: links lead somewhere, commands exist, code compiles, and the configuration page is the table's."""
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from programs import SOURCE, run  # noqa: E402
+
+
+def pages():
+    yield os.path.join(SOURCE, "README.md")
+    docs = os.path.join(SOURCE, "docs")
+    for name in sorted(os.listdir(docs)):
+        if name.endswith(".md"):
+            yield os.path.join(docs, name)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+class Docs(unittest.TestCase):
+    def test_links(self):
+        """Each relative link names a file of the tree."""
+        for page in pages():
+            for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", read(page)):
+                if not re.match(r"\w+:", target):
+                    self.assertTrue(os.path.exists(os.path.join(os.path.dirname(page), target)), f"{page}: {target}")
+
+    def test_pages_are_found(self):
+        """The README leads to each page."""
+        readme = read(os.path.join(SOURCE, "README.md"))
+        for page in pages():
+            if not page.endswith("README.md"):
+                self.assertIn("(" + os.path.relpath(page, SOURCE) + ")", readme)
+
+    def test_paths(self):
+        """Folders and files of the tree that pages name in code are there."""
+        for page in pages():
+            for path in re.findall(r"`((?:src|include|mockbroker|tools|examples|tests|docs|bench|cmake)/[\w./-]*)`", read(page)):
+                self.assertTrue(os.path.exists(os.path.join(SOURCE, path)), f"{page}: {path}")
+
+    def test_configuration_page(self):
+        """docs/configuration.md is what `kc config-reference` prints."""
+        out, _ = run("kc", "config-reference")
+        self.assertEqual(out.decode(), read(os.path.join(SOURCE, "docs", "configuration.md")), "make it anew: kc config-reference > docs/configuration.md")
+
+    def test_commands_of_dev(self):
+        """Every ./dev COMMAND of a page is one that ./dev knows and lists, and it lists no other."""
+        script = os.path.join(SOURCE, "dev")
+        usage = subprocess.run([script, "--help"], capture_output=True, text=True, check=True).stdout
+        listed = set(re.findall(r"^  (\w+) ", usage, re.M))
+        self.assertEqual(listed, set(re.findall(r"^(\w+)\) ", read(script), re.M)))
+        named = {command for page in pages() for command in re.findall(r"\./dev (\w+)", read(page))}
+        self.assertLessEqual({"demo", "test"}, named)
+        self.assertLessEqual(named, listed)
+        unknown = subprocess.run([script, "frob"], capture_output=True, text=True, check=False)
+        self.assertEqual(unknown.returncode, 2)
+        self.assertIn("frob", unknown.stderr)
+
+    def test_options(self):
+        """Long options of mockbroker that pages use exist."""
+        known = run("mockbroker", "--help")[0].decode()
+        for page in pages():
+            for line in re.findall(r"^.*mockbroker .*$", read(page), re.M):
+                for option in re.findall(r"(?<![\w-])--(?:brokers|listen|topic|data-dir|config|control|as-version|seed|faults|log|advertise)\b", line):
+                    self.assertIn(option, known, page)
+
+    def test_code(self):
+        """The C of the README compiles inside a function that declares what it uses."""
+        blocks = re.findall(r"```c\n(.*?)```", read(os.path.join(SOURCE, "README.md")), re.S)
+        self.assertTrue(blocks)
+        for block in blocks:
+            text = ("#include <kclient/kclient.h>\n#include <string.h>\nvoid f(const char *text);\nvoid f(const char *text)\n{\n"
+                    "kc_error error;\nkc_producer *producer;\n" + block + "}\n")
+            done = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", os.path.join(SOURCE, "include"),
+                                   "-x", "c", "-"], input=text, capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

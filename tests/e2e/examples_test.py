@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""The examples do what their first comment says: each is run against mockbroker, and its output and exit status are read."""
+import os
+import re
+import signal
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from programs import LIMIT_S, SOURCE, Mockbroker, program, run  # noqa: E402
+
+
+class Examples(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.broker = Mockbroker("--topic", "orders:3:1", "--topic", "others:3:1", "--topic", "small:1:1:max.message.bytes=10")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.broker.stop()
+
+    def test_there_and_back(self):
+        """produce_with_callback tells the place of each record; consume_in_group finds them there, once."""
+        out, _ = run("produce_with_callback", self.broker.address, "orders", "100")
+        placed = re.findall(r"^record (\d+) -> orders \[(\d)\] at offset (\d+), time \d{13}$", out.decode(), re.M)
+        self.assertEqual(sorted(int(number) for number, _, _ in placed), list(range(100)))
+        out, err = run("consume_in_group", self.broker.address, "orders", "group", "100")
+        found = re.findall(r"^orders \[(\d)\] (\d+): record (\d+)$", out.decode(), re.M)
+        self.assertEqual({(n, p, o) for p, o, n in found}, set(placed))
+        self.assertEqual(len(found), 100)
+        self.assertEqual(err.decode().count("now ours: orders"), 3)
+
+    def test_group_goes_on(self):
+        """What the group has committed does not come again; SIGTERM ends it with status 0."""
+        run("produce_with_callback", self.broker.address, "others", "5")
+        with subprocess.Popen([program("consume_in_group"), self.broker.address, "others", "another"], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            seen = [process.stdout.readline() for _ in range(5)]
+            process.send_signal(signal.SIGTERM)
+            seen += process.stdout.read().splitlines(keepends=True)
+            self.assertEqual(process.wait(timeout=LIMIT_S), 0)
+        run("produce_with_callback", self.broker.address, "others", "5")
+        out, _ = run("consume_in_group", self.broker.address, "others", "another", "5")
+        self.assertFalse({line.split(b":")[0] for line in out.splitlines()} & {line.split(b":")[0] for line in seen})
+
+    def test_failures(self):
+        """A record that is refused is told with its error and makes the status 1; wrong usage is 2."""
+        out, _ = run("produce_with_callback", self.broker.address, "small", "1", status=1)
+        self.assertRegex(out.decode(), r"^record 0 failed: \w*TOO_LARGE: ")
+        for name in ("produce_with_callback", "consume_in_group"):
+            self.assertIn(b"usage: ", run(name, status=2)[1])
+
+    def test_embedded_cluster(self):
+        """The cluster inside the test process loses a broker, the code under test loses nothing."""
+        out, _ = run("embed_mockbroker")
+        self.assertEqual(out.decode().splitlines(), ["ok: all orders were acknowledged", "ok: another broker leads now",
+                                                     "ok: each order is in the log exactly once"])
+
+    def test_all_are_run(self):
+        """A new example needs a story here."""
+        with open(os.path.abspath(__file__), encoding="utf-8") as f:
+            here = f.read()
+        for name in os.listdir(os.path.join(SOURCE, "examples")):
+            if name.endswith(".c"):
+                self.assertIn(f'"{name[:-2]}"', here)
+
+
+if __name__ == "__main__":
+    unittest.main()
