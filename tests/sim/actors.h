@@ -24,8 +24,10 @@ struct sim_stage {
     struct sim_plants plants;
     struct sim_verdict verdict;
     bool healed;                                  /* phase 2 */
+    int32_t partitions;                           /* that exist by now */
     int64_t delivered_end[2][SIM_PARTITIONS_MAX]; /* [by the group?]: behind the last offset delivered */
     int32_t next_consumer;                        /* number */
+    bool clean_end;                               /* every member has left with KC_OK since phase 2 was over */
 };
 
 /* ---- brokers.c ---- */
@@ -34,7 +36,7 @@ struct sim_brokers {
     struct mb_cluster *cluster;
     struct sim_host *host;
     struct kci_prng prng;
-    struct sim_alarm next, back[SIM_BROKERS];
+    struct sim_alarm next, grow, back[SIM_BROKERS];
     struct sim_broker_back {
         struct sim_brokers *brokers;
         int32_t id;
@@ -46,6 +48,8 @@ void sim_brokers_heal(struct sim_brokers *brokers);
 /* All replicas have everything; else *why says who has not. */
 bool sim_brokers_in_sync(struct sim_brokers *brokers, char *why, size_t size);
 int64_t sim_brokers_end(struct sim_brokers *brokers, int32_t partition); /* high watermark */
+/* Demand that all replicas are the same, byte for byte. */
+void sim_brokers_compare(struct sim_brokers *brokers);
 /* Read the logs into the history. */
 void sim_brokers_read(struct sim_brokers *brokers);
 void sim_brokers_close(struct sim_brokers *brokers);
@@ -86,8 +90,9 @@ struct sim_consumer {
     struct kci_prng prng;
     struct sim_alarm alarm;
     char name[8];
-    bool reader;    /* not a member of the group */
-    int32_t number; /* in the history */
+    char fixed_id[16]; /* group.instance.id */
+    bool reader;       /* not a member of the group */
+    int32_t number;    /* in the history */
     enum sim_consumer_state state;
     int64_t until; /* of the poll, or of leaving */
     struct kci_operation *operation;

@@ -2,15 +2,16 @@
  * and started, and leaders move; at the end the committed logs are read. */
 #include "actors.h"
 
-#include "mockbroker/core/broker.h"
+#include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_records.h"
 #include "protocol/records.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#define PLAIN_BYTES_MAX ((size_t)16 << 20)
-#define OFFSETS_TOPIC   "__consumer_offsets"
+#define PLAIN_BYTES_MAX    ((size_t)16 << 20)
+#define OFFSETS_TOPIC      "__consumer_offsets"
+#define OFFSETS_PARTITIONS 3 /* at most */
 
 static struct kci_str topic(void)
 {
@@ -46,11 +47,29 @@ static void go_down(struct sim_brokers *b, bool clean, int64_t now)
 
 static void move_leader(struct sim_brokers *b, int64_t now)
 {
-    int32_t partition = (int32_t)kci_prng_below(&b->prng, (uint64_t)b->stage->workload.partitions);
+    bool coordinator = kci_prng_chance(&b->prng, 1, 4);
+    struct kci_str name = coordinator ? kci_str_of(OFFSETS_TOPIC) : topic();
+    int32_t partition =
+        (int32_t)kci_prng_below(&b->prng, (uint64_t)(coordinator ? OFFSETS_PARTITIONS : b->stage->partitions));
     int32_t to = 1 + (int32_t)kci_prng_below(&b->prng, SIM_BROKERS);
-    int16_t error = mb_cluster_move_leader(b->cluster, topic(), partition, to, now);
+    int16_t error = mb_cluster_move_leader(b->cluster, name, partition, to, now);
     if (error == 0)
-        sim_note(&b->stage->world, "broker %d leads partition %d", to, partition);
+        sim_note(&b->stage->world, "broker %d leads %s-%d", to, name.data, partition);
+    sim_host_wake(b->host);
+}
+
+static void grow(void *owner, int64_t now)
+{
+    struct sim_brokers *b = owner;
+    char text[200];
+    int16_t error = mb_topic_grow(mb_topic_find(b->cluster, topic()), b->stage->workload.partitions, NULL, false, text,
+                                  sizeof text, now);
+    if (error) { /* too few brokers run */
+        sim_alarm_set(&b->stage->world, &b->grow, now + 50 * SIM_MS);
+        return;
+    }
+    b->stage->partitions = b->stage->workload.partitions;
+    sim_note(&b->stage->world, "%d partitions from now on", b->stage->partitions);
     sim_host_wake(b->host);
 }
 
@@ -99,9 +118,15 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
         b->back[i].owner = &b->each[i];
     }
     sim_host_set(b->host, mb_cluster_engine(b->cluster));
-    int16_t error = mb_cluster_create_topic(b->cluster, topic(), w->partitions, SIM_BROKERS, NULL, 0, stage->world.now);
+    stage->partitions = w->partitions_first;
+    int16_t error =
+        mb_cluster_create_topic(b->cluster, topic(), w->partitions_first, SIM_BROKERS, NULL, 0, stage->world.now);
     assert(error == 0);
     (void)error;
+    b->grow.fire = grow;
+    b->grow.owner = b;
+    if (w->grow_us)
+        sim_alarm_set(&stage->world, &b->grow, stage->world.now + w->grow_us);
     b->next.fire = act;
     b->next.owner = b;
     if (w->broker_us)
@@ -195,17 +220,43 @@ static void read_log(struct sim_brokers *b, struct kci_str name, int32_t partiti
     }
 }
 
+static bool same_log(struct mb_log *a, struct mb_log *b)
+{
+    if (a->count != b->count || a->end_offset != b->end_offset)
+        return false;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct mb_log_entry *x = mb_log_entry(a, i), *y = mb_log_entry(b, i);
+        if (x->base_offset != y->base_offset || x->size != y->size ||
+            memcmp(mb_log_bytes(a, i), mb_log_bytes(b, i), x->size) != 0)
+            return false;
+    }
+    return true;
+}
+
+void sim_brokers_compare(struct sim_brokers *b)
+{
+    const struct mb_topic *found = mb_topic_find(b->cluster, topic());
+    for (int32_t p = 0; p < found->partition_count; p++) {
+        struct mb_partition *partition = found->partitions[p];
+        for (int32_t i = 1; i < partition->replica_count; i++)
+            if (!same_log(&partition->replicas[0].log, &partition->replicas[i].log))
+                sim_violation(&b->stage->verdict, "B3", "brokers %d and %d differ in partition %d",
+                              partition->replicas[0].broker, partition->replicas[i].broker, p);
+    }
+}
+
 void sim_brokers_read(struct sim_brokers *b)
 {
     for (int32_t p = 0; p < b->stage->workload.partitions; p++)
         read_log(b, topic(), p, read_order);
-    for (int32_t p = 0; p < 3; p++)
+    for (int32_t p = 0; p < OFFSETS_PARTITIONS; p++)
         read_log(b, kci_str_of(OFFSETS_TOPIC), p, read_commit);
 }
 
 void sim_brokers_close(struct sim_brokers *b)
 {
     sim_alarm_stop(&b->stage->world, &b->next);
+    sim_alarm_stop(&b->stage->world, &b->grow);
     for (int i = 0; i < SIM_BROKERS; i++)
         sim_alarm_stop(&b->stage->world, &b->back[i]);
     mb_cluster_destroy(b->cluster, b->stage->world.now);

@@ -264,7 +264,7 @@ static void check_one_owner(history *h, verdict *v)
         for (size_t k = 0; k < i; k++) {
             const struct sim_hold *a = &h->holds.items[i], *b = &h->holds.items[k];
             if (a->generation >= 0 && a->generation == b->generation && a->partition == b->partition &&
-                a->consumer != b->consumer)
+                a->consumer != b->consumer && (!h->fixed_members || (a->from < b->to && b->from < a->to)))
                 sim_violation(v, "G1", "partition %d belongs to consumers %d and %d in generation %d", a->partition,
                               a->consumer, b->consumer, a->generation);
         }
@@ -339,6 +339,19 @@ static void check_all_delivered(history *h, verdict *v)
         }
 }
 
+static void check_all_committed(history *h, verdict *v)
+{
+    for (int32_t p = 0; h->committed && p < h->partitions; p++) {
+        int64_t last = 0;
+        for (size_t i = 0; i < h->commits.count; i++)
+            if (h->commits.items[i].partition == p)
+                last = h->commits.items[i].offset;
+        if (last != (int64_t)h->logs.items[p].records.count)
+            sim_violation(v, "G2", "all members left in order, and partition %d is committed up to %lld of %zu", p,
+                          (long long)last, h->logs.items[p].records.count);
+    }
+}
+
 const struct sim_check sim_checks[] = {
     { "B3", "a committed log has every offset once", check_offsets },
     { "P9", "a record is where it was sent to, whole", check_no_cross_talk },
@@ -355,6 +368,7 @@ const struct sim_check sim_checks[] = {
     { "G2", "committed offsets rise", check_commits_rise },
     { "G3", "what is committed was delivered", check_commit_behind_delivery },
     { "G3", "everything is delivered in the end", check_all_delivered },
+    { "G2", "a member that leaves in order has committed what it got", check_all_committed },
 };
 const size_t sim_check_count = sizeof sim_checks / sizeof *sim_checks;
 

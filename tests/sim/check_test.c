@@ -335,6 +335,12 @@ static void g1_a_partition_has_one_owner_in_a_generation(void **state)
     ASSERT_VERDICT("");
     held(2, 0, 7, -1);
     ASSERT_VERDICT("G1");
+    history.fixed_members = true;
+    ASSERT_VERDICT("G1"); /* both at once */
+    history.holds.items[0].to = history.holds.items[history.holds.count - 1].from = 5 * MS;
+    ASSERT_VERDICT(""); /* the second took the place of the first */
+    history.fixed_members = false;
+    ASSERT_VERDICT("G1");
     end();
 }
 

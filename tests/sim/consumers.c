@@ -44,6 +44,8 @@ void sim_consumer_init(struct sim_consumer *c, struct sim_stage *stage, int slot
     c->settings = stage->workload.consumer_settings;
     c->settings.group_id = reader ? NULL : SIM_GROUP;
     c->settings.enable_auto_commit = c->settings.enable_auto_commit && !reader;
+    snprintf(c->fixed_id, sizeof c->fixed_id, "member-%d", slot % 100);
+    c->settings.group_instance_id = stage->workload.fixed_members && !reader ? c->fixed_id : NULL;
     c->alarm.fire = look;
     c->alarm.owner = c;
     snprintf(c->name, sizeof c->name, reader ? "r%d" : "c%d", slot % 10);
@@ -130,6 +132,7 @@ void sim_consumer_crash(struct sim_consumer *c)
     if (c->state == SIM_GONE)
         return;
     sim_note(&c->stage->world, "%s (consumer %d) crashes", c->name, c->number);
+    c->stage->clean_end &= c->reader;
     end(c);
 }
 
@@ -311,6 +314,7 @@ static void look_at_leave(struct sim_consumer *c, int64_t now)
         run_event(c, &event);
     if (kci_consumer_left(c->core, &code)) {
         sim_note(&c->stage->world, "%s (consumer %d) has left: %s", c->name, c->number, kc_err_name(code));
+        c->stage->clean_end &= code == KC_OK;
         end(c);
     } else if (now >= c->until + LATE_US) {
         sim_violation(&c->stage->verdict, "L5", "consumer %d does not end in time: %s", c->number,

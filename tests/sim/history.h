@@ -81,6 +81,8 @@ struct sim_history {
     SIM_LIST(struct sim_delivery) deliveries;
     SIM_LIST(struct sim_commit) commits;
     bool group, reader; /* a group, a consumer with a hand assignment: each was to read everything */
+    bool fixed_members; /* one with the same id may take over within a generation */
+    bool committed;     /* every member has left in order, with automatic commits */
     uint64_t report_count;
 };
 

@@ -109,12 +109,13 @@ static void make_burst(struct sim_producer *p)
         kc_record record = KC_RECORD_INIT;
         record.topic = SIM_TOPIC;
         if (w->choice == SIM_CHOOSE_EXPLICIT) {
-            partition = (int32_t)kci_prng_below(&p->prng, (uint64_t)w->partitions);
+            partition = (int32_t)kci_prng_below(&p->prng, (uint64_t)p->stage->partitions);
             record.partition = partition;
         } else if (w->choice == SIM_CHOOSE_KEY) {
             snprintf((char *)bytes + size, 8, "key-%02d", (int)kci_prng_below(&p->prng, PARTITION_ANY));
             record.key = (kc_bytes){ bytes + size, 6 };
-            partition = (int32_t)((kci_murmur2(bytes + size, 6) & INT32_MAX) % (uint32_t)w->partitions);
+            if (!w->grow_us) /* else it depends on what the producer knows by then */
+                partition = (int32_t)((kci_murmur2(bytes + size, 6) & INT32_MAX) % (uint32_t)w->partitions);
         }
         sim_value_write(bytes, size, p->sender, counter + (uint32_t)i, partition);
         record.value = (kc_bytes){ bytes, size };

@@ -42,13 +42,15 @@ static int members_now(const struct run *run)
     return count;
 }
 
-static void add_member(struct run *run)
+/* false: every slot is taken, by some who are still leaving. */
+static bool add_member(struct run *run)
 {
     for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
         if (run->consumers[i].state == SIM_GONE) {
             sim_consumer_join(&run->consumers[i]);
-            return;
+            return true;
         }
+    return false;
 }
 
 static void remove_member(struct run *run)
@@ -149,8 +151,6 @@ static void heal(struct run *run)
         sim_producer_finish(&run->producers[i]);
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
         sim_consumer_heal(&run->consumers[i]);
-    while (members_now(run) < w->members)
-        add_member(run);
     int64_t limit = stage->world.now + PROGRESS_US + stage->history.delivery_us +
                     (int64_t)w->consumer_settings.max_poll_interval_ms * 1000;
     while (!settled(run, why, sizeof why)) {
@@ -158,6 +158,8 @@ static void heal(struct run *run)
             sim_violation(&stage->verdict, "L2", "no progress without faults: %s", why);
             return;
         }
+        while (members_now(run) < w->members && add_member(run))
+            ;
         if (!advance(run, stage->world.now + LOOK_US))
             return;
     }
@@ -190,8 +192,10 @@ static void demand_quiet(struct run *run)
 static void close_all(struct run *run)
 {
     struct sim_stage *stage = &run->stage;
+    bool all_leave = kci_prng_chance(&run->prng, 1, 2);
+    stage->clean_end = true;
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
-        if (kci_prng_chance(&run->prng, 1, 2))
+        if (all_leave || kci_prng_chance(&run->prng, 1, 2))
             sim_consumer_leave(&run->consumers[i]);
     if (!stage->world.spinning)
         advance(run, stage->world.now + 6 * SIM_S);
@@ -235,6 +239,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     sim_history_init(&stage->history, &alloc, stage->workload.partitions);
     stage->history.acks_all = stage->workload.acks == -1;
     stage->history.idempotent = stage->workload.idempotent;
+    stage->history.fixed_members = stage->workload.fixed_members;
     stage->history.commits_rise = stage->workload.faults.stall == 0;
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
 
@@ -242,10 +247,13 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     if (advance(&run, stage->world.now + stage->workload.fault_us))
         heal(&run);
     demand_quiet(&run);
+    if (!stage->verdict.violations)
+        sim_brokers_compare(&run.brokers);
     if (tail && stage->verdict.violations)
         tail->closed = true;
     close_all(&run);
     stage->history.group = !stage->verdict.violations && stage->workload.members > 0;
+    stage->history.committed = stage->history.group && stage->clean_end && stage->workload.commit == SIM_COMMIT_AUTO;
     stage->history.reader = !stage->verdict.violations && stage->workload.reader;
     sim_check_all(&stage->history, &stage->verdict);
     count(&stage->history, result);

@@ -93,6 +93,7 @@ static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
     w->reader = w->members == 0 || one_in(prng, 3);
     w->commit = (enum sim_commit_mode)kci_prng_below(prng, 3);
     w->work_max = one_in(prng, 3) ? around(prng, SIM_MS, 8) : 2 * SIM_MS;
+    w->fixed_members = one_in(prng, 6);
     w->churn_us = w->members && one_in(prng, 2) ? around(prng, SIM_S, 2) : 0;
     w->crash = one_in(prng, 2) ? 500000 : 0;
     w->seek = one_in(prng, 2) ? 20000 : 0;
@@ -143,6 +144,19 @@ static void draw_network(struct kci_prng *prng, struct sim_faults *f)
     f->stall_max = around(prng, 50 * SIM_MS, 7);
     f->hole = one_in(prng, 2) ? 0 : (uint32_t)around(prng, 10, 6);
     f->resolve = one_in(prng, 4) ? 50000 : 0;
+    f->drip = one_in(prng, 4) ? (uint32_t)around(prng, 20000, 5) : 0;
+}
+
+/* Partitions are added in mid-run; clients hear of it by the age of their metadata. */
+static void draw_growth(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->partitions_first = w->partitions;
+    if (!one_in(prng, 5) || w->partitions < 2 || w->reader)
+        return;
+    w->partitions_first = (int32_t)between(prng, 1, w->partitions - 1);
+    w->grow_us = between(prng, 1, w->fault_us);
+    w->producer_settings.metadata_max_age_ms = (int32_t)between(prng, 300, 2000);
+    w->consumer_settings.metadata_max_age_ms = (int32_t)between(prng, 300, 2000);
 }
 
 void sim_workload_draw(struct sim_workload *w, uint64_t seed)
@@ -156,6 +170,7 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed)
     draw_consumers(&prng, w);
     draw_brokers(&prng, w);
     draw_network(&prng, &w->faults);
+    draw_growth(&prng, w);
 }
 
 void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context, const char *text), void *context)
@@ -164,8 +179,8 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     static const char *const commits[] = { "automatic", "waiting", "asynchronous" };
     const struct kci_settings *p = &w->producer_settings, *c = &w->consumer_settings;
     char text[700];
-    snprintf(text, sizeof text, "%d partitions, faults for %.1f s of virtual time", w->partitions,
-             (double)w->fault_us / 1e6);
+    snprintf(text, sizeof text, "%d partitions (%d at first, all at %.1f s), faults for %.1f s of virtual time",
+             w->partitions, w->partitions_first, (double)w->grow_us / 1e6, (double)w->fault_us / 1e6);
     line(context, text);
     snprintf(text, sizeof text,
              "%d producers: acks %d%s, %s, 1-%d records each 0-%.1f ms, values to %d bytes, linger %d, batch %d, "
@@ -178,13 +193,13 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              w->abandon, w->flush);
     line(context, text);
     snprintf(text, sizeof text,
-             "%d members%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
+             "%d members%s%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
              "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, seek %u, "
              "pause %u",
-             w->members, w->reader ? " and a reader" : "", commits[w->commit], c->session_timeout_ms,
-             c->max_poll_interval_ms, c->partition_assignment_strategy, c->max_poll_records, (double)w->work_max / 1e3,
-             c->fetch_max_bytes, c->max_partition_fetch_bytes, c->fetch_max_wait_ms, c->request_timeout_ms,
-             (double)w->churn_us / 1e6, w->crash, w->seek, w->pause);
+             w->members, w->fixed_members ? " with fixed ids" : "", w->reader ? " and a reader" : "",
+             commits[w->commit], c->session_timeout_ms, c->max_poll_interval_ms, c->partition_assignment_strategy,
+             c->max_poll_records, (double)w->work_max / 1e3, c->fetch_max_bytes, c->max_partition_fetch_bytes,
+             c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6, w->crash, w->seek, w->pause);
     line(context, text);
     snprintf(text, sizeof text,
              "brokers: each %.1f s one of kill %u, stop %u, move %u; down to %.1f s, %d at a time; followers lag to "
@@ -193,8 +208,9 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              (double)w->replication_delay_us / 1e3, w->broker_config);
     line(context, text);
     snprintf(text, sizeof text,
-             "network: delay to %.1f ms; of a million: cut %u, refuse %u, hole %u, stall %u (to %.1f s), resolve %u",
+             "network: delay to %.1f ms; of a million: cut %u, refuse %u, hole %u, stall %u (to %.1f s), resolve %u, "
+             "drip %u",
              (double)w->faults.delay_max / 1e3, w->faults.cut, w->faults.refuse, w->faults.hole, w->faults.stall,
-             (double)w->faults.stall_max / 1e6, w->faults.resolve);
+             (double)w->faults.stall_max / 1e6, w->faults.resolve, w->faults.drip);
     line(context, text);
 }

@@ -25,8 +25,10 @@ struct sim_plants {
 struct sim_workload {
     uint64_t seed;
     int32_t partitions, producers, members;
-    bool reader;      /* besides the group: one consumer with a hand assignment, which seeks */
-    int64_t fault_us; /* length of phase 1 */
+    int32_t partitions_first; /* with so many it begins; the rest is added at grow_us */
+    int64_t grow_us;          /* virtual time of phase 1; 0: never */
+    bool reader;              /* besides the group: one consumer with a hand assignment, which seeks */
+    int64_t fault_us;         /* length of phase 1 */
 
     /* producers */
     int32_t acks;
@@ -42,11 +44,12 @@ struct sim_workload {
 
     /* consumers */
     enum sim_commit_mode commit;
-    int64_t work_max; /* microseconds of work on what one poll returned */
-    int64_t churn_us; /* mean time between members coming and going; 0: never */
-    uint32_t crash;   /* millionths per departure: without a goodbye */
-    uint32_t seek;    /* millionths per poll of the reader */
-    uint32_t pause;   /* millionths per poll */
+    int64_t work_max;   /* microseconds of work on what one poll returned */
+    bool fixed_members; /* group.instance.id for each slot */
+    int64_t churn_us;   /* mean time between members coming and going; 0: never */
+    uint32_t crash;     /* millionths per departure: without a goodbye */
+    uint32_t seek;      /* millionths per poll of the reader */
+    uint32_t pause;     /* millionths per poll */
     struct kci_settings consumer_settings;
 
     /* brokers */

@@ -21,7 +21,8 @@
 #define OFFER_AGAIN   SIM_MS /* after a receiver had no space */
 #define SHORT_SEND    16     /* one send in so many takes less than there is room */
 #define CUT_PORTION   4      /* one portion in so many is smaller than the space */
-#define LOSE_ON_CLOSE 4      /* one close in so many loses what is under way (a reset, not an orderly end) */
+#define DRIP_BYTES    40
+#define LOSE_ON_CLOSE 4 /* one close in so many loses what is under way (a reset, not an orderly end) */
 
 enum kind { KIND_ALARM, KIND_ATTEMPT, KIND_ARRIVAL, KIND_CLOSED, KIND_RESOLVED };
 
@@ -72,6 +73,7 @@ struct link {
     int references; /* events under way */
     bool broken;    /* nothing can be sent any more */
     bool hole;      /* nothing arrives any more */
+    bool drip;      /* bytes arrive a few at a time */
 };
 
 struct attempt {
@@ -276,6 +278,7 @@ static kci_conn transport_open(void *context, const struct kci_address *address,
     link->ends[1].host = link->listener->host;
     link->references = 1; /* the attempt */
     link->hole = chance(world, world->faults.hole);
+    link->drip = chance(world, world->faults.drip);
     attempt->link = link;
     schedule(world, &attempt->event, world->now + delay(world));
     return link->ends[0].conn;
@@ -412,7 +415,7 @@ static void on_attempt(struct sim_world *world, struct attempt *attempt)
 }
 
 /* Hand a piece over in portions. false: the receiver has no space now. */
-static bool hand_over(struct sim_world *world, struct end *to, struct piece *piece)
+static bool hand_over(struct sim_world *world, struct end *to, struct piece *piece, bool drip)
 {
     const struct kci_engine *engine = &to->host->engine;
     while (piece->taken < piece->size) {
@@ -421,7 +424,9 @@ static bool hand_over(struct sim_world *world, struct end *to, struct piece *pie
         if (!where)
             return false;
         size_t left = piece->size - piece->taken, n = left < space ? left : space;
-        if (n > 1 && kci_prng_chance(&world->prng, 1, CUT_PORTION))
+        if (drip && n > DRIP_BYTES)
+            n = DRIP_BYTES;
+        if (n > 1 && (drip || kci_prng_chance(&world->prng, 1, CUT_PORTION)))
             n = 1 + (size_t)kci_prng_below(&world->prng, n);
         memcpy(where, piece->bytes + piece->taken, n);
         sim_trace(world, to->conn << 32 | kci_crc32c(0, piece->bytes + piece->taken, n));
@@ -446,7 +451,7 @@ static void on_arrival(struct sim_world *world, struct arrival *arrival)
     }
     link->references++; /* whoever is called may close */
     kci_list_remove(&piece->link);
-    if (!hand_over(world, to, piece)) {
+    if (!hand_over(world, to, piece, link->drip)) {
         kci_list_push_front(&to->incoming, &piece->link);
         schedule(world, &arrival->event, world->now + OFFER_AGAIN);
     } else {
@@ -598,6 +603,23 @@ void sim_world_init(struct sim_world *world, const struct kci_alloc *alloc, uint
     kci_list_init(&world->listeners);
 }
 
+/* What is held up on its way arrives within the usual delay. */
+static void hurry(struct sim_world *world, struct link *link)
+{
+    int64_t latest = world->now + world->faults.delay_max;
+    for (int i = 0; i < 2; i++) {
+        struct end *to = &link->ends[i], *from = &link->ends[!i];
+        KCI_LIST_EACH(node, &to->incoming)
+        {
+            struct piece *piece = KCI_CONTAINER(node, struct piece, link);
+            piece->at = piece->at < latest ? piece->at : latest;
+        }
+        from->last_at = from->last_at < latest ? from->last_at : latest;
+        if (!kci_list_empty(&to->incoming))
+            schedule(world, &to->arrival.event, KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link)->at);
+    }
+}
+
 void sim_world_heal(struct sim_world *world)
 {
     int64_t delay_min = world->faults.delay_min, delay_max = world->faults.delay_max;
@@ -606,6 +628,7 @@ void sim_world_heal(struct sim_world *world)
     {
         struct link *link = KCI_CONTAINER(node, struct link, link);
         bool hole = link->hole;
+        hurry(world, link);
         link->hole = false;
         if (hole && link->broken)
             tell_ends(world, link);

@@ -53,6 +53,7 @@ struct sim_faults {    /* probabilities in millionths, per event of the kind */
     uint32_t refuse;   /* a connection attempt is refused */
     uint32_t stall;    /* a stream stops for up to stall_max */
     uint32_t resolve;  /* a look-up of a name fails */
+    uint32_t drip;     /* a connection is made: its bytes arrive a few at a time */
     int64_t stall_max; /* microseconds */
     int64_t delay_min, delay_max; /* of each piece, microseconds */
 };
