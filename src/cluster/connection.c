@@ -15,8 +15,9 @@
  * 127.0.0.1).  Only when all failed it backs off, and calls that can go nowhere else come back.  Each phase has the
  * time of KIP-601.
  *
- * ApiVersions is asked in v3; error 35 says which version to ask instead (KIP-511), and a peer that hangs up without a
- * word gets a second chance with v0.
+ * ApiVersions is asked in v3; error 35 says which version to ask instead (KIP-511).  A peer that hangs up without a
+ * word, or answers with bytes that are not an answer (librdkafka's mock cluster refuses v3 in a shape of its own), gets
+ * a second chance with v0.
  *
  * READY is believed only when a request was answered (`proved`): a listener that wants SASL greets and then hangs up,
  * and must be backed off from like one that refuses.
@@ -330,6 +331,13 @@ void kci_connection_hello(struct kci_node *node, struct kci_reader *body, int64_
     int16_t version = error == KCI_UNSUPPORTED_VERSION ? 0 : node->hello_version;
     kci_arena_reset(&cluster->arena);
     if (!kci_codec_decode(&kci_api_versions_response_schema, version, body, &cluster->arena, &response, &bad_field)) {
+        if (node->hello_version > 0) { /* frames are in step all the same */
+            kci_log(&cluster->logger, KCI_LOG_DEBUG, "conn", "%s: bad field %s in its answer to ApiVersions v%d; v0",
+                    node->text, bad_field ? bad_field : "?", node->hello_version);
+            node->hello_version = 0;
+            send_hello(node, now);
+            return;
+        }
         kci_text_add(&t, "answered ApiVersions v%d with bytes that are not one: bad field %s; is it a Kafka broker?",
                      version, bad_field ? bad_field : "?");
         fail_address(node, KC_ERR_MALFORMED, what, now);

@@ -16,8 +16,10 @@
 
 #include "cluster/internal.h"
 
-#define METADATA_VERSION_MIN 4 /* allow_auto_topic_creation */
-#define METADATA_VERSION_MAX 13
+/* Kafka since 2.1 has 4 and more; mock clusters of other clients stop at 2. Below 4 nobody can ask not to create. */
+#define METADATA_VERSION_MIN              1
+#define METADATA_VERSION_MIN_NOT_CREATING 4
+#define METADATA_VERSION_MAX              13
 
 static void rung(struct kci_alarm *alarm, int64_t now);
 static bool prepare(struct kci_call *call, int16_t version);
@@ -33,7 +35,9 @@ bool kci_metadata_init(struct kci_cluster *cluster)
     m->updated_at = m->full_at = INT64_MIN;
     m->trouble_at = KCI_NEVER;
     m->call = (struct kci_call){ .api = KCI_API_METADATA,
-                                 .version_min = METADATA_VERSION_MIN,
+                                 .version_min = cluster->settings->allow_auto_create_topics
+                                                    ? METADATA_VERSION_MIN
+                                                    : METADATA_VERSION_MIN_NOT_CREATING,
                                  .version_max = METADATA_VERSION_MAX };
     m->call.request = &m->request;
     m->call.timeout_ms = cluster->settings->request_timeout_ms;

@@ -107,6 +107,44 @@ static void test_old_broker(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* librdkafka's mock cluster refuses v3 with error 35 and an array in neither the old nor the new form; these are its
+ * bytes. It is asked again in v0 on the same connection; who answers that with such bytes too is no broker. */
+static void test_refusal_that_does_not_decode(void **state)
+{
+    static const uint8_t refusal[] = { 0, 0,  0, 17, /* size */
+                                       0, 0,  0, 0,  /* correlation id */
+                                       0, 35, 1,     /* UNSUPPORTED_VERSION; 1 API */
+                                       0, 18, 0, 0,  0, 2, 0, 0, 0, 0 /* ApiVersions 0..2; no throttling */ };
+    (void)state;
+    for (int again_bad = 0; again_bad <= 1; again_bad++) {
+        begin("b1:9092");
+        create_and_call();
+        struct script_conn *c = connect_to("b1:9092");
+        uint8_t bytes[sizeof refusal];
+        memcpy(bytes, refusal, sizeof refusal);
+        struct script_request *asked = script_take(&peer, c, KCI_API_API_VERSIONS);
+        bytes[7] = (uint8_t)asked->header.correlation;
+        asked->answered = true;
+        script_bytes(&peer, c, bytes, sizeof bytes);
+        script_settle(&peer);
+        struct script_request *again = script_take(&peer, c, KCI_API_API_VERSIONS);
+        assert_int_equal(again->header.version, 0);
+        if (again_bad) {
+            bytes[7] = (uint8_t)again->header.correlation;
+            again->answered = true;
+            script_bytes(&peer, c, bytes, sizeof bytes);
+            script_advance(&peer, 5000);
+            assert_int_equal(call.done, 1);
+            expect_text(call.text, "is it a Kafka broker?");
+        } else {
+            script_answer_versions(&peer, again);
+            script_settle(&peer);
+            assert_true(kci_cluster_connected(sc.cluster));
+        }
+        script_cluster_destroy(&sc);
+    }
+}
+
 /* A broker that hangs up on a version that it does not know is asked again in v0, at once and at the same address. */
 static void test_broker_that_hangs_up(void **state)
 {
@@ -314,7 +352,7 @@ static void test_mute_server(void **state)
     script_cluster_destroy(&sc);
 }
 
-/* An answer to ApiVersions that does not decode names the field. */
+/* Answers to ApiVersions that do not decode, in v3 and then in v0: the connection ends and the text names the field. */
 static void test_bad_versions(void **state)
 {
     static const uint8_t answer[] = { 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f };
@@ -322,7 +360,12 @@ static void test_bad_versions(void **state)
     begin("b1:9092");
     create_and_call();
     struct script_conn *c = connect_to("b1:9092");
-    script_bytes(&peer, c, answer, sizeof answer);
+    uint8_t bytes[sizeof answer];
+    memcpy(bytes, answer, sizeof answer);
+    script_bytes(&peer, c, bytes, sizeof bytes);
+    assert_int_equal(c->state, SCRIPT_OPEN);
+    bytes[7] = 1; /* correlation id */
+    script_bytes(&peer, c, bytes, sizeof bytes);
     assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
     expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "bad field api_keys");
     script_cluster_destroy(&sc);
@@ -424,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_first_call),
         cmocka_unit_test(test_older_broker),
         cmocka_unit_test(test_old_broker),
+        cmocka_unit_test(test_refusal_that_does_not_decode),
         cmocka_unit_test(test_broker_that_hangs_up),
         cmocka_unit_test(test_hangs_up_always),
         cmocka_unit_test(test_second_address),
