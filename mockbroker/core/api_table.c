@@ -31,8 +31,10 @@ static const struct mb_api_row rows[] = {
     { KCI_API_OFFSET_DELETE, 0, 0, mb_handle_offset_delete },
     { KCI_API_DESCRIBE_CONFIGS, 1, 4, mb_handle_describe_configs },
     { KCI_API_ALTER_CONFIGS, 0, 2, mb_handle_alter_configs },
+    { KCI_API_DESCRIBE_LOG_DIRS, 1, 4, mb_handle_describe_log_dirs },
     { KCI_API_CREATE_PARTITIONS, 0, 3, mb_handle_create_partitions },
     { KCI_API_DESCRIBE_CLUSTER, 0, 2, mb_handle_describe_cluster },
+    { KCI_API_LIST_CONFIG_RESOURCES, 0, 1, mb_handle_list_config_resources },
     { KCI_API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, mb_handle_describe_topic_partitions },
 };
 

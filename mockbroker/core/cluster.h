@@ -261,6 +261,8 @@ void mb_handle_describe_configs(struct mb_request *request, int64_t now);
 void mb_handle_elect_leaders(struct mb_request *request, int64_t now);
 void mb_handle_alter_partition_reassignments(struct mb_request *request, int64_t now);
 void mb_handle_list_partition_reassignments(struct mb_request *request, int64_t now);
+void mb_handle_describe_log_dirs(struct mb_request *request, int64_t now);
+void mb_handle_list_config_resources(struct mb_request *request, int64_t now);
 void mb_handle_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_incremental_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_describe_cluster(struct mb_request *request, int64_t now);

@@ -52,6 +52,7 @@ static const struct mb_config_row rows[] = {
     B("delete.topic.enable", "true"),
     I("fetch.max.bytes", "57671680", 1024, INT32_MAX),
     I("fetch.purgatory.purge.interval.requests", "1000", ANY),
+    L("follower.replication.throttled.rate", LONG_MAX_TEXT, NATURAL),
     T("group.consumer.assignors", "uniform,range", NULL),
     I("group.consumer.heartbeat.interval.ms", "5000", POSITIVE_INT),
     I("group.consumer.max.heartbeat.interval.ms", "15000", POSITIVE_INT),
@@ -66,6 +67,7 @@ static const struct mb_config_row rows[] = {
     I("group.max.size", "2147483647", POSITIVE_INT),
     I("group.min.session.timeout.ms", "6000", POSITIVE_INT),
     S("inter.broker.protocol.version", "4.0", NULL),
+    L("leader.replication.throttled.rate", LONG_MAX_TEXT, NATURAL),
     S("listeners", "", NULL),
     L("log.cleaner.backoff.ms", "15000", NATURAL),
     L("log.cleaner.delete.retention.ms", "86400000", NATURAL),
@@ -115,6 +117,7 @@ static const struct mb_config_row rows[] = {
     I("producer.id.expiration.check.interval.ms", "600000", POSITIVE_INT),
     I("producer.id.expiration.ms", "86400000", POSITIVE_INT),
     I("queued.max.requests", "500", POSITIVE_INT),
+    L("replica.alter.log.dirs.io.max.bytes.per.second", LONG_MAX_TEXT, NATURAL),
     I("replica.fetch.backoff.ms", "1000", 0, INT32_MAX),
     I("replica.fetch.max.bytes", "1048576", 0, INT32_MAX),
     I("replica.fetch.min.bytes", "1", ANY),
@@ -290,7 +293,8 @@ bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char
 bool mb_properties_is_dynamic(size_t i)
 {
     static const char names[] =
-        "background.threads,compression.type,log.cleaner.backoff.ms,log.cleaner.delete.retention.ms,"
+        "background.threads,compression.type,follower.replication.throttled.rate,leader.replication.throttled.rate,"
+        "replica.alter.log.dirs.io.max.bytes.per.second,log.cleaner.backoff.ms,log.cleaner.delete.retention.ms,"
         "log.cleaner.max.compaction.lag.ms,log.cleaner.min.cleanable.ratio,log.cleaner.min.compaction.lag.ms,"
         "log.cleanup.policy,log.flush.interval.messages,log.flush.interval.ms,log.index.interval.bytes,"
         "log.index.size.max.bytes,log.message.timestamp.after.max.ms,log.message.timestamp.before.max.ms,"
