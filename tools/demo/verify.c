@@ -168,13 +168,18 @@ int demo_verify(const struct demo_files *files, const char *const *spools, size_
     int status = all ? 0 : demo_fail("out of memory");
     for (size_t i = 0; status == 0 && i < spool_count; i++)
         status = load(&seen, spools[i]);
-    if (status != 0)
-        return status;
-    for (size_t i = 0; i < files->count; i++) {
+    for (size_t i = 0; status == 0 && i < files->count; i++) {
         all[i].file = &files->all[i];
         all[i].hash = EVP_MD_CTX_new();
         if (!all[i].hash || !EVP_DigestInit_ex(all[i].hash, EVP_sha256(), NULL))
-            return demo_fail("out of memory");
+            status = demo_fail("out of memory");
+    }
+    if (status != 0) {
+        for (size_t i = 0; all && i < files->count; i++)
+            EVP_MD_CTX_free(all[i].hash);
+        free(all);
+        free(seen.items);
+        return status;
     }
     qsort(all, files->count, sizeof *all, by_path);
     if (seen.count)

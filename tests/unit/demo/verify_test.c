@@ -75,7 +75,7 @@ static void put_poem_from(struct spool *spool, int64_t offset, unsigned number)
 
 static int judge(struct spool *spools, size_t count, struct demo_verdict *verdict)
 {
-    const char *paths[2];
+    const char *paths[2] = { NULL, NULL };
     memset(verdict, 0, sizeof *verdict);
     for (size_t i = 0; i < count; i++) {
         paths[i] = spools[i].path;
