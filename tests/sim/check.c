@@ -18,6 +18,10 @@ typedef struct sim_verdict verdict;
 void sim_violation(struct sim_verdict *v, const char *property, const char *format, ...)
 {
     va_list arguments;
+    char word[8];
+    snprintf(word, sizeof word, " %s ", property);
+    if (!strstr(v->all, word) && strlen(v->all) + sizeof word < sizeof v->all)
+        strcat(v->all, word);
     if (v->violations++)
         return;
     v->property = property;

@@ -8,6 +8,7 @@
 struct sim_verdict {
     int violations;       /* 0: all is well */
     const char *property; /* of the first one */
+    char all[80];         /* properties of all, each once, with blanks around */
     char text[400];
 };
 

@@ -130,7 +130,7 @@ static double seconds(void)
 }
 
 /* One seed; false: a violation. */
-static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *total)
+static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *total, uint64_t *trace_before)
 {
     struct sim_result result, second;
     struct sim_tail *tail = NULL;
@@ -152,34 +152,38 @@ static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *
         if (second.trace != result.trace || second.events != result.events)
             sim_violation(&result.verdict, "S1", "two runs differ: trace %016llx and %016llx",
                           (unsigned long long)result.trace, (unsigned long long)second.trace);
-        if (result.trace == total->trace)
+        if (result.trace == *trace_before)
             sim_violation(&result.verdict, "S1", "the trace is that of the seed before");
     }
-    total->trace = result.trace;
-    bool expected =
-        o->expect_found && result.verdict.violations && strcmp(result.verdict.property, o->plant->property) == 0;
-    if (result.verdict.violations && !expected)
+    *trace_before = result.trace;
+    total->trace = total->trace * UINT64_C(0x9e3779b97f4a7c15) + result.trace;
+    bool ok = result.verdict.violations == 0;
+    if (o->expect_found) { /* a defect may break more than the promise that it is planted for */
+        char word[8];
+        snprintf(word, sizeof word, " %s ", o->plant->property);
+        ok = !strstr(result.verdict.all, word);
+        if (!ok)
+            printf("%s is found by seed %llu, which violates%s: %s\n", o->plant->name, (unsigned long long)seed,
+                   result.verdict.all, result.verdict.text);
+    } else if (!ok) {
         explain(seed, o, &result);
-    else if (result.verdict.violations)
-        printf("%s is found by seed %llu: %s: %s\n", o->plant->name, (unsigned long long)seed, result.verdict.property,
-               result.verdict.text);
+    }
     fflush(stdout);
-    total->verdict.violations += expected;
-    return result.verdict.violations == 0;
+    return ok;
 }
 
 int main(int count, char **words)
 {
     struct options o;
     struct sim_result total = { .trace = 0 };
-    uint64_t done = 0, bad = 0;
+    uint64_t done = 0, bad = 0, trace = 0;
     double begin = seconds(), said = begin;
     if (count == 2 && strcmp(words[1], "--help") == 0)
         return help(stdout);
     if (!parse(count, words, &o))
         return help(stderr);
     for (; done < o.seeds && (bad == 0 || o.keep_going); done++) {
-        bad += !run_seed(o.first + done, &o, &total);
+        bad += !run_seed(o.first + done, &o, &total, &trace);
         if (seconds() - said > 10) {
             said = seconds();
             fprintf(stderr, "%llu seeds, %llu with a violation\n", (unsigned long long)done + 1,
@@ -188,9 +192,9 @@ int main(int count, char **words)
     }
     double took = seconds() - begin;
     printf("%llu seeds (%llu with a violation) in %.1f s: %.0f seeds/s, %.0f virtual s/s, %.0f events/s; "
-           "%zu records sent, %zu acknowledged, %zu delivered\n",
+           "%zu records sent, %zu acknowledged, %zu delivered; all traces together %016llx\n",
            (unsigned long long)done, (unsigned long long)bad, took, (double)done / took,
            (double)total.virtual_us / 1e6 / took, (double)total.events / took, total.records, total.acked,
-           total.delivered);
-    return o.expect_found ? total.verdict.violations == 0 || (uint64_t)total.verdict.violations < bad : bad > 0;
+           total.delivered, (unsigned long long)total.trace);
+    return o.expect_found ? bad == 0 : bad > 0;
 }

@@ -14,6 +14,7 @@ struct kci_prng sim_stream(uint64_t seed, uint64_t user)
     return prng;
 }
 
+/* Never twice in one expression or initializer: compilers evaluate those in orders of their own. */
 static int64_t between(struct kci_prng *prng, int64_t low, int64_t high)
 {
     return low + (int64_t)kci_prng_below(prng, (uint64_t)(high - low + 1));
@@ -35,20 +36,20 @@ static int64_t around(struct kci_prng *prng, int64_t low, int doublings)
 static void draw_client(struct kci_prng *prng, struct kci_settings *s)
 {
     *s = (struct kci_settings){
-        .bootstrap_servers = one_in(prng, 3) ? "broker-2:9093" : "broker-1:9092,broker-2:9093,broker-3:9094",
-        .request_timeout_ms = (int32_t)between(prng, 600, 3000),
-        .retry_backoff_ms = (int32_t)between(prng, 5, 100),
-        .reconnect_backoff_ms = (int32_t)between(prng, 5, 50),
-        .connections_max_idle_ms = one_in(prng, 4) ? (int32_t)between(prng, 2000, 8000) : 540000,
         .send_buffer_bytes = -1,
         .receive_buffer_bytes = -1,
-        .metadata_max_age_ms = one_in(prng, 4) ? (int32_t)between(prng, 500, 3000) : 300000,
         .metadata_max_idle_ms = 300000,
         .metadata_recovery_rebootstrap = true,
         .metadata_recovery_rebootstrap_trigger_ms = 300000,
         .default_api_timeout_ms = 10000,
         .log_level = KCI_LOG_DEBUG,
     };
+    s->bootstrap_servers = one_in(prng, 3) ? "broker-2:9093" : "broker-1:9092,broker-2:9093,broker-3:9094";
+    s->request_timeout_ms = (int32_t)between(prng, 600, 3000);
+    s->retry_backoff_ms = (int32_t)between(prng, 5, 100);
+    s->reconnect_backoff_ms = (int32_t)between(prng, 5, 50);
+    s->connections_max_idle_ms = one_in(prng, 4) ? (int32_t)between(prng, 2000, 8000) : 540000;
+    s->metadata_max_age_ms = one_in(prng, 4) ? (int32_t)between(prng, 500, 3000) : 300000;
     s->retry_backoff_max_ms = s->retry_backoff_ms * (int32_t)between(prng, 1, 10);
     s->reconnect_backoff_max_ms = s->reconnect_backoff_ms * (int32_t)between(prng, 1, 20);
     s->socket_connection_setup_timeout_ms = s->request_timeout_ms;
@@ -128,10 +129,12 @@ static void draw_brokers(struct kci_prng *prng, struct sim_workload *w)
     w->move = one_in(prng, 3) || !(w->kill || w->stop) ? 2 : 0;
     w->down_max = around(prng, 10 * SIM_MS, 8);
     w->down_brokers = (int32_t)between(prng, 1, SIM_BROKERS);
+    int delay_ms = (int)between(prng, 0, 500), partitions = (int)between(prng, 1, 3);
+    int lag_ms = (int)around(prng, 200, 4);
     snprintf(w->broker_config, sizeof w->broker_config,
              "group.min.session.timeout.ms=100 group.initial.rebalance.delay.ms=%d offsets.topic.num.partitions=%d "
              "min.insync.replicas=%d replica.lag.time.max.ms=%d auto.create.topics.enable=false",
-             (int)between(prng, 0, 500), (int)between(prng, 1, 3), w->min_insync, (int)around(prng, 200, 4));
+             delay_ms, partitions, w->min_insync, lag_ms);
 }
 
 static void draw_network(struct kci_prng *prng, struct sim_faults *f)
