@@ -53,12 +53,13 @@ struct mb_cluster {
     struct kci_list ready;       /* fetches whose wait is over (fetch_wait.c) */
     struct kci_compressor *compressor;
     struct mb_groups *groups;
-    bool records_check_full; /* mock.records.check=full */
-    bool metadata_dirty;     /* topics or leaders changed: write them at the end of the step */
-    int64_t now;             /* of the latest call */
-    struct mb_alarm upkeep;  /* retention, producer expiry */
-    struct mb_alarm idle;    /* connections that do nothing */
-    size_t request_count;    /* alive, for tests of leaks */
+    bool records_check_full;   /* mock.records.check=full */
+    bool metadata_dirty;       /* topics or leaders changed: write them at the end of the step */
+    uint64_t metadata_version; /* rises whenever they do: who remembers topics looks again */
+    int64_t now;               /* of the latest call */
+    struct mb_alarm upkeep;    /* retention, producer expiry */
+    struct mb_alarm idle;      /* connections that do nothing */
+    size_t request_count;      /* alive, for tests of leaks */
 };
 
 struct mb_replica {

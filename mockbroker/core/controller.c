@@ -10,6 +10,7 @@
 void mb_controller_changed(struct mb_cluster *cluster)
 {
     cluster->metadata_dirty = true;
+    cluster->metadata_version++;
 }
 
 static void tell_coordinator(struct mb_partition *partition, int64_t now)

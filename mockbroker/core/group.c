@@ -22,6 +22,7 @@
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern.h"
 
 #include <assert.h>
 
@@ -68,6 +69,16 @@ void mb_group_move(struct mb_group *group, enum mb_group_state next, int64_t now
     group->previous_state = group->state;
     group->state_since_ms = mb_cluster_wall_ms(mb_group_cluster(group), now);
     kci_states_move(&mb_group_states, &group->state, (int)next, group);
+}
+
+bool mb_group_is_empty(const struct mb_group *group)
+{
+    return group->state == MB_GROUP_EMPTY && !(group->modern && group->modern->member_count);
+}
+
+const char *mb_group_state_name(const struct mb_group *group)
+{
+    return group->modern ? mb_modern_state_name(group) : kci_states_name(&mb_group_states, group->state);
 }
 
 struct mb_cluster *mb_group_cluster(const struct mb_group *group)
@@ -140,6 +151,7 @@ void mb_group_destroy(struct mb_group *group)
     {
         mb_group_pending_remove(group, KCI_CONTAINER(node, struct mb_group_pending, link)->id);
     }
+    mb_modern_detach(group);
     mb_offsets_clear(group);
     kci_map_destroy(&group->by_id);
     kci_map_destroy(&group->by_instance);
@@ -236,7 +248,7 @@ int32_t mb_group_rebalance_timeout_ms(const struct mb_group *group)
 
 bool mb_group_of_consumers(const struct mb_group *group)
 {
-    return kci_str_equal(group->protocol_type, kci_str_of("consumer"));
+    return group->modern || kci_str_equal(group->protocol_type, kci_str_of("consumer"));
 }
 
 /* Version, then the list of topics: the beginning of every version of the consumer protocol (PROTOCOL.md 3.7). */
@@ -258,6 +270,8 @@ static bool subscription_names(struct kci_bytes subscription, struct kci_str top
 
 bool mb_group_subscribed(const struct mb_group *group, struct kci_str topic)
 {
+    if (group->modern)
+        return mb_modern_subscribed(group, topic);
     if (!mb_group_of_consumers(group) || group->member_count == 0)
         return false;
     if (!group->protocol.data)

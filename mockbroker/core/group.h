@@ -25,6 +25,7 @@ enum mb_group_state { MB_GROUP_EMPTY, MB_GROUP_PREPARING, MB_GROUP_COMPLETING, M
 
 struct mb_groups;
 struct mb_group;
+struct mb_modern;
 
 /* What a member offers for one assignor. */
 struct mb_group_protocol {
@@ -88,6 +89,8 @@ struct mb_group {
     bool member_added;          /* initial rebalance: someone joined during the delay */
     struct kci_map topics;      /* topic -> struct mb_offset_topic (group_offsets.h) */
     size_t offset_count;        /* committed partitions */
+    struct mb_modern *modern;   /* owned; the group as one of the consumer protocol (modern.h): then it has no classic
+                                   members and stays in MB_GROUP_EMPTY. NULL: a classic group */
 };
 
 extern const struct kci_state_table mb_group_states;
@@ -96,6 +99,9 @@ struct mb_group *mb_group_create(struct mb_groups *owner, struct kci_str id, int
 /* Nobody may be parked in it any more. NULL is fine. */
 void mb_group_destroy(struct mb_group *group);
 void mb_group_move(struct mb_group *group, enum mb_group_state next, int64_t now);
+/* Has it no members of either protocol? */
+bool mb_group_is_empty(const struct mb_group *group);
+const char *mb_group_state_name(const struct mb_group *group);
 struct mb_cluster *mb_group_cluster(const struct mb_group *group);
 const struct kci_alloc *mb_group_alloc(const struct mb_group *group);
 

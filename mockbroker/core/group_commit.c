@@ -8,6 +8,8 @@
 #include "mockbroker/core/group_records.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/java_string.h"
+#include "mockbroker/core/modern.h"
+#include "mockbroker/core/tpset.h"
 
 typedef struct kci_offset_commit_request__offset_commit_request_partition asked_partition;
 
@@ -102,6 +104,39 @@ static bool prepare(struct commit *commit)
     return true;
 }
 
+/* Was everything that it commits assigned to it no later than in `epoch`? Then nobody else can have read it since, and
+ * a commit that crossed with a new epoch is as good (KIP-1251). */
+static bool held_since(struct mb_request *request, const struct mb_modern_member *member, int32_t epoch)
+{
+    const struct kci_offset_commit_request *body = request->body;
+    for (int32_t t = 0; t < body->topics_count; t++) {
+        struct mb_tp tp = { .topic = mb_cluster_topic_id(request->cluster, topic_name(request, t)) };
+        for (int32_t p = 0; p < body->topics[t].partitions_count; p++) {
+            tp.partition = body->topics[t].partitions[p].partition_index;
+            const struct mb_tp *held = mb_tpset_find(&member->assigned, &tp);
+            held = held ? held : mb_tpset_find(&member->revoking, &tp);
+            if (!held || held->epoch > epoch)
+                return false;
+        }
+    }
+    return true;
+}
+
+static int16_t check_modern(struct mb_request *request, const struct mb_group *group)
+{
+    const struct kci_offset_commit_request *body = request->body;
+    const struct mb_modern_member *member;
+    int32_t epoch = body->generation_id_or_member_epoch;
+    if (epoch < 0 && mb_group_is_empty(group))
+        return KCI_NONE;
+    int16_t error = mb_modern_check_epoch(group, body->member_id, epoch, &member);
+    if (member && request->header.version < 9) /* it would not understand STALE_MEMBER_EPOCH */
+        return KCI_UNSUPPORTED_VERSION;
+    if (error == KCI_STALE_MEMBER_EPOCH && epoch >= 0 && epoch < member->epoch && held_since(request, member, epoch))
+        error = KCI_NONE;
+    return error;
+}
+
 /* May this client commit for the group now? Refreshes the session of its member. */
 static int16_t check(struct mb_request *request, struct mb_group *group, int64_t now)
 {
@@ -113,6 +148,8 @@ static int16_t check(struct mb_request *request, struct mb_group *group, int64_t
             return KCI_NONE;
         return request->header.version >= 9 ? KCI_GROUP_ID_NOT_FOUND : KCI_ILLEGAL_GENERATION;
     }
+    if (group->modern)
+        return check_modern(request, group);
     if (generation < 0 && group->state == MB_GROUP_EMPTY)
         return KCI_NONE;
     if (generation < 0 && body->member_id.size == 0 && !body->group_instance_id.data)

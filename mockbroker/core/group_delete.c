@@ -7,6 +7,7 @@
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_records.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern_records.h"
 
 /* ---- DeleteGroups ---- */
 
@@ -57,7 +58,7 @@ static int16_t delete_group(struct deletion *all, int32_t index, int64_t now)
     struct mb_group *group = mb_groups_find(groups, group_id);
     if (!group)
         return KCI_GROUP_ID_NOT_FOUND;
-    if (group->state != MB_GROUP_EMPTY)
+    if (!mb_group_is_empty(group))
         return KCI_NON_EMPTY_GROUP;
     struct group_deletion *op = kci_alloc_zero(all->alloc, 1, sizeof *op);
     if (!op)
@@ -71,7 +72,7 @@ static int16_t delete_group(struct deletion *all, int32_t index, int64_t now)
         for (size_t place = 0; mb_offsets_next(topic, &place, &partition);)
             mb_group_records_no_offset(&records, group_id, topic->name, partition);
     }
-    mb_group_records_no_group(&records, group_id);
+    mb_modern_records_forget(&records, group);
     int32_t partition = group->partition;
     mb_groups_remove(group, now);
     all->unfinished++;

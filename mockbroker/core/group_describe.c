@@ -13,7 +13,7 @@ static const struct kci_str empty = { "", 0 };
 
 static struct kci_str state_name(const struct mb_group *group)
 {
-    return kci_str_of(kci_states_name(&mb_group_states, group->state));
+    return kci_str_of(mb_group_state_name(group));
 }
 
 static struct kci_str or_empty(struct kci_str text)
@@ -44,14 +44,16 @@ void mb_handle_list_groups(struct mb_request *request, int64_t now)
     const struct kci_map_entry *entry;
     for (size_t at = 0; response.groups && (entry = kci_map_next(&groups->by_id, &at));) {
         const struct mb_group *group = entry->value;
+        const char *type = group->modern ? "consumer" : "classic";
         if (groups->partitions[group->partition].broker != request->broker ||
             !passes(body->states_filter, body->states_filter_count, state_name(group).data) ||
-            !passes(body->types_filter, body->types_filter_count, "classic"))
+            !passes(body->types_filter, body->types_filter_count, type))
             continue;
         response.groups[response.groups_count].group_id = group->id;
-        response.groups[response.groups_count].protocol_type = or_empty(group->protocol_type);
+        response.groups[response.groups_count].protocol_type =
+            group->modern ? kci_str_of("consumer") : or_empty(group->protocol_type);
         response.groups[response.groups_count].group_state = state_name(group);
-        response.groups[response.groups_count++].group_type = kci_str_of("classic");
+        response.groups[response.groups_count++].group_type = kci_str_of(type);
     }
     const struct kci_alloc *alloc = groups->alloc;
     void *list = response.groups;
@@ -91,14 +93,16 @@ static void describe(struct mb_request *request, struct kci_str group_id, bool o
     out->error_code = mb_groups_route(request, group_id, now);
     if (!out->error_code)
         group = mb_groups_find(mb_cluster_groups(request->cluster), group_id);
-    if (!group) {
+    bool modern = group && group->modern; /* ConsumerGroupDescribe shows those */
+    if (!group || modern) {
         if (!out->error_code) /* KIP-1043: since v6 it is an error, before it was a dead group */
             out->group_state = kci_str_of("Dead");
         if (!out->error_code && request->header.version >= 6) {
             size_t size = group_id.size + 32;
             char *text = kci_arena_take(&request->arena, size);
             if (text)
-                snprintf(text, size, "Group %.*s not found.", (int)group_id.size, group_id.data);
+                snprintf(text, size, "Group %.*s %s.", (int)group_id.size, group_id.data,
+                         modern ? "is not a classic group" : "not found");
             out->error_code = KCI_GROUP_ID_NOT_FOUND;
             out->error_message = kci_str_of(text);
         }

@@ -8,6 +8,7 @@
 
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_records.h"
+#include "mockbroker/core/modern_records.h"
 
 static void nobody_waits(void *owner, int16_t error, int64_t now)
 {
@@ -17,6 +18,8 @@ static void nobody_waits(void *owner, int16_t error, int64_t now)
 /* The time from which retention counts, or INT64_MAX: keep. */
 static int64_t counts_from(const struct mb_group *group, bool subscribed, const struct mb_offset *offset)
 {
+    if (group->modern)
+        return subscribed ? INT64_MAX : offset->commit_ms;
     if (!group->protocol_type.data)
         return offset->commit_ms;
     if (group->state == MB_GROUP_EMPTY)
@@ -58,8 +61,8 @@ static void expire_group(struct mb_group *group, int64_t now)
     const struct mb_offset_topic *topic;
     for (size_t at = 0; (topic = mb_offsets_next_topic(group, &at));)
         expire_topic(group, topic, wall_ms, retention_ms, &records);
-    if (group->state == MB_GROUP_EMPTY && group->offset_count == 0 && kci_list_empty(&group->pending)) {
-        mb_group_records_no_group(&records, group->id);
+    if (mb_group_is_empty(group) && group->offset_count == 0 && kci_list_empty(&group->pending)) {
+        mb_modern_records_forget(&records, group);
         mb_groups_remove(group, now);
     }
     if (!mb_group_records_empty(&records))

@@ -2,6 +2,7 @@
  * "Nothing committed" is offset -1 without an error. */
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern.h"
 
 typedef struct kci_offset_fetch_request__offset_fetch_request_group asked_group;
 typedef struct kci_offset_fetch_request__offset_fetch_request_topics asked_topic;
@@ -75,7 +76,12 @@ static void fetch_group(struct mb_request *request, const asked_group *asked, gr
     if (out->error_code)
         return;
     const struct mb_group *group = mb_groups_find(mb_cluster_groups(request->cluster), asked->group_id);
+    const struct mb_modern_member *member;
     bool done = true;
+    if (group && group->modern && (asked->member_id.data || asked->member_epoch >= 0))
+        out->error_code = mb_modern_check_epoch(group, asked->member_id, asked->member_epoch, &member);
+    if (out->error_code)
+        return;
     if (asked->topics_count < 0) {
         done = fetch_all(request, group, out);
     } else {
@@ -108,7 +114,7 @@ static bool ask_single(struct mb_request *request, asked_group *asked)
 {
     const struct kci_offset_fetch_request *body = request->body;
     size_t count = body->topics_count < 0 ? 0 : (size_t)body->topics_count;
-    *asked = (asked_group){ .group_id = body->group_id, .topics_count = body->topics_count };
+    *asked = (asked_group){ .group_id = body->group_id, .member_epoch = -1, .topics_count = body->topics_count };
     asked->topics = places(request, count, sizeof *asked->topics);
     for (size_t i = 0; asked->topics && i < count; i++)
         asked->topics[i] = (asked_topic){

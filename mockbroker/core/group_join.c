@@ -15,6 +15,7 @@
 #include "mockbroker/core/group_rebalance.h"
 #include "mockbroker/core/group_records.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern_records.h"
 
 struct joining {
     struct mb_request *request;
@@ -283,6 +284,21 @@ static int16_t check(struct mb_request *request, const struct kci_join_group_req
     return error;
 }
 
+/* The last members of the consumer protocol are gone: the group may become a classic one. Nobody waits for that: who
+ * joins is told nothing before its generation is in the log, and that is behind. */
+static void written(void *owner, int16_t error, int64_t now)
+{
+    (void)owner, (void)error, (void)now;
+}
+
+static void make_classic(struct mb_group *group, int64_t now)
+{
+    struct mb_group_records records = mb_group_records_of(mb_group_alloc(group));
+    mb_modern_records_forget(&records, group);
+    mb_modern_detach(group);
+    mb_group_records_append(&records, mb_group_cluster(group), group->partition, written, NULL, now);
+}
+
 void mb_handle_join_group(struct mb_request *request, int64_t now)
 {
     const struct kci_join_group_request *body = request->body;
@@ -298,6 +314,10 @@ void mb_handle_join_group(struct mb_request *request, int64_t now)
             join.group = mb_groups_obtain(groups, body->group_id, now);
         if (!error && !join.group)
             error = KCI_UNKNOWN_SERVER_ERROR; /* no memory, or MB_GROUPS_MAX */
+        if (!error && join.group->modern && !mb_group_is_empty(join.group))
+            error = KCI_INCONSISTENT_GROUP_PROTOCOL; /* members of both protocols do not mix here */
+        else if (!error && join.group->modern)
+            make_classic(join.group, now);
     }
     if (error) {
         fail(&join, body->member_id, error);

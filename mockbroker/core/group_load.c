@@ -10,6 +10,7 @@
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_records.h"
+#include "mockbroker/core/modern_records.h"
 
 struct loading {
     struct mb_groups *groups;
@@ -117,7 +118,13 @@ static void load_record(void *owner, const struct kci_record_view *view)
     struct mb_group_record record;
     if (load->no_memory)
         return;
-    if (!mb_group_records_read(view, &record)) {
+    bool readable = mb_group_records_read(view, &record);
+    if (readable && record.kind == MB_GROUP_RECORD_OTHER) {
+        enum mb_modern_load result = mb_modern_load_record(load->groups, load->partition, view, load->now);
+        load->no_memory = result == MB_MODERN_NO_MEMORY;
+        readable = result != MB_MODERN_MALFORMED;
+    }
+    if (!readable) {
         kci_log(mb_cluster_logger(load->groups->cluster), KCI_LOG_WARN, "group",
                 "%s-%d: the record at offset %lld is malformed or too new and is passed over", MB_OFFSETS_TOPIC,
                 (int)load->partition, (long long)view->offset);
@@ -140,7 +147,10 @@ bool mb_group_load(struct mb_groups *groups, int32_t partition, int64_t now)
     const struct kci_map_entry *entry;
     for (size_t at = 0; (entry = kci_map_next(&groups->by_id, &at));) {
         struct mb_group *group = entry->value;
-        if (group->partition == partition && !group->protocol_type.data && group->offset_count == 0)
+        if (group->partition != partition)
+            continue;
+        mb_modern_loaded(group, now);
+        if (!group->protocol_type.data && !group->modern && group->offset_count == 0)
             mb_groups_remove(group, now); /* only tombstones were left of it */
     }
     return true;

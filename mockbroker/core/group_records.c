@@ -8,7 +8,7 @@
  * string | generation int32 | protocol string? | leader string? | currentStateTimestamp int64 (2, 3) | count int32 |
  * members member     id string | groupInstanceId string? (3) | clientId string | clientHost string | rebalanceTimeout
  * int32 (1-3) | sessionTimeout int32 | subscription bytes | assignment bytes a null value deletes the key.  Other keys
- * belong to other kinds of groups and are passed over.
+ * belong to other kinds of groups: modern_records.c.
  *
  * We write offset values 3 (1 if the commit came with an expiry of its own, as before KIP-211) and group values 3. */
 #include "mockbroker/core/group_records.h"
@@ -64,6 +64,34 @@ static struct mb_group_record_span *begin_record(struct mb_group_records *record
     struct mb_group_record_span *span = &records->spans[records->count++];
     *span = (struct mb_group_record_span){ .key_start = records->bytes.size };
     return span;
+}
+
+void mb_group_records_begin(struct mb_group_records *records)
+{
+    begin_record(records);
+}
+
+void mb_group_records_str(struct mb_group_records *records, struct kci_str text)
+{
+    put_str(records, text);
+}
+
+void mb_group_records_end_key(struct mb_group_records *records)
+{
+    if (records->failed)
+        return;
+    struct mb_group_record_span *span = &records->spans[records->count - 1];
+    span->key_end = span->value_end = records->bytes.size;
+    span->tombstone = true;
+}
+
+void mb_group_records_end_value(struct mb_group_records *records)
+{
+    if (records->failed)
+        return;
+    struct mb_group_record_span *span = &records->spans[records->count - 1];
+    span->value_end = records->bytes.size;
+    span->tombstone = false;
 }
 
 static struct mb_group_record_span *begin_offset(struct mb_group_records *records, struct kci_str group,

@@ -22,6 +22,12 @@ void mb_group_records_no_offset(struct mb_group_records *records, struct kci_str
 /* The group with its members; `proposed`: with the assignments that the leader just brought. */
 void mb_group_records_group(struct mb_group_records *records, const struct mb_group *group, bool proposed);
 void mb_group_records_no_group(struct mb_group_records *records, struct kci_str group);
+/* Records of other kinds (modern_records.c): begin, write the key into `bytes`, end it; without a value, that is a
+ * deletion. Then write the value, and end it. */
+void mb_group_records_begin(struct mb_group_records *records);
+void mb_group_records_str(struct mb_group_records *records, struct kci_str text); /* in the encoding of keys */
+void mb_group_records_end_key(struct mb_group_records *records);
+void mb_group_records_end_value(struct mb_group_records *records);
 /* Append as one batch and free the gathered bytes. done runs in any case, perhaps at once, so this is the last thing to
  * do. */
 void mb_group_records_append(struct mb_group_records *records, struct mb_cluster *cluster, int32_t partition,

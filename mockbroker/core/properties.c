@@ -53,6 +53,7 @@ static const struct mb_config_row rows[] = {
     I("fetch.max.bytes", "57671680", 1024, INT32_MAX),
     I("fetch.purgatory.purge.interval.requests", "1000", ANY),
     L("follower.replication.throttled.rate", LONG_MAX_TEXT, NATURAL),
+    I("group.consumer.assignment.interval.ms", "1000", 0, INT32_MAX),
     T("group.consumer.assignors", "uniform,range", NULL),
     I("group.consumer.heartbeat.interval.ms", "5000", POSITIVE_INT),
     I("group.consumer.max.heartbeat.interval.ms", "15000", POSITIVE_INT),

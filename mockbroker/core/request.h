@@ -67,6 +67,8 @@ void mb_handle_offset_fetch(struct mb_request *request, int64_t now);
 void mb_handle_list_groups(struct mb_request *request, int64_t now);
 void mb_handle_describe_groups(struct mb_request *request, int64_t now);
 void mb_handle_delete_groups(struct mb_request *request, int64_t now);
+void mb_handle_consumer_group_heartbeat(struct mb_request *request, int64_t now);
+void mb_handle_consumer_group_describe(struct mb_request *request, int64_t now);
 void mb_handle_offset_delete(struct mb_request *request, int64_t now);
 
 /* ---- services of the cluster for its coordinators (services.c) ---- */

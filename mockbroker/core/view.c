@@ -3,6 +3,7 @@
 
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern.h"
 
 void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *out)
 {
@@ -51,10 +52,10 @@ bool mb_view_group_next(const struct mb_cluster *cluster, size_t *at, struct mb_
         return false;
     const struct mb_group *group = entry->value;
     *out = (struct mb_group_view){ .id = group->id,
-                                   .state = kci_states_name(&mb_group_states, group->state),
-                                   .protocol = group->protocol,
-                                   .generation = group->generation,
+                                   .state = mb_group_state_name(group),
+                                   .protocol = group->modern ? mb_modern_assignor(group) : group->protocol,
+                                   .generation = group->modern ? group->modern->epoch : group->generation,
                                    .coordinator = groups->partitions[group->partition].broker,
-                                   .members = group->member_count };
+                                   .members = group->modern ? group->modern->member_count : group->member_count };
     return true;
 }
