@@ -1,0 +1,554 @@
+/* The network: see world.h for what it is.
+ *
+ *      open -> attempt -> (listener) accept -> answer -> on_open | on_close "refused"
+ *      send -> piece, due after a delay -> arrival at the other end, in random portions -> on_sent if there was no room
+ *      close -> the other end is told, when all that was sent before has arrived (or is lost with the connection)
+ *
+ * A stream keeps its order: a piece never arrives before the one that was sent earlier, and once a piece is lost
+ * nothing behind it arrives.  Room is bounded, so engines see short sends; pieces are handed to the receiver in random
+ * portions, so engines see frames cut anywhere. */
+#include "network.h"
+
+#include "base/checksum.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight */
+#define NAME_BYTES    48
+#define OFFER_AGAIN   SIM_MS /* after a receiver had no space */
+#define SHORT_SEND    16     /* one send in so many takes less than there is room */
+#define CUT_PORTION   4      /* one portion in so many is smaller than the space */
+#define DRIP_BYTES    40     /* most bytes of a portion of a link that drips */
+#define LOSE_ON_CLOSE 4      /* one close in so many loses what is under way (a reset, not an orderly end) */
+
+struct listener {
+    struct kci_list link;
+    struct sim_host *host;
+    char name[NAME_BYTES];
+    uint16_t port;
+    void *user;
+};
+
+struct piece {
+    struct kci_list link;
+    int64_t at; /* arrives; never before its predecessor */
+    size_t size, taken;
+    uint8_t bytes[];
+};
+
+struct arrival { /* the next piece of one direction */
+    struct event event;
+    struct link *of;
+    int to;
+};
+
+struct end { /* of a link */
+    struct sim_host *host;
+    kci_conn conn;
+    void *user;
+    bool connected;           /* told so */
+    bool gone;                /* closed it itself, or was told */
+    bool short_send;          /* waits for on_sent */
+    size_t in_flight;         /* bytes on their way to the other end */
+    int64_t last_at;          /* arrival of the last piece that it sent */
+    struct kci_list incoming; /* struct piece */
+    struct arrival arrival;   /* of the first of `incoming` */
+};
+
+struct link {
+    struct kci_list link;
+    struct end ends[2]; /* 0: who connected */
+    struct listener *listener;
+    int references; /* events under way */
+    bool broken;    /* nothing can be sent any more */
+    bool hole;      /* nothing arrives any more */
+    bool drip;      /* bytes arrive a few at a time */
+};
+
+struct attempt {
+    struct event event;
+    struct link *link;
+    bool answer; /* on the way back: opened or refused */
+    bool refused;
+};
+
+struct closed {
+    struct event event;
+    struct link *link;
+    int to;
+};
+
+struct resolved {
+    struct event event;
+    struct sim_host *host;
+    uint32_t incarnation; /* of the host that asked */
+    void *user;
+    struct kci_address address;
+    bool found;
+};
+
+/* ---- chance and events ---- */
+
+static void *make(struct sim_world *world, size_t size, uint8_t kind)
+{
+    struct event *event = kci_alloc_zero(world->alloc, 1, size);
+    assert(event);
+    event->kind = kind;
+    return event;
+}
+
+static int64_t delay(struct sim_world *world)
+{
+    const struct sim_faults *f = &world->faults;
+    return f->delay_min + (int64_t)kci_prng_below(&world->prng, (uint64_t)(f->delay_max - f->delay_min + 1));
+}
+
+static bool chance(struct sim_world *world, uint32_t millionths)
+{
+    return millionths && kci_prng_chance(&world->prng, millionths, 1000000);
+}
+
+/* ---- links ---- */
+
+static struct link *find_link(struct sim_world *world, kci_conn conn, int *end)
+{
+    size_t index = (size_t)(conn - 1) / 2;
+    *end = (int)((conn - 1) & 1);
+    return conn && index < world->table_size ? world->table[index] : NULL;
+}
+
+static struct link *new_link(struct sim_world *world)
+{
+    if (world->table_size == world->table_capacity) {
+        world->table_capacity = world->table_capacity ? world->table_capacity * 2 : 64;
+        world->table = kci_alloc_resize(world->alloc, world->table, world->table_capacity * sizeof *world->table);
+        assert(world->table);
+    }
+    struct link *link = kci_alloc_zero(world->alloc, 1, sizeof *link);
+    assert(link);
+    for (int i = 0; i < 2; i++) {
+        struct end *end = &link->ends[i];
+        end->conn = 2 * (kci_conn)world->table_size + (kci_conn)i + 1;
+        end->arrival = (struct arrival){ .event = { .kind = KIND_ARRIVAL }, .of = link, .to = i };
+        kci_list_init(&end->incoming);
+    }
+    world->table[world->table_size++] = link;
+    kci_list_push(&world->links, &link->link);
+    return link;
+}
+
+static void lose_incoming(struct sim_world *world, struct end *end)
+{
+    for (struct kci_list *node; (node = kci_list_pop(&end->incoming)) != NULL;)
+        kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct piece, link));
+    kci_heap_remove(&world->events, &end->arrival.event.timer);
+}
+
+static void free_link(struct sim_world *world, struct link *link)
+{
+    for (int i = 0; i < 2; i++)
+        lose_incoming(world, &link->ends[i]);
+    world->table[(link->ends[0].conn - 1) / 2] = NULL;
+    kci_list_remove(&link->link);
+    kci_alloc_free(world->alloc, link);
+}
+
+/* An event of the link is over. */
+static void drop_link(struct sim_world *world, struct link *link)
+{
+    if (--link->references == 0 && link->ends[0].gone && link->ends[1].gone)
+        free_link(world, link);
+}
+
+static void tell_closed(struct sim_world *world, struct link *link, int to)
+{
+    struct closed *closed = make(world, sizeof *closed, KIND_CLOSED);
+    int64_t at = world->now + delay(world), last = link->ends[!to].last_at;
+    closed->link = link;
+    closed->to = to;
+    link->references++;
+    sim_schedule(world, &closed->event, at < last ? last : at);
+}
+
+static void tell_ends(struct sim_world *world, struct link *link)
+{
+    for (int i = 0; i < 2; i++)
+        if (!link->ends[i].gone && !link->hole)
+            tell_closed(world, link, i);
+}
+
+/* Nothing can be sent any more. `lose`: what is under way does not arrive. */
+static void break_link(struct sim_world *world, struct link *link, bool lose)
+{
+    if (link->broken)
+        return;
+    link->broken = true;
+    for (int i = 0; i < 2; i++)
+        if (lose || link->ends[i].gone)
+            lose_incoming(world, &link->ends[i]);
+    tell_ends(world, link);
+}
+
+/* ---- the transport ---- */
+
+static struct listener *find_listener(struct sim_world *world, const char *name, uint16_t port)
+{
+    KCI_LIST_EACH(node, &world->listeners)
+    {
+        struct listener *listener = KCI_CONTAINER(node, struct listener, link);
+        if (strcmp(listener->name, name) == 0 && listener->port == port)
+            return listener;
+    }
+    return NULL;
+}
+
+static kci_conn transport_open(void *context, const struct kci_address *address, void *user)
+{
+    struct sim_host *host = context;
+    struct sim_world *world = host->world;
+    struct link *link = new_link(world);
+    struct attempt *attempt = make(world, sizeof *attempt, KIND_ATTEMPT);
+    assert(address->size == sizeof link->listener);
+    memcpy(&link->listener, address->bytes, sizeof link->listener);
+    link->ends[0].host = host;
+    link->ends[0].user = user;
+    link->ends[1].host = link->listener->host;
+    link->references = 1; /* the attempt */
+    link->hole = chance(world, world->faults.hole);
+    link->drip = chance(world, world->faults.drip);
+    attempt->link = link;
+    sim_schedule(world, &attempt->event, world->now + delay(world));
+    return link->ends[0].conn;
+}
+
+static struct piece *new_piece(struct sim_world *world, const struct kci_iov *pieces, size_t count, size_t size)
+{
+    struct piece *piece = kci_alloc_new(world->alloc, sizeof *piece + size);
+    assert(piece);
+    *piece = (struct piece){ .size = size };
+    for (size_t i = 0, at = 0; i < count && at < size; i++) {
+        size_t n = pieces[i].size < size - at ? pieces[i].size : size - at;
+        if (n)
+            memcpy(piece->bytes + at, pieces[i].data, n);
+        at += n;
+    }
+    return piece;
+}
+
+static size_t transport_send(void *context, kci_conn conn, const struct kci_iov *pieces, size_t count)
+{
+    struct sim_host *host = context;
+    struct sim_world *world = host->world;
+    int from;
+    struct link *link = find_link(world, conn, &from);
+    assert(link && !link->ends[from].gone);
+    struct end *end = &link->ends[from], *to = &link->ends[!from];
+    size_t total = 0, room = link->broken ? 0 : ROOM_BYTES - end->in_flight;
+    for (size_t i = 0; i < count; i++)
+        total += pieces[i].size;
+    size_t size = total < room ? total : room;
+    if (size > 1 && kci_prng_chance(&world->prng, 1, SHORT_SEND))
+        size = 1 + (size_t)kci_prng_below(&world->prng, size);
+    end->short_send = size < total;
+    if (size == 0)
+        return 0;
+    end->in_flight += size;
+    link->hole |= chance(world, world->faults.hole);
+    if (link->hole || to->gone)
+        return size;
+    struct piece *piece = new_piece(world, pieces, count, size);
+    piece->at = world->now + delay(world);
+    if (chance(world, world->faults.stall))
+        piece->at += (int64_t)kci_prng_below(&world->prng, (uint64_t)world->faults.stall_max + 1);
+    if (piece->at < end->last_at)
+        piece->at = end->last_at;
+    end->last_at = piece->at;
+    if (kci_list_empty(&to->incoming))
+        sim_schedule(world, &to->arrival.event, piece->at);
+    kci_list_push(&to->incoming, &piece->link);
+    return size;
+}
+
+static void transport_close(void *context, kci_conn conn)
+{
+    struct sim_host *host = context;
+    int from;
+    struct link *link = find_link(host->world, conn, &from);
+    if (!link || link->ends[from].gone)
+        return;
+    link->references++;
+    link->ends[from].gone = true;
+    lose_incoming(host->world, &link->ends[from]);
+    break_link(host->world, link, kci_prng_chance(&host->world->prng, 1, LOSE_ON_CLOSE));
+    drop_link(host->world, link);
+}
+
+static void transport_resolve(void *context, const char *name, uint16_t port, void *user)
+{
+    struct sim_host *host = context;
+    struct sim_world *world = host->world;
+    struct resolved *resolved = make(world, sizeof *resolved, KIND_RESOLVED);
+    struct listener *listener = find_listener(world, name, port);
+    resolved->host = host;
+    resolved->incarnation = host->incarnation;
+    resolved->user = user;
+    resolved->found = listener != NULL && !chance(world, world->faults.resolve);
+    memcpy(resolved->address.bytes, &listener, sizeof listener);
+    resolved->address.size = sizeof listener;
+    snprintf(resolved->address.text, sizeof resolved->address.text, "%.40s:%u", name, port);
+    sim_schedule(world, &resolved->event, world->now + delay(world));
+}
+
+static void transport_want_read(void *context, kci_conn conn)
+{
+    (void)context; /* a piece that found no space is offered again soon */
+    (void)conn;
+}
+
+/* ---- events ---- */
+
+static void on_arrive_at_listener(struct sim_world *world, struct attempt *attempt)
+{
+    struct link *link = attempt->link;
+    struct end *client = &link->ends[0], *server = &link->ends[1];
+    attempt->refused = !sim_alive(server->host) || chance(world, world->faults.refuse);
+    if (!attempt->refused && !link->broken && !link->hole) {
+        struct kci_address peer = { .size = 0 };
+        snprintf(peer.text, sizeof peer.text, "%.40s:1", client->host->name);
+        server->user = server->host->engine.ops->on_accept(server->host->engine.self, server->conn,
+                                                           link->listener->user, &peer, &peer, world->now);
+        server->connected = server->user != NULL;
+        server->host->due = true;
+        attempt->refused = !server->connected;
+    }
+    server->gone |= !server->connected;
+    attempt->answer = true;
+    sim_schedule(world, &attempt->event, world->now + delay(world));
+}
+
+static void on_attempt(struct sim_world *world, struct attempt *attempt)
+{
+    struct link *link = attempt->link;
+    struct end *client = &link->ends[0];
+    if (!attempt->answer) {
+        on_arrive_at_listener(world, attempt);
+        return;
+    }
+    if (!client->gone && !link->hole) {
+        const struct kci_engine *engine = &client->host->engine;
+        client->host->due = true;
+        if (attempt->refused) {
+            client->gone = true;
+            break_link(world, link, true);
+            engine->ops->on_close(engine->self, client->conn, client->user, "connection refused", world->now);
+        } else if (!link->broken) {
+            client->connected = true;
+            engine->ops->on_open(engine->self, client->conn, client->user, world->now);
+        }
+    }
+    sim_trace(world, client->conn << 1 | attempt->refused);
+    drop_link(world, link);
+    kci_alloc_free(world->alloc, attempt);
+}
+
+/* Hand a piece over in portions. false: the receiver has no space now. */
+static bool hand_over(struct sim_world *world, struct end *to, struct piece *piece, bool drip)
+{
+    const struct kci_engine *engine = &to->host->engine;
+    while (piece->taken < piece->size) {
+        size_t space = 0;
+        void *where = engine->ops->on_space(engine->self, to->conn, to->user, &space);
+        if (!where)
+            return false;
+        size_t left = piece->size - piece->taken, n = left < space ? left : space;
+        if (drip && n > DRIP_BYTES)
+            n = DRIP_BYTES;
+        if (n > 1 && (drip || kci_prng_chance(&world->prng, 1, CUT_PORTION)))
+            n = 1 + (size_t)kci_prng_below(&world->prng, n);
+        memcpy(where, piece->bytes + piece->taken, n);
+        sim_trace(world, to->conn << 32 | kci_crc32c(0, piece->bytes + piece->taken, n));
+        piece->taken += n;
+        to->host->due = true;
+        engine->ops->on_bytes(engine->self, to->conn, to->user, n, world->now);
+        if (to->gone) /* by what it read; the piece is freed with the others */
+            return true;
+    }
+    return true;
+}
+
+static void on_arrival(struct sim_world *world, struct arrival *arrival)
+{
+    struct link *link = arrival->of;
+    struct end *to = &link->ends[arrival->to], *from = &link->ends[!arrival->to];
+    struct piece *piece = KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link);
+    if (piece->taken == 0 && chance(world, world->faults.cut)) {
+        sim_note(world, "network: a connection of %s breaks", link->ends[0].host->name);
+        break_link(world, link, true);
+        return;
+    }
+    link->references++; /* whoever is called may close */
+    kci_list_remove(&piece->link);
+    if (!hand_over(world, to, piece, link->drip)) {
+        kci_list_push_front(&to->incoming, &piece->link);
+        sim_schedule(world, &arrival->event, world->now + OFFER_AGAIN);
+    } else {
+        from->in_flight -= piece->size;
+        kci_alloc_free(world->alloc, piece);
+        if (!kci_list_empty(&to->incoming))
+            sim_schedule(world, &arrival->event, KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link)->at);
+        if (from->short_send && !from->gone && !link->broken) {
+            from->short_send = false;
+            from->host->engine.ops->on_sent(from->host->engine.self, from->conn, from->user, world->now);
+            from->host->due = true;
+        }
+    }
+    drop_link(world, link);
+}
+
+static void on_closed(struct sim_world *world, struct closed *closed)
+{
+    struct end *end = &closed->link->ends[closed->to];
+    if (!end->gone && !kci_list_empty(&end->incoming)) { /* its bytes come first */
+        sim_schedule(world, &closed->event, world->now + OFFER_AGAIN);
+        return;
+    }
+    if (!end->gone && (closed->to == 0 || end->connected)) {
+        end->gone = true;
+        sim_trace(world, end->conn * 7 + 3);
+        end->host->engine.ops->on_close(end->host->engine.self, end->conn, end->user, "connection reset by peer",
+                                        world->now);
+        end->host->due = true;
+    }
+    end->gone = true;
+    drop_link(world, closed->link);
+    kci_alloc_free(world->alloc, closed);
+}
+
+static void on_resolved(struct sim_world *world, struct resolved *resolved)
+{
+    struct sim_host *host = resolved->host;
+    if (sim_alive(host) && host->incarnation == resolved->incarnation) {
+        host->engine.ops->on_resolved(host->engine.self, resolved->user, &resolved->address, resolved->found,
+                                      resolved->found ? NULL : "no such host", world->now);
+        host->due = true;
+    }
+    kci_alloc_free(world->alloc, resolved);
+}
+
+void sim_network_event(struct sim_world *world, struct event *event)
+{
+    switch ((enum kind)event->kind) {
+    case KIND_ALARM: /* the world's */
+        break;
+    case KIND_ATTEMPT:
+        on_attempt(world, (struct attempt *)event);
+        break;
+    case KIND_ARRIVAL:
+        on_arrival(world, (struct arrival *)event);
+        break;
+    case KIND_CLOSED:
+        on_closed(world, (struct closed *)event);
+        break;
+    case KIND_RESOLVED:
+        on_resolved(world, (struct resolved *)event);
+        break;
+    }
+}
+
+/* ---- for the world ---- */
+
+/* What is held up on its way arrives within the usual delay. */
+static void hurry(struct sim_world *world, struct link *link)
+{
+    int64_t latest = world->now + world->faults.delay_max;
+    for (int i = 0; i < 2; i++) {
+        struct end *to = &link->ends[i], *from = &link->ends[!i];
+        KCI_LIST_EACH(node, &to->incoming)
+        {
+            struct piece *piece = KCI_CONTAINER(node, struct piece, link);
+            piece->at = piece->at < latest ? piece->at : latest;
+        }
+        from->last_at = from->last_at < latest ? from->last_at : latest;
+        if (!kci_list_empty(&to->incoming))
+            sim_schedule(world, &to->arrival.event,
+                         KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link)->at);
+    }
+}
+
+void sim_world_heal(struct sim_world *world)
+{
+    int64_t delay_min = world->faults.delay_min, delay_max = world->faults.delay_max;
+    world->faults = (struct sim_faults){ .delay_min = delay_min, .delay_max = delay_max };
+    KCI_LIST_EACH(node, &world->links)
+    {
+        struct link *link = KCI_CONTAINER(node, struct link, link);
+        bool hole = link->hole;
+        hurry(world, link);
+        link->hole = false;
+        if (hole && link->broken)
+            tell_ends(world, link);
+        else if (hole)
+            break_link(world, link, true);
+    }
+}
+
+void sim_listen(struct sim_host *host, const char *name, uint16_t port, void *user)
+{
+    struct listener *listener = kci_alloc_zero(host->world->alloc, 1, sizeof *listener);
+    assert(listener);
+    listener->host = host;
+    listener->port = port;
+    listener->user = user;
+    snprintf(listener->name, sizeof listener->name, "%s", name);
+    kci_list_push(&host->world->listeners, &listener->link);
+}
+
+struct kci_transport sim_network_transport(struct sim_host *host)
+{
+    return (struct kci_transport){ .context = host,
+                                   .open = transport_open,
+                                   .send = transport_send,
+                                   .close = transport_close,
+                                   .resolve = transport_resolve,
+                                   .want_read = transport_want_read };
+}
+
+void sim_network_crash(struct sim_host *host)
+{
+    struct sim_world *world = host->world;
+    KCI_LIST_EACH(node, &world->links)
+    {
+        struct link *link = KCI_CONTAINER(node, struct link, link);
+        for (int i = 0; i < 2; i++)
+            if (link->ends[i].host == host && !link->ends[i].gone) {
+                transport_close(host, link->ends[i].conn);
+                break;
+            }
+    }
+}
+
+static void free_event(struct sim_world *world, struct event *event)
+{
+    if (event->kind == KIND_ATTEMPT)
+        drop_link(world, ((struct attempt *)event)->link);
+    else if (event->kind == KIND_CLOSED)
+        drop_link(world, ((struct closed *)event)->link);
+    if (event->kind != KIND_ALARM && event->kind != KIND_ARRIVAL)
+        kci_alloc_free(world->alloc, event);
+}
+
+void sim_network_destroy(struct sim_world *world)
+{
+    for (struct kci_timer *timer; (timer = kci_heap_first(&world->events)) != NULL;) {
+        kci_heap_remove(&world->events, timer);
+        free_event(world, (struct event *)(void *)timer);
+    }
+    KCI_LIST_EACH(node, &world->links)
+    {
+        free_link(world, KCI_CONTAINER(node, struct link, link));
+    }
+    for (struct kci_list *node; (node = kci_list_pop(&world->listeners)) != NULL;)
+        kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct listener, link));
+    kci_alloc_free(world->alloc, world->table);
+}
