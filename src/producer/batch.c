@@ -216,7 +216,7 @@ static void replace_records(struct kci_batch *batch, struct kci_pool *pool, cons
     uint32_t at = chunk->start + KCI_BATCH_HEADER_BYTES, count = 1;
     batch->bytes = (uint32_t)(KCI_BATCH_HEADER_BYTES + size);
     for (;;) {
-        size_t piece = kci_pool_chunk_data(pool) - at;
+        size_t piece = kci_pool_room(pool, chunk) - at;
         if (piece > size)
             piece = size;
         memcpy(chunk->data + at, data, piece);

@@ -203,6 +203,7 @@ struct kci_producer {
     struct kci_cluster *cluster;
     struct kci_prng random;
     struct kci_heap timers, expiries;
+    size_t partition_count; /* of all topics */
     struct kci_list targets, lingering, leaderless, topic_list, done;
     struct kci_list requests, idle_requests;
     struct kci_identity identity;

@@ -44,10 +44,13 @@ enum kci_pool_result kci_open_begin(struct kci_producer *producer, struct kci_pa
     size_t room = kci_pool_chunk_data(&producer->pool);
     size_t need = sizeof(struct kci_batch) + KCI_BATCH_HEADER_BYTES + record_size;
     struct kci_chunk *chunk;
-    enum kci_pool_result result = kci_pool_take(&producer->pool, (need + room - 1) / room, false, &chunk);
+    enum kci_pool_result result = need <= room
+                                      ? kci_pool_take_first(&producer->pool, need, &chunk)
+                                      : kci_pool_take(&producer->pool, (need + room - 1) / room, false, &chunk);
     if (result)
         return result;
-    struct kci_batch *batch = kci_batch_begin(chunk, (uint32_t)room, &partition->at, &partition->chunk_end);
+    struct kci_batch *batch =
+        kci_batch_begin(chunk, kci_pool_room(&producer->pool, chunk), &partition->at, &partition->chunk_end);
     batch->partition = partition;
     batch->created_at = now;
     batch->generation = kci_flush_enter(producer);

@@ -1,11 +1,26 @@
 /* The chunk pool: one lock, one list.  The lock is taken once per chunk and the chunk carries a hundred records, so
  * there is nothing to win with anything finer.
  *
+ * Small chunks are cut from whole ones and become whole again when all pieces are back; a cut one counts as a whole,
+ * so the ceiling needs to know nothing of them.
+ *
  * Invariants: used <= limit unless chunks were forced; used + free_count <= chunks obtained.
  * Hysteresis: when the pool ran dry, those who wait are told only when an eighth of it is free again, so that they come
  * back for a good stretch of work instead of once per batch.  Who waits for longer than a moment is told
  * anyway (not `patient`): a slow broker must not turn the eighth into a time-out. */
 #include "producer/pool.h"
+
+#include <assert.h>
+
+#define WIDE_FROM   4 /* one partition per so many chunks */
+#define SMALL_ABOVE 8 /* small chunks are made when this part of the memory is used */
+
+/* At the head of a chunk that was cut; the pieces follow. It counts as used until all of them are back. */
+struct kci_cut {
+    struct kci_cut *next, *previous; /* in pool->cuts, while it has a free piece */
+    struct kci_chunk *free;
+    uint32_t out; /* pieces handed out */
+};
 
 void kci_pool_init(struct kci_pool *pool, const struct kci_alloc *alloc, const struct kci_lock_ops *lock_ops,
                    int64_t buffer_memory)
@@ -71,6 +86,7 @@ static bool grow(struct kci_pool *pool)
     for (size_t i = count; i-- > 0;) {
         struct kci_chunk *chunk = (void *)(slab + i * pool->chunk_bytes);
         chunk->next = pool->free;
+        chunk->cut = NULL;
         pool->free = chunk;
     }
     pool->free_count += count;
@@ -103,6 +119,108 @@ static enum kci_pool_result take_locked(struct kci_pool *pool, size_t count, boo
     return KCI_POOL_OK;
 }
 
+/* ---- small ones ---- */
+
+static uint32_t piece_bytes(const struct kci_pool *pool)
+{
+    return (uint32_t)((pool->chunk_bytes - sizeof(struct kci_cut)) / KCI_CUT_PIECES) & ~7u;
+}
+
+uint32_t kci_pool_room(const struct kci_pool *pool, const struct kci_chunk *chunk)
+{
+    return (uint32_t)((chunk->cut ? piece_bytes(pool) : pool->chunk_bytes) - sizeof *chunk);
+}
+
+void kci_pool_expect(struct kci_pool *pool, size_t partitions)
+{
+    kci_lock_take(&pool->lock);
+    pool->wide = pool->chunk_bytes == KCI_CHUNK_BYTES && partitions > pool->limit / WIDE_FROM;
+    kci_lock_release(&pool->lock);
+}
+
+static void link_cut(struct kci_pool *pool, struct kci_cut *cut)
+{
+    cut->previous = NULL;
+    cut->next = pool->cuts;
+    if (pool->cuts)
+        pool->cuts->previous = cut;
+    pool->cuts = cut;
+}
+
+static void unlink_cut(struct kci_pool *pool, struct kci_cut *cut)
+{
+    if (cut->next)
+        cut->next->previous = cut->previous;
+    if (cut->previous)
+        cut->previous->next = cut->next;
+    else
+        pool->cuts = cut->next;
+}
+
+static void make_cut(struct kci_pool *pool, struct kci_chunk *whole)
+{
+    struct kci_cut *cut = (void *)whole;
+    *cut = (struct kci_cut){ 0 };
+    for (uint32_t i = KCI_CUT_PIECES; i-- > 0;) {
+        struct kci_chunk *piece = (void *)((uint8_t *)(cut + 1) + (size_t)i * piece_bytes(pool));
+        piece->cut = cut;
+        piece->next = cut->free;
+        cut->free = piece;
+    }
+    link_cut(pool, cut);
+}
+
+static enum kci_pool_result take_small(struct kci_pool *pool, struct kci_chunk **out)
+{
+    if (!pool->cuts) {
+        struct kci_chunk *whole;
+        enum kci_pool_result result = take_locked(pool, 1, false, &whole);
+        if (result)
+            return result;
+        make_cut(pool, whole);
+    }
+    struct kci_cut *cut = pool->cuts;
+    *out = cut->free;
+    cut->free = cut->free->next;
+    cut->out++;
+    if (!cut->free)
+        unlink_cut(pool, cut);
+    (*out)->next = NULL;
+    (*out)->start = (*out)->end = 0;
+    return KCI_POOL_OK;
+}
+
+static void give_small(struct kci_pool *pool, struct kci_chunk *piece)
+{
+    struct kci_cut *cut = piece->cut;
+    assert(cut->out > 0);
+    if (!cut->free)
+        link_cut(pool, cut);
+    piece->next = cut->free;
+    cut->free = piece;
+    if (--cut->out)
+        return;
+    unlink_cut(pool, cut);
+    struct kci_chunk *whole = (void *)cut;
+    whole->cut = NULL;
+    whole->next = pool->free;
+    pool->free = whole;
+    pool->free_count++;
+    pool->used--;
+}
+
+enum kci_pool_result kci_pool_take_first(struct kci_pool *pool, size_t size, struct kci_chunk **out)
+{
+    kci_lock_take(&pool->lock);
+    bool small = pool->wide && size + sizeof(struct kci_chunk) <= piece_bytes(pool) &&
+                 (pool->cuts || pool->used >= pool->limit / SMALL_ABOVE);
+    enum kci_pool_result result = small ? take_small(pool, out) : take_locked(pool, 1, false, out);
+    kci_lock_release(&pool->lock);
+    return result;
+}
+
+/* ---- whole ones ---- */
+
 enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out)
 {
     kci_lock_take(&pool->lock);
@@ -114,10 +232,18 @@ enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool for
 void kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count)
 {
     kci_lock_take(&pool->lock);
-    last->next = pool->free;
-    pool->free = first;
-    pool->free_count += count;
-    pool->used -= count;
+    if (first->cut) {
+        struct kci_chunk *rest = first->next;
+        give_small(pool, first);
+        first = rest;
+        count--;
+    }
+    if (count) {
+        last->next = pool->free;
+        pool->free = first;
+        pool->free_count += count;
+        pool->used -= count;
+    }
     kci_lock_release(&pool->lock);
 }
 

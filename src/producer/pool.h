@@ -1,6 +1,9 @@
 /* buffer.memory as a pool of equal chunks: what batches are made of.  Taken by application threads (once per chunk,
  * never per record), given back by the sender in bulk; any thread.
  *
+ * Where a producer has more partitions than the memory has chunks, a batch may begin in a small one: an eighth of a
+ * chunk, cut for the purpose.  Ten thousand partitions with a few records each are then 20 MB, not 165.
+ *
  * Chunks are obtained from the allocator in slabs when first needed and kept until the pool ends; the last one given
  * back is the first one taken, because it is still in the processor's cache. */
 #ifndef KCI_PRODUCER_POOL_H
@@ -13,9 +16,13 @@
 #define KCI_CHUNK_BYTES     (16384u + 512u) /* a whole batch of the default batch.size, with its own bookkeeping */
 #define KCI_CHUNK_BYTES_MIN 2048u           /* with a tiny buffer.memory */
 #define KCI_SLAB_CHUNKS     15u             /* chunks per allocation: about 250 KB */
+#define KCI_CUT_PIECES      8u              /* small chunks made of one */
+
+struct kci_cut; /* a chunk that was cut into small ones */
 
 struct kci_chunk {
-    struct kci_chunk *next; /* in a rope, or in the free list */
+    struct kci_chunk *next; /* in a rope, or in a free list */
+    struct kci_cut *cut;    /* what this small chunk is a piece of; NULL: a whole one */
     uint32_t start, end;    /* the bytes in use are data[start .. end) */
     uint8_t data[];
 };
@@ -25,7 +32,9 @@ struct kci_pool {
     const struct kci_alloc *alloc; /* borrowed */
     size_t chunk_bytes;            /* of one chunk, with its head */
     size_t limit;                  /* most chunks in use, except for forced takes */
-    size_t used;                   /* chunks handed out */
+    size_t used;                   /* chunks handed out, or cut with a piece handed out */
+    bool wide;                     /* there are so many partitions that batches shall begin small when memory fills */
+    struct kci_cut *cuts;          /* those with a free piece */
     struct kci_chunk *free;        /* last given first */
     size_t free_count;
     void **slabs; /* allocations to free in the end; owned array */
@@ -42,12 +51,18 @@ static inline uint32_t kci_pool_chunk_data(const struct kci_pool *pool)
 {
     return (uint32_t)(pool->chunk_bytes - sizeof(struct kci_chunk));
 }
+/* Bytes that fit into this one. */
+uint32_t kci_pool_room(const struct kci_pool *pool, const struct kci_chunk *chunk);
+/* How many partitions there are that may have a batch at a time. Any thread. */
+void kci_pool_expect(struct kci_pool *pool, size_t partitions);
 
 enum kci_pool_result { KCI_POOL_OK = 0, KCI_POOL_FULL, KCI_POOL_NO_MEMORY };
 /* Take count chunks, chained, start = end = 0; all or none.  FULL: the ceiling is reached, and `starved` is set.  With
  * `force` the ceiling does not count (a batch that is split in two needs both halves for a moment). */
 enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out);
-/* Give back a chain of count chunks. */
+/* One chunk for the beginning of a batch that needs `size` bytes: small if that is enough and memory fills. */
+enum kci_pool_result kci_pool_take_first(struct kci_pool *pool, size_t size, struct kci_chunk **out);
+/* Give back a chain of count chunks. Only its first one may be small. */
 void kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count);
 bool kci_pool_starved(struct kci_pool *pool);
 /* True if somebody waits and there is room now: what was asked for, and if `patient` an eighth of the whole at least.

@@ -161,6 +161,8 @@ static void update(struct kci_producer *producer, struct kci_topic *topic, int64
                         listed ? info->partitions[i].leader_epoch : -1, now);
     }
     if (info->partitions && count > have) {
+        producer->partition_count += (size_t)(count - have);
+        kci_pool_expect(&producer->pool, producer->partition_count);
         atomic_store_explicit(&topic->count, count, memory_order_release);
         if (have == 0)
             kci_partitioner_switch(producer, topic, 0, now);

@@ -59,6 +59,48 @@ static void test_memory_is_a_ceiling(void **state)
     script_producer_destroy(&sp);
 }
 
+/* A broker that takes connections and never answers: whatever is sent for ten minutes, with records that expire and
+ * connections that are given up and made again, memory stays below buffer.memory and 8 MB. */
+static void test_memory_without_answers(void **state)
+{
+    static char value[1000];
+    struct kci_producer_wait why;
+    kc_error error;
+    (void)state;
+    sp.settings.buffer_memory = 2 << 20;
+    sp.settings.delivery_timeout_ms = 30000;
+    sp.settings.delivery_every_record = false;
+    script_producer_create(&sp);
+    script_warm_up(&sp, 1);
+    size_t late = 0, refused = 0;
+    for (int second = 0; second < 600; second++) {
+        for (int i = 0; i < 8; i++)
+            if (sp.fault_first == sp.fault_count) {
+                sp.fault_first = sp.fault_count = 0;
+                script_fault(&sp, SCRIPT_SILENCE, 0);
+            }
+        for (int i = 0; i < 100; i++) {
+            kc_record record = record_of(value, sizeof value);
+            record.partition = i % 3;
+            record.opaque = NULL;
+            refused += append(&record, &why, &error) != KC_OK;
+        }
+        sp.fate_count = 0;
+        script_advance(&sp.peer, 1000);
+        if (second == 300)
+            late = sp.memory.peak_bytes;
+    }
+    assert_true(refused > 1000);
+    assert_true(sp.memory.peak_bytes <= (size_t)(2 + 8) << 20);
+    assert_true(sp.memory.peak_bytes <= late + 65536); /* the second half took nothing more */
+    kci_producer_abandon(sp.producer);
+    sp.fate_count = 0;
+    script_settle(&sp.peer);
+    assert_int_equal(kci_producer_pending(sp.producer), 0);
+    sp.sent = sp.fate_count = 0; /* fates were not kept */
+    script_producer_destroy(&sp);
+}
+
 /* Memory is short while everything lingers: the sender does not wait for linger. */
 static void test_short_memory_ends_linger(void **state)
 {
@@ -372,7 +414,8 @@ static void test_destroy_reports(void **state)
     assert_int_equal(sp.fates[0].code, KC_ERR_CLOSED);
 }
 
-/* Ten thousand partitions with a record each: all are queued, and all are given up without a word lost. */
+/* Ten thousand partitions with a record each fit into the default buffer.memory; all together, with all that is known
+ * of the partitions, takes no more than 8 MB beyond it. They are given up without a word lost. */
 static void test_many_partitions(void **state)
 {
     struct kci_producer_wait why;
@@ -381,7 +424,7 @@ static void test_many_partitions(void **state)
     sp.peer.topics[0].partitions = 10000;
     sp.settings.delivery = NULL;
     sp.settings.linger_ms = 1000;
-    sp.settings.buffer_memory = 512 << 20;
+    sp.settings.buffer_memory = 32 << 20;
     script_producer_create(&sp);
     assert_int_equal(script_queue(&sp, 0, "x", &why, &error), KC_ERR_QUEUE_FULL);
     script_settle(&sp.peer);
@@ -391,6 +434,7 @@ static void test_many_partitions(void **state)
     }
     script_settle(&sp.peer);
     assert_int_equal(kci_producer_pending(sp.producer), 10000);
+    assert_true(sp.memory.peak_bytes <= (size_t)(32 + 8) << 20);
     kci_producer_abandon(sp.producer);
     script_settle(&sp.peer);
     assert_int_equal(kci_producer_pending(sp.producer), 0);
@@ -434,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_memory_is_a_ceiling, setup),
+        cmocka_unit_test_setup(test_memory_without_answers, setup),
         cmocka_unit_test_setup(test_short_memory_ends_linger, setup),
         cmocka_unit_test_setup(test_memory_freed_by_compression, setup),
         cmocka_unit_test_setup(test_large_records, setup),

@@ -116,6 +116,46 @@ static void test_tiny(void **state)
     end();
 }
 
+/* With more partitions than chunks, batches begin small when memory fills; pieces become whole chunks again. */
+static void test_small(void **state)
+{
+    struct kci_chunk *wholes[64], *smalls[1024], *chunk;
+    size_t whole_count = 0, small_count = 0;
+    (void)state;
+    begin(2 << 20);
+    size_t limit = pool.limit;
+    assert_int_equal(kci_pool_take_first(&pool, 500, &chunk), KCI_POOL_OK);
+    assert_null(chunk->cut); /* few partitions: never */
+    kci_pool_give(&pool, chunk, chunk, 1);
+    kci_pool_expect(&pool, 1000);
+    while (kci_pool_take_first(&pool, 500, &chunk) == KCI_POOL_OK) {
+        memset(chunk->data, 0x5A, kci_pool_room(&pool, chunk));
+        if (chunk->cut)
+            smalls[small_count++] = chunk;
+        else
+            wholes[whole_count++] = chunk;
+    }
+    assert_int_equal(whole_count, limit / 8);
+    assert_int_equal(small_count, (limit - limit / 8) * KCI_CUT_PIECES);
+    assert_true(memory.live_bytes <= (2 << 20) + 4096);
+    assert_int_equal(pool.used, limit);
+    kci_pool_give(&pool, smalls[3], smalls[3], 1);
+    assert_int_equal(kci_pool_take_first(&pool, 5000, &chunk), KCI_POOL_FULL); /* a piece is not enough */
+    assert_int_equal(kci_pool_take_first(&pool, 500, &smalls[3]), KCI_POOL_OK);
+    kci_pool_give(&pool, wholes[0], wholes[0], 1);
+    assert_int_equal(kci_pool_take(&pool, 1, false, &smalls[0]->next), KCI_POOL_OK);
+    kci_pool_give(&pool, smalls[0], smalls[0]->next, 2); /* a rope that begins small */
+    for (size_t i = 1; i < small_count; i++)
+        kci_pool_give(&pool, smalls[i], smalls[i], 1);
+    for (size_t i = 1; i < whole_count; i++)
+        kci_pool_give(&pool, wholes[i], wholes[i], 1);
+    assert_int_equal(pool.used, 0);
+    assert_null(pool.cuts);
+    assert_int_equal(kci_pool_take(&pool, limit, false, &chunk), KCI_POOL_OK); /* all are whole again */
+    kci_pool_give(&pool, chunk, last_of(chunk), limit);
+    end();
+}
+
 /* Out of memory: a slab that cannot be had is tried as a single chunk; then it is an error, and nothing is lost. */
 static void test_no_memory(void **state)
 {
@@ -136,7 +176,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ceiling), cmocka_unit_test(test_all_or_none), cmocka_unit_test(test_relief),
-        cmocka_unit_test(test_tiny),    cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_tiny),    cmocka_unit_test(test_no_memory),   cmocka_unit_test(test_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
