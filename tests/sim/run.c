@@ -115,6 +115,15 @@ static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_
     return true;
 }
 
+/* As many members as there should be; one that is still leaving may hold a slot. */
+static bool all_there(struct run *run)
+{
+    while (members_now(run) < run->stage.workload.members)
+        if (!add_member(run))
+            return false;
+    return true;
+}
+
 static bool settled(struct run *run, char *why, size_t size)
 {
     int64_t ends[SIM_PARTITIONS_MAX];
@@ -153,13 +162,11 @@ static void heal(struct run *run)
         sim_consumer_heal(&run->consumers[i]);
     int64_t limit = stage->world.now + PROGRESS_US + stage->history.delivery_us +
                     (int64_t)w->consumer_settings.max_poll_interval_ms * 1000;
-    while (!settled(run, why, sizeof why)) {
+    while (!all_there(run) || !settled(run, why, sizeof why)) {
         if (stage->world.now >= limit) {
             sim_violation(&stage->verdict, "L2", "no progress without faults: %s", why);
             return;
         }
-        while (members_now(run) < w->members && add_member(run))
-            ;
         if (!advance(run, stage->world.now + LOOK_US))
             return;
     }
