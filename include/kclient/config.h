@@ -9,8 +9,6 @@
 extern "C" {
 #endif
 
-typedef struct kc_config kc_config;
-
 /* An empty configuration: every key has its default. NULL: out of memory. Yours until kc_config_destroy(). One thread at a time. */
 KC_EXPORT kc_config *kc_config_new(void);
 /* Free; NULL is fine. Handles that were created from it live on. */

@@ -107,6 +107,18 @@ typedef struct kc_consumer_stats {
 /* Fill *stats. Any thread, never waits. */
 KC_EXPORT void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats);
 
+/* How old records were when they were visited, since the creation: what interceptor.classes=latency measures, here and in the
+ * producer. Wall clocks: of two machines, it is as exact as their clocks agree. */
+typedef struct kc_latency_stats {
+    uint64_t measured;  /* records with a stamp                          */
+    uint64_t unstamped; /* records without                               */
+    uint64_t early;     /* of measured: from the future, counted as 0 us */
+    uint64_t mean_us;   /* microseconds, like all below                  */
+    uint64_t p50_us, p99_us, p999_us, max_us; /* quantiles within 3 %; the maximum is exact */
+} kc_latency_stats;
+/* Fill *stats. Any thread, never waits. KC_ERR_STATE: the consumer has no interceptor "latency". KC_ERR_ARGUMENT: a NULL. */
+KC_EXPORT kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *stats);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,17 +10,32 @@
 extern "C" {
 #endif
 
-/* Sees records before they are serialized, and their fate. KIP-42. */
+typedef struct kc_config kc_config; /* config.h */
+
+/* Sees records before they are serialized, and their fate. KIP-42.  Interceptors form a chain: first those that
+ * interceptor.classes names, in its order, then those that were added, in theirs; every function is called in this order.
+ * One that fails harms no other and no record.  None may take long: the caller of send, or the sender thread, waits for it. */
 typedef struct kc_producer_interceptor {
     const char *name; /* for logs */
     void *context;
     /* On the thread of send, before serialization. May change any field; what it points to must stay valid until
-     * kc_producer_send() returns. An error is logged and the record goes on as it was. May be NULL. */
+     * kc_producer_send() returns (kc_record_add_header() takes care of that). An error is logged and the record goes on as it was.
+     * Sending to other producers is allowed; the same producer answers KC_ERR_IN_CALLBACK: it would never end. May be NULL. */
     kc_err (*on_send)(void *context, kc_record *record);
-    /* On the sender thread, before the delivery function, for every record. May be NULL. */
+    /* Once for every record that on_send saw, before the delivery function: on the sender thread, or for a record that send
+     * refused on the thread of send (code is what send returns, offset -1). May send, which never waits here. May be NULL. */
     void (*on_acknowledgement)(void *context, const kc_delivery *delivery);
+    /* Once, when the producer is closed. May be NULL. */
     void (*close)(void *context);
+    /* Once, by kc_producer_create(), in the order of the chain: read what is needed with kc_config_get(). An error fails the
+     * creation; whose configure had succeeded until then is closed. May be NULL. */
+    kc_err (*configure)(void *context, const kc_config *config);
 } kc_producer_interceptor;
+
+/* Append a header to the record that on_send was given; name and value are copied. Only inside on_send.
+ * KC_ERR_STATE: elsewhere, or another record. KC_ERR_ARGUMENT. KC_ERR_NO_MEMORY: also when all headers that were added to
+ * one record take more than max.request.size. */
+KC_EXPORT kc_err kc_record_add_header(kc_record *record, const char *name, kc_bytes value);
 
 /* Grows by kc_buffer_append(); owned by the library. */
 typedef struct kc_buffer kc_buffer;
@@ -58,7 +73,7 @@ typedef struct kc_rebalance_listener {
     void (*on_lost)(void *context, const kc_topic_partition *partitions, size_t count);
 } kc_rebalance_listener;
 
-/* Sees records as poll hands them out, and commits. */
+/* Sees records as poll hands them out, and commits. Chained like a producer's. */
 typedef struct kc_consumer_interceptor {
     const char *name;
     void *context;
@@ -66,7 +81,10 @@ typedef struct kc_consumer_interceptor {
     void (*on_consume)(void *context, const kc_record_view *view);
     /* After a commit was answered. On the thread of poll or commit. May be NULL. */
     void (*on_commit)(void *context, const kc_topic_partition *offsets, size_t count);
+    /* Once, when the consumer is closed. May be NULL. */
     void (*close)(void *context);
+    /* Once, by kc_consumer_create(): as for a producer's. May be NULL. */
+    kc_err (*configure)(void *context, const kc_config *config);
 } kc_consumer_interceptor;
 
 #ifdef __cplusplus

@@ -198,6 +198,20 @@ kc_config *kc_config_copy(const kc_config *config)
     return copy;
 }
 
+kc_config *kci_config_copy_plain(const kc_config *config)
+{
+    kc_config *copy = kc_config_copy(config);
+    if (!copy)
+        return NULL;
+    struct kci_settings *s = &copy->settings;
+    s->producer_interceptor_count = s->consumer_interceptor_count = 0;
+    s->key_serializer = s->value_serializer = (kc_serializer){ 0 };
+    s->partitioner = (kc_partitioner){ 0 };
+    s->rebalance_listener = (kc_rebalance_listener){ 0 };
+    s->delivery = NULL;
+    return copy;
+}
+
 static kc_err unknown_key(const char *key, kc_error *error)
 {
     const char *elsewhere = kci_config_known_elsewhere(key);
@@ -417,16 +431,16 @@ static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc
     if (!kci_codec_built_in(s->compression_type))
         return kci_fail(error, KC_ERR_CONFIG, 0, "compression.type=%s was left out of this build",
                         kci_codec_name(s->compression_type));
+    if (s->compression_level == KCI_LEVEL_DEFAULT)
+        s->compression_level = level_of_codec(config, s);
     int32_t level = s->compression_level;
     bool level_ok = level == KCI_LEVEL_DEFAULT || (s->compression_type == KCI_CODEC_GZIP && level >= 1 && level <= 9) ||
                     (s->compression_type == KCI_CODEC_LZ4 && level >= 1 && level <= 17) ||
                     (s->compression_type == KCI_CODEC_ZSTD && level <= 22);
-    if (level == KCI_LEVEL_DEFAULT)
-        s->compression_level = level_of_codec(config, s);
     if (!level_ok)
         return kci_fail(
             error, KC_ERR_CONFIG, 0,
-            "compression.level=%d does not exist for compression.type=%s (gzip 1..9, lz4 1..17, zstd -131072..22)",
+            "compression level %d does not exist for compression.type=%s (gzip 1..9, lz4 1..17, zstd -131072..22)",
             level, kci_codec_name(s->compression_type));
     return KC_OK;
 }

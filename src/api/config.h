@@ -43,6 +43,9 @@ const char *kci_config_words(const struct kci_config_row *row, char *text, size_
 /* Keys whose only accepted value is what happens anyway, so that common configurations work unchanged. */
 bool kci_config_harmless(const char *key, const char *value);
 
+/* A copy with the same keys and log function, but without any other function that the user has set. NULL: no memory. */
+kc_config *kci_config_copy_plain(const kc_config *config);
+
 /* The settings of a handle that is about to be created, checked as a whole (required keys, keys that exclude each
  * other, defaults that depend on others: PROTOCOL 2.1, 3.1). *out is an independent copy; free it with
  * kci_config_settings_free. KC_ERR_CONFIG with a text that names the keys; KC_ERR_NO_MEMORY. */

@@ -8,8 +8,10 @@
  * lock held. One thread at a time: a second one is refused with KC_ERR_STATE.  The address of a thread-local byte tells
  * threads apart. */
 #include "consumer/consumer.h"
+#include "api/builtin.h"
 #include "api/config.h"
 #include "cluster/cluster.h"
+#include "plugins/latency.h"
 #include "runtime/runtime.h"
 
 #include <unistd.h>
@@ -21,6 +23,7 @@ struct kc_consumer {
     struct kci_loop *loop;
     struct kci_gate *gate;
     struct kci_settings *settings;
+    struct kci_builtin builtin;
     kc_rebalance_listener listener;       /* of the last subscribe, or of the configuration */
     struct kci_partition_list assignment; /* behind the last kc_consumer_assignment() */
     _Atomic uintptr_t owner;              /* the thread that is inside, 0: none */
@@ -142,11 +145,14 @@ kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, kc_error *
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
     consumer->pid = getpid();
     kc_err result = kci_config_settings(config, KCI_ROLE_CONSUMER, &consumer->settings, error);
+    if (result == KC_OK)
+        result = kci_builtin_consumer(&consumer->builtin, consumer->settings, config, error);
     if (result == KC_OK) {
         consumer->listener = consumer->settings->rebalance_listener;
         result = start(consumer, error);
     }
     if (result != KC_OK) {
+        kci_builtin_discard_consumer(&consumer->builtin, consumer->settings);
         destroy(consumer);
         return result;
     }
@@ -534,4 +540,14 @@ void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats
 {
     if (consumer && stats)
         kci_consumer_stats(consumer->core, stats);
+}
+
+kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *stats)
+{
+    if (!consumer || !stats)
+        return KC_ERR_ARGUMENT;
+    if (!consumer->builtin.latency)
+        return KC_ERR_STATE;
+    kci_latency_read(consumer->builtin.latency, stats);
+    return KC_OK;
 }

@@ -3,6 +3,7 @@
  *
  * Closing joins the sender; where that is impossible (called from a callback, or a callback does not return) a thread
  * of its own does it later, so that close always returns. */
+#include "api/audit_sink.h"
 #include "api/producer_handle.h"
 
 #define CLOSE_GRACE_US 40000 /* after its time-out, close gives the sender this long to report what is given up */
@@ -39,7 +40,7 @@ static void destroy(kc_producer *producer, bool was_created)
     if (was_created)
         kci_plug_close(producer->settings);
     else
-        kci_builtin_discard(&producer->builtin, producer->settings);
+        kci_builtin_discard_producer(&producer->builtin, producer->settings);
     if (producer->loop)
         kci_loop_destroy(producer->loop);
     kci_gate_destroy(producer->gate);
@@ -87,7 +88,7 @@ kc_err kc_producer_create(kc_producer **out, const kc_config *config, kc_error *
     kci_list_init(&producer->syncs);
     kc_err err = kci_config_settings(config, KCI_ROLE_PRODUCER, &producer->settings, error);
     if (err == KC_OK)
-        err = kci_builtin_producer(&producer->builtin, producer->settings, error);
+        err = kci_builtin_producer(&producer->builtin, producer->settings, config, error);
     if (err == KC_OK) {
         struct kci_settings *settings = producer->settings;
         producer->plugged = kci_plug_needed(settings);
@@ -140,6 +141,8 @@ kc_err kc_producer_close(kc_producer *producer, int32_t timeout_ms)
     if (producer->generation != kci_process_generation())
         return KC_ERR_FORKED; /* its thread, sockets and locks are the parent's: nothing can be freed */
     bool in_callback = kci_loop_on_thread(producer->loop);
+    if (producer->builtin.audit)
+        kci_audit_sink_close_by(producer->builtin.audit, kci_handle_deadline(timeout_ms));
     kci_producer_close(producer->engine);
     bool all = in_callback ? false : wait_idle(producer, kci_handle_deadline(timeout_ms));
     bool clean = all || kci_producer_pending(producer->engine) == 0;

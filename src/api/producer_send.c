@@ -54,6 +54,14 @@ static kc_err append(kc_producer *producer, const kc_record *records, size_t cou
     return err;
 }
 
+/* Partitioners that spread regardless of the record should not hit a partition that cannot be sent to. */
+static bool may_move(const kc_producer *producer, const kc_record *before, const kc_record *after, int32_t count)
+{
+    return producer->builtin.partitioner && before->partition == KC_PARTITION_ANY && after->partition >= 0 &&
+           after->partition < count &&
+           kci_partitioners_spreads((enum kci_partitioner)producer->settings->partitioner_class);
+}
+
 /* One record through the plugged-in functions. */
 static kc_err send_plugged(kc_producer *producer, struct kci_plug *plug, const kc_record *record, int64_t *deadline,
                            kc_error *error)
@@ -68,11 +76,31 @@ static kc_err send_plugged(kc_producer *producer, struct kci_plug *plug, const k
         err = kci_plug_serialize(plug, error);
     if (!err)
         err = kci_plug_partition(plug, count, error);
-    if (!err && producer->builtin.partitioner && plug->record.partition >= 0 && plug->record.partition < count &&
-        record->partition == KC_PARTITION_ANY &&
-        kci_partitioners_spreads((enum kci_partitioner)producer->settings->partitioner_class))
+    if (!err && may_move(producer, record, &plug->record, count))
         plug->record.partition = kci_producer_available(producer->engine, plug->record.topic, plug->record.partition);
     return err ? err : append(producer, &plug->record, 1, &accepted, deadline, error);
+}
+
+static kc_err send_all_plugged(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                               kc_error *error)
+{
+    kc_error own;
+    kc_err err = KC_OK;
+    int64_t deadline = 0;
+    if (kci_plug_inside(producer->settings))
+        return kci_fail(error, KC_ERR_IN_CALLBACK, 0,
+                        "a function that is plugged into a producer must not send to it: that would never end");
+    error = error ? error : &own;
+    struct kci_plug plug = kci_plug_of(producer->settings, kci_heap_alloc());
+    kci_plug_enter(&plug);
+    for (; err == KC_OK && *accepted < count; *accepted += err == KC_OK) {
+        err = send_plugged(producer, &plug, &records[*accepted], &deadline, error);
+        if (err)
+            kci_plug_refused(&plug, error);
+    }
+    kci_plug_leave(&plug);
+    kci_plug_destroy(&plug);
+    return err;
 }
 
 kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
@@ -86,11 +114,7 @@ kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t 
     kc_err err = kci_handle_forked(producer, error);
     if (err)
         return err;
-    if (!producer->plugged)
-        return append(producer, records, count, out, &deadline, error);
-    struct kci_plug plug = kci_plug_of(producer->settings, kci_heap_alloc());
-    for (; err == KC_OK && *out < count; *out += err == KC_OK)
-        err = send_plugged(producer, &plug, &records[*out], &deadline, error);
-    kci_plug_destroy(&plug);
-    return err;
+    if (producer->plugged)
+        return send_all_plugged(producer, records, count, out, error);
+    return append(producer, records, count, out, &deadline, error);
 }

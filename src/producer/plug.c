@@ -1,4 +1,7 @@
-/* Interceptors, then serializers, then the partitioner: the order of Kafka's own producer (PROTOCOL 2.2). */
+/* Interceptors, then serializers, then the partitioner: the order of Kafka's own producer (PROTOCOL 2.2).
+ *
+ * A thread knows which sends it is inside of (`innermost`): so an interceptor that sends to its own producer is refused
+ * instead of never coming back, and kc_record_add_header finds the memory that belongs to the record. */
 #include "producer/plug.h"
 
 #include "cluster/cluster.h"
@@ -10,6 +13,50 @@ kc_err kc_buffer_append(kc_buffer *buffer, const void *data, size_t size)
         return KC_ERR_ARGUMENT;
     kci_writer_bytes(&buffer->writer, data, size);
     return buffer->writer.failed ? KC_ERR_NO_MEMORY : KC_OK;
+}
+
+/* The send that this thread is in; others that it was called from hang on `outer`. */
+static _Thread_local struct kci_plug *innermost;
+
+void kci_plug_enter(struct kci_plug *plug)
+{
+    plug->outer = innermost;
+    innermost = plug;
+}
+
+void kci_plug_leave(struct kci_plug *plug)
+{
+    innermost = plug->outer;
+}
+
+bool kci_plug_inside(const struct kci_settings *settings)
+{
+    for (const struct kci_plug *plug = innermost; plug; plug = plug->outer)
+        if (plug->settings == settings)
+            return true;
+    return false;
+}
+
+kc_err kc_record_add_header(kc_record *record, const char *name, kc_bytes value)
+{
+    struct kci_plug *plug = innermost;
+    if (!record || !name || (!value.data && value.size))
+        return KC_ERR_ARGUMENT;
+    if (!plug || record != &plug->record)
+        return KC_ERR_STATE;
+    kc_header *headers = kci_arena_array(&plug->headers, record->header_count + 1, sizeof *headers);
+    char *text = kci_arena_text(&plug->headers, kci_str_of(name));
+    uint8_t *bytes = kci_arena_take(&plug->headers, value.size + 1); /* an empty value is not a null one */
+    if (!headers || !text || !bytes)
+        return KC_ERR_NO_MEMORY;
+    if (record->header_count)
+        memcpy(headers, record->headers, record->header_count * sizeof *headers);
+    if (value.size)
+        memcpy(bytes, value.data, value.size);
+    headers[record->header_count] = (kc_header){ text, { value.data ? bytes : NULL, value.size } };
+    record->headers = headers;
+    record->header_count++;
+    return KC_OK;
 }
 
 bool kci_plug_needed(const struct kci_settings *settings)
@@ -24,18 +71,23 @@ bool kci_plug_needed(const struct kci_settings *settings)
 struct kci_plug kci_plug_of(const struct kci_settings *settings, const struct kci_alloc *alloc)
 {
     struct kci_writer writer = kci_writer_of(alloc, (size_t)settings->max_request_size + 1);
-    return (struct kci_plug){ .settings = settings, .key = { writer }, .value = { writer } };
+    return (struct kci_plug){ .settings = settings,
+                              .key = { writer },
+                              .value = { writer },
+                              .headers = kci_arena_of(alloc, (size_t)settings->max_request_size) };
 }
 
 void kci_plug_destroy(struct kci_plug *plug)
 {
     kci_writer_destroy(&plug->key.writer);
     kci_writer_destroy(&plug->value.writer);
+    kci_arena_destroy(&plug->headers);
 }
 
 void kci_plug_intercept(struct kci_plug *plug, const kc_record *record, const struct kci_logger *logger)
 {
     plug->record = *record;
+    kci_arena_reset(&plug->headers);
     for (size_t i = 0; i < plug->settings->producer_interceptor_count; i++) {
         const kc_producer_interceptor *interceptor = &plug->settings->producer_interceptors[i];
         kc_record before = plug->record;
@@ -46,6 +98,37 @@ void kci_plug_intercept(struct kci_plug *plug, const kc_record *record, const st
         kci_log(logger, KCI_LOG_WARN, "producer", "interceptor %s failed in on_send: %s",
                 interceptor->name ? interceptor->name : "(without name)", kc_err_name(err));
     }
+}
+
+void kci_plug_refused(struct kci_plug *plug, const kc_error *error)
+{
+    const kc_record *record = &plug->record;
+    for (size_t i = 0; i < plug->settings->producer_interceptor_count; i++) {
+        const kc_producer_interceptor *interceptor = &plug->settings->producer_interceptors[i];
+        kc_delivery delivery = { .opaque = record->opaque,
+                                 .topic = record->topic,
+                                 .partition = record->partition >= 0 ? record->partition : -1,
+                                 .offset = -1,
+                                 .timestamp_ms = record->timestamp_ms,
+                                 .code = error->code,
+                                 .traits = error->traits,
+                                 .text = error->text };
+        if (interceptor->on_acknowledgement)
+            interceptor->on_acknowledgement(interceptor->context, &delivery);
+    }
+}
+
+kc_err kci_plug_configure(const struct kci_settings *settings, const kc_config *config, size_t from, size_t *configured,
+                          kc_error *error)
+{
+    for (*configured = from; *configured < settings->producer_interceptor_count; ++*configured) {
+        const kc_producer_interceptor *interceptor = &settings->producer_interceptors[*configured];
+        kc_err err = interceptor->configure ? interceptor->configure(interceptor->context, config) : KC_OK;
+        if (err)
+            return kci_fail(error, KC_ERR_CONFIG, 0, "interceptor %s refuses the configuration: %s",
+                            interceptor->name ? interceptor->name : "(without name)", kc_err_name(err));
+    }
+    return KC_OK;
 }
 
 static kc_err serialize(const kc_serializer *serializer, const char *what, const char *topic, kc_bytes *bytes,

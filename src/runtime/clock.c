@@ -6,9 +6,8 @@
 #include <unistd.h>
 
 #define US_PER_S  1000000
-#define MS_PER_S  1000
 #define NS_PER_US 1000
-#define NS_PER_MS 1000000
+#define US_PER_MS 1000
 
 int64_t kci_clock_us(void)
 {
@@ -17,11 +16,16 @@ int64_t kci_clock_us(void)
     return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / NS_PER_US;
 }
 
-int64_t kci_clock_wall_ms(void)
+int64_t kci_clock_wall_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * MS_PER_S + t.tv_nsec / NS_PER_MS;
+    return (int64_t)t.tv_sec * US_PER_S + t.tv_nsec / NS_PER_US;
+}
+
+int64_t kci_clock_wall_ms(void)
+{
+    return kci_clock_wall_us() / US_PER_MS;
 }
 
 uint64_t kci_random_seed(void)

@@ -11,6 +11,7 @@
 /* ---- clock, memory, randomness ---- */
 int64_t kci_clock_us(void);                       /* CLOCK_MONOTONIC, microseconds */
 int64_t kci_clock_wall_ms(void);                  /* since 1970 */
+int64_t kci_clock_wall_us(void);                  /* the same in microseconds */
 uint64_t kci_random_seed(void);                   /* from the system */
 const struct kci_alloc *kci_heap_alloc(void);     /* malloc, realloc, free */
 const struct kci_lock_ops *kci_lock_system(void); /* futex on Linux, mutex and condition elsewhere */

@@ -170,6 +170,94 @@ static void the_reference_names_every_key(void **state)
     free(text);
 }
 
+/* Java's class names work with and without their package; lists are checked word by word; the text of a refusal names
+ * our words only. */
+static void plug_ins_are_named(void **state)
+{
+    kc_error error;
+    char value[64];
+    (void)state;
+    kc_config *config = CONFIG("key.serializer=org.apache.kafka.common.serialization.StringSerializer",
+                               "value.serializer=UUIDSerializer", "partitioner=consistent_random",
+                               "interceptor.classes=latency,audit", "key.deserializer=LongDeserializer");
+    assert_int_equal(kc_config_get(config, "key.serializer", value, sizeof value), KC_OK);
+    assert_string_equal(value, "string");
+    assert_int_equal(kc_config_get(config, "partitioner.class", value, sizeof value), KC_OK);
+    assert_string_equal(value, "consistent_random");
+    assert_int_equal(kc_config_get(config, "interceptor.classes", value, sizeof value), KC_OK);
+    assert_string_equal(value, "latency,audit");
+    assert_int_equal(kc_config_set(config, "key.serializer", "StringDeserializer", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "one of bytes, string, short"));
+    assert_null(strstr(error.text, "org.apache"));
+    static const char *const bad[] = { "latency,", ",latency", "latency,,audit", "latency audit", "com.example.Mine" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(kc_config_set(config, "interceptor.classes", bad[i], &error), KC_ERR_CONFIG);
+        assert_non_null(strstr(error.text, "a list of latency, audit"));
+    }
+    assert_int_equal(kc_config_set(config, "interceptor.classes", "", &error), KC_OK);
+    kc_config_destroy(config);
+}
+
+/* A whole map is set or nothing of it. */
+static void many_at_once_are_all_or_nothing(void **state)
+{
+    static const char *const keys[] = { "client.id", "linger.ms", "acks" };
+    static const char *const good[] = { "me", "7", "1" }, *const bad[] = { "you", "8", "7" };
+    kc_error error;
+    char value[64];
+    (void)state;
+    kc_config *config = kc_config_new();
+    assert_int_equal(kc_config_set_many(config, keys, good, 3, &error), KC_OK);
+    assert_int_equal(kc_config_set_many(config, keys, bad, 3, &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "acks=7"));
+    assert_int_equal(kc_config_get(config, "client.id", value, sizeof value), KC_OK);
+    assert_string_equal(value, "me");
+    assert_int_equal(kc_config_get(config, "linger.ms", value, sizeof value), KC_OK);
+    assert_string_equal(value, "7");
+    assert_int_equal(kc_config_set_many(config, NULL, NULL, 0, &error), KC_OK);
+    assert_int_equal(kc_config_set_many(config, NULL, good, 1, &error), KC_ERR_ARGUMENT);
+    kc_config_destroy(config);
+}
+
+/* Levels by Java's names; compression.level comes first. */
+static void each_codec_has_its_level(void **state)
+{
+    static const struct {
+        const char *codec, *level;
+        int32_t wanted;
+    } rows[] = { { "compression.type=gzip", "compression.gzip.level=6", 6 },
+                 { "compression.type=gzip", "compression.gzip.level=-1", KCI_LEVEL_DEFAULT },
+                 { "compression.type=lz4", "compression.lz4.level=12", 12 },
+                 { "compression.type=zstd", "compression.zstd.level=-5", -5 },
+                 { "compression.type=zstd", "compression.gzip.level=6", KCI_LEVEL_DEFAULT },
+                 { "compression.type=none", "compression.zstd.level=6", KCI_LEVEL_DEFAULT } };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kci_settings *s = expect_settings(CONFIG(rows[i].codec, rows[i].level), KCI_ROLE_PRODUCER);
+        assert_int_equal(s->compression_level, rows[i].wanted);
+        kci_config_settings_free(s);
+    }
+    struct kci_settings *s = expect_settings(
+        CONFIG("compression.type=gzip", "compression.gzip.level=6", "compression.level=2"), KCI_ROLE_PRODUCER);
+    assert_int_equal(s->compression_level, 2);
+    kci_config_settings_free(s);
+    expect_refused(CONFIG("compression.type=gzip", "compression.gzip.level=0"), KCI_ROLE_PRODUCER, "gzip 1..9");
+}
+
+/* Keys of other clients with the value that is true here anyway are taken; with any other they are refused. */
+static void what_changes_nothing_is_accepted(void **state)
+{
+    kc_error error;
+    (void)state;
+    kc_config *config = CONFIG("enable.metrics.push=false", "client.dns.lookup=use_all_dns_ips",
+                               "metrics.num.samples=5", "metric.reporters=", "transactional.id=");
+    assert_int_equal(kc_config_set(config, "enable.metrics.push", "true", &error), KC_ERR_CONFIG);
+    assert_int_equal(kc_config_set(config, "transactional.id", "t", &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "transactions are not in this version"));
+    assert_int_equal(kc_config_set(config, "metric.reporters", "com.example.Mine", &error), KC_ERR_CONFIG);
+    kc_config_destroy(config);
+}
+
 static void errors_have_names_texts_and_traits(void **state)
 {
     (void)state;
@@ -195,6 +283,10 @@ int main(void)
         cmocka_unit_test(a_handle_needs_what_it_cannot_do_without),
         cmocka_unit_test(a_copy_is_independent),
         cmocka_unit_test(the_reference_names_every_key),
+        cmocka_unit_test(plug_ins_are_named),
+        cmocka_unit_test(many_at_once_are_all_or_nothing),
+        cmocka_unit_test(each_codec_has_its_level),
+        cmocka_unit_test(what_changes_nothing_is_accepted),
         cmocka_unit_test(errors_have_names_texts_and_traits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,8 +111,107 @@ static void test_serializer_fails(void **state)
     assert_int_equal(memory.live_blocks, 0);
 }
 
+static kc_err stamp_twice(void *context, kc_record *record)
+{
+    (void)context;
+    char name[8] = "first";
+    assert_int_equal(kc_record_add_header(record, name, (kc_bytes){ "1", 1 }), KC_OK);
+    name[0] = 'F'; /* it was copied */
+    return kc_record_add_header(record, "empty", (kc_bytes){ "", 0 });
+}
+static kc_err stamp_and_fail(void *context, kc_record *record)
+{
+    (void)context;
+    assert_int_equal(kc_record_add_header(record, "lost", (kc_bytes){ NULL, 0 }), KC_OK);
+    return KC_ERR_ARGUMENT;
+}
+
+/* Headers that interceptors add come behind those of the record, and live until the send is over; those of an
+ * interceptor that fails are gone, and the others are whole. */
+static void test_headers(void **state)
+{
+    kc_producer_interceptor chain[] = { { .name = "a", .on_send = stamp_twice },
+                                        { .name = "refuses", .on_send = stamp_and_fail },
+                                        { .name = "b", .on_send = stamp_twice } };
+    struct kci_settings own = { .max_request_size = 1000,
+                                .producer_interceptors = chain,
+                                .producer_interceptor_count = 3 };
+    struct test_alloc memory = { 0 };
+    struct kci_alloc alloc = test_alloc_counting(&memory);
+    struct kci_logger logger = { 0 };
+    kc_header given = { "given", { "0", 1 } };
+    kc_record record = KC_RECORD_INIT, elsewhere = KC_RECORD_INIT;
+    static const char *const names[] = { "given", "first", "empty", "first", "empty" };
+    (void)state;
+    record.headers = &given;
+    record.header_count = 1;
+    struct kci_plug plug = kci_plug_of(&own, &alloc);
+    kci_plug_enter(&plug);
+    assert_true(kci_plug_inside(&own));
+    for (int again = 0; again < 2; again++) {
+        kci_plug_intercept(&plug, &record, &logger);
+        assert_int_equal(plug.record.header_count, 5);
+        for (size_t i = 0; i < 5; i++)
+            assert_string_equal(plug.record.headers[i].name, names[i]);
+        assert_non_null(plug.record.headers[2].value.data); /* empty, not null */
+    }
+    assert_int_equal(record.header_count, 1);
+    assert_int_equal(kc_record_add_header(&elsewhere, "x", (kc_bytes){ NULL, 0 }), KC_ERR_STATE);
+    kci_plug_leave(&plug);
+    assert_false(kci_plug_inside(&own));
+    assert_int_equal(kc_record_add_header(&plug.record, "x", (kc_bytes){ NULL, 0 }), KC_ERR_STATE);
+    kci_plug_destroy(&plug);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
+static void note_refusal(void *context, const kc_delivery *delivery)
+{
+    note(context);
+    assert_int_equal(delivery->code, KC_ERR_SERIALIZATION);
+    assert_int_equal(delivery->offset, -1);
+    assert_string_equal(delivery->text, "why");
+}
+static kc_err accept(void *context, const kc_config *config)
+{
+    (void)config;
+    note(context);
+    return KC_OK;
+}
+static kc_err decline(void *context, const kc_config *config)
+{
+    (void)context, (void)config;
+    return KC_ERR_ARGUMENT;
+}
+
+/* Whoever saw a record on send hears of it even if send refuses it; configure runs in order and may refuse the whole.
+ */
+static void test_refusal_and_configure(void **state)
+{
+    kc_producer_interceptor chain[] = {
+        { .name = "a", .context = "a", .on_acknowledgement = note_refusal, .configure = accept },
+        { .name = "b", .context = "b" },
+        { .name = "c", .context = "c", .on_acknowledgement = note_refusal, .configure = decline },
+    };
+    struct kci_settings own = { .max_request_size = 100,
+                                .producer_interceptors = chain,
+                                .producer_interceptor_count = 3 };
+    struct kci_plug plug = kci_plug_of(&own, NULL);
+    kc_error error = { .code = KC_ERR_SERIALIZATION, .text = "why" };
+    size_t configured = 99;
+    (void)state;
+    trace[0] = 0;
+    kci_plug_refused(&plug, &error);
+    assert_string_equal(trace, "a c ");
+    trace[0] = 0;
+    assert_int_equal(kci_plug_configure(&own, NULL, 0, &configured, &error), KC_ERR_CONFIG);
+    assert_non_null(strstr(error.text, "interceptor c refuses"));
+    assert_int_equal(configured, 2);
+    assert_string_equal(trace, "a ");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_order), cmocka_unit_test(test_serializer_fails) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_order), cmocka_unit_test(test_serializer_fails),
+                                        cmocka_unit_test(test_headers), cmocka_unit_test(test_refusal_and_configure) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
