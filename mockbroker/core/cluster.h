@@ -99,6 +99,7 @@ struct mb_partition {
     int32_t *target;             /* owned: brokers that shall hold it; NULL: no reassignment (reassign.c) */
     int32_t target_count;
     struct mb_alarm settle; /* the reassignment may be complete */
+    struct mb_alarm flush;  /* flush.ms after the first append that was not synced */
 };
 
 struct mb_topic {

@@ -3,11 +3,12 @@
  *      broker-1/orders-0/00000000000000000000.log   [batch][batch]...     closed
  *                        00000000000000004711.log   [batch]...            the last one is written to
  *
- * A segment holds whole batches, byte for byte as fetched.  There are no index files: the replica's log keeps its index
- * in memory and rebuilds it at start, when every batch's CRC is checked anyway.  A torn tail (a crash in the middle of
- * an append) ends at the first batch that is incomplete or whose CRC is wrong; it is cut off.  A failed append is
- * undone by truncating; when even that fails, the store answers EIO until it is recovered or reset, so that nothing is
- * ever written behind garbage.
+ * A segment holds whole batches, byte for byte as fetched.  The replica's log keeps its index in memory and rebuilds it
+ * at start from the batches: after a crash with their CRCs, after a clean end from their headers alone.  The index
+ * files that lie next to the segments (log_index.c) are for other programs.  A torn tail (a crash in the middle of an
+ * append) ends at the first batch that is incomplete or whose CRC is wrong; it is cut off.  A failed append is undone
+ * by truncating; when even that fails, the store answers EIO until it is recovered or reset, so that nothing is ever
+ * written behind garbage.
  *
  * Only the last segment and the one read most recently have open files. */
 #include "mockbroker/core/log_store.h"
@@ -19,11 +20,15 @@
 
 #define DIRECTORY_BYTES_MAX 300 /* "broker-100/" + topic (249) + "-2147483647" */
 #define READ_BYTES          ((size_t)256 << 10)
+#define SKIM_BYTES          4096 /* a page: most batches are larger */
 
 struct segment {
     int64_t base_offset;
     int64_t first_timestamp_ms; /* of its first batch; -1: empty */
     uint64_t size;              /* bytes of whole batches */
+    uint32_t index_entries;     /* that its offset index will have */
+    uint32_t unindexed_bytes;   /* since the last of them */
+    bool has_index;             /* index files are on disk */
 };
 
 struct mb_log_store {
@@ -35,6 +40,7 @@ struct mb_log_store {
     int64_t write_file; /* of the last segment; 0: not open */
     int64_t read_file;  /* 0: none */
     int64_t read_base;  /* of the segment that read_file belongs to */
+    int64_t unsynced;   /* records in the last segment */
     bool broken;        /* a failed append could not be undone */
 };
 
@@ -90,29 +96,47 @@ static int add_segment(struct mb_log_store *store, int64_t base_offset, uint64_t
         store->segments = segments;
         store->capacity = capacity;
     }
-    store->segments[store->count++] = (struct segment){ base_offset, -1, size };
+    store->segments[store->count++] =
+        (struct segment){ .base_offset = base_offset, .first_timestamp_ms = -1, .size = size };
     return 0;
 }
 
 /* ---- append
  * ---------------------------------------------------------------------------------------------------------- */
 
-static bool must_roll(const struct segment *last, uint32_t size, int64_t timestamp_ms, const struct mb_log_roll *roll)
+static bool must_roll(const struct segment *last, uint32_t size, int64_t last_offset, int64_t timestamp_ms,
+                      const struct mb_log_roll *roll)
 {
     if (last->size == 0)
         return false;
+    if (roll->index_bytes > 0 && last->index_entries >= (uint32_t)roll->index_bytes / MB_INDEX_ENTRY_BYTES)
+        return true;
+    if (last_offset - last->base_offset > INT32_MAX) /* indexes hold 4 bytes of it */
+        return true;
     if (last->size + size > (uint64_t)roll->segment_bytes || last->size + size > UINT32_MAX)
         return true;
     return last->first_timestamp_ms >= 0 && timestamp_ms > last->first_timestamp_ms &&
            timestamp_ms - last->first_timestamp_ms > roll->segment_ms;
 }
 
-static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t base_offset, int64_t timestamp_ms,
-                            const struct mb_log_roll *roll)
+/* As log_index.c will write it. */
+static void count_index(struct segment *segment, uint32_t size, const struct mb_log_roll *roll)
+{
+    if (segment->unindexed_bytes > (uint32_t)roll->index_interval_bytes) {
+        segment->index_entries++;
+        segment->unindexed_bytes = 0;
+    }
+    segment->unindexed_bytes += size;
+}
+
+static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t base_offset, int64_t last_offset,
+                            int64_t timestamp_ms, const struct mb_log_roll *roll)
 {
     struct segment *last = store->count ? &store->segments[store->count - 1] : NULL;
-    if (!last || must_roll(last, size, timestamp_ms, roll)) {
-        int error = add_segment(store, base_offset, 0);
+    if (!last || must_roll(last, size, last_offset, timestamp_ms, roll)) {
+        int error = roll->flush_records > 0 && store->count ? mb_log_store_sync(store) : 0;
+        if (!error)
+            error = add_segment(store, base_offset, 0);
         if (error)
             return error;
         if (store->write_file)
@@ -136,23 +160,30 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
 }
 
 int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset,
-                        int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position)
+                        int32_t last_delta, int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position)
 {
     if (store->broken)
         return EIO;
-    int error = writable_segment(store, size, base_offset, timestamp_ms, roll);
+    int error = writable_segment(store, size, base_offset, base_offset + last_delta, timestamp_ms, roll);
     if (error)
         return error;
     struct segment *last = &store->segments[store->count - 1];
     struct kci_iov piece = { batch, size };
     error = store->storage->append(store->storage->context, store->write_file, &piece, 1);
+    int64_t unsynced = store->unsynced + last_delta + 1;
+    if (!error && roll->flush_records > 0 && unsynced >= roll->flush_records) {
+        error = store->storage->sync(store->storage->context, store->write_file);
+        unsynced = 0;
+    }
     if (error) {
         store->broken = store->storage->truncate(store->storage->context, store->write_file, last->size) != 0;
         return error;
     }
     if (last->size == 0)
         last->first_timestamp_ms = timestamp_ms;
+    store->unsynced = unsynced;
     *position = (uint32_t)last->size;
+    count_index(last, size, roll);
     last->size += size;
     return 0;
 }
@@ -190,6 +221,17 @@ int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t 
     return error ? error : got == size ? 0 : EIO;
 }
 
+static void remove_indexes(struct mb_log_store *store, struct segment *segment)
+{
+    static const char *const kinds[] = { "index", "timeindex" };
+    char path[DIRECTORY_BYTES_MAX + 40];
+    for (size_t i = 0; segment->has_index && i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%020lld.%s", store->directory, (long long)segment->base_offset, kinds[i]);
+        store->storage->remove(store->storage->context, path);
+    }
+    segment->has_index = false;
+}
+
 static void remove_segment(struct mb_log_store *store, size_t i)
 {
     char path[DIRECTORY_BYTES_MAX + 32];
@@ -199,6 +241,7 @@ static void remove_segment(struct mb_log_store *store, size_t i)
         store->read_file = 0;
     }
     store->storage->remove(store->storage->context, path);
+    remove_indexes(store, &store->segments[i]);
     memmove(store->segments + i, store->segments + i + 1, (store->count - i - 1) * sizeof *store->segments);
     store->count--;
 }
@@ -214,6 +257,7 @@ int mb_log_store_truncate(struct mb_log_store *store, int64_t base_offset, uint3
     }
     while (store->count > keep + 1)
         remove_segment(store, store->count - 1);
+    remove_indexes(store, &store->segments[keep]);
     uint64_t there = 0;
     if (!store->write_file) {
         int error = open_segment(store, store->segments[keep].base_offset, true, &store->write_file, &there);
@@ -254,23 +298,111 @@ int mb_log_store_reset(struct mb_log_store *store, int64_t offset)
 
 int mb_log_store_sync(struct mb_log_store *store)
 {
-    return store->write_file ? store->storage->sync(store->storage->context, store->write_file) : 0;
+    int error = store->write_file ? store->storage->sync(store->storage->context, store->write_file) : 0;
+    if (!error)
+        store->unsynced = 0;
+    return error;
+}
+
+bool mb_log_store_is_dirty(const struct mb_log_store *store)
+{
+    return store->unsynced > 0;
+}
+
+/* ---- files next to the segments
+ * -------------------------------------------------------------------------------------- */
+
+int64_t mb_log_store_segment(const struct mb_log_store *store, size_t i, bool *has_index)
+{
+    *has_index = i < store->count && store->segments[i].has_index;
+    return i < store->count ? store->segments[i].base_offset : -1;
+}
+
+void mb_log_store_indexed(struct mb_log_store *store, int64_t base_offset)
+{
+    size_t i = segment_of(store, base_offset);
+    if (i < store->count && store->segments[i].base_offset == base_offset)
+        store->segments[i].has_index = true;
+}
+
+int mb_log_store_put(struct mb_log_store *store, const char *name, const void *data, size_t size)
+{
+    const struct kci_storage *storage = store->storage;
+    char path[DIRECTORY_BYTES_MAX + 40];
+    int64_t file = 0;
+    uint64_t there = 0;
+    struct kci_iov piece = { data, size };
+    snprintf(path, sizeof path, "%s/%s", store->directory, name);
+    int error = storage->open(storage->context, path, true, &file, &there);
+    if (error)
+        return error;
+    if (there)
+        error = storage->truncate(storage->context, file, 0);
+    if (!error && size)
+        error = storage->append(storage->context, file, &piece, 1);
+    storage->close(storage->context, file);
+    return error;
 }
 
 /* ---- recovery
  * -------------------------------------------------------------------------------------------------------- */
 
+/* The base offset in a name such as "00000000000000004711.log"; -1: it is none of that kind. */
+static int64_t base_of(const char *name, bool is_directory, const char *kind)
+{
+    int64_t base = 0;
+    size_t digits = strspn(name, "0123456789");
+    if (is_directory || digits != 20 || strcmp(name + digits, kind) != 0)
+        return -1;
+    for (size_t i = 0; i < digits; i++)
+        base = base > (INT64_MAX - 9) / 10 ? INT64_MAX : base * 10 + (name[i] - '0');
+    return base;
+}
+
 static void note_segment(void *user, const char *name, bool is_directory)
 {
     struct mb_log_store *store = user;
-    int64_t base = 0;
-    size_t digits = strspn(name, "0123456789");
-    if (is_directory || digits != 20 || strcmp(name + digits, ".log") != 0)
-        return;
-    for (size_t i = 0; i < digits; i++)
-        base = base > (INT64_MAX - 9) / 10 ? INT64_MAX : base * 10 + (name[i] - '0');
-    if (add_segment(store, base, 0) != 0)
+    int64_t base = base_of(name, is_directory, ".log");
+    if (base >= 0 && add_segment(store, base, 0) != 0)
         store->broken = true;
+}
+
+static void note_index(void *user, const char *name, bool is_directory)
+{
+    int64_t base = base_of(name, is_directory, ".index");
+    if (base >= 0)
+        mb_log_store_indexed(user, base);
+}
+
+/* Walks the headers of one file that was closed in an orderly way; the bodies are not read. */
+static int skim_segment(struct mb_log_store *store, struct segment *segment, int64_t file, uint64_t size,
+                        bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner)
+{
+    uint8_t buffer[SKIM_BYTES];
+    uint64_t from = 0; /* of the file, where the buffer begins */
+    size_t got = 0;
+    segment->size = 0;
+    while (segment->size + KCI_BATCH_HEADER_BYTES <= size) {
+        struct kci_batch_header header;
+        size_t total = 0;
+        if (segment->size + KCI_BATCH_HEADER_BYTES > from + got) {
+            from = segment->size;
+            int error = store->storage->read(store->storage->context, file, from, buffer, sizeof buffer, &got);
+            if (error)
+                return error;
+            if (got < KCI_BATCH_HEADER_BYTES)
+                break;
+        }
+        /* peeking looks at no more than the header: it is told of all that the file has */
+        struct kci_reader r = kci_reader_of(buffer + (segment->size - from), (size_t)(size - segment->size));
+        if (kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK || header.magic != 2 ||
+            !each(owner, buffer + (segment->size - from), (uint32_t)total, (uint32_t)segment->size))
+            break;
+        if (segment->first_timestamp_ms < 0)
+            segment->first_timestamp_ms = header.max_timestamp_ms;
+        segment->size += total;
+    }
+    return 0;
 }
 
 /* Walks one file of whole batches. *good: bytes of it that are fine. */
@@ -324,7 +456,7 @@ static int recover_segment(struct mb_log_store *store, struct segment *segment, 
     return error;
 }
 
-int mb_log_store_recover(struct mb_log_store *store,
+int mb_log_store_recover(struct mb_log_store *store, bool clean,
                          bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner,
                          uint64_t *torn_bytes)
 {
@@ -335,13 +467,15 @@ int mb_log_store_recover(struct mb_log_store *store,
         return 0;
     if (store->broken)
         error = ENOMEM;
+    if (!error)
+        error = store->storage->list(store->storage->context, store->directory, note_index, store);
     for (size_t i = 0; !error && i < store->count; i++) {
         int64_t file = 0;
         uint64_t size = 0;
         error = open_segment(store, store->segments[i].base_offset, false, &file, &size);
         if (error)
             break;
-        error = recover_segment(store, &store->segments[i], file, size, each, owner);
+        error = (clean ? skim_segment : recover_segment)(store, &store->segments[i], file, size, each, owner);
         uint64_t torn = size - store->segments[i].size;
         if (!error && torn) {
             *torn_bytes += torn;

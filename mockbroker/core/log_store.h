@@ -1,4 +1,4 @@
-/* The files of one replica: segments "<20 digits>.log" in a directory, append-only. */
+/* The files of one replica: segments "<20 digits>.log" in a directory, append-only, and small files next to them. */
 #ifndef MB_CORE_LOG_STORE_H
 #define MB_CORE_LOG_STORE_H
 
@@ -6,12 +6,17 @@
 #include "base/bytes.h"
 #include "base/storage.h"
 
+#define MB_INDEX_ENTRY_BYTES 8 /* of an offset index */
+
 struct mb_log_store;
 
-/* When to begin a new segment; from the topic's configuration. */
+/* When to begin a new segment, and when to sync; from the topic's configuration. */
 struct mb_log_roll {
     int64_t segment_bytes;
     int64_t segment_ms; /* between the first batch of a segment and the one to be written, by their timestamps */
+    int32_t index_interval_bytes; /* of the log between two entries of its offset index; see log_index.c */
+    int32_t index_bytes;          /* of an offset index at most; 0: no limit */
+    int64_t flush_records;        /* sync when so many were appended; 0: never */
 };
 
 /* `directory` is copied. NULL: out of memory. Opens nothing yet. */
@@ -22,7 +27,7 @@ void mb_log_store_destroy(struct mb_log_store *store);
 /* All below return 0 or an errno value; on failure the files are as before (or the store says EIO until it is reset).
  */
 int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset,
-                        int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position);
+                        int32_t last_delta, int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position);
 /* Read size bytes of the batch that begins at base_offset. */
 int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t position, uint8_t *out, uint32_t size);
 /* Cut everything from the batch at base_offset, which lies at `position` of its segment. */
@@ -32,12 +37,21 @@ void mb_log_store_drop_below(struct mb_log_store *store, int64_t offset);
 /* Where the segment that holds `offset` ends, for retention by whole segments: the base offset of the next one, -1: it
  * is the last. */
 int64_t mb_log_store_next_segment(const struct mb_log_store *store, int64_t offset);
+/* Segments from the oldest: the base offset of segment i, -1: there are not so many. *has_index: recovery has found its
+ * index files, or mb_log_store_indexed() said so. */
+int64_t mb_log_store_segment(const struct mb_log_store *store, size_t i, bool *has_index);
+void mb_log_store_indexed(struct mb_log_store *store, int64_t base_offset);
+/* Write a whole small file into the directory. */
+int mb_log_store_put(struct mb_log_store *store, const char *name, const void *data, size_t size);
+/* Appended records that were not synced yet. */
+bool mb_log_store_is_dirty(const struct mb_log_store *store);
 int mb_log_store_reset(struct mb_log_store *store, int64_t offset);
 int mb_log_store_sync(struct mb_log_store *store);
 
 /* Look at what is there. For every whole batch with a good CRC, in order: each(owner, bytes, size, position); what
- * follows the first bad one is cut off (*torn_bytes says how much). each() returns false to stop and cut there. */
-int mb_log_store_recover(struct mb_log_store *store,
+ * follows the first bad one is cut off (*torn_bytes says how much). each() returns false to stop and cut there.
+ * `clean`: the files were closed in an orderly way: each() sees headers only, and nothing else is read. */
+int mb_log_store_recover(struct mb_log_store *store, bool clean,
                          bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner,
                          uint64_t *torn_bytes);
 

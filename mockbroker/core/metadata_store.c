@@ -8,6 +8,7 @@
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
  *                                   [<how many of the replicas, from the first, are the target of a reassignment>
  *                                   <which of them are being added>]
+ *                         clean                                                 all logs are whole and synced
  *                         end <crc-32c of all above, 8 hex digits>
  *      broker-<id>/<topic>-<partition>/<20 digits>.log                          log_store.c
  *
@@ -18,6 +19,7 @@
 #include "mockbroker/core/metadata_store.h"
 
 #include "base/checksum.h"
+#include "mockbroker/core/log_index.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,7 +125,7 @@ static int write_file(const struct kci_storage *storage, const struct kci_writer
     return error ? error : storage->rename(storage->context, NEXT_FILE_NAME, FILE_NAME);
 }
 
-void mb_metadata_store(struct mb_cluster *cluster)
+static void store_metadata(struct mb_cluster *cluster, bool clean)
 {
     struct mb_topic *topic;
     char line[96];
@@ -133,6 +135,8 @@ void mb_metadata_store(struct mb_cluster *cluster)
     struct kci_writer w = kci_writer_of(cluster->alloc, FILE_BYTES_MAX);
     snprintf(line, sizeof line, "mockbroker 1\ncluster %s %lld\n", cluster->id, (long long)cluster->next_producer_id);
     put_text(&w, line);
+    if (clean)
+        put_text(&w, "clean\n");
     put_properties(&w, 0, cluster->properties.dynamic);
     for (int32_t i = 0; i < cluster->broker_count; i++)
         put_properties(&w, cluster->brokers[i].id, cluster->brokers[i].dynamic);
@@ -148,12 +152,18 @@ void mb_metadata_store(struct mb_cluster *cluster)
     kci_writer_destroy(&w);
 }
 
+void mb_metadata_store(struct mb_cluster *cluster)
+{
+    store_metadata(cluster, false);
+}
+
 /* ---- reading
  * --------------------------------------------------------------------------------------------------------- */
 
 struct loader {
     struct mb_cluster *cluster;
     struct mb_topic *topic; /* the latest "topic" line */
+    bool clean;             /* the logs were closed in an orderly way */
     uint64_t torn_bytes;
     char *text;
     size_t text_size;
@@ -270,7 +280,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
     struct mb_partition *partition = replica->partition;
     struct recovery recovery = { replica, mb_cluster_wall_ms(cluster, cluster->now), 0 };
     uint64_t torn = 0;
-    int error = mb_log_store_recover(replica->log.store, recover_batch, &recovery, &torn);
+    int error = mb_log_store_recover(replica->log.store, loader->clean, recover_batch, &recovery, &torn);
     if (error || recovery.error) {
         snprintf(loader->text, loader->text_size, "the log of %s-%d on broker %d cannot be read: %s",
                  partition->topic->name, partition->index, replica->broker, error ? strerror(error) : "out of memory");
@@ -281,6 +291,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
         kci_log(&cluster->logger, KCI_LOG_WARN, "storage",
                 "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
                 partition->index, replica->broker, (unsigned long long)torn, (long long)replica->log.end_offset);
+    mb_log_index_write(&replica->log, partition->topic->config.index_interval_bytes, false);
     if (!replica->log.count)
         replica->log.start_offset = replica->log.end_offset = start;
     mb_log_raise_start(&replica->log, start);
@@ -358,6 +369,8 @@ static bool load_line(struct loader *loader, const char *line)
         return load_topic(loader, line);
     if (strncmp(line, "config ", 7) == 0)
         return load_config(loader, line);
+    if (strcmp(line, "clean") == 0)
+        return loader->clean = true;
     if (strncmp(line, "broker ", 7) == 0)
         return load_property(loader, line);
     if (strncmp(line, "partition ", 10) == 0)
@@ -433,13 +446,18 @@ void mb_metadata_start(struct mb_cluster *cluster, int64_t now)
 void mb_metadata_close(struct mb_cluster *cluster)
 {
     struct mb_topic *topic;
+    bool clean = true;
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++)
             for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++) {
-                int error = mb_log_store_sync(topic->partitions[i]->replicas[k].log.store);
+                struct mb_log *log = &topic->partitions[i]->replicas[k].log;
+                int error = mb_log_store_sync(log->store);
+                if (!error)
+                    error = mb_log_index_write(log, topic->config.index_interval_bytes, true);
+                clean = clean && !error && !topic->partitions[i]->replicas[k].failed;
                 if (error)
                     kci_log(&cluster->logger, KCI_LOG_ERROR, "storage", "%s-%d cannot be synced: %s", topic->name, i,
-                            strerror(error));
+                            error < 0 ? "out of memory" : strerror(error));
             }
-    mb_metadata_store(cluster);
+    store_metadata(cluster, clean);
 }

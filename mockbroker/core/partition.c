@@ -50,7 +50,12 @@ int64_t mb_partition_last_stable(const struct mb_partition *partition)
 
 struct mb_log_roll mb_partition_roll(const struct mb_partition *partition)
 {
-    return (struct mb_log_roll){ partition->topic->config.segment_bytes, partition->topic->config.segment_ms };
+    const struct mb_topic_config *config = &partition->topic->config;
+    return (struct mb_log_roll){ .segment_bytes = config->segment_bytes,
+                                 .segment_ms = config->segment_ms,
+                                 .index_interval_bytes = config->index_interval_bytes,
+                                 .index_bytes = config->index_bytes,
+                                 .flush_records = config->flush_records };
 }
 
 static int32_t min_insync(const struct mb_partition *partition)
@@ -179,6 +184,31 @@ static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_
     }
 }
 
+/* flush.ms is over: what was appended since then goes to the disk, on every replica that has any. */
+static void flush_fires(void *owner, int64_t now)
+{
+    struct mb_partition *partition = owner;
+    (void)now;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        struct mb_log_store *store = partition->replicas[i].log.store;
+        int error = mb_log_store_is_dirty(store) ? mb_log_store_sync(store) : 0;
+        if (error)
+            kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "log", "broker %d cannot flush %s-%d: %s",
+                    partition->replicas[i].broker, partition->topic->name, partition->index, strerror(error));
+    }
+}
+
+static void flush_later(struct mb_partition *partition, int64_t now)
+{
+    int64_t after_ms = partition->topic->config.flush_ms;
+    if (after_ms < 0 || !partition->cluster->options.storage || partition->flush.timer.position)
+        return;
+    partition->flush.fire = flush_fires;
+    partition->flush.owner = partition;
+    mb_alarm_set(partition->cluster, &partition->flush,
+                 after_ms < (INT64_MAX - now) / 1000 ? now + after_ms * 1000 : KCI_NEVER);
+}
+
 void mb_partition_append(struct mb_partition *partition, int32_t broker, struct mb_append *append, int64_t now)
 {
     struct mb_cluster *cluster = partition->cluster;
@@ -207,6 +237,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
             append->last_offset = header.base_offset + header.last_offset_delta;
             append->append_time_ms = partition->topic->config.log_append_time ? wall_ms : -1;
             mb_replication_kick(partition, now);
+            flush_later(partition, now);
             if (partition->topic->config.retention_bytes >= 0 &&
                 leader->log.bytes > (uint64_t)partition->topic->config.retention_bytes)
                 mb_partition_retain(partition, now);

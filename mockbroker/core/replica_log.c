@@ -15,6 +15,7 @@
 #include "mockbroker/core/replica_log.h"
 
 #include "base/cursor.h"
+#include "mockbroker/core/log_index.h"
 #include "protocol/records.h"
 #include <errno.h>
 
@@ -124,10 +125,12 @@ int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t 
     slot->position = 0;
     if (log->store) {
         const uint8_t *bytes = entry->frame->data + entry->at;
-        int error = mb_log_store_append(log->store, bytes, entry->size, entry->base_offset, entry->max_timestamp_ms,
-                                        roll, &slot->position);
+        int error = mb_log_store_append(log->store, bytes, entry->size, entry->base_offset, entry->last_delta,
+                                        entry->max_timestamp_ms, roll, &slot->position);
         if (error)
             return error;
+        if (slot->position == 0 && log->count) /* a new segment; without its indexes the old one is as good */
+            mb_log_index_write(log, roll->index_interval_bytes, false);
         log->resident_bytes += entry->size;
     }
     kci_frame_ref(slot->frame);

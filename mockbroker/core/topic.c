@@ -65,6 +65,7 @@ static void partition_free(struct mb_partition *partition)
 {
     struct mb_cluster *cluster = partition->cluster;
     mb_alarm_stop(cluster, &partition->lag);
+    mb_alarm_stop(cluster, &partition->flush);
     mb_reassign_stop(partition);
     for (int32_t i = 0; i < partition->replica_count; i++)
         mb_replica_destroy(&partition->replicas[i]);

@@ -21,6 +21,10 @@ enum key {
     SEGMENT_BYTES,
     SEGMENT_MS,
     UNCLEAN,
+    FLUSH_MESSAGES,
+    FLUSH_MS,
+    INDEX_INTERVAL_BYTES,
+    INDEX_BYTES,
 };
 
 /* clang-format off */
@@ -37,15 +41,16 @@ static const struct mb_config_row rows[] = {
     [SEGMENT_BYTES] = { "segment.bytes", MB_CONFIG_INT, "1073741824", 14, INT32_MAX, NULL, "log.segment.bytes" },
     [SEGMENT_MS] = { "segment.ms", MB_CONFIG_LONG, "604800000", 1, INT64_MAX, NULL, "log.roll.ms" },
     [UNCLEAN] = { "unclean.leader.election.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "unclean.leader.election.enable" },
+    [FLUSH_MESSAGES] = { "flush.messages", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.flush.interval.messages" },
+    [FLUSH_MS] = { "flush.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 0, INT64_MAX, NULL, "log.flush.interval.ms" },
+    [INDEX_INTERVAL_BYTES] = { "index.interval.bytes", MB_CONFIG_INT, "4096", 0, INT32_MAX, NULL, "log.index.interval.bytes" },
+    [INDEX_BYTES] = { "segment.index.bytes", MB_CONFIG_INT, "10485760", 4, INT32_MAX, NULL, "log.index.size.max.bytes" },
     { "compression.gzip.level", MB_CONFIG_INT, "-1", -1, 9, NULL, NULL },
     { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, NULL },
     { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, NULL },
     { "delete.retention.ms", MB_CONFIG_LONG, "86400000", 0, INT64_MAX, NULL, "log.cleaner.delete.retention.ms" },
     { "file.delete.delay.ms", MB_CONFIG_LONG, "60000", 0, INT64_MAX, NULL, "log.segment.delete.delay.ms" },
-    { "flush.messages", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.flush.interval.messages" },
-    { "flush.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 0, INT64_MAX, NULL, "log.flush.interval.ms" },
     { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
-    { "index.interval.bytes", MB_CONFIG_INT, "4096", 0, INT32_MAX, NULL, "log.index.interval.bytes" },
     { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "local.retention.bytes", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
     { "local.retention.ms", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
@@ -56,7 +61,6 @@ static const struct mb_config_row rows[] = {
     { "remote.log.copy.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
     { "remote.log.delete.on.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
     { "remote.storage.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
-    { "segment.index.bytes", MB_CONFIG_INT, "10485760", 4, INT32_MAX, NULL, "log.index.size.max.bytes" },
     { "segment.jitter.ms", MB_CONFIG_LONG, "0", 0, INT64_MAX, NULL, "log.roll.jitter.ms" },
 };
 /* clang-format on */
@@ -188,6 +192,12 @@ void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_pro
     config->retention_ms = number_of(config, properties, RETENTION_MS);
     config->segment_bytes = (int32_t)number_of(config, properties, SEGMENT_BYTES);
     config->segment_ms = number_of(config, properties, SEGMENT_MS);
+    int64_t flush_records = number_of(config, properties, FLUSH_MESSAGES);
+    int64_t flush_ms = number_of(config, properties, FLUSH_MS);
+    config->flush_records = flush_records == INT64_MAX ? 0 : flush_records;
+    config->flush_ms = flush_ms == INT64_MAX ? -1 : flush_ms;
+    config->index_interval_bytes = (int32_t)number_of(config, properties, INDEX_INTERVAL_BYTES);
+    config->index_bytes = (int32_t)number_of(config, properties, INDEX_BYTES);
     config->unclean = number_of(config, properties, UNCLEAN) != 0;
 }
 

@@ -128,3 +128,9 @@ class SegmentTest(OnMockbroker):
         text = run(java(os.path.join(Settings.kafka, "libs"), DUMP_LOG, "--deep-iteration", "--files", ",".join(files))).stdout
         self.assertEqual(text.count("| offset: "), 1000)
         self.assertNotIn("isvalid: false", text)
+        indexes = [f[:-3] + kind for f in files[:-1] for kind in ("index", "timeindex")]
+        text = run(java(os.path.join(Settings.kafka, "libs"), DUMP_LOG, "--files", ",".join(indexes))).stdout
+        self.assertGreater(text.count("position: "), 10)
+        self.assertGreater(text.count("timestamp: "), 10)
+        self.assertNotIn("ismatch", text)
+        self.assertNotIn("out of order", text)

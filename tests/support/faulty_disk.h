@@ -25,6 +25,8 @@ struct disk_storage {
     size_t bytes_max;  /* beyond it: ENOSPC, after writing what fits. 0: no limit */
     bool broken;       /* every write fails with EIO, truncation too */
     size_t open_files; /* for leaks */
+    size_t syncs;      /* that worked */
+    size_t read_bytes; /* by all reads */
 };
 
 static inline struct disk_file *disk_find(struct disk_storage *storage, const char *path)
@@ -82,13 +84,16 @@ static inline int disk_read(void *context, int64_t handle, uint64_t offset, void
     *got = offset >= file->size ? 0 : file->size - offset < size ? file->size - (size_t)offset : size;
     if (*got)
         memcpy(data, file->data + offset, *got);
+    ((struct disk_storage *)context)->read_bytes += *got;
     return 0;
 }
 
 static inline int disk_sync(void *context, int64_t handle)
 {
+    struct disk_storage *storage = context;
     (void)handle;
-    return ((struct disk_storage *)context)->broken ? EIO : 0;
+    storage->syncs += !storage->broken;
+    return storage->broken ? EIO : 0;
 }
 
 static inline int disk_truncate(void *context, int64_t handle, uint64_t size)

@@ -7,7 +7,7 @@
 static struct test_alloc memory;
 static struct kci_alloc alloc;
 static struct mb_log batches;
-static const struct mb_log_roll roll = { 1 << 30, INT64_MAX };
+static const struct mb_log_roll roll = { .segment_bytes = 1 << 30, .segment_ms = INT64_MAX };
 
 static int setup(void **state)
 {
