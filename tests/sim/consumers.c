@@ -386,6 +386,10 @@ bool sim_consumer_done(struct sim_consumer *c, const int64_t *ends, char *why, s
         snprintf(why, size, "%s is still leaving", c->name);
         return false;
     }
+    if (c->state == SIM_WORKING) { /* perhaps longer than max.poll.interval.ms */
+        snprintf(why, size, "%s is at work", c->name);
+        return false;
+    }
     if (!c->reader && c->core->group.state != KCI_GROUP_STABLE) {
         snprintf(why, size, "%s is not stable but %s", c->name, kci_consumer_group_state(c->core));
         return false;

@@ -97,13 +97,25 @@ static void open(struct run *run)
                       stage->world.now + (int64_t)kci_prng_below(&run->prng, (uint64_t)w->churn_us));
 }
 
+static bool held_by_member(const struct run *run, int32_t partition)
+{
+    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
+        if (run->consumers[i].state != SIM_GONE && run->consumers[i].hold[partition] >= 0)
+            return true;
+    return false;
+}
+
 static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_t size)
 {
     const struct sim_workload *w = &run->stage.workload;
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
         if (!sim_consumer_done(&run->consumers[i], ends, why, size))
             return false;
-    for (int32_t p = 0; p < w->partitions; p++)
+    for (int32_t p = 0; p < w->partitions; p++) {
+        if (w->members && !held_by_member(run, p)) {
+            snprintf(why, size, "nobody in the group has partition %d", p);
+            return false;
+        }
         for (int group = 0; group < 2; group++) {
             int64_t got = run->stage.delivered_end[group][p];
             if ((group ? w->members > 0 : w->reader) && got < ends[p]) {
@@ -112,6 +124,7 @@ static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_
                 return false;
             }
         }
+    }
     return true;
 }
 
