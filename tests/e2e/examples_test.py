@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The examples do what their first comment says: each is run against mockbroker, and its output and exit status are read."""
+import json
 import os
 import re
 import signal
@@ -14,7 +15,8 @@ from programs import LIMIT_S, SOURCE, Mockbroker, program, run  # noqa: E402
 class Examples(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.broker = Mockbroker("--topic", "orders:3:1", "--topic", "others:3:1", "--topic", "small:1:1:max.message.bytes=10")
+        cls.broker = Mockbroker("--topic", "orders:3:1", "--topic", "others:3:1", "--topic", "small:1:1:max.message.bytes=10",
+                                "--topic", "watched:3:1", "--topic", "audit:1:1")
 
     @classmethod
     def tearDownClass(cls):
@@ -50,6 +52,15 @@ class Examples(unittest.TestCase):
         self.assertRegex(out.decode(), r"^record 0 failed: \w*TOO_LARGE: ")
         for name in ("produce_with_callback", "consume_in_group"):
             self.assertIn(b"usage: ", run(name, status=2)[1])
+
+    def test_interceptors(self):
+        """Each record is measured, each has its line in the audit topic, and the integers arrive as they were."""
+        out, _ = run("interceptors", self.broker.address, "watched", "audit", "50")
+        self.assertRegex(out.decode(), r"^sum 1225; 50 records, p50 \d+\.\d ms, p99 \d+\.\d ms, max \d+\.\d ms$")
+        lines, _ = run("kc", "consume", "-b", self.broker.address, "-t", "audit", "-o", "beginning", "-e")
+        results = [json.loads(line) for line in lines.splitlines()]
+        self.assertEqual([(r["topic"], r["result"]) for r in results], [("watched", "OK")] * 50)
+        self.assertEqual(len({(r["partition"], r["offset"]) for r in results}), 50)
 
     def test_embedded_cluster(self):
         """The cluster inside the test process loses a broker, the code under test loses nothing."""

@@ -60,6 +60,23 @@ class ConfluentTest(OnMockbroker):
         self.assertEqual(set(read), wanted)
 
 
+class PartitionerTest(OnMockbroker):
+    def test_keys_go_to_the_partitions_that_librdkafka_chooses(self):
+        keys = [f"key-{i}-{'ä' * (i % 5)}{'x' * (i * 37 % 61)}" for i in range(200)]
+        for name in ("consistent", "murmur2", "murmur2_random", "consistent_random", "fnv1a", "fnv1a_random"):
+            with self.subTest(partitioner=name):
+                theirs, ours = {}, f"ours-{name}"
+                for topic in (f"theirs-{name}", ours):
+                    self.create(topic, 12, 1)
+                producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap, "partitioner": name})
+                for key in keys:
+                    producer.produce(f"theirs-{name}", b"v", key.encode(), on_delivery=lambda err, msg: theirs.update({msg.key().decode(): msg.partition()}))
+                self.assertEqual(producer.flush(WAIT_S), 0)
+                kc_produce(self.bootstrap, ours, [f"{key}|v" for key in keys], "-K", "|", "-X", f"partitioner={name}")
+                found = dict(line.rsplit(" ", 1) for line in kc_consume(self.bootstrap, ours, "-f", "%k %p\\n"))
+                self.assertEqual({key: int(partition) for key, partition in found.items()}, theirs)
+
+
 class KafkaPythonTest(OnMockbroker):
     def test_it_creates_a_topic_and_produces_in_every_codec(self):
         admin = kafka_python.admin.KafkaAdminClient(bootstrap_servers=self.bootstrap)
