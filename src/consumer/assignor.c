@@ -3,9 +3,12 @@
 
 #include <stdlib.h>
 
-static const struct kci_assignor *const assignors[] = { &kci_assignor_range, &kci_assignor_roundrobin };
+static const struct kci_assignor *const assignors[] = { &kci_assignor_range, &kci_assignor_roundrobin,
+                                                        &kci_assignor_sticky, &kci_assignor_cooperative_sticky };
 static const char *const java_names[] = { "org.apache.kafka.clients.consumer.RangeAssignor",
-                                          "org.apache.kafka.clients.consumer.RoundRobinAssignor" };
+                                          "org.apache.kafka.clients.consumer.RoundRobinAssignor",
+                                          "org.apache.kafka.clients.consumer.StickyAssignor",
+                                          "org.apache.kafka.clients.consumer.CooperativeStickyAssignor" };
 
 const struct kci_assignor *kci_assignor_find(struct kci_str name)
 {

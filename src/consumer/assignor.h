@@ -4,6 +4,15 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/cursor.h"
+#include "consumer/partition_list.h"
+
+/* Partitions of a topic that a member says it owns. Any client's claim: neither need exist. */
+struct kci_member_owned {
+    struct kci_str topic;
+    const int32_t *partitions;
+    int32_t partition_count;
+};
 
 /* A member, as the leader learns of it. All views are borrowed. */
 struct kci_member {
@@ -11,6 +20,11 @@ struct kci_member {
     struct kci_str instance_id;   /* data NULL: dynamic */
     const struct kci_str *topics; /* that it subscribes to, sorted by bytes */
     int32_t topic_count;
+    /* what it had when it joined, for the sticky assignors */
+    const struct kci_member_owned *owned;
+    int32_t owned_count;
+    int32_t generation;         /* that owned is of; -1: not said */
+    struct kci_bytes user_data; /* the assignor's own */
     /* what the assignor answers; in the arena */
     struct kci_member_partition *assigned;
     size_t assigned_count, assigned_capacity;
@@ -32,8 +46,13 @@ struct kci_assignor {
     /* Fill members[].assigned. false: out of memory. */
     bool (*assign)(struct kci_arena *arena, struct kci_member *members, size_t member_count,
                    const struct kci_group_topic *topics, size_t topic_count);
+    /* Append the user data of our own subscription: what we were assigned last, and in which generation (-1: nothing
+     * yet). NULL: it has none. */
+    void (*write_user_data)(struct kci_writer *w, const struct kci_partition_list *previous, int32_t generation);
+    bool cooperative; /* members may keep their partitions while they join (KIP-429) */
 };
-extern const struct kci_assignor kci_assignor_range, kci_assignor_roundrobin;
+extern const struct kci_assignor kci_assignor_range, kci_assignor_roundrobin, kci_assignor_sticky,
+    kci_assignor_cooperative_sticky;
 
 /* The assignor of a name, or NULL. Java's class names are known too. */
 const struct kci_assignor *kci_assignor_find(struct kci_str name);

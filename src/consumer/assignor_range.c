@@ -33,4 +33,4 @@ static bool assign(struct kci_arena *arena, struct kci_member *members, size_t m
     return ok;
 }
 
-const struct kci_assignor kci_assignor_range = { "range", assign };
+const struct kci_assignor kci_assignor_range = { "range", assign, NULL, false };

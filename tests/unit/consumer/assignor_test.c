@@ -130,7 +130,11 @@ static void test_names(void **state)
     assert_int_equal(kci_assignor_list("roundrobin, org.apache.kafka.clients.consumer.RangeAssignor", list), 2);
     assert_ptr_equal(list[0], &kci_assignor_roundrobin);
     assert_ptr_equal(list[1], &kci_assignor_range);
-    assert_int_equal(kci_assignor_list("range,cooperative-sticky", list), 0);
+    assert_int_equal(kci_assignor_list("range,cooperative-sticky", list), 2);
+    assert_ptr_equal(list[1], &kci_assignor_cooperative_sticky);
+    assert_int_equal(kci_assignor_list("org.apache.kafka.clients.consumer.StickyAssignor", list), 1);
+    assert_ptr_equal(list[0], &kci_assignor_sticky);
+    assert_int_equal(kci_assignor_list("range,best", list), 0);
     assert_int_equal(kci_assignor_list("", list), 0);
 }
 
