@@ -101,7 +101,7 @@ kc_err kci_consumer_pause(struct kci_consumer *c, const kc_topic_partition *item
 kc_err kci_consumer_assignment(struct kci_consumer *c, struct kci_partition_list *out)
 {
     kci_consumer_lock(c);
-    bool ok = kci_subscription_list(&c->subscription, out);
+    bool ok = kci_subscription_list(&c->subscription, kci_assigned_is_any, out);
     kci_consumer_unlock(c);
     return ok ? KC_OK : KC_ERR_NO_MEMORY;
 }

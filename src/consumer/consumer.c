@@ -220,8 +220,12 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
         c->group.assignor_count = kci_assignor_list(s->partition_assignment_strategy, c->group.assignors);
         if (c->group.assignor_count == 0)
             result = kci_fail(error, KC_ERR_CONFIG, 0,
-                              "partition.assignment.strategy=\"%s\": only range and roundrobin are available",
+                              "partition.assignment.strategy=\"%s\": each must be one of range, roundrobin, sticky, "
+                              "cooperative-sticky",
                               s->partition_assignment_strategy);
+        c->group.cooperative = true;
+        for (size_t i = 0; i < c->group.assignor_count; i++)
+            c->group.cooperative = c->group.cooperative && c->group.assignors[i]->cooperative;
     }
     if (result != KC_OK) {
         kci_consumer_destroy(c, 0);

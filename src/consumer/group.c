@@ -1,8 +1,9 @@
-/* Membership in a group: the classic protocol, eager (everything is given back before each rebalance).
+/* Membership in a group: the classic protocol.
  *
  *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING -->
- * ASSIGNING --> STABLE ^  ^            auto commit    on_revoked        ^  ^          the leader on_assigned    | |  |
- * on_lost           |  |_____ retriable errors, new rebalance _|          | |
+ *
+ * [YIELDING] --> ASSIGNING --> STABLE ^  ^            auto commit    on_revoked        ^  ^          the leader
+ * on_assigned    | |  | on_lost           |  |_____ retriable errors, new rebalance _|          | |
  * |_____________________________________________|______ refused, membership lost _________|           |
  *                         |_________________________________________________________ rejoin wanted, membership lost
  * _____________|
@@ -15,6 +16,11 @@
  * the automatic commit claims only what earlier polls returned, on_revoked runs before we join, on_assigned after the
  * assignment is visible and always, even if it is empty.  Meanwhile heartbeats keep the membership alive;
  * max.poll.interval.ms bounds how long.
+ *
+ * Eager: all partitions are marked when a join begins, on_revoked gives them back, and the assignment begins anew.
+ * Cooperative (all our assignors are, KIP-429): before the join go only those whose topic is not subscribed any more;
+ * the rest is fetched and returned all along.  When the assignment is there, YIELDING gives back what it does not hold,
+ * ASSIGNING adds what is new, and if something was given back all join once more, so that its next owner gets it.
  *
  * `generation` is -1 without membership.  `lost`: the membership ended while we owned partitions; then on_lost is
  * called instead of on_revoked, and nothing is committed. */
@@ -47,11 +53,13 @@ const struct kci_state_table kci_group_states = {
     {
         [KCI_GROUP_IDLE] = { "IDLE", TO(IDLE) | TO(UNJOINED) | LEAVE, no_member },
         [KCI_GROUP_UNJOINED] = { "UNJOINED", TO(UNJOINED) | TO(PREPARING) | TO(REVOKING) | TO(JOINING) | LEAVE, NULL },
-        [KCI_GROUP_PREPARING] = { "PREPARING", TO(REVOKING) | TO(UNJOINED) | LEAVE, NULL },
-        [KCI_GROUP_REVOKING] = { "REVOKING", TO(JOINING) | LEAVE, NULL },
+        [KCI_GROUP_PREPARING] = { "PREPARING", TO(REVOKING) | TO(JOINING) | TO(UNJOINED) | LEAVE, NULL },
+        [KCI_GROUP_REVOKING] = { "REVOKING", TO(JOINING) | TO(UNJOINED) | LEAVE, NULL },
         [KCI_GROUP_JOINING] = { "JOINING", TO(JOINING) | TO(LEADING) | TO(SYNCING) | TO(UNJOINED) | LEAVE, NULL },
         [KCI_GROUP_LEADING] = { "LEADING", TO(SYNCING) | TO(JOINING) | TO(UNJOINED) | LEAVE, is_leader },
-        [KCI_GROUP_SYNCING] = { "SYNCING", TO(ASSIGNING) | TO(JOINING) | TO(UNJOINED) | LEAVE, is_member },
+        [KCI_GROUP_SYNCING] = { "SYNCING", TO(YIELDING) | TO(ASSIGNING) | TO(JOINING) | TO(UNJOINED) | LEAVE,
+                                is_member },
+        [KCI_GROUP_YIELDING] = { "YIELDING", TO(ASSIGNING) | TO(UNJOINED) | LEAVE, is_member },
         [KCI_GROUP_ASSIGNING] = { "ASSIGNING", TO(STABLE) | TO(UNJOINED) | LEAVE, is_member },
         [KCI_GROUP_STABLE] = { "STABLE", TO(UNJOINED) | LEAVE, NULL },
         [KCI_GROUP_LEAVING_COMMIT] = { "LEAVING_COMMIT", TO(LEAVING_REVOKE), NULL },
@@ -64,7 +72,7 @@ const struct kci_state_table kci_group_states = {
 void kci_group_init(struct kci_consumer *c)
 {
     struct kci_group *g = &c->group;
-    *g = (struct kci_group){ .generation = -1, .arena = kci_arena_of(c->alloc, 256u << 20) };
+    *g = (struct kci_group){ .generation = -1, .previous_generation = -1, .arena = kci_arena_of(c->alloc, 256u << 20) };
     g->call.consumer = g->heartbeat.consumer = c;
     g->call.arena = kci_arena_of(c->alloc, 256u << 20);
     g->heartbeat.arena = kci_arena_of(c->alloc, 1u << 20);
@@ -92,6 +100,7 @@ void kci_group_destroy(struct kci_consumer *c)
     struct kci_group *g = &c->group;
     kci_group_drop_topics(c);
     kci_partition_list_free(c->alloc, &g->assignment);
+    kci_partition_list_free(c->alloc, &g->previous);
     kci_alloc_free(c->alloc, g->member_id);
     kci_arena_destroy(&g->arena);
     kci_arena_destroy(&g->call.arena);
@@ -300,13 +309,17 @@ void kci_group_subscribed(struct kci_consumer *c, int64_t now)
     kci_group_want_rejoin(c, "the subscription changed");
 }
 
-/* A poll has come and we want to join: first say farewell to what we own. */
+/* A poll has come and we want to join: first say farewell to what we own; cooperative: to what we do not want. */
 static void begin_join(struct kci_consumer *c, int64_t now)
 {
     struct kci_group *g = &c->group;
     g->rejoin = false;
+    g->lost = g->generation < 0 && c->subscription.assigned_count > 0;
     KCI_LIST_EACH(link, &c->subscription.assigned)
-    KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
+    {
+        struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
+        a->revoking = !g->cooperative || g->generation < 0 || !a->topic->subscribed;
+    }
     if (g->generation < 0) {
         bool tell = c->subscription.assigned_count > 0;
         kci_group_enter(c, tell ? KCI_GROUP_REVOKING : KCI_GROUP_JOINING, now);
@@ -320,9 +333,27 @@ static void begin_join(struct kci_consumer *c, int64_t now)
 
 static bool queue_partitions(struct kci_consumer *c, enum kci_consumer_event_kind kind)
 {
+    kci_assigned_is which = kind == KCI_EVENT_ASSIGNED  ? kci_assigned_is_fresh
+                            : kind == KCI_EVENT_REVOKED ? kci_assigned_is_revoking
+                                                        : kci_assigned_is_any;
     struct kci_partition_list list;
-    return kci_subscription_list(&c->subscription, &list) &&
+    return kci_subscription_list(&c->subscription, which, &list) &&
            kci_consumer_queue_event(c, kind, &list, NULL, NULL, KC_OK);
+}
+
+/* Make the assignment visible and tell of what is new in it. */
+static bool queue_assignment(struct kci_consumer *c, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    if (!kci_subscription_add(&c->subscription, g->assignment.items, g->assignment.count, now))
+        return false;
+    if (!queue_partitions(c, KCI_EVENT_ASSIGNED)) {
+        kci_subscription_remove(&c->subscription, kci_assigned_is_fresh);
+        return false;
+    }
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    KCI_CONTAINER(link, struct kci_assigned, link)->fresh = false;
+    return true;
 }
 
 bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only)
@@ -332,13 +363,14 @@ bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only
     if (c->event_runs)
         return false;
     if (revoke)
-        return queue_partitions(c, g->generation < 0 ? KCI_EVENT_LOST : KCI_EVENT_REVOKED);
+        return queue_partitions(c, g->generation < 0 || g->lost ? KCI_EVENT_LOST : KCI_EVENT_REVOKED);
+    if (g->state == KCI_GROUP_YIELDING && g->generation >= 0 && !leaving_only)
+        return queue_partitions(c, KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_FAILED && g->lost && !leaving_only)
         return queue_partitions(c, KCI_EVENT_LOST);
     if (g->state != KCI_GROUP_ASSIGNING || g->taken || leaving_only)
         return false;
-    if (!kci_subscription_assign(&c->subscription, g->assignment.items, g->assignment.count, now) ||
-        !queue_partitions(c, KCI_EVENT_ASSIGNED))
+    if (!queue_assignment(c, now))
         return false;
     g->taken = true;
     c->stats.rebalances++;
@@ -352,13 +384,20 @@ void kci_group_event_done(struct kci_consumer *c, int kind, int64_t now)
     struct kci_group *g = &c->group;
     kci_consumer_want_step(c);
     if (kind == KCI_EVENT_ASSIGNED && g->state == KCI_GROUP_ASSIGNING) {
-        kci_partition_list_free(c->alloc, &g->assignment);
+        kci_partition_list_free(c->alloc, &g->previous);
+        g->previous = g->assignment;
+        if (g->generation >= 0) /* else it ended while the application was told */
+            g->previous_generation = g->generation;
+        g->assignment = (struct kci_partition_list){ NULL, 0 };
         kci_group_enter(c, KCI_GROUP_STABLE, now);
     } else if (kind == KCI_EVENT_REVOKED || kind == KCI_EVENT_LOST) {
-        kci_subscription_clear(&c->subscription);
-        g->lost = false;
-        if (g->state == KCI_GROUP_REVOKING)
-            kci_group_enter(c, KCI_GROUP_JOINING, now);
+        kci_subscription_remove(&c->subscription,
+                                kind == KCI_EVENT_LOST ? kci_assigned_is_any : kci_assigned_is_revoking);
+        g->lost = g->generation < 0 && c->subscription.assigned_count > 0; /* the membership ended meanwhile */
+        if (g->state == KCI_GROUP_REVOKING || (g->state == KCI_GROUP_YIELDING && g->generation < 0))
+            kci_group_enter(c, g->lost || g->state == KCI_GROUP_YIELDING ? KCI_GROUP_UNJOINED : KCI_GROUP_JOINING, now);
+        else if (g->state == KCI_GROUP_YIELDING)
+            kci_group_enter(c, KCI_GROUP_ASSIGNING, now);
         else if (g->state == KCI_GROUP_LEAVING_REVOKE)
             kci_group_enter(c, KCI_GROUP_LEAVING_SEND, now);
     }
@@ -416,14 +455,15 @@ static void follow_up(struct kci_consumer *c, int64_t now)
     bool over = g->generation < 0;
     if (g->state == KCI_GROUP_STABLE && (g->rejoin || over))
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
-    if (g->state == KCI_GROUP_ASSIGNING && !g->taken && over) {
+    if (over && !c->event_runs && (g->state == KCI_GROUP_YIELDING || (g->state == KCI_GROUP_ASSIGNING && !g->taken))) {
         kci_partition_list_free(c->alloc, &g->assignment);
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
     }
     if ((g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_SYNCING) && over)
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
     if (g->state == KCI_GROUP_PREPARING && (over || !c->operations.automatic)) {
-        kci_group_enter(c, KCI_GROUP_REVOKING, now);
+        bool tell = over || !g->cooperative || kci_subscription_count(&c->subscription, kci_assigned_is_revoking);
+        kci_group_enter(c, over ? KCI_GROUP_UNJOINED : tell ? KCI_GROUP_REVOKING : KCI_GROUP_JOINING, now);
         kci_consumer_tell(c);
     }
 }

@@ -15,6 +15,7 @@ enum kci_group_state {
     KCI_GROUP_JOINING,   /* JoinGroup is to be sent, or is under way */
     KCI_GROUP_LEADING,   /* we assign for all; waits for the metadata of all topics */
     KCI_GROUP_SYNCING,   /* SyncGroup is to be sent, or is under way */
+    KCI_GROUP_YIELDING,  /* cooperative: the application is told what goes to others */
     KCI_GROUP_ASSIGNING, /* the application is told what it gets */
     KCI_GROUP_STABLE,
     KCI_GROUP_LEAVING_COMMIT, /* unsubscribe, close: the last commits */
@@ -46,6 +47,7 @@ struct kci_group {
     bool coordinator_used;              /* initialised: there is a group.id */
     const struct kci_assignor *assignors[KCI_ASSIGNORS_MAX];
     size_t assignor_count;
+    bool cooperative;           /* all of them are: we keep our partitions while we join */
     char *member_id;            /* owned; NULL: none yet */
     int32_t generation;         /* -1: no member */
     bool rejoin;                /* as soon as the state permits */
@@ -71,6 +73,8 @@ struct kci_group {
     /* the assignment on its way to the application */
     struct kci_partition_list assignment; /* owned */
     bool taken;                           /* poll has it */
+    struct kci_partition_list previous;   /* the last one that was assigned, for "sticky"; owned */
+    int32_t previous_generation;          /* that it is of; -1: there was none */
     /* leaving */
     bool left;        /* done; see left_code */
     bool close_after; /* not only leaving: closing */

@@ -6,8 +6,9 @@ static bool beats(const struct kci_group *g)
 {
     return g->generation >= 0 &&
            (g->state == KCI_GROUP_UNJOINED || g->state == KCI_GROUP_PREPARING || g->state == KCI_GROUP_REVOKING ||
-            g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_ASSIGNING || g->state == KCI_GROUP_STABLE ||
-            g->state == KCI_GROUP_LEAVING_COMMIT || g->state == KCI_GROUP_LEAVING_REVOKE);
+            g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_YIELDING || g->state == KCI_GROUP_ASSIGNING ||
+            g->state == KCI_GROUP_STABLE || g->state == KCI_GROUP_LEAVING_COMMIT ||
+            g->state == KCI_GROUP_LEAVING_REVOKE);
 }
 
 static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
@@ -26,7 +27,7 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
     case KCI_NONE:
         break;
     case KCI_REBALANCE_IN_PROGRESS:
-        if (g->state == KCI_GROUP_STABLE || g->state == KCI_GROUP_ASSIGNING)
+        if (g->state == KCI_GROUP_STABLE || g->state == KCI_GROUP_ASSIGNING || g->state == KCI_GROUP_YIELDING)
             kci_group_want_rejoin(c, "the group is being rebalanced");
         break;
     case KCI_UNKNOWN_MEMBER_ID:

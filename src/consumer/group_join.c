@@ -56,6 +56,18 @@ static void joined(struct kci_consumer *c, const struct kci_join_group_response 
     kci_group_enter(c, KCI_GROUP_SYNCING, now);
 }
 
+/* The coordinator does not know us, or not in this generation: begin anew. Who kept its partitions (cooperative) is
+ * told of their loss first. */
+static void membership_over(struct kci_consumer *c, bool keep_id, const char *reason, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    kci_group_reset(c, keep_id, reason);
+    g->rejoin = false; /* we are at it */
+    kci_group_enter(c, g->lost ? KCI_GROUP_UNJOINED : KCI_GROUP_JOINING, now);
+    if (g->lost)
+        kci_consumer_tell(c);
+}
+
 static void join_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
 {
     const struct kci_join_group_response *r = reply->response;
@@ -74,8 +86,7 @@ static void join_answered(struct kci_consumer *c, const struct kci_reply *reply,
             kci_group_backoff(c, now);
         break;
     case KCI_UNKNOWN_MEMBER_ID:
-        kci_alloc_free(c->alloc, c->group.member_id);
-        c->group.member_id = NULL;
+        membership_over(c, false, "the coordinator did not know us at join", now);
         if (c->group.attempts++ > 0) /* at once, but not for ever */
             kci_group_backoff(c, now);
         break;
@@ -96,25 +107,38 @@ static void join_answered(struct kci_consumer *c, const struct kci_reply *reply,
     }
 }
 
+/* Our subscription as an assignor wants it; data NULL: out of memory. */
+static struct kci_bytes subscription_for(struct kci_consumer *c, const struct kci_assignor *assignor)
+{
+    struct kci_group *g = &c->group;
+    struct kci_writer own = kci_writer_of(c->alloc, MEMBER_DATA_MAX), w = own;
+    if (assignor->write_user_data)
+        assignor->write_user_data(&own, &g->previous, g->previous_generation);
+    struct kci_bytes user_data = { own.size ? own.data : NULL, own.size };
+    bool ok = !own.failed && kci_member_data_subscription(&w, &c->subscription, &g->call.arena, g->generation,
+                                                          c->settings->client_rack, user_data);
+    uint8_t *copy = ok ? kci_arena_take(&g->call.arena, w.size) : NULL;
+    struct kci_bytes data = { copy, w.size };
+    if (copy)
+        memcpy(copy, w.data, w.size);
+    kci_writer_destroy(&own);
+    kci_writer_destroy(&w);
+    return data;
+}
+
 /* Our subscription, once for each assignor that we can run. */
 static bool fill_protocols(struct kci_consumer *c, struct kci_join_group_request *r)
 {
     struct kci_group *g = &c->group;
-    struct kci_arena *arena = &g->call.arena;
-    struct kci_writer w = kci_writer_of(c->alloc, MEMBER_DATA_MAX);
-    bool ok = kci_member_data_subscription(&w, &c->subscription, arena, g->generation, c->settings->client_rack);
-    uint8_t *copy = ok ? kci_arena_take(arena, w.size) : NULL;
-    r->protocols = kci_arena_array(arena, g->assignor_count, sizeof *r->protocols);
-    if (copy && r->protocols) {
-        memcpy(copy, w.data, w.size);
-        r->protocols_count = (int32_t)g->assignor_count;
-        for (size_t i = 0; i < g->assignor_count; i++) {
-            r->protocols[i].name = kci_str_of(g->assignors[i]->name);
-            r->protocols[i].metadata = (struct kci_bytes){ copy, w.size };
-        }
+    r->protocols = kci_arena_array(&g->call.arena, g->assignor_count, sizeof *r->protocols);
+    for (size_t i = 0; r->protocols && i < g->assignor_count; i++) {
+        r->protocols[i].name = kci_str_of(g->assignors[i]->name);
+        r->protocols[i].metadata = subscription_for(c, g->assignors[i]);
+        if (!r->protocols[i].metadata.data)
+            return false;
+        r->protocols_count++;
     }
-    kci_writer_destroy(&w);
-    return copy && r->protocols;
+    return r->protocols;
 }
 
 void kci_group_join_step(struct kci_consumer *c, int64_t now)
@@ -276,6 +300,20 @@ static bool within_subscription(struct kci_consumer *c, const struct kci_partiti
     return true;
 }
 
+/* Cooperative: what we own and were not assigned again. true: there is something. */
+static bool mark_what_goes(struct kci_consumer *c, const struct kci_partition_list *assigned)
+{
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
+    for (size_t i = 0; i < assigned->count; i++) {
+        struct kci_assigned *a =
+            kci_subscription_find_name(&c->subscription, assigned->items[i].topic, assigned->items[i].partition);
+        if (a)
+            a->revoking = false;
+    }
+    return kci_subscription_count(&c->subscription, kci_assigned_is_revoking) > 0;
+}
+
 static void synced(struct kci_consumer *c, const struct kci_sync_group_response *r, int64_t now)
 {
     struct kci_group *g = &c->group;
@@ -302,7 +340,10 @@ static void synced(struct kci_consumer *c, const struct kci_sync_group_response 
     }
     g->attempts = 0;
     g->taken = false;
-    kci_group_enter(c, KCI_GROUP_ASSIGNING, now);
+    bool yields = mark_what_goes(c, &g->assignment);
+    if (yields)
+        kci_group_want_rejoin(c, "partitions were given up for their next owner");
+    kci_group_enter(c, yields ? KCI_GROUP_YIELDING : KCI_GROUP_ASSIGNING, now);
     kci_consumer_tell(c);
 }
 
@@ -326,9 +367,9 @@ static void sync_answered(struct kci_consumer *c, const struct kci_reply *reply,
         return;
     }
     if (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_ILLEGAL_GENERATION) {
-        kci_group_reset(c, error == KCI_ILLEGAL_GENERATION, "the coordinator did not know us at sync");
-        g->lost = false; /* nothing is owned in a rebalance */
         kci_group_backoff(c, now);
+        membership_over(c, error == KCI_ILLEGAL_GENERATION, "the coordinator did not know us at sync", now);
+        return;
     } else if (error != KCI_REBALANCE_IN_PROGRESS) {
         coordinator_trouble(c, reply->error != KC_OK ? reply->text : kci_error_name(error), now);
     }

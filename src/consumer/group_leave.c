@@ -88,6 +88,8 @@ void kci_group_begin_leave(struct kci_consumer *c, int64_t now, int64_t deadline
         return; /* already at it; the deadline is new */
     KCI_LIST_EACH(link, &c->subscription.assigned)
     KCI_CONTAINER(link, struct kci_assigned, link)->revoking = true;
+    if (g->state >= KCI_GROUP_JOINING && g->state <= KCI_GROUP_SYNCING) /* cooperative: others decide about them now */
+        g->lost = c->subscription.assigned_count > 0;
     int32_t generation;
     if (c->settings->enable_auto_commit && c->settings->group_id &&
         kci_group_commit_generation(c, &generation) == KC_OK)

@@ -19,8 +19,40 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    int64_t x = (*(const struct kci_assigned *const *)a)->key, y = (*(const struct kci_assigned *const *)b)->key;
+    return x < y ? -1 : x > y;
+}
+
+/* What is assigned to us, by topic. */
+static bool fill_owned(const struct kci_subscription *s, struct kci_arena *arena,
+                       struct kci_consumer_protocol_subscription *message)
+{
+    struct kci_consumer_protocol_subscription__topic_partition *to = NULL;
+    int32_t *numbers = kci_arena_array(arena, s->assigned_count, sizeof *numbers);
+    const struct kci_assigned **sorted = kci_arena_array(arena, s->assigned_count, sizeof *sorted);
+    size_t count = 0;
+    message->owned_partitions = kci_arena_array(arena, s->assigned_count, sizeof *message->owned_partitions);
+    if (!numbers || !sorted || !message->owned_partitions)
+        return false;
+    KCI_LIST_EACH(link, &s->assigned)
+    sorted[count++] = KCI_CONTAINER(link, struct kci_assigned, link);
+    qsort(sorted, count, sizeof *sorted, by_key);
+    for (size_t i = 0; i < count; i++) {
+        numbers[i] = sorted[i]->partition;
+        if (i == 0 || sorted[i]->topic != sorted[i - 1]->topic) {
+            to = &message->owned_partitions[message->owned_partitions_count++];
+            to->topic = sorted[i]->topic->name;
+            to->partitions = &numbers[i];
+        }
+        to->partitions_count++;
+    }
+    return true;
+}
+
 bool kci_member_data_subscription(struct kci_writer *w, const struct kci_subscription *s, struct kci_arena *arena,
-                                  int32_t generation, const char *rack)
+                                  int32_t generation, const char *rack, struct kci_bytes user_data)
 {
     struct kci_consumer_protocol_subscription message;
     kci_codec_init(&kci_consumer_protocol_subscription_schema, &message);
@@ -35,6 +67,9 @@ bool kci_member_data_subscription(struct kci_writer *w, const struct kci_subscri
             message.topics[message.topics_count++] = topic->name;
     }
     qsort(message.topics, (size_t)message.topics_count, sizeof *message.topics, by_name);
+    if (!fill_owned(s, arena, &message))
+        return false;
+    message.user_data = user_data;
     message.generation_id = generation;
     message.rack_id = kci_str_of(rack);
     kci_writer_i16(w, VERSION);
@@ -45,6 +80,20 @@ static int16_t read_version(struct kci_reader *r)
 {
     int16_t version = kci_reader_i16(r);
     return version > VERSION ? VERSION : version;
+}
+
+static bool take_owned(const struct kci_consumer_protocol_subscription *message, struct kci_arena *arena,
+                       struct kci_member *member)
+{
+    int32_t count = message->owned_partitions_count > 0 ? message->owned_partitions_count : 0;
+    struct kci_member_owned *owned = kci_arena_array(arena, (size_t)count, sizeof *owned);
+    for (int32_t i = 0; owned && i < count; i++)
+        owned[i] =
+            (struct kci_member_owned){ message->owned_partitions[i].topic, message->owned_partitions[i].partitions,
+                                       message->owned_partitions[i].partitions_count };
+    member->owned = owned;
+    member->owned_count = owned ? count : 0;
+    return owned;
 }
 
 bool kci_member_data_read(struct kci_bytes data, struct kci_arena *arena, struct kci_member *member)
@@ -59,7 +108,9 @@ bool kci_member_data_read(struct kci_bytes data, struct kci_arena *arena, struct
         qsort(message->topics, (size_t)message->topics_count, sizeof *message->topics, by_name);
     member->topics = message->topics;
     member->topic_count = message->topics_count > 0 ? message->topics_count : 0;
-    return true;
+    member->generation = message->generation_id;
+    member->user_data = message->user_data;
+    return take_owned(message, arena, member);
 }
 
 bool kci_member_data_assignment(struct kci_writer *w, const struct kci_member *member,

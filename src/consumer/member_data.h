@@ -8,9 +8,10 @@
 #include "consumer/assignor.h"
 #include "consumer/subscription.h"
 
-/* Append our subscription: [i16 version][ConsumerProtocolSubscription]. false: out of memory. */
+/* Append our subscription: [i16 version][ConsumerProtocolSubscription], with what is assigned to us and the user data
+ * of an assignor. false: out of memory. */
 bool kci_member_data_subscription(struct kci_writer *w, const struct kci_subscription *s, struct kci_arena *arena,
-                                  int32_t generation, const char *rack);
+                                  int32_t generation, const char *rack, struct kci_bytes user_data);
 /* Read a member's subscription; the bytes may come from any client of any quality. Views into data; arrays in the
  * arena. false: malformed. */
 bool kci_member_data_read(struct kci_bytes data, struct kci_arena *arena, struct kci_member *member);

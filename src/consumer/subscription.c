@@ -168,15 +168,46 @@ static void free_assigned(struct kci_subscription *s, struct kci_assigned *a)
     kci_alloc_free(s->alloc, a);
 }
 
-void kci_subscription_clear(struct kci_subscription *s)
+bool kci_assigned_is_any(const struct kci_assigned *a)
+{
+    (void)a;
+    return true;
+}
+
+bool kci_assigned_is_revoking(const struct kci_assigned *a)
+{
+    return a->revoking;
+}
+
+bool kci_assigned_is_fresh(const struct kci_assigned *a)
+{
+    return a->fresh;
+}
+
+void kci_subscription_remove(struct kci_subscription *s, kci_assigned_is which)
 {
     KCI_LIST_EACH(node, &s->assigned)
     {
         struct kci_assigned *a = KCI_CONTAINER(node, struct kci_assigned, link);
+        if (!which(a))
+            continue;
         kci_map_remove_int(&s->by_key, a->key);
         free_assigned(s, a);
+        s->assigned_count--;
     }
-    s->assigned_count = 0;
+}
+
+void kci_subscription_clear(struct kci_subscription *s)
+{
+    kci_subscription_remove(s, kci_assigned_is_any);
+}
+
+size_t kci_subscription_count(const struct kci_subscription *s, kci_assigned_is which)
+{
+    size_t count = 0;
+    KCI_LIST_EACH(node, &s->assigned)
+    count += which(KCI_CONTAINER(node, struct kci_assigned, link));
+    return count;
 }
 
 static struct kci_assigned *new_assigned(struct kci_subscription *s, const kc_topic_partition *item, int64_t now)
@@ -236,7 +267,26 @@ bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partitio
     return true;
 }
 
-bool kci_subscription_list(const struct kci_subscription *s, struct kci_partition_list *out)
+bool kci_subscription_add(struct kci_subscription *s, const kc_topic_partition *items, size_t count, int64_t now)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (kci_subscription_find_name(s, items[i].topic, items[i].partition))
+            continue;
+        struct kci_assigned *a = new_assigned(s, &items[i], now);
+        if (!a || !kci_map_set_int(&s->by_key, a->key, a)) {
+            if (a)
+                free_assigned(s, a);
+            kci_subscription_remove(s, kci_assigned_is_fresh);
+            return false;
+        }
+        a->fresh = true;
+        kci_list_push(&s->assigned, &a->link);
+        s->assigned_count++;
+    }
+    return true;
+}
+
+bool kci_subscription_list(const struct kci_subscription *s, kci_assigned_is which, struct kci_partition_list *out)
 {
     size_t count = 0;
     kc_topic_partition *items = kci_alloc_zero(s->alloc, s->assigned_count, sizeof *items);
@@ -245,6 +295,8 @@ bool kci_subscription_list(const struct kci_subscription *s, struct kci_partitio
     KCI_LIST_EACH(node, &s->assigned)
     {
         const struct kci_assigned *a = KCI_CONTAINER(node, struct kci_assigned, link);
+        if (!which(a))
+            continue;
         items[count++] = (kc_topic_partition){
             a->topic->name.data, a->partition, a->position >= 0 ? a->position : KC_OFFSET_NONE, a->epoch, NULL, KC_OK
         };

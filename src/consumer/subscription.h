@@ -16,7 +16,7 @@ struct kci_consumer_topic {
     uint32_t users;                    /* subscription, assigned partitions, fetch sessions, requests; 0: to be swept */
     const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it */
     uint32_t slot;                     /* scratch of whoever groups partitions by topic */
-    uint32_t assigned; /* partitions of it in the assignment */
+    uint32_t assigned;                 /* partitions of it in the assignment */
     bool subscribed;
     int16_t told_error;  /* error of the metadata that the application has heard of */
     struct kci_str name; /* in this block, NUL-terminated */
@@ -44,6 +44,7 @@ struct kci_assigned {
     uint64_t version;       /* rises with each assign and seek: what was asked under another one is stale */
     bool paused;            /* by the application */
     bool revoking;          /* the group takes it away: nothing of it is returned or fetched any more */
+    bool fresh;             /* the group gave it, and the application is about to be told */
     bool asked;             /* a lookup for its position is under way */
     int64_t position;       /* of the next record that poll returns; -1: not known */
     int32_t epoch;          /* leader epoch of the record before position; -1: unknown */
@@ -98,14 +99,22 @@ static inline int64_t kci_partition_key(const struct kci_consumer_topic *topic, 
 }
 struct kci_assigned *kci_subscription_find(const struct kci_subscription *s, int64_t key);
 struct kci_assigned *kci_subscription_find_name(const struct kci_subscription *s, const char *topic, int32_t partition);
-/* Replace the assignment. Partitions that stay keep everything if `keep`, else all begin anew. An entry's offset is its
- * start:
- * >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or KC_OFFSET_NONE: the committed one. false: out of memory, nothing
- * changed. */
+/* Replace the assignment; all begin anew. An entry's offset is its start: >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or
+ * KC_OFFSET_NONE: the committed one. false: out of memory, nothing changed. */
 bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partition *items, size_t count, int64_t now);
+/* Add what is not assigned yet, marked as fresh; what is there goes on undisturbed. false: as above. */
+bool kci_subscription_add(struct kci_subscription *s, const kc_topic_partition *items, size_t count, int64_t now);
 void kci_subscription_clear(struct kci_subscription *s);
-/* The assignment as a list, offset = position or KC_OFFSET_NONE. false: out of memory. */
-bool kci_subscription_list(const struct kci_subscription *s, struct kci_partition_list *out);
+
+/* Parts of the assignment. */
+typedef bool (*kci_assigned_is)(const struct kci_assigned *a);
+bool kci_assigned_is_any(const struct kci_assigned *a);
+bool kci_assigned_is_revoking(const struct kci_assigned *a);
+bool kci_assigned_is_fresh(const struct kci_assigned *a);
+void kci_subscription_remove(struct kci_subscription *s, kci_assigned_is which);
+size_t kci_subscription_count(const struct kci_subscription *s, kci_assigned_is which);
+/* As a list, offset = position or KC_OFFSET_NONE. false: out of memory. */
+bool kci_subscription_list(const struct kci_subscription *s, kci_assigned_is which, struct kci_partition_list *out);
 
 /* Enter a state. */
 void kci_assigned_enter(struct kci_assigned *a, int state, int64_t now);

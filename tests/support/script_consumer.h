@@ -441,7 +441,7 @@ static inline void script_answer_join(struct script_consumer *sc, int16_t error,
     response.error_code = error;
     response.generation_id = error ? -1 : generation;
     response.protocol_type = kci_str_of("consumer");
-    response.protocol_name = kci_str_of(error ? "" : "range");
+    response.protocol_name = error ? kci_str_of("") : request->protocols[0].name;
     response.member_id = kci_str_of("me");
     response.leader = kci_str_of(leader);
     member.member_id = kci_str_of("me");
@@ -474,7 +474,7 @@ static inline void script_answer_sync(struct script_consumer *sc, int16_t error,
     assert_true(kci_codec_encode(&kci_consumer_protocol_assignment_schema, 3, &assignment, &w));
     response.error_code = error;
     response.protocol_type = kci_str_of("consumer");
-    response.protocol_name = kci_str_of("range");
+    response.protocol_name = kci_str_of("range"); /* not looked at */
     response.assignment = (struct kci_bytes){ buffer, w.size };
     script_answer(sc->peer, r, &response);
 }

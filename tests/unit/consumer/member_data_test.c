@@ -31,7 +31,7 @@ static void test_subscription(void **state)
     struct kci_writer w = kci_writer_of(&alloc, 1000);
     kci_subscription_init(&s, &alloc, 1);
     assert_true(kci_subscription_set_topics(&s, topics, 2));
-    assert_true(kci_member_data_subscription(&w, &s, &arena, -1, NULL));
+    assert_true(kci_member_data_subscription(&w, &s, &arena, -1, NULL, (struct kci_bytes){ NULL, 0 }));
     static const uint8_t expected[] = { 0, 3,   0,    0,    0,    2,    0,    1,    'a',  0,
                                         1, 'b', 0xff, 0xff, 0xff, 0xff, /* user data */
                                         0, 0,   0,    0,    0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
