@@ -448,8 +448,14 @@ static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc
 /* "org.apache.kafka.clients.consumer.RangeAssignor" -> range, and so on; in place, names separated by commas. */
 static bool known_assignor(const char *name, size_t size)
 {
-    static const char *const known[] = { "range", "roundrobin", "org.apache.kafka.clients.consumer.RangeAssignor",
-                                         "org.apache.kafka.clients.consumer.RoundRobinAssignor" };
+    static const char *const known[] = { "range",
+                                         "roundrobin",
+                                         "sticky",
+                                         "cooperative-sticky",
+                                         "org.apache.kafka.clients.consumer.RangeAssignor",
+                                         "org.apache.kafka.clients.consumer.RoundRobinAssignor",
+                                         "org.apache.kafka.clients.consumer.StickyAssignor",
+                                         "org.apache.kafka.clients.consumer.CooperativeStickyAssignor" };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strlen(known[i]) == size && memcmp(known[i], name, size) == 0)
             return true;
@@ -472,7 +478,8 @@ static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc
         size_t size = strcspn(name, ",");
         if (!known_assignor(name, size))
             return kci_fail(error, KC_ERR_CONFIG, 0,
-                            "partition.assignment.strategy: \"%.*s\" is not one of range, roundrobin",
+                            "partition.assignment.strategy: \"%.*s\" is not one of range, roundrobin, sticky, "
+                            "cooperative-sticky",
                             (int)(size > 80 ? 80 : size), name);
         if (!name[size])
             return KC_OK;

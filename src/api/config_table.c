@@ -195,8 +195,10 @@ const struct kci_config_row kci_config_rows[] = {
     I32("heartbeat.interval.ms", NULL, C, heartbeat_interval_ms, 1, INT32_MAX, "3000", "Pause between heartbeats; below a third of session.timeout.ms."),
     I32("max.poll.interval.ms", NULL, C, max_poll_interval_ms, 1, INT32_MAX, "300000",
         "The application must poll at least this often, or the member leaves the group. Also the time that a rebalance may take."),
-    STR("partition.assignment.strategy", NULL, C, partition_assignment_strategy, "range",
-        "Assignors that this member can run, best first: range, roundrobin. Java's class names are accepted."),
+    STR("partition.assignment.strategy", NULL, C, partition_assignment_strategy,
+        "range,cooperative-sticky",
+        "Assignors that this member can run, best first: range, roundrobin, sticky, cooperative-sticky. Java's class "
+        "names are accepted. Only with cooperative-sticky alone do members keep their partitions while they rejoin."),
     I32("max.poll.records", NULL, C, max_poll_records, 1, INT32_MAX, "500", "Most records that one poll returns. They are views: more costs nothing."),
     YES("enable.auto.commit", NULL, C, enable_auto_commit, "true", "Commit in poll what earlier polls returned, every auto.commit.interval.ms."),
     I32("auto.commit.interval.ms", NULL, C, auto_commit_interval_ms, 0, INT32_MAX, "5000", "Pause between automatic commits."),
