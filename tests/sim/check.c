@@ -262,15 +262,22 @@ static void check_no_phantom(history *h, verdict *v)
 
 /* ---- groups ---- */
 
+static int32_t last_generation(const struct sim_hold *hold)
+{
+    return hold->generation_last > hold->generation ? hold->generation_last : hold->generation;
+}
+
 static void check_one_owner(history *h, verdict *v)
 {
     for (size_t i = 0; i < h->holds.count; i++)
         for (size_t k = 0; k < i; k++) {
             const struct sim_hold *a = &h->holds.items[i], *b = &h->holds.items[k];
-            if (a->generation >= 0 && a->generation == b->generation && a->partition == b->partition &&
+            int32_t from = a->generation > b->generation ? a->generation : b->generation;
+            int32_t to = last_generation(a) < last_generation(b) ? last_generation(a) : last_generation(b);
+            if (a->generation >= 0 && b->generation >= 0 && from <= to && a->partition == b->partition &&
                 a->consumer != b->consumer && (!h->fixed_members || (a->from < b->to && b->from < a->to)))
                 sim_violation(v, "G1", "partition %d belongs to consumers %d and %d in generation %d", a->partition,
-                              a->consumer, b->consumer, a->generation);
+                              a->consumer, b->consumer, from);
         }
 }
 

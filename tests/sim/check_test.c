@@ -328,11 +328,16 @@ static void g1_a_partition_has_one_owner_in_a_generation(void **state)
     (void)state;
     begin();
     held(1, 0, 7, -1);
-    held(2, 1, 7, -1);
+    uint32_t kept = held(2, 1, 7, -1);
     held(2, 0, 8, -1); /* a new generation may give it to somebody else */
+    held(4, 1, 9, -1); /* cooperative: after its owner kept it for another one and gave it back */
+    history.holds.items[kept].generation_last = 8;
     held(3, 0, -1, 0); /* and hand assignments do not count */
     held(4, 0, -1, 0);
     ASSERT_VERDICT("");
+    history.holds.items[kept].generation_last = 9;
+    ASSERT_VERDICT("G1");
+    history.holds.items[kept].generation_last = 8;
     held(2, 0, 7, -1);
     ASSERT_VERDICT("G1");
     history.fixed_members = true;

@@ -66,6 +66,12 @@ static void hold(struct sim_consumer *c, int32_t partition, int64_t position)
     c->next[partition] = position < 0 ? 0 : position;
 }
 
+static void held_again(struct sim_consumer *c, int32_t partition)
+{
+    if (c->hold[partition] >= 0)
+        c->stage->history.holds.items[c->hold[partition]].generation_last = c->core->group.generation;
+}
+
 static void let_go(struct sim_consumer *c, int32_t partition)
 {
     if (c->hold[partition] >= 0)
@@ -151,9 +157,13 @@ static void run_event(struct sim_consumer *c, struct kci_consumer_event *event)
             hold(c, item->partition, -1);
         if (event->kind == KCI_EVENT_ASSIGNED || event->kind == KCI_EVENT_REVOKED || event->kind == KCI_EVENT_LOST)
             c->paused[item->partition] = false; /* a new assignment is not paused */
+        if (event->kind == KCI_EVENT_REVOKED)
+            held_again(c, item->partition); /* cooperative: given back in the generation that took it away */
         if (event->kind == KCI_EVENT_REVOKED || event->kind == KCI_EVENT_LOST)
             let_go(c, item->partition);
     }
+    for (int32_t p = 0; event->kind == KCI_EVENT_ASSIGNED && p < SIM_PARTITIONS_MAX; p++)
+        held_again(c, p); /* kept over the rebalance */
     kci_consumer_event_done(c->core, event, world->now);
 }
 

@@ -54,9 +54,10 @@ struct sim_log { /* of one partition, the committed part, at the end */
  * the consumer. */
 struct sim_hold {
     int32_t consumer, partition;
-    int32_t generation; /* of the group; -1: hand assignment */
-    int64_t from, to;   /* to INT64_MAX: until the end */
-    int64_t position;   /* where it must begin; -1: where the group's commit says */
+    int32_t generation;      /* of the group; -1: hand assignment */
+    int32_t generation_last; /* the last one in which it was held: cooperative members keep partitions over several */
+    int64_t from, to;        /* to INT64_MAX: until the end */
+    int64_t position;        /* where it must begin; -1: where the group's commit says */
 };
 struct sim_delivery {
     uint32_t hold; /* index */

@@ -88,6 +88,9 @@ static void draw_producers(struct kci_prng *prng, struct sim_workload *w)
 
 static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
 {
+    static const char *const strategies[] = {
+        "range", "roundrobin,range", "sticky", "cooperative-sticky", "cooperative-sticky", "range,cooperative-sticky"
+    };
     struct kci_settings *s = &w->consumer_settings;
     draw_client(prng, s);
     w->members = (int32_t)between(prng, 0, SIM_MEMBERS_MAX);
@@ -103,7 +106,7 @@ static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
     s->session_timeout_ms = (int32_t)between(prng, 1000, 4000);
     s->heartbeat_interval_ms = s->session_timeout_ms / 4;
     s->max_poll_interval_ms = one_in(prng, 4) ? 2000 : 20000;
-    s->partition_assignment_strategy = one_in(prng, 2) ? "range" : "roundrobin,range";
+    s->partition_assignment_strategy = strategies[kci_prng_below(prng, sizeof strategies / sizeof *strategies)];
     s->max_poll_records = one_in(prng, 2) ? (int32_t)between(prng, 1, 50) : 500;
     s->enable_auto_commit = w->commit == SIM_COMMIT_AUTO;
     s->auto_commit_interval_ms = (int32_t)between(prng, 50, 1000);
