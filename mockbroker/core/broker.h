@@ -22,6 +22,9 @@ struct mb_options {
     /* A broker was stopped, killed or started: the shell closes or opens its listener. May be NULL (the simulator). */
     void (*listener)(void *context, int32_t broker, bool open);
     void *listener_context;
+    /* Let the caller's thread wait: slow_sync, a fault. NULL: time does not pass (the simulator). */
+    void (*stall)(void *context, int64_t us);
+    void *stall_context;
     /* Replication: 0 copies to followers in the same step; otherwise each follower fetch happens this long after the
      * append (uniform 0 .. value, from the seed): the simulator's way to make lag true. */
     int64_t replication_delay_us;
@@ -67,6 +70,9 @@ int16_t mb_cluster_set_isr(struct mb_cluster *cluster, struct kci_str topic, int
  * good; else it fetches them again. */
 int16_t mb_cluster_truncate(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
                             int64_t offset, int64_t now);
+
+/* Faults, the journal's entries, topics and groups go: a fresh cluster for the next test. */
+void mb_cluster_reset(struct mb_cluster *cluster, int64_t now);
 
 /* Looking. */
 struct mb_partition_view {

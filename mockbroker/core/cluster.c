@@ -9,6 +9,9 @@
  * replicas. */
 #include "mockbroker/core/cluster.h"
 
+#include "mockbroker/core/fault_storage.h"
+#include "mockbroker/core/journal.h"
+
 #include "mockbroker/core/connection.h"
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/metadata_store.h"
@@ -237,6 +240,9 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
             kci_alloc_free(alloc, cluster->brokers[i].dynamic[k]);
     }
     kci_alloc_free(alloc, cluster->brokers);
+    mb_fault_destroy(cluster);
+    mb_fault_storage_unwrap(cluster);
+    mb_journal_set(cluster, 0);
     kci_map_destroy(&cluster->topics);
     kci_map_destroy(&cluster->topic_ids);
     mb_alarm_stop(cluster, &cluster->upkeep);
@@ -288,7 +294,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
             strcmp(
                 mb_properties_text(&cluster->properties, (size_t)mb_properties_find(kci_str_of("mock.records.check"))),
                 "full") == 0;
-        ok = cluster->compressor && make_brokers(cluster, options->brokers) &&
+        ok = cluster->compressor && (!options->storage || mb_fault_storage_wrap(cluster)) &&
+             make_brokers(cluster, options->brokers) &&
              (!options->storage || mb_metadata_load(cluster, now, text, text_size));
     }
     if (ok) {

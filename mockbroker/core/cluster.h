@@ -19,6 +19,9 @@
 #define MB_DECOMPRESSED_BYTES_MAX  ((size_t)256 << 20) /* of one produced batch: beyond it the batch is a bomb */
 
 struct mb_fetch_sessions;
+struct mb_faults;
+struct mb_fault_storage;
+struct mb_journal;
 
 struct mb_broker {
     int32_t id; /* 1 .. N */
@@ -53,13 +56,16 @@ struct mb_cluster {
     struct kci_list ready;       /* fetches whose wait is over (fetch_wait.c) */
     struct kci_compressor *compressor;
     struct mb_groups *groups;
-    bool records_check_full;   /* mock.records.check=full */
-    bool metadata_dirty;       /* topics or leaders changed: write them at the end of the step */
-    uint64_t metadata_version; /* rises whenever they do: who remembers topics looks again */
-    int64_t now;               /* of the latest call */
-    struct mb_alarm upkeep;    /* retention, producer expiry */
-    struct mb_alarm idle;      /* connections that do nothing */
-    size_t request_count;      /* alive, for tests of leaks */
+    bool records_check_full;       /* mock.records.check=full */
+    bool metadata_dirty;           /* topics or leaders changed: write them at the end of the step */
+    uint64_t metadata_version;     /* rises whenever they do: who remembers topics looks again */
+    int64_t now;                   /* of the latest call */
+    struct mb_alarm upkeep;        /* retention, producer expiry */
+    struct mb_alarm idle;          /* connections that do nothing */
+    size_t request_count;          /* alive, for tests of leaks */
+    struct mb_faults *faults;      /* NULL: none was ever armed; fault.h */
+    struct mb_fault_storage *disk; /* in front of options.storage; NULL: in memory */
+    struct mb_journal *journal;    /* NULL: off; journal.h */
 };
 
 struct mb_replica {
@@ -239,6 +245,8 @@ void mb_connection_hang_up(struct mb_connection *connection, const char *why, in
 void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now);  /* 0: of all brokers */
 /* Close those that did nothing for connections.max.idle.ms; the time to look again, KCI_NEVER: idleness is allowed. */
 int64_t mb_connections_close_idle(struct mb_cluster *cluster, int64_t now);
+/* Those that were not read may be again. */
+void mb_connections_wake(struct mb_cluster *cluster);
 bool mb_connections_run(struct mb_cluster *cluster, int64_t now);
 void mb_connections_flush(struct mb_cluster *cluster, int64_t now);
 void mb_connections_reap(struct mb_cluster *cluster);

@@ -10,6 +10,8 @@
  * connection lives on (in `dead`) until its request in work is done; nothing else points to it then. */
 #include "mockbroker/core/connection.h"
 
+#include "mockbroker/core/fault.h"
+
 #include <stdio.h>
 
 #define BACKLOG_BYTES ((size_t)4 << 20) /* unsent answers from which on no further request is handled */
@@ -35,7 +37,7 @@ static void print_host(char *out, size_t size, const struct kci_address *address
 void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
                            const struct kci_address *local, int64_t now)
 {
-    if (!mb_cluster_is_running(cluster, broker))
+    if (!mb_cluster_is_running(cluster, broker) || (cluster->faults && mb_fault_refuses(cluster, broker)))
         return NULL;
     struct mb_connection *connection = kci_alloc_zero(cluster->alloc, 1, sizeof *connection);
     if (!connection)
@@ -92,7 +94,8 @@ static void pump(struct mb_connection *connection, int64_t now)
 void *mb_connection_space(struct mb_connection *connection, size_t *size)
 {
     bool bytes_wait = connection->splitter.large || connection->splitter.end > connection->splitter.start;
-    if (!connection->conn || (bytes_wait && !may_go_on(connection))) {
+    if (!connection->conn || (bytes_wait && !may_go_on(connection)) ||
+        (connection->cluster->faults && mb_fault_deaf(connection))) {
         connection->reading_paused = true;
         return NULL;
     }
@@ -110,6 +113,12 @@ static void make_runnable(struct mb_connection *connection)
 {
     if (!connection->pumping && connection->conn && !kci_list_linked(&connection->run))
         kci_list_push(&connection->cluster->runnable, &connection->run);
+}
+
+void mb_connections_wake(struct mb_cluster *cluster)
+{
+    KCI_LIST_EACH(node, &cluster->connections)
+    make_runnable(KCI_CONTAINER(node, struct mb_connection, link));
 }
 
 bool mb_connections_run(struct mb_cluster *cluster, int64_t now)
@@ -143,19 +152,24 @@ void mb_connection_request_done(struct mb_connection *connection)
     make_runnable(connection);
 }
 
-void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *outgoing)
+void mb_connection_push(struct mb_connection *connection, struct mb_outgoing *outgoing)
 {
     if (!connection->conn) {
         mb_outgoing_free(connection->cluster->alloc, outgoing);
-    } else {
-        outgoing->total = outgoing->body.size;
-        for (size_t i = 0; i < outgoing->rope_count; i++)
-            outgoing->total += outgoing->rope[i].size;
-        connection->outgoing_bytes += outgoing->total;
-        kci_list_push(&connection->outgoing, &outgoing->link);
-        if (!connection->blocked && !kci_list_linked(&connection->dirty))
-            kci_list_push(&connection->cluster->dirty, &connection->dirty);
+        return;
     }
+    outgoing->total = outgoing->body.size;
+    for (size_t i = 0; i < outgoing->rope_count; i++)
+        outgoing->total += outgoing->rope[i].size;
+    connection->outgoing_bytes += outgoing->total;
+    kci_list_push(&connection->outgoing, &outgoing->link);
+    if (!connection->blocked && !kci_list_linked(&connection->dirty))
+        kci_list_push(&connection->cluster->dirty, &connection->dirty);
+}
+
+void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *outgoing)
+{
+    mb_connection_push(connection, outgoing);
     mb_connection_request_done(connection);
 }
 

@@ -33,10 +33,13 @@ struct mb_connection {
     bool reading_paused;        /* on_space said no: the shell is to be told when it may go on */
     bool blocked;               /* the transport took less than it was given: wait for on_sent */
     bool pumping;               /* mb_connection_pump is on the stack */
+    bool deaf;                  /* in a black hole: nothing is read */
 };
 
 /* Queue an answer (takes body and rope) and let the next request go on. */
 void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *outgoing);
+/* Queue bytes (takes them) of a request that goes on. */
+void mb_connection_push(struct mb_connection *connection, struct mb_outgoing *outgoing);
 /* The request is done without an answer. */
 void mb_connection_request_done(struct mb_connection *connection);
 void mb_outgoing_free(const struct kci_alloc *alloc, struct mb_outgoing *outgoing);

@@ -14,6 +14,8 @@
  */
 #include "mockbroker/core/fetch_session.h"
 
+#include "mockbroker/core/fault.h"
+
 #define IDLE_US ((int64_t)120 * 1000000) /* Kafka's eviction age */
 
 struct mb_fetch_session {
@@ -322,4 +324,25 @@ void mb_fetch_sessions_end(struct mb_fetch_sessions *sessions, struct mb_fetch *
             kci_list_push(&session->partitions, &known->link);
         }
     }
+}
+
+bool mb_fetch_session_meets(const struct mb_request *request, const struct mb_fault_match *match)
+{
+    const struct mb_fetch_sessions *sessions = mb_cluster_broker(request->cluster, request->broker)->sessions;
+    const struct kci_fetch_request *body = request->body;
+    struct mb_fetch_session *session = kci_map_get_int(&sessions->map, body->session_id);
+    bool any = false;
+    if (session && body->session_epoch > 0)
+        KCI_LIST_EACH(node, &session->partitions)
+        {
+            struct mb_session_partition *partition = KCI_CONTAINER(node, struct mb_session_partition, link);
+            struct kci_str topic = session->by_id ? mb_cluster_topic_name(request->cluster, &partition->topic_id)
+                                                  : kci_str_of(partition->topic);
+            if (!mb_fault_name_matches(match->topic, topic) ||
+                (match->partition >= 0 && match->partition != partition->index))
+                continue;
+            partition->had_error = true;
+            any = true;
+        }
+    return any;
 }

@@ -2,6 +2,8 @@
  * an API or a version that was not advertised, a body that does not decode, bytes behind the body: the connection is
  * closed.  ApiVersions is the exception: an unknown version of it is answered with version 0 and error 35 (KIP-511). */
 #include "mockbroker/core/connection.h"
+#include "mockbroker/core/fault.h"
+#include "mockbroker/core/journal.h"
 
 #include <stdio.h>
 
@@ -10,6 +12,7 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
 static void free_request(struct mb_request *request)
 {
     struct mb_cluster *cluster = request->cluster;
+    mb_fault_forget(request);
     kci_arena_destroy(&request->arena);
     kci_frame_release(request->frame);
     kci_alloc_free(cluster->alloc, request);
@@ -76,12 +79,27 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
         mb_request_hang_up(request, why, now);
         return;
     }
-    row->handle(request, now);
+    if (cluster->journal)
+        mb_journal_begin(request, now);
+    if (!cluster->faults || !mb_fault_request(request, now))
+        row->handle(request, now);
 }
 
-static void finish(struct mb_request *request, struct mb_outgoing *outgoing)
+void mb_request_handle(struct mb_request *request, int64_t now)
+{
+    mb_api_row(request->header.api_key)->handle(request, now);
+}
+
+/* The end of a request, unless a fault keeps its answer. */
+static void finish(struct mb_request *request, struct mb_outgoing *outgoing, int64_t now)
 {
     struct mb_connection *connection = request->connection;
+    if (request->plan && outgoing && mb_fault_answer(request, outgoing, now))
+        return;
+    if (request->journal && outgoing && !mb_request_abandoned(request))
+        mb_journal_outgoing(request, outgoing, now);
+    if (request->journal)
+        mb_journal_end(request, mb_request_abandoned(request) ? MB_JOURNAL_GONE : MB_JOURNAL_UNANSWERED, now);
     free_request(request);
     if (outgoing)
         mb_connection_answer(connection, outgoing);
@@ -106,7 +124,7 @@ static void answer_version(struct mb_request *request, int16_t version, const vo
     if (outgoing && kci_codec_encode(request->api->response, version, response, &outgoing->body) &&
         !outgoing->body.failed) {
         kci_frame_finish(&outgoing->body, 0, 0);
-        finish(request, outgoing);
+        finish(request, outgoing, now);
         return;
     }
     if (outgoing)
@@ -143,20 +161,21 @@ void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pi
     outgoing->rope_count = count;
     outgoing->release = release;
     outgoing->owner = owner;
-    finish(request, outgoing);
+    finish(request, outgoing, now);
 }
 
 void mb_request_no_answer(struct mb_request *request, int64_t now)
 {
-    (void)now;
-    finish(request, NULL);
+    finish(request, NULL, now);
 }
 
 void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now)
 {
     request->on_close = NULL; /* it is being finished right here */
+    if (request->journal)
+        mb_journal_end(request, MB_JOURNAL_DISCONNECTED, now);
     mb_connection_hang_up(request->connection, why, now);
-    finish(request, NULL);
+    finish(request, NULL, now);
 }
 
 bool mb_request_abandoned(const struct mb_request *request)

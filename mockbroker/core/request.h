@@ -18,6 +18,8 @@
 
 struct mb_cluster;
 struct mb_connection;
+struct mb_fault_plan;
+struct mb_journal_entry;
 
 struct mb_request {
     struct mb_cluster *cluster;
@@ -33,7 +35,9 @@ struct mb_request {
     /* Set by a handler that keeps the request: its connection was closed. It may answer (into nothing) and so free the
      * request now. */
     void (*on_close)(struct mb_request *request, int64_t now);
-    void *parked; /* the handler's, for on_close */
+    void *parked;                     /* the handler's, for on_close */
+    struct mb_fault_plan *plan;       /* of the faults that it meets; NULL: none */
+    struct mb_journal_entry *journal; /* to be completed; NULL: none */
 };
 
 /* Encode `response` (struct kci_<api>_response), queue it, free the request. From a handler or from any later step. */
@@ -46,6 +50,8 @@ void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pi
 void mb_request_no_answer(struct mb_request *request, int64_t now);
 /* Close the connection (what Kafka does with a request it cannot parse) and free the request. */
 void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now);
+/* Go on with a request that was held before its handler saw it. */
+void mb_request_handle(struct mb_request *request, int64_t now);
 /* True once its connection is closed: a parked request should be given up (answer it). */
 bool mb_request_abandoned(const struct mb_request *request);
 

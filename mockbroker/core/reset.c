@@ -1,0 +1,21 @@
+/* A cluster as it was at its start, for the next test: no topics, no groups, no faults, an empty journal.  Brokers,
+ * connections, producer ids and time go on. */
+#include "mockbroker/core/fault.h"
+#include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/journal.h"
+
+void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
+{
+    struct mb_topic *topic;
+    size_t at = 0;
+    cluster->now = now;
+    mb_fault_remove_all(cluster, now);
+    while ((topic = mb_topic_next(cluster, &at)) != NULL) {
+        if (kci_str_equal(kci_str_of(topic->name), kci_str_of(MB_OFFSETS_TOPIC)))
+            for (int32_t i = 0; i < topic->partition_count; i++)
+                mb_groups_on_leader(cluster->groups, i, -1, now); /* its groups are forgotten */
+        mb_topic_delete(topic, now);
+        at = 0;
+    }
+    mb_journal_clear(cluster);
+}
