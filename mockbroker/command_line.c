@@ -2,6 +2,7 @@
  * same table.  An error names the option and the form that is expected. */
 #include "mockbroker/command_line.h"
 
+#include "mockbroker/core/journal.h"
 #include "mockbroker/host_port.h"
 #include "mockbroker/topic_spec.h"
 
@@ -95,8 +96,17 @@ static const char *take_seed(struct mb_command_line *line, const char *value)
 
 static const char *take_faults(struct mb_command_line *line, const char *value)
 {
-    (void)line, (void)value;
-    return "this build cannot inject faults";
+    line->faults_path = value;
+    return value[0] ? NULL : "empty";
+}
+
+static const char *take_journal(struct mb_command_line *line, const char *value)
+{
+    uint64_t number;
+    if (!parse_number(value, MB_JOURNAL_BYTES_MAX, &number) || (number && number < MB_JOURNAL_BYTES_MIN))
+        return "neither 0 nor a number of bytes from 65536 to 4294967296";
+    line->shell.journal_bytes = (size_t)number;
+    return NULL;
 }
 
 static const char *take_log(struct mb_command_line *line, const char *value)
@@ -149,7 +159,8 @@ static const struct option options[] = {
     { "--control", "HOST:PORT|off", "address of the HTTP control plane (127.0.0.1:0, a free port)", take_control },
     { "--as-version", "VERSION", "Kafka release to play (" MB_AS_VERSION ", the only one)", take_as_version },
     { "--seed", "N", "of everything random (1)", take_seed },
-    { "--faults", "FILE.json", "faults to inject; not in this build", take_faults },
+    { "--faults", "FILE.json", "faults to inject from the start; POST /v1/faults adds others", take_faults },
+    { "--journal", "BYTES", "keep the latest requests and answers, decoded (0: off, it costs time)", take_journal },
     { "--log", "off|error|warn|info|debug", "what to log on stderr (warn)", take_log },
     { "--help", NULL, "this text", take_help },
     { "--version", NULL, "the version", take_version },

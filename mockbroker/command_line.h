@@ -16,6 +16,7 @@ struct mb_command_line {
     enum mb_command command;
     struct mb_shell_options shell; /* logger is not set */
     enum kci_log_level log_level;  /* 0: nothing */
+    const char *faults_path;       /* file with JSON; NULL: none */
     bool control;                  /* with the HTTP plane */
     char control_host[MB_SHELL_HOST_MAX];
     uint16_t control_port;

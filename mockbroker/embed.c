@@ -1,7 +1,6 @@
 /* include/mockbroker/mockbroker.h over the shell: every function is one call on the broker's thread. */
-#include "mockbroker/mockbroker.h"
+#include "mockbroker/embed.h"
 
-#include "mockbroker/shell.h"
 #include "protocol/error.h"
 
 #include <stdio.h>
@@ -9,12 +8,6 @@
 #include <string.h>
 
 #define TOPICS_MAX 1000 /* named in the options; more can be created afterwards */
-
-struct kc_mock {
-    struct mb_shell *shell;
-    void (*log)(void *context, int level, const char *text); /* the user's; NULL: none */
-    void *log_context;
-};
 
 static void write_log(void *context, enum kci_log_level level, const char *facility, const char *text)
 {
@@ -58,6 +51,8 @@ static int start_shell(kc_mock *mock, const kc_mock_options *options, char *topi
         .config = options->config,
         .data_dir = options->data_dir,
         .seed = options->seed,
+        .faults = options->faults,
+        .journal_bytes = options->journal_bytes,
         .logger = { options->log ? write_log : NULL, mock, (enum kci_log_level)options->log_level },
     };
     return mb_shell_start(&mock->shell, &shell_options, text, text_size);

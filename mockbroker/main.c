@@ -4,14 +4,17 @@
  */
 #include "mockbroker/command_line.h"
 #include "mockbroker/control/control.h"
+#include "mockbroker/core/fault.h"
 #include "mockbroker/host_port.h"
 
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
+#include <errno.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { EXIT_BAD_OPTION = 2 };
@@ -50,6 +53,24 @@ static void block_signals(sigset_t *awaited)
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is a storage error like any other */
 }
 
+/* A whole file as text, to be freed. NULL with the reason in text. */
+static char *read_file(const char *path, char *text, size_t text_size)
+{
+    FILE *file = fopen(path, "rb");
+    char *content = file ? malloc(MB_FAULT_JSON_BYTES_MAX + 2) : NULL;
+    size_t size = content ? fread(content, 1, MB_FAULT_JSON_BYTES_MAX + 1, file) : 0;
+    if (!content || ferror(file)) {
+        snprintf(text, text_size, "cannot read %s: %s", path, strerror(errno));
+        free(content);
+        content = NULL;
+    } else {
+        content[size] = '\0';
+    }
+    if (file)
+        fclose(file);
+    return content;
+}
+
 static int run(struct mb_command_line *line)
 {
     char text[MB_SHELL_TEXT_MAX];
@@ -59,7 +80,11 @@ static int run(struct mb_command_line *line)
     int got;
     block_signals(&awaited);
     line->shell.logger = (struct kci_logger){ line->log_level ? write_log : NULL, NULL, line->log_level };
-    bool ok = mb_shell_start(&shell, &line->shell, text, sizeof text) == 0;
+    char *faults = line->faults_path ? read_file(line->faults_path, text, sizeof text) : NULL;
+    line->shell.faults = faults;
+    bool ok = !line->faults_path || faults;
+    ok = ok && mb_shell_start(&shell, &line->shell, text, sizeof text) == 0;
+    free(faults);
     if (ok && line->control)
         ok = mb_control_start(&control, shell, line->control_host, line->control_port, text, sizeof text) == 0;
     if (!ok)

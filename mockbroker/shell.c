@@ -10,6 +10,8 @@
  * connection and the broker could not come back. */
 #include "mockbroker/shell.h"
 
+#include "mockbroker/core/fault.h"
+#include "mockbroker/core/journal.h"
 #include "mockbroker/host_port.h"
 #include "mockbroker/topic_spec.h"
 #include "protocol/error.h"
@@ -35,6 +37,8 @@ struct mb_shell {
     struct kci_loop *loop;
     struct kci_gate *gate; /* opened when a call has been made */
     struct mb_cluster *cluster;
+    struct mb_clock clock;      /* what the cluster takes for time */
+    struct kci_gate *nap;       /* never opened: to wait for time alone */
     struct kci_storage storage; /* context NULL: in memory */
     struct kci_logger logger;
     char host[MB_SHELL_HOST_MAX];      /* to listen on */
@@ -206,6 +210,16 @@ static char *with_defaults(const char *config)
     return all;
 }
 
+/* slow_sync: the whole cluster waits for its disk. */
+static void stall(void *context, int64_t us)
+{
+    struct mb_shell *shell = context;
+    int64_t until = kci_clock_us() + us;
+    uint64_t seen = kci_gate_now(shell->nap);
+    while (kci_clock_us() < until)
+        kci_gate_wait(shell->nap, seen, until);
+}
+
 static int create_cluster(struct mb_shell *shell, const struct mb_shell_options *options, char *text, size_t text_size)
 {
     struct mb_options engine_options = {
@@ -216,6 +230,8 @@ static int create_cluster(struct mb_shell *shell, const struct mb_shell_options 
         .brokers = options->brokers,
         .listener = broker_changed,
         .listener_context = shell,
+        .stall = stall,
+        .stall_context = shell,
     };
     char *config = with_defaults(options->config);
     int64_t now = kci_clock_us();
@@ -230,7 +246,9 @@ static int create_cluster(struct mb_shell *shell, const struct mb_shell_options 
     free(config);
     if (error)
         return -1;
+    mb_clock_init(&shell->clock, now);
     struct kci_engine engine = mb_cluster_engine(shell->cluster);
+    engine = mb_clock_engine(&shell->clock, &engine);
     kci_loop_set_engine(shell->loop, &engine);
     return 0;
 }
@@ -241,6 +259,23 @@ static int open_directory(struct mb_shell *shell, const char *path, char *text, 
     if (error)
         snprintf(text, text_size, "data directory %s: %s", path, directory_error_text(error));
     return error;
+}
+
+/* Faults and journal from the start; topics are there already, for what looks at them. */
+static int arm(struct mb_shell *shell, const struct mb_shell_options *options, char *text, size_t text_size)
+{
+    char why[MB_SHELL_TEXT_MAX / 2];
+    if (options->journal_bytes && mb_journal_set(shell->cluster, options->journal_bytes)) {
+        snprintf(text, text_size, "the journal: %zu bytes are out of bounds (%zu to %zu), or there is no memory",
+                 options->journal_bytes, MB_JOURNAL_BYTES_MIN, MB_JOURNAL_BYTES_MAX);
+        return -1;
+    }
+    if (options->faults &&
+        mb_fault_add(shell->cluster, kci_str_of(options->faults), NULL, why, sizeof why, kci_clock_us())) {
+        snprintf(text, text_size, "faults: %s", why);
+        return -1;
+    }
+    return 0;
 }
 
 /* Everything up to the thread; what was made is freed by mb_shell_stop. 0, -1 or Kafka's error code. */
@@ -255,7 +290,8 @@ static int prepare(struct mb_shell *shell, const struct mb_shell_options *option
              options->advertise ? options->advertise : mb_host_port_reachable(shell->host));
     snprintf(text, text_size, "out of memory");
     shell->gate = kci_gate_new(kci_heap_alloc());
-    if (!shell->gate || kci_loop_create(&shell->loop, kci_heap_alloc(), NULL))
+    shell->nap = kci_gate_new(kci_heap_alloc());
+    if (!shell->gate || !shell->nap || kci_loop_create(&shell->loop, kci_heap_alloc(), NULL))
         return -1;
     if (options->data_dir && open_directory(shell, options->data_dir, text, text_size))
         return -1;
@@ -274,7 +310,7 @@ static int prepare(struct mb_shell *shell, const struct mb_shell_options *option
         if (error)
             return error;
     }
-    return 0;
+    return arm(shell, options, text, text_size);
 }
 
 int mb_shell_start(struct mb_shell **out, const struct mb_shell_options *options, char *text, size_t text_size)
@@ -306,12 +342,13 @@ void mb_shell_stop(struct mb_shell *shell)
         kci_loop_stop(shell->loop);
     shell->ready = false;
     if (shell->cluster)
-        mb_cluster_destroy(shell->cluster, kci_clock_us());
+        mb_cluster_destroy(shell->cluster, mb_clock_now(&shell->clock, kci_clock_us()));
     for (int32_t i = 0; i < shell->brokers; i++)
         kci_port_release(shell->listeners[i].shell ? shell->listeners[i].held : -1);
     kci_storage_close(&shell->storage);
     kci_loop_destroy(shell->loop);
     kci_gate_destroy(shell->gate);
+    kci_gate_destroy(shell->nap);
     free(shell->listeners);
     free(shell->bootstrap);
     free(shell);
@@ -330,7 +367,7 @@ static void run_call(void *context, int64_t now)
 {
     struct call *call = context;
     struct kci_gate *gate = call->shell->gate;
-    call->run(call->shell->cluster, call->context, now);
+    call->run(call->shell->cluster, call->context, mb_clock_now(&call->shell->clock, now));
     atomic_store(&call->done, true);
     kci_gate_open(gate);
 }
@@ -341,7 +378,7 @@ int mb_shell_call(struct mb_shell *shell, void (*run)(struct mb_cluster *cluster
     struct call call = { shell, run, context, false };
     uint64_t seen = kci_gate_now(shell->gate);
     if (kci_loop_on_thread(shell->loop)) {
-        run(shell->cluster, context, kci_clock_us());
+        run(shell->cluster, context, mb_clock_now(&shell->clock, kci_clock_us()));
         return 0;
     }
     if (kci_loop_post(shell->loop, run_call, &call))
@@ -398,4 +435,9 @@ void mb_shell_address(const struct mb_shell *shell, int32_t id, const char **hos
 {
     *host = shell->told_host;
     *port = shell->listeners[id - 1].port;
+}
+
+struct mb_clock *mb_shell_clock(struct mb_shell *shell)
+{
+    return &shell->clock;
 }

@@ -3,6 +3,7 @@
 #ifndef MB_SHELL_H
 #define MB_SHELL_H
 
+#include "mockbroker/clock.h"
 #include "mockbroker/core/broker.h"
 #include "runtime/runtime.h"
 
@@ -21,6 +22,8 @@ struct mb_shell_options {
     const char *config;   /* broker properties, blanks or newlines between them; NULL: none */
     const char *data_dir; /* NULL: in memory */
     uint64_t seed;
+    const char *faults;   /* JSON, to arm from the start; NULL: none */
+    size_t journal_bytes; /* 0: no journal */
     struct kci_logger logger;
 };
 
@@ -39,6 +42,8 @@ void mb_shell_address(const struct mb_shell *shell, int32_t id, const char **hos
  * once. -1: no memory. */
 int mb_shell_call(struct mb_shell *shell, void (*call)(struct mb_cluster *cluster, void *context, int64_t now),
                   void *context);
+/* The cluster's clock; use it on the broker's thread only, with the real time from kci_clock_us(). */
+struct mb_clock *mb_shell_clock(struct mb_shell *shell);
 /* Why a socket does not listen, for people. error: errno */
 const char *mb_shell_listen_error(int error);
 /* Start a broker again, listener and all. Kafka's error code, or -1 with the reason in text (its port was taken). */

@@ -42,9 +42,11 @@ typedef struct kc_mock_options {
     void (*log)(void *context, int level, const char *text); /* NULL: none */
     void *log_context;
     int log_level;                /* 3 error, 4 warning, 6 info, 7 debug                                                */
+    const char *faults;           /* JSON, as for kc_mock_fault_add(); NULL: none                                       */
+    size_t journal_bytes;         /* as for kc_mock_journal(); 0: no journal                                            */
 } kc_mock_options;
 /* clang-format off */
-#define KC_MOCK_OPTIONS_INIT { 1, "127.0.0.1:0", 0, 0, 0, 1, 0, 0, 4 }
+#define KC_MOCK_OPTIONS_INIT { 1, "127.0.0.1:0", 0, 0, 0, 1, 0, 0, 4, 0, 0 }
 /* clang-format on */
 
 /* Start a cluster. `text` (may be NULL) receives the reason of a failure. */
@@ -72,6 +74,48 @@ typedef struct kc_mock_partition {
 } kc_mock_partition;
 /* Look at a partition. */
 KC_MOCK_EXPORT int kc_mock_describe(kc_mock *cluster, const char *topic, int32_t partition, kc_mock_partition *out);
+
+/* ---- faults: what goes wrong on purpose. docs/mockbroker.md has the grammar of the JSON, which is that of HTTP and of --faults ---- */
+
+/* Arm a fault, or an array of them (all or none): {"match": {"api": "Produce"}, "count": 1, "action": "disconnect"}. *id (may be
+ * NULL) is that of the first, the others follow. -1 with what is wrong with the JSON in text. */
+KC_MOCK_EXPORT int kc_mock_fault_add(kc_mock *cluster, const char *json, int32_t *id, char *text, size_t text_size);
+/* Remove a fault; what it holds goes on. id 0: all. -1: there is none. */
+KC_MOCK_EXPORT int kc_mock_fault_remove(kc_mock *cluster, int32_t id);
+/* Let go what a barrier holds, oldest first, at most count requests (-1: all); how many those were. -1: no such barrier. */
+KC_MOCK_EXPORT int kc_mock_fault_release(kc_mock *cluster, int32_t id, int32_t count);
+/* How often a fault has happened; how many requests its barrier holds. -1: no such fault. */
+KC_MOCK_EXPORT int64_t kc_mock_fault_hits(kc_mock *cluster, int32_t id);
+KC_MOCK_EXPORT int64_t kc_mock_fault_held(kc_mock *cluster, int32_t id);
+/* A fault with its counts as JSON; id 0: all, and the ids of those that never fired. Yours; NULL: no such fault, or no memory. */
+KC_MOCK_EXPORT char *kc_mock_faults(kc_mock *cluster, int32_t id);
+/* Free a text that is yours. NULL is fine. */
+KC_MOCK_EXPORT void kc_mock_text_free(char *text);
+
+/* ---- the clock: everything that the brokers time follows it ---- */
+
+/* Stop time. */
+KC_MOCK_EXPORT int kc_mock_clock_freeze(kc_mock *cluster);
+/* Let so many milliseconds pass at once, frozen or not; all that is due meanwhile has happened on return. */
+KC_MOCK_EXPORT int kc_mock_clock_advance(kc_mock *cluster, int64_t ms);
+/* Run at another speed than the world, 0.001 to 100000. -1: another number. */
+KC_MOCK_EXPORT int kc_mock_clock_rate(kc_mock *cluster, double rate);
+/* Run on as the world does, from where the clock is. */
+KC_MOCK_EXPORT int kc_mock_clock_resume(kc_mock *cluster);
+/* What the cluster takes for the time of day; ms since 1970. */
+KC_MOCK_EXPORT int64_t kc_mock_clock_now_ms(kc_mock *cluster);
+
+/* ---- the journal: requests and answers, decoded ---- */
+
+/* Keep the latest so many bytes (64 KiB to 4 GiB) of requests and answers; 0: stop. It costs time: off unless asked for. */
+KC_MOCK_EXPORT int kc_mock_journal(kc_mock *cluster, int64_t bytes);
+/* Entries that match ({"api": "Fetch", "client_id": "c"}; NULL: all), one line of JSON each. Yours. NULL with the reason in text. */
+KC_MOCK_EXPORT char *kc_mock_requests(kc_mock *cluster, const char *match, char *text, size_t text_size);
+/* Ask the journal: {"match": {...}, "count": 3}. 0: it is so; 1: it is not, and text has the difference as JSON; -1: the question is
+ * wrong, or the journal is off (text says so). */
+KC_MOCK_EXPORT int kc_mock_verify(kc_mock *cluster, const char *question, char *text, size_t text_size);
+/* For the next test: no topics, no groups, no faults, an empty journal. */
+KC_MOCK_EXPORT int kc_mock_reset(kc_mock *cluster);
 
 #ifdef __cplusplus
 }

@@ -80,7 +80,7 @@ static char *print_json(const json_t *json)
 static enum MHD_Result respond(struct MHD_Connection *connection, const struct mb_control_request *request)
 {
     char *text = request->text ? request->text : print_json(request->answer);
-    const char *type = request->text ? CONTENT_TYPE_TEXT : CONTENT_TYPE_JSON;
+    const char *type = !request->text ? CONTENT_TYPE_JSON : request->type ? request->type : CONTENT_TYPE_TEXT;
     if (!text)
         return MHD_NO;
     struct MHD_Response *response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);

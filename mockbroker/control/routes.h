@@ -19,9 +19,10 @@ struct mb_control_request {
     void *connection;                                                                 /* of query */
 
     /* The answer. */
-    unsigned status; /* HTTP */
-    json_t *answer;  /* owned by the request; NULL with text */
-    char *text;      /* malloc; instead of JSON */
+    unsigned status;  /* HTTP */
+    json_t *answer;   /* owned by the request; NULL with text */
+    char *text;       /* malloc; instead of JSON */
+    const char *type; /* of text, for HTTP; NULL: Prometheus' */
 };
 
 struct mb_control_route {
@@ -64,5 +65,19 @@ void mb_control_post_isr(struct mb_control_request *request, struct mb_cluster *
 void mb_control_post_truncate(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_records(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_metrics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+
+/* ---- faults.c ---- */
+void mb_control_get_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_delete_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_get_fault(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_delete_fault(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_release_fault(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_get_clock(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_clock(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_journal(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_get_requests(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_verify(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_reset(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 
 #endif

@@ -194,7 +194,7 @@ static void bad_options(void **state)
         { "--control", "maybe", "expected: --control HOST:PORT|off" },
         { "--as-version", "3.9", "plays Kafka 4.0 only" },
         { "--seed", "-1", "expected: --seed N" },
-        { "--faults", "x.json", "cannot inject faults" },
+        { "--journal", "3", "expected: --journal BYTES" },
         { "--log", "loud", "expected: --log off|error|warn|info|debug" },
         { "--help=me", NULL, "unknown option" },
     };
