@@ -83,6 +83,8 @@ static void draw_producers(struct kci_prng *prng, struct sim_workload *w)
     s->max_in_flight_requests_per_connection = (int32_t)between(prng, 1, 5);
     s->compression_type = one_in(prng, 3) ? (int32_t)between(prng, 1, KCI_CODEC_COUNT - 1) : KCI_CODEC_NONE;
     s->compression_level = KCI_LEVEL_DEFAULT;
+    s->partitioner_adaptive = true; /* the default, as is no time-out; a short one for every other linger */
+    s->partitioner_availability_timeout_ms = s->linger_ms % 2 ? 20 : 0;
     s->delivery_every_record = true;
 }
 
