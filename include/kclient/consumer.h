@@ -1,5 +1,5 @@
-/* The consumer: one thread at a time; only kc_consumer_wakeup() may come from another. Owns one I/O thread, which fetches ahead,
- * sends heartbeats and talks to the group coordinator whether or not poll is called. */
+/* The consumer: one thread at a time; only kc_consumer_wakeup() may come from another. Owns one I/O thread, which
+ * fetches ahead, sends heartbeats and talks to the group coordinator whether or not poll is called. */
 #ifndef KCLIENT_CONSUMER_H
 #define KCLIENT_CONSUMER_H
 
@@ -12,39 +12,40 @@ extern "C" {
 typedef struct kc_consumer kc_consumer;
 typedef struct kc_records kc_records; /* what one poll returned: views into the fetched bytes */
 
-/* Start a consumer.  `config` is copied and stays yours.  On success *out is yours and ends in kc_consumer_close(); on failure
- * *out is NULL.  No connection is awaited.  KC_ERR_CONFIG, KC_ERR_NO_MEMORY as for the producer. */
+/* Start a consumer.  `config` is copied and stays yours.  On success *out is yours and ends in kc_consumer_close(); on
+ * failure *out is NULL.  No connection is awaited.  KC_ERR_CONFIG, KC_ERR_NO_MEMORY as for the producer. */
 KC_EXPORT kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, kc_error *error);
 
 /* ---- what to read ---- */
 
-/* Read these topics as a member of group.id; replaces the former list. Takes effect in the next poll. listener may be NULL (that of the
- * configuration is used); it is copied. count 0: as unsubscribe.
- * KC_ERR_STATE: partitions are assigned by hand, or group.id is not set. KC_ERR_ARGUMENT: an empty name. */
+/* Read these topics as a member of group.id; replaces the former list. Takes effect in the next poll. listener may be
+ * NULL (that of the configuration is used); it is copied. count 0: as unsubscribe. KC_ERR_STATE: partitions are
+ * assigned by hand, or group.id is not set. KC_ERR_ARGUMENT: an empty name. */
 KC_EXPORT kc_err kc_consumer_subscribe(kc_consumer *consumer, const char *const *topics, size_t count,
                                        const kc_rebalance_listener *listener, kc_error *error);
 /* Leave the group or drop the assignment. Calls the listener. Waits up to default.api.timeout.ms. */
 KC_EXPORT kc_err kc_consumer_unsubscribe(kc_consumer *consumer, kc_error *error);
-/* Read exactly these partitions, without a group; replaces the former list. `offset` >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or KC_OFFSET_NONE: the committed
- * one, else auto.offset.reset. KC_ERR_STATE: subscribed. */
-KC_EXPORT kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count, kc_error *error);
-/* What is assigned now, by the group or by hand: fills up to capacity entries (topic is borrowed until the next call on the consumer, offset is the position
- * or KC_OFFSET_NONE) and stores the full number in *count. */
-KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity, size_t *count);
+/* Read exactly these partitions, without a group; replaces the former list. `offset` >= 0, KC_OFFSET_BEGINNING,
+ * KC_OFFSET_END, or KC_OFFSET_NONE: the committed one, else auto.offset.reset. KC_ERR_STATE: subscribed. */
+KC_EXPORT kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
+                                    kc_error *error);
+/* What is assigned now, by the group or by hand: fills up to capacity entries (topic is borrowed until the next call on
+ * the consumer, offset is the position or KC_OFFSET_NONE) and stores the full number in *count. */
+KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity,
+                                        size_t *count);
 
 /* ---- reading ---- */
 
 /* Wait up to timeout_ms for records.  *out is NULL when none came, which is no error; else it is yours until
- * kc_records_release() and owns its bytes: it outlives later polls, rebalances, even the consumer. Runs rebalance listeners and commit callbacks.
- * Must be called at least every max.poll.interval.ms, or the group takes the partitions away.
- *   KC_ERR_STATE       neither subscribed nor assigned
- *   KC_ERR_NO_OFFSET   a partition has no offset and auto.offset.reset=none: seek, then go on
- *   KC_ERR_CORRUPT     a batch is damaged: the text says where; seek past it
+ * kc_records_release() and owns its bytes: it outlives later polls, rebalances, even the consumer. Runs rebalance
+ * listeners and commit callbacks. Must be called at least every max.poll.interval.ms, or the group takes the partitions
+ * away. KC_ERR_STATE       neither subscribed nor assigned KC_ERR_NO_OFFSET   a partition has no offset and
+ * auto.offset.reset=none: seek, then go on KC_ERR_CORRUPT     a batch is damaged: the text says where; seek past it
  *   KC_ERR_WOKEN       kc_consumer_wakeup()
  *   Kafka's own        authorization, fenced instance id, inconsistent protocol: the text says what to do */
 KC_EXPORT kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error);
-/* The next record, or 0 at the end (and for NULL: nothing came).  Decodes in place; offsets rise within each partition. One thread at a time,
- * any thread. */
+/* The next record, or 0 at the end (and for NULL: nothing came).  Decodes in place; offsets rise within each partition.
+ * One thread at a time, any thread. */
 KC_EXPORT int kc_records_next(kc_records *records, kc_record_view *view);
 /* How many records it holds in all. */
 KC_EXPORT size_t kc_records_count(const kc_records *records);
@@ -57,66 +58,74 @@ KC_EXPORT void kc_consumer_wakeup(kc_consumer *consumer);
 
 /* ---- positions ---- */
 
-/* Move the position of an assigned partition: offset >= 0, KC_OFFSET_BEGINNING or KC_OFFSET_END. No record from before is returned after the call.
- * KC_ERR_STATE: not assigned. */
-KC_EXPORT kc_err kc_consumer_seek(kc_consumer *consumer, const char *topic, int32_t partition, int64_t offset, kc_error *error);
-/* The offset of the next record that poll will return. Waits up to timeout_ms if it is not known yet. KC_ERR_STATE, KC_ERR_TIMED_OUT. */
-KC_EXPORT kc_err kc_consumer_position(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *offset, int32_t timeout_ms,
-                                      kc_error *error);
-/* Stop or resume returning records of these partitions; they stay assigned. KC_ERR_STATE: one is not assigned (none is changed). */
-KC_EXPORT kc_err kc_consumer_pause(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count, kc_error *error);
+/* Move the position of an assigned partition: offset >= 0, KC_OFFSET_BEGINNING or KC_OFFSET_END. No record from before
+ * is returned after the call. KC_ERR_STATE: not assigned. */
+KC_EXPORT kc_err kc_consumer_seek(kc_consumer *consumer, const char *topic, int32_t partition, int64_t offset,
+                                  kc_error *error);
+/* The offset of the next record that poll will return. Waits up to timeout_ms if it is not known yet. KC_ERR_STATE,
+ * KC_ERR_TIMED_OUT. */
+KC_EXPORT kc_err kc_consumer_position(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *offset,
+                                      int32_t timeout_ms, kc_error *error);
+/* Stop or resume returning records of these partitions; they stay assigned. KC_ERR_STATE: one is not assigned (none is
+ * changed). */
+KC_EXPORT kc_err kc_consumer_pause(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
+                                   kc_error *error);
 /* See kc_consumer_pause(). */
-KC_EXPORT kc_err kc_consumer_resume(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count, kc_error *error);
+KC_EXPORT kc_err kc_consumer_resume(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
+                                    kc_error *error);
 /* The first offset and the one behind the last visible record, asked from the leader. KC_ERR_TIMED_OUT. */
-KC_EXPORT kc_err kc_consumer_watermarks(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *low, int64_t *high,
-                                        int32_t timeout_ms, kc_error *error);
-/* For each entry, the first offset whose timestamp is >= `offset` (milliseconds since 1970), into `offset`; KC_OFFSET_END if there is none. */
-KC_EXPORT kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_partition *partitions, size_t count, int32_t timeout_ms,
-                                               kc_error *error);
+KC_EXPORT kc_err kc_consumer_watermarks(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *low,
+                                        int64_t *high, int32_t timeout_ms, kc_error *error);
+/* For each entry, the first offset whose timestamp is >= `offset` (milliseconds since 1970), into `offset`;
+ * KC_OFFSET_END if there is none. */
+KC_EXPORT kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
+                                               int32_t timeout_ms, kc_error *error);
 
 /* ---- commits ---- */
 
-/* Commit offsets (the next to be read, last processed + 1); offsets NULL: the positions of all assigned partitions, that is, all that poll
- * returned.  Retries until timeout_ms.
- *   KC_ERR_REBALANCE_IN_PROGRESS   poll, then commit again
- *   KC_ERR_UNKNOWN_MEMBER_ID, KC_ERR_ILLEGAL_GENERATION   the group went on without us; the records will be read again by their new owner
- *   KC_ERR_TIMED_OUT               may be applied */
-KC_EXPORT kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count, int32_t timeout_ms,
-                                    kc_error *error);
+/* Commit offsets (the next to be read, last processed + 1); offsets NULL: the positions of all assigned partitions,
+ * that is, all that poll returned.  Retries until timeout_ms. KC_ERR_REBALANCE_IN_PROGRESS   poll, then commit again
+ *   KC_ERR_UNKNOWN_MEMBER_ID, KC_ERR_ILLEGAL_GENERATION   the group went on without us; the records will be read again
+ * by their new owner KC_ERR_TIMED_OUT               may be applied */
+KC_EXPORT kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
+                                    int32_t timeout_ms, kc_error *error);
 /* Called by a later poll, commit or close, on its thread, in the order of the commits. */
 typedef void (*kc_commit_fn)(void *context, kc_err code, const kc_topic_partition *offsets, size_t count);
-/* Send a commit and do not wait; never retried (a later commit would be overtaken). fn may be NULL. Errors as above go to fn. */
-KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count, kc_commit_fn fn,
-                                          void *context, kc_error *error);
+/* Send a commit and do not wait; never retried (a later commit would be overtaken). fn may be NULL. Errors as above go
+ * to fn. */
+KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
+                                          kc_commit_fn fn, void *context, kc_error *error);
 /* The committed offsets of the group: fills offset, leader_epoch and code of each entry; KC_OFFSET_NONE: none. */
-KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count, int32_t timeout_ms,
-                                       kc_error *error);
+KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
+                                       int32_t timeout_ms, kc_error *error);
 
 /* ---- the end ---- */
 
-/* Commit (if enable.auto.commit), revoke, leave the group, free everything. Always frees, always returns by its time-out. NULL is fine.
- * KC_ERR_TIMED_OUT: the last commit or the leave may not have reached the broker; the group notices by its session time-out. */
+/* Commit (if enable.auto.commit), revoke, leave the group, free everything. Always frees, always returns by its
+ * time-out. NULL is fine. KC_ERR_TIMED_OUT: the last commit or the leave may not have reached the broker; the group
+ * notices by its session time-out. */
 KC_EXPORT kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms);
 
 typedef struct kc_consumer_stats {
     uint64_t records_returned, bytes_fetched; /* bytes of fetch responses                    */
     uint64_t fetches, polls, commits, commit_failures;
-    uint64_t rebalances;                  /* assignments received                            */
-    uint64_t memory_used, memory_limit;   /* bytes of fetched data held, and their ceiling   */
+    uint64_t rebalances;                /* assignments received                            */
+    uint64_t memory_used, memory_limit; /* bytes of fetched data held, and their ceiling   */
 } kc_consumer_stats;
 /* Fill *stats. Any thread, never waits. */
 KC_EXPORT void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats);
 
-/* How old records were when they were visited, since the creation: what interceptor.classes=latency measures, here and in the
- * producer. Wall clocks: of two machines, it is as exact as their clocks agree. */
+/* How old records were when they were visited, since the creation: what interceptor.classes=latency measures, here and
+ * in the producer. Wall clocks: of two machines, it is as exact as their clocks agree. */
 typedef struct kc_latency_stats {
-    uint64_t measured;  /* records with a stamp                          */
-    uint64_t unstamped; /* records without                               */
-    uint64_t early;     /* of measured: from the future, counted as 0 us */
-    uint64_t mean_us;   /* microseconds, like all below                  */
+    uint64_t measured;                        /* records with a stamp                          */
+    uint64_t unstamped;                       /* records without                               */
+    uint64_t early;                           /* of measured: from the future, counted as 0 us */
+    uint64_t mean_us;                         /* microseconds, like all below                  */
     uint64_t p50_us, p99_us, p999_us, max_us; /* quantiles within 3 %; the maximum is exact */
 } kc_latency_stats;
-/* Fill *stats. Any thread, never waits. KC_ERR_STATE: the consumer has no interceptor "latency". KC_ERR_ARGUMENT: a NULL. */
+/* Fill *stats. Any thread, never waits. KC_ERR_STATE: the consumer has no interceptor "latency". KC_ERR_ARGUMENT: a
+ * NULL. */
 KC_EXPORT kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *stats);
 
 #ifdef __cplusplus

@@ -1,8 +1,8 @@
 /* Errors: one number, one meaning.
  *
- * Codes >= -1 are Kafka's own, unchanged: what a packet capture or a broker log shows is what you get here.  Codes <= -1000 are
- * ours; the thousand is the category.  There is no "last error" per thread, on purpose: a goroutine may make two consecutive
- * calls on two threads and would read somebody else's. */
+ * Codes >= -1 are Kafka's own, unchanged: what a packet capture or a broker log shows is what you get here.  Codes <=
+ * -1000 are ours; the thousand is the category.  There is no "last error" per thread, on purpose: a goroutine may make
+ * two consecutive calls on two threads and would read somebody else's. */
 #ifndef KCLIENT_ERROR_H
 #define KCLIENT_ERROR_H
 
@@ -36,10 +36,10 @@ typedef enum kc_err {
     KC_ERR_WOKEN = -3004,     /* kc_consumer_wakeup() ended the wait                            */
 
     /* -4xxx  the peer broke the protocol */
-    KC_ERR_MALFORMED = -4001,    /* bytes that are not what the protocol says                    */
-    KC_ERR_NOT_KAFKA = -4002,    /* the peer speaks something else: HTTP, TLS, ...               */
-    KC_ERR_NO_VERSION = -4003,   /* no version of a request that both sides speak                */
-    KC_ERR_CORRUPT = -4004,      /* a record batch fails its CRC or cannot be decompressed       */
+    KC_ERR_MALFORMED = -4001,  /* bytes that are not what the protocol says                    */
+    KC_ERR_NOT_KAFKA = -4002,  /* the peer speaks something else: HTTP, TLS, ...               */
+    KC_ERR_NO_VERSION = -4003, /* no version of a request that both sides speak                */
+    KC_ERR_CORRUPT = -4004,    /* a record batch fails its CRC or cannot be decompressed       */
 
     /* -5xxx  this handle is dead: close it */
     KC_ERR_FENCED = -5001, /* another producer or member took over                              */
@@ -195,7 +195,8 @@ enum {
     KC_FATAL = 1 << 3,         /* the handle can only be closed                                */
 };
 
-/* Detail of one failure, in memory of the caller; pass NULL where the code is enough.  `text` is for people: never parse it. */
+/* Detail of one failure, in memory of the caller; pass NULL where the code is enough.  `text` is for people: never
+ * parse it. */
 typedef struct kc_error {
     kc_err code;
     uint32_t traits; /* KC_RETRIABLE ... bits                                                  */

@@ -1,4 +1,5 @@
-/* kclient: a Kafka client in C.  Include this, or the parts that you use.  Start reading at producer.h and consumer.h. */
+/* kclient: a Kafka client in C.  Include this, or the parts that you use.  Start reading at producer.h and consumer.h.
+ */
 #ifndef KCLIENT_KCLIENT_H
 #define KCLIENT_KCLIENT_H
 

@@ -1,6 +1,6 @@
-/* What a user may plug in: small tables of functions. Each has a context pointer that is handed back, and an optional `close`
- * that is called once when the handle is closed.  All may be set on a kc_config; the table is copied, the context is not.
- * None of these functions may call a function that waits on the same handle. */
+/* What a user may plug in: small tables of functions. Each has a context pointer that is handed back, and an optional
+ * `close` that is called once when the handle is closed.  All may be set on a kc_config; the table is copied, the
+ * context is not. None of these functions may call a function that waits on the same handle. */
 #ifndef KCLIENT_PLUGIN_H
 #define KCLIENT_PLUGIN_H
 
@@ -13,28 +13,31 @@ extern "C" {
 typedef struct kc_config kc_config; /* config.h */
 
 /* Sees records before they are serialized, and their fate. KIP-42.  Interceptors form a chain: first those that
- * interceptor.classes names, in its order, then those that were added, in theirs; every function is called in this order.
- * One that fails harms no other and no record.  None may take long: the caller of send, or the sender thread, waits for it. */
+ * interceptor.classes names, in its order, then those that were added, in theirs; every function is called in this
+ * order. One that fails harms no other and no record.  None may take long: the caller of send, or the sender thread,
+ * waits for it. */
 typedef struct kc_producer_interceptor {
     const char *name; /* for logs */
     void *context;
     /* On the thread of send, before serialization. May change any field; what it points to must stay valid until
-     * kc_producer_send() returns (kc_record_add_header() takes care of that). An error is logged and the record goes on as it was.
-     * Sending to other producers is allowed; the same producer answers KC_ERR_IN_CALLBACK: it would never end. May be NULL. */
+     * kc_producer_send() returns (kc_record_add_header() takes care of that). An error is logged and the record goes on
+     * as it was. Sending to other producers is allowed; the same producer answers KC_ERR_IN_CALLBACK: it would never
+     * end. May be NULL. */
     kc_err (*on_send)(void *context, kc_record *record);
-    /* Once for every record that on_send saw, before the delivery function: on the sender thread, or for a record that send
-     * refused on the thread of send (code is what send returns, offset -1). May send, which never waits here. May be NULL. */
+    /* Once for every record that on_send saw, before the delivery function: on the sender thread, or for a record that
+     * send refused on the thread of send (code is what send returns, offset -1). May send, which never waits here. May
+     * be NULL. */
     void (*on_acknowledgement)(void *context, const kc_delivery *delivery);
     /* Once, when the producer is closed. May be NULL. */
     void (*close)(void *context);
-    /* Once, by kc_producer_create(), in the order of the chain: read what is needed with kc_config_get(). An error fails the
-     * creation; whose configure had succeeded until then is closed. May be NULL. */
+    /* Once, by kc_producer_create(), in the order of the chain: read what is needed with kc_config_get(). An error
+     * fails the creation; whose configure had succeeded until then is closed. May be NULL. */
     kc_err (*configure)(void *context, const kc_config *config);
 } kc_producer_interceptor;
 
 /* Append a header to the record that on_send was given; name and value are copied. Only inside on_send.
- * KC_ERR_STATE: elsewhere, or another record. KC_ERR_ARGUMENT. KC_ERR_NO_MEMORY: also when all headers that were added to
- * one record take more than max.request.size. */
+ * KC_ERR_STATE: elsewhere, or another record. KC_ERR_ARGUMENT. KC_ERR_NO_MEMORY: also when all headers that were added
+ * to one record take more than max.request.size. */
 KC_EXPORT kc_err kc_record_add_header(kc_record *record, const char *name, kc_bytes value);
 
 /* Grows by kc_buffer_append(); owned by the library. */
@@ -46,8 +49,8 @@ KC_EXPORT kc_err kc_buffer_append(kc_buffer *buffer, const void *data, size_t si
 typedef struct kc_serializer {
     const char *name;
     void *context;
-    /* On the thread of send. `object` is the key or value as given (never null: a null stays null). Appends the bytes to `out`.
-     * An error fails the send with KC_ERR_SERIALIZATION. */
+    /* On the thread of send. `object` is the key or value as given (never null: a null stays null). Appends the bytes
+     * to `out`. An error fails the send with KC_ERR_SERIALIZATION. */
     kc_err (*serialize)(void *context, const char *topic, kc_bytes object, kc_buffer *out);
     void (*close)(void *context);
 } kc_serializer;
@@ -56,8 +59,9 @@ typedef struct kc_serializer {
 typedef struct kc_partitioner {
     const char *name;
     void *context;
-    /* On the thread of send. key and value are serialized. Return 0 .. partition_count-1, or KC_PARTITION_STICKY for the library's
-     * own choice (uniform, one batch after the other, slow brokers less often); anything else fails the send with KC_ERR_ARGUMENT. */
+    /* On the thread of send. key and value are serialized. Return 0 .. partition_count-1, or KC_PARTITION_STICKY for
+     * the library's own choice (uniform, one batch after the other, slow brokers less often); anything else fails the
+     * send with KC_ERR_ARGUMENT. */
     int32_t (*partition)(void *context, const kc_record *record, int32_t partition_count);
     void (*close)(void *context);
 } kc_partitioner;

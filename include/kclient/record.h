@@ -19,9 +19,9 @@ typedef struct kc_header {
     kc_bytes value;   /* may be null                    */
 } kc_header;
 
-#define KC_PARTITION_ANY (-1)    /* the partitioner chooses                                        */
+#define KC_PARTITION_ANY    (-1) /* the partitioner chooses                                        */
 #define KC_PARTITION_STICKY (-2) /* as for a record without a key, whatever its key: KIP-794       */
-#define KC_TIMESTAMP_NOW (-1)
+#define KC_TIMESTAMP_NOW    (-1)
 
 /* One record to send. Begin with KC_RECORD_INIT. */
 typedef struct kc_record {
@@ -50,8 +50,8 @@ typedef struct kc_delivery {
     const char *text; /* borrowed for the call; NULL when code is KC_OK                            */
 } kc_delivery;
 
-/* Deliveries of records with an opaque pointer, and all that failed (see kc_config_set_delivery). Called on the sender thread,
- * no lock held, in send order within a partition.  Must not wait: while it runs, nothing is sent. */
+/* Deliveries of records with an opaque pointer, and all that failed (see kc_config_set_delivery). Called on the sender
+ * thread, no lock held, in send order within a partition.  Must not wait: while it runs, nothing is sent. */
 typedef void (*kc_delivery_fn)(const kc_delivery *deliveries, size_t count, void *context);
 
 /* One partition, with what a call needs or answers. */
@@ -64,9 +64,9 @@ typedef struct kc_topic_partition {
     kc_err code;          /* answers only: what happened to this partition                         */
 } kc_topic_partition;
 
-#define KC_OFFSET_END (-1)       /* behind the last record                                         */
-#define KC_OFFSET_BEGINNING (-2) /* the first record that is still there                           */
-#define KC_OFFSET_NONE (-1001)   /* no offset: none committed, none known                          */
+#define KC_OFFSET_END       (-1)    /* behind the last record                                         */
+#define KC_OFFSET_BEGINNING (-2)    /* the first record that is still there                           */
+#define KC_OFFSET_NONE      (-1001) /* no offset: none committed, none known                          */
 
 /* One record as it was fetched: views into the bytes of its kc_records. */
 typedef struct kc_record_view {
@@ -74,13 +74,13 @@ typedef struct kc_record_view {
     int32_t partition, leader_epoch;
     int64_t offset, timestamp_ms;
     kc_bytes key, value;
-    uint32_t header_count;     /* read them with kc_record_view_header()                           */
-    const void *headers;       /* encoded headers; for the library                                 */
-    size_t headers_size;       /* bytes                                                            */
+    uint32_t header_count; /* read them with kc_record_view_header()                           */
+    const void *headers;   /* encoded headers; for the library                                 */
+    size_t headers_size;   /* bytes                                                            */
 } kc_record_view;
 
-/* Header i of a view, 0 <= i < header_count. `name` is not NUL-terminated: it is a kc_bytes. KC_ERR_ARGUMENT: no such header.
- * Any thread, as long as the kc_records lives. */
+/* Header i of a view, 0 <= i < header_count. `name` is not NUL-terminated: it is a kc_bytes. KC_ERR_ARGUMENT: no such
+ * header. Any thread, as long as the kc_records lives. */
 KC_EXPORT kc_err kc_record_view_header(const kc_record_view *view, uint32_t i, kc_bytes *name, kc_bytes *value);
 
 #ifdef __cplusplus

@@ -8,12 +8,12 @@
  *     ... bootstrap.servers = kc_mock_bootstrap(cluster) ...
  *     kc_mock_stop(cluster);
  *
- * Runs on one thread of its own; listens on free ports of 127.0.0.1; ready when kc_mock_start() returns. Every function may be
- * called from any thread (but not from the log callback), waits until the broker has done it, and returns 0 or a Kafka
- * error code (> 0) or -1. Several clusters may live in one process; they know nothing of each other.
+ * Runs on one thread of its own; listens on free ports of 127.0.0.1; ready when kc_mock_start() returns. Every function
+ * may be called from any thread (but not from the log callback), waits until the broker has done it, and returns 0 or a
+ * Kafka error code (> 0) or -1. Several clusters may live in one process; they know nothing of each other.
  *
- * Broker properties have Kafka's names and defaults, but for one: group.initial.rebalance.delay.ms is 0 instead of 3000,
- * so that groups in tests form at once. */
+ * Broker properties have Kafka's names and defaults, but for one: group.initial.rebalance.delay.ms is 0 instead of
+ * 3000, so that groups in tests form at once. */
 #ifndef MOCKBROKER_MOCKBROKER_H
 #define MOCKBROKER_MOCKBROKER_H
 
@@ -33,17 +33,17 @@ extern "C" {
 typedef struct kc_mock kc_mock;
 
 typedef struct kc_mock_options {
-    int32_t brokers;              /* 1 .. 100                                                                           */
-    const char *listen;           /* "HOST:PORT" of the first broker, the others take the next ports; port 0: free ones */
-    const char *topics;           /* NAME[:PARTITIONS[:RF[:key=value,...]]] separated by blanks; NULL: none             */
-    const char *config;           /* broker properties key=value separated by blanks or newlines; NULL: Kafka's defaults */
-    const char *data_dir;         /* NULL: in memory                                                                    */
-    uint64_t seed;                /* of everything random: member ids, topic ids                                        */
+    int32_t brokers;      /* 1 .. 100                                                                           */
+    const char *listen;   /* "HOST:PORT" of the first broker, the others take the next ports; port 0: free ones */
+    const char *topics;   /* NAME[:PARTITIONS[:RF[:key=value,...]]] separated by blanks; NULL: none             */
+    const char *config;   /* broker properties key=value separated by blanks or newlines; NULL: Kafka's defaults */
+    const char *data_dir; /* NULL: in memory                                                                    */
+    uint64_t seed;        /* of everything random: member ids, topic ids                                        */
     void (*log)(void *context, int level, const char *text); /* NULL: none */
     void *log_context;
-    int log_level;                /* 3 error, 4 warning, 6 info, 7 debug                                                */
-    const char *faults;           /* JSON, as for kc_mock_fault_add(); NULL: none                                       */
-    size_t journal_bytes;         /* as for kc_mock_journal(); 0: no journal                                            */
+    int log_level;        /* 3 error, 4 warning, 6 info, 7 debug                                                */
+    const char *faults;   /* JSON, as for kc_mock_fault_add(); NULL: none                                       */
+    size_t journal_bytes; /* as for kc_mock_journal(); 0: no journal                                            */
 } kc_mock_options;
 /* clang-format off */
 #define KC_MOCK_OPTIONS_INIT { 1, "127.0.0.1:0", 0, 0, 0, 1, 0, 0, 4, 0, 0 }
@@ -56,7 +56,8 @@ KC_MOCK_EXPORT void kc_mock_stop(kc_mock *cluster);
 /* "127.0.0.1:9092,..." ; lives as long as the cluster. */
 KC_MOCK_EXPORT const char *kc_mock_bootstrap(const kc_mock *cluster);
 /* Create a topic. Kafka's error code. */
-KC_MOCK_EXPORT int kc_mock_create_topic(kc_mock *cluster, const char *name, int32_t partitions, int16_t replication_factor);
+KC_MOCK_EXPORT int kc_mock_create_topic(kc_mock *cluster, const char *name, int32_t partitions,
+                                        int16_t replication_factor);
 /* Delete a topic. */
 KC_MOCK_EXPORT int kc_mock_delete_topic(kc_mock *cluster, const char *name);
 /* Stop a broker in an orderly way (leaders move first) or kill it (connections break, then leaders move). */
@@ -75,19 +76,22 @@ typedef struct kc_mock_partition {
 /* Look at a partition. */
 KC_MOCK_EXPORT int kc_mock_describe(kc_mock *cluster, const char *topic, int32_t partition, kc_mock_partition *out);
 
-/* ---- faults: what goes wrong on purpose. docs/mockbroker.md has the grammar of the JSON, which is that of HTTP and of --faults ---- */
+/* ---- faults: what goes wrong on purpose. docs/mockbroker.md has the grammar of the JSON, which is that of HTTP and of
+ * --faults ---- */
 
-/* Arm a fault, or an array of them (all or none): {"match": {"api": "Produce"}, "count": 1, "action": "disconnect"}. *id (may be
- * NULL) is that of the first, the others follow. -1 with what is wrong with the JSON in text. */
+/* Arm a fault, or an array of them (all or none): {"match": {"api": "Produce"}, "count": 1, "action": "disconnect"}.
+ * *id (may be NULL) is that of the first, the others follow. -1 with what is wrong with the JSON in text. */
 KC_MOCK_EXPORT int kc_mock_fault_add(kc_mock *cluster, const char *json, int32_t *id, char *text, size_t text_size);
 /* Remove a fault; what it holds goes on. id 0: all. -1: there is none. */
 KC_MOCK_EXPORT int kc_mock_fault_remove(kc_mock *cluster, int32_t id);
-/* Let go what a barrier holds, oldest first, at most count requests (-1: all); how many those were. -1: no such barrier. */
+/* Let go what a barrier holds, oldest first, at most count requests (-1: all); how many those were. -1: no such
+ * barrier. */
 KC_MOCK_EXPORT int kc_mock_fault_release(kc_mock *cluster, int32_t id, int32_t count);
 /* How often a fault has happened; how many requests its barrier holds. -1: no such fault. */
 KC_MOCK_EXPORT int64_t kc_mock_fault_hits(kc_mock *cluster, int32_t id);
 KC_MOCK_EXPORT int64_t kc_mock_fault_held(kc_mock *cluster, int32_t id);
-/* A fault with its counts as JSON; id 0: all, and the ids of those that never fired. Yours; NULL: no such fault, or no memory. */
+/* A fault with its counts as JSON; id 0: all, and the ids of those that never fired. Yours; NULL: no such fault, or no
+ * memory. */
 KC_MOCK_EXPORT char *kc_mock_faults(kc_mock *cluster, int32_t id);
 /* Free a text that is yours. NULL is fine. */
 KC_MOCK_EXPORT void kc_mock_text_free(char *text);
@@ -107,12 +111,14 @@ KC_MOCK_EXPORT int64_t kc_mock_clock_now_ms(kc_mock *cluster);
 
 /* ---- the journal: requests and answers, decoded ---- */
 
-/* Keep the latest so many bytes (64 KiB to 4 GiB) of requests and answers; 0: stop. It costs time: off unless asked for. */
+/* Keep the latest so many bytes (64 KiB to 4 GiB) of requests and answers; 0: stop. It costs time: off unless asked
+ * for. */
 KC_MOCK_EXPORT int kc_mock_journal(kc_mock *cluster, int64_t bytes);
-/* Entries that match ({"api": "Fetch", "client_id": "c"}; NULL: all), one line of JSON each. Yours. NULL with the reason in text. */
+/* Entries that match ({"api": "Fetch", "client_id": "c"}; NULL: all), one line of JSON each. Yours. NULL with the
+ * reason in text. */
 KC_MOCK_EXPORT char *kc_mock_requests(kc_mock *cluster, const char *match, char *text, size_t text_size);
-/* Ask the journal: {"match": {...}, "count": 3}. 0: it is so; 1: it is not, and text has the difference as JSON; -1: the question is
- * wrong, or the journal is off (text says so). */
+/* Ask the journal: {"match": {...}, "count": 3}. 0: it is so; 1: it is not, and text has the difference as JSON; -1:
+ * the question is wrong, or the journal is off (text says so). */
 KC_MOCK_EXPORT int kc_mock_verify(kc_mock *cluster, const char *question, char *text, size_t text_size);
 /* For the next test: no topics, no groups, no faults, an empty journal. */
 KC_MOCK_EXPORT int kc_mock_reset(kc_mock *cluster);

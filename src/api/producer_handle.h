@@ -18,7 +18,7 @@ struct kc_producer {
     struct kci_loop *loop;
     struct kci_gate *gate; /* where application threads wait for the sender */
     struct kci_producer *engine;
-    uint32_t generation;                           /* of the process, at creation */
+    uint32_t generation; /* of the process, at creation */
     struct kci_builtin builtin;
     bool plugged;                                  /* user functions on the way of a record */
     _Atomic(int32_t) waiters;                      /* calls that wait: they are let go before anything is freed */

@@ -38,9 +38,9 @@ struct kci_node {
     char *text;     /* owned: "host:port" */
     uint16_t port;
     char rack[KCI_NODE_RACK_BYTES]; /* NUL-terminated; empty: none, or too long to compare */
-    bool listed;           /* in the last metadata, or a bootstrap server */
-    uint64_t seen;         /* generation of the metadata that last listed it */
-    struct kci_node *lane; /* second lane to the same broker, or NULL; lanes have none themselves */
+    bool listed;                    /* in the last metadata, or a bootstrap server */
+    uint64_t seen;                  /* generation of the metadata that last listed it */
+    struct kci_node *lane;          /* second lane to the same broker, or NULL; lanes have none themselves */
 
     /* the connection; see connection.c */
     int state;              /* enum kci_connection_state */

@@ -1,6 +1,6 @@
-/* Every configuration key as a typed value.  One struct for producer, consumer and admin: a key that a handle does not use is
- * simply not read.  The table of names, types, ranges, defaults and meanings is api/config_table.c; it fills this struct and
- * generates docs/configuration.md.  Times in milliseconds, sizes in bytes, as in Kafka's names. */
+/* Every configuration key as a typed value.  One struct for producer, consumer and admin: a key that a handle does not
+ * use is simply not read.  The table of names, types, ranges, defaults and meanings is api/config_table.c; it fills
+ * this struct and generates docs/configuration.md.  Times in milliseconds, sizes in bytes, as in Kafka's names. */
 #ifndef KCI_CLUSTER_SETTINGS_H
 #define KCI_CLUSTER_SETTINGS_H
 
@@ -42,7 +42,7 @@ struct kci_settings {
     int32_t retry_backoff_ms, retry_backoff_max_ms;
     int32_t reconnect_backoff_ms, reconnect_backoff_max_ms;
     int32_t socket_connection_setup_timeout_ms, socket_connection_setup_timeout_max_ms;
-    int32_t connections_max_idle_ms; /* -1: never */
+    int32_t connections_max_idle_ms;                 /* -1: never */
     int32_t send_buffer_bytes, receive_buffer_bytes; /* -1: the system's */
     int32_t metadata_max_age_ms;
     int32_t metadata_max_idle_ms;
@@ -61,18 +61,19 @@ struct kci_settings {
     int32_t max_block_ms;
     int32_t max_request_size;
     int32_t max_in_flight_requests_per_connection;
-    int32_t compression_type; /* enum kci_codec */
+    int32_t compression_type;  /* enum kci_codec */
     int32_t compression_level; /* of compression_type; KCI_LEVEL_DEFAULT */
-    int32_t compression_gzip_level, compression_lz4_level, compression_zstd_level; /* taken when the one above is not set */
+    int32_t compression_gzip_level, compression_lz4_level,
+        compression_zstd_level; /* taken when the one above is not set */
     bool enable_idempotence;
     bool partitioner_ignore_keys;
-    int32_t partitioner_class;      /* enum kci_partitioner; a function set by the user comes first */
-    bool partitioner_adaptive;      /* partitioner.adaptive.partitioning.enable */
+    int32_t partitioner_class;                   /* enum kci_partitioner; a function set by the user comes first */
+    bool partitioner_adaptive;                   /* partitioner.adaptive.partitioning.enable */
     int32_t partitioner_availability_timeout_ms; /* 0: never */
     bool partitioner_rack_aware;
     int32_t key_format, value_format; /* key.serializer, value.serializer: enum kci_format; functions come first */
-    const char *interceptor_classes; /* comma list of names; of producer and consumer */
-    const char *audit_topic;         /* NULL: none */
+    const char *interceptor_classes;  /* comma list of names; of producer and consumer */
+    const char *audit_topic;          /* NULL: none */
     bool audit_log;
 
     /* consumer */
@@ -84,12 +85,12 @@ struct kci_settings {
     bool enable_auto_commit;
     int32_t auto_commit_interval_ms;
     int32_t auto_offset_reset; /* enum kci_offset_reset */
-    int32_t isolation_level; /* enum kci_isolation */
+    int32_t isolation_level;   /* enum kci_isolation */
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
     int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
     bool check_crcs;
     int32_t key_read_as, value_read_as; /* key.deserializer, value.deserializer: enum kci_format */
-    const char *client_rack; /* NULL: none */
+    const char *client_rack;            /* NULL: none */
 
     /* plugged-in functions; the arrays are owned by the settings, the contexts by the user */
     kc_delivery_fn delivery;

@@ -1,8 +1,9 @@
-/* A frame: int32 size, then a header, then a body.  The bytes of a received frame are counted by reference, because what was
- * fetched outlives the connection and a log of the mock broker keeps what was produced.
+/* A frame: int32 size, then a header, then a body.  The bytes of a received frame are counted by reference, because
+ * what was fetched outlives the connection and a log of the mock broker keeps what was produced.
  *
- *  request header   api_key i16 | version i16 | correlation i32 | client_id nullable string (always old style) | tags if v2
- *  response header  correlation i32 | tags if v1          (v1/v2 where the API version is flexible; ApiVersions always answers v0) */
+ *  request header   api_key i16 | version i16 | correlation i32 | client_id nullable string (always old style) | tags
+ * if v2 response header  correlation i32 | tags if v1          (v1/v2 where the API version is flexible; ApiVersions
+ * always answers v0) */
 #ifndef KCI_PROTOCOL_FRAME_H
 #define KCI_PROTOCOL_FRAME_H
 
@@ -38,7 +39,8 @@ struct kci_splitter {
 struct kci_splitter kci_splitter_of(const struct kci_alloc *alloc, uint32_t frame_bytes_max);
 void *kci_splitter_space(struct kci_splitter *s, size_t *size); /* NULL: out of memory */
 void kci_splitter_received(struct kci_splitter *s, size_t size);
-/* 1: *out is a frame, yours; 0: none complete; -1: the size prefix is negative or too large (see bad_size), or no memory. */
+/* 1: *out is a frame, yours; 0: none complete; -1: the size prefix is negative or too large (see bad_size), or no
+ * memory. */
 int kci_splitter_next(struct kci_splitter *s, struct kci_frame **out);
 /* The first bytes as received (for telling HTTP or TLS from Kafka in an error text); returns how many. */
 size_t kci_splitter_peek(const struct kci_splitter *s, uint8_t *out, size_t size);
@@ -49,8 +51,8 @@ struct kci_request_header {
     int32_t correlation;
     struct kci_str client_id;
 };
-/* Parse the header of a request frame and leave the reader at its body; uses kci_api_find for the header version (unknown
- * API: header v1 is assumed). false: malformed. */
+/* Parse the header of a request frame and leave the reader at its body; uses kci_api_find for the header version
+ * (unknown API: header v1 is assumed). false: malformed. */
 bool kci_request_header_read(struct kci_reader *r, struct kci_request_header *header);
 /* Write size prefix (0, patched by kci_frame_finish) and header. */
 void kci_request_header_write(struct kci_writer *w, const struct kci_api *api, const struct kci_request_header *header);

@@ -122,8 +122,8 @@ static bool all_read(struct consume *c)
     return done;
 }
 
-/* With -c, what was polled but not shown goes to the next reader of the group: the position, which is committed, returns
- * to the first of it in each partition. */
+/* With -c, what was polled but not shown goes to the next reader of the group: the position, which is committed,
+ * returns to the first of it in each partition. */
 static void give_back(struct consume *c, kc_records *records)
 {
     kc_record_view view;
