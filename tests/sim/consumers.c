@@ -299,6 +299,12 @@ static void poll(struct sim_consumer *c, int64_t now)
         return;
     }
     kci_consumer_poll_leave(c->core, now);
+    /* A new coordinator may know an earlier life of this member only, whose place it took and never got to store:
+     * Kafka then fences it, and its process has to begin anew. */
+    if (result == KC_ERR_FENCED_INSTANCE_ID && w->fixed_members) {
+        sim_consumer_crash(c);
+        return;
+    }
     if (result != KC_OK) {
         sim_note(&stage->world, "%s poll: %s: %s", c->name, kc_err_name(result), error.text);
         sim_violation(&stage->verdict, "F0", "poll of consumer %d: %s: %s", c->number, kc_err_name(result), error.text);

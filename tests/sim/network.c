@@ -16,11 +16,12 @@
 
 #define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight */
 #define NAME_BYTES    48
-#define OFFER_AGAIN   SIM_MS /* after a receiver had no space */
-#define SHORT_SEND    16     /* one send in so many takes less than there is room */
-#define CUT_PORTION   4      /* one portion in so many is smaller than the space */
-#define DRIP_BYTES    40     /* most bytes of a portion of a link that drips */
-#define LOSE_ON_CLOSE 4      /* one close in so many loses what is under way (a reset, not an orderly end) */
+#define HEALED_DELAY  (5 * SIM_MS) /* most delay of a piece when the world is well */
+#define OFFER_AGAIN   SIM_MS       /* after a receiver had no space */
+#define SHORT_SEND    16           /* one send in so many takes less than there is room */
+#define CUT_PORTION   4            /* one portion in so many is smaller than the space */
+#define DRIP_BYTES    40           /* most bytes of a portion of a link that drips */
+#define LOSE_ON_CLOSE 4            /* one close in so many loses what is under way (a reset, not an orderly end) */
 
 struct listener {
     struct kci_list link;
@@ -478,7 +479,8 @@ static void hurry(struct sim_world *world, struct link *link)
 
 void sim_world_heal(struct sim_world *world)
 {
-    int64_t delay_min = world->faults.delay_min, delay_max = world->faults.delay_max;
+    int64_t delay_min = world->faults.delay_min;
+    int64_t delay_max = world->faults.delay_max < HEALED_DELAY ? world->faults.delay_max : HEALED_DELAY;
     world->faults = (struct sim_faults){ .delay_min = delay_min, .delay_max = delay_max };
     KCI_LIST_EACH(node, &world->links)
     {
