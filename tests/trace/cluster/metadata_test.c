@@ -572,6 +572,35 @@ static void test_odd_brokers(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* Racks are those of the last metadata; one that is too long to compare, or none, reads as empty. */
+static void test_racks(void **state)
+{
+    static const char long_rack[] = "0123456789012345678901234567890123456789012345678901234567890123456789";
+    struct kci_metadata_response__metadata_response_broker brokers[] = {
+        { .node_id = 1, .host = kci_str_of("b1"), .port = 1, .rack = kci_str_of("eu-1a") },
+        { .node_id = 2, .host = kci_str_of("b2"), .port = 1 },
+        { .node_id = 3, .host = kci_str_of("b3"), .port = 1, .rack = kci_str_of(long_rack) },
+    };
+    struct kci_metadata_response response;
+    (void)state;
+    begin(1);
+    peer.auto_metadata = false;
+    script_cluster_create(&sc);
+    want("t");
+    script_settle(&peer);
+    kci_codec_init(&kci_metadata_response_schema, &response);
+    response.brokers = brokers;
+    response.brokers_count = 3;
+    script_answer(&peer, script_take(&peer, NULL, KCI_API_METADATA), &response);
+    assert_string_equal(kci_cluster_node_rack(sc.cluster, 1), "eu-1a");
+    assert_string_equal(kci_cluster_node_rack(sc.cluster, 2), "");
+    assert_string_equal(kci_cluster_node_rack(sc.cluster, 3), "");
+    assert_string_equal(kci_cluster_node_rack(sc.cluster, 99), "");
+    kci_cluster_node_hint(sc.cluster, 2, kci_str_of("b2"), 1, kci_str_of("eu-1b"), peer.now);
+    assert_string_equal(kci_cluster_node_rack(sc.cluster, 2), "eu-1b");
+    script_cluster_destroy(&sc);
+}
+
 /* An answer that leaves out what was asked for: asked again, and nothing is known. */
 static void test_left_out(void **state)
 {
@@ -638,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_rebootstrap_trigger),
         cmocka_unit_test(test_odd_partitions),
         cmocka_unit_test(test_odd_brokers),
+        cmocka_unit_test(test_racks),
         cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_many_partitions),
     };
