@@ -42,7 +42,7 @@ static inline struct member member_of(struct world *s, int32_t broker, const cha
 /* What a heartbeat says beyond who it is. */
 enum { SAYS_NOTHING, SAYS_OWNED = 1, SAYS_ALL = 3 };
 
-static inline void member_send(struct member *m, int32_t epoch, int what)
+static inline void member_queue(struct member *m, int32_t epoch, int what)
 {
     struct kci_consumer_group_heartbeat_request body;
     struct kci_consumer_group_heartbeat_request__topic_partitions own = { .topic_id = m->topic,
@@ -64,7 +64,13 @@ static inline void member_send(struct member *m, int32_t epoch, int what)
         body.topic_partitions = &own;
         body.topic_partitions_count = m->owned_count && epoch != 0 ? 1 : 0;
     }
-    client_send(m->conn, KCI_API_CONSUMER_GROUP_HEARTBEAT, m->version, &body);
+    client_queue(m->conn, KCI_API_CONSUMER_GROUP_HEARTBEAT, m->version, &body);
+}
+
+static inline void member_send(struct member *m, int32_t epoch, int what)
+{
+    member_queue(m, epoch, what);
+    client_push(m->conn, 0);
 }
 
 static inline const struct kci_consumer_group_heartbeat_response *member_answer(struct member *m)
