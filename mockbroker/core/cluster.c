@@ -183,6 +183,17 @@ static void upkeep_fires(void *owner, int64_t now)
                  now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
 }
 
+static void cleaner_fires(void *owner, int64_t now)
+{
+    struct mb_cluster *cluster = owner;
+    struct mb_topic *topic;
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; topic->config.compact && i < topic->partition_count; i++)
+            mb_partition_compact(topic->partitions[i], now);
+    int64_t pause_ms = mb_cluster_property(cluster, "log.cleaner.backoff.ms");
+    mb_alarm_set(cluster, &cluster->cleaner, now + (pause_ms ? pause_ms : 1) * 1000);
+}
+
 static void idle_fires(void *owner, int64_t now)
 {
     struct mb_cluster *cluster = owner;
@@ -246,6 +257,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     kci_map_destroy(&cluster->topics);
     kci_map_destroy(&cluster->topic_ids);
     mb_alarm_stop(cluster, &cluster->upkeep);
+    mb_alarm_stop(cluster, &cluster->cleaner);
     mb_alarm_stop(cluster, &cluster->idle);
     kci_heap_destroy(&cluster->alarms);
     kci_compressor_destroy(cluster->compressor);
@@ -274,6 +286,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     cluster->next_producer_id = 1000; /* as a real cluster that has been up before; 0 hides bugs of "unset" */
     cluster->upkeep.fire = upkeep_fires;
     cluster->upkeep.owner = cluster;
+    cluster->cleaner.fire = cleaner_fires;
+    cluster->cleaner.owner = cluster;
     cluster->idle.fire = idle_fires;
     cluster->idle.owner = cluster;
     kci_prng_seed(&cluster->prng, options->seed);
@@ -309,6 +323,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     mb_metadata_start(cluster, now);
     mb_alarm_set(cluster, &cluster->upkeep,
                  now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+    if (mb_cluster_property(cluster, "log.cleaner.enable"))
+        mb_alarm_set(cluster, &cluster->cleaner, now + mb_cluster_property(cluster, "log.cleaner.backoff.ms") * 1000);
     idle_fires(cluster, now);
     text[0] = '\0';
     *out = cluster;

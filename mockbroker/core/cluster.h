@@ -61,6 +61,7 @@ struct mb_cluster {
     uint64_t metadata_version;     /* rises whenever they do: who remembers topics looks again */
     int64_t now;                   /* of the latest call */
     struct mb_alarm upkeep;        /* retention, producer expiry */
+    struct mb_alarm cleaner;       /* compaction */
     struct mb_alarm idle;          /* connections that do nothing */
     size_t request_count;          /* alive, for tests of leaks */
     struct mb_faults *faults;      /* NULL: none was ever armed; fault.h */
@@ -185,6 +186,8 @@ void mb_partition_advance(struct mb_partition *partition, int64_t now);
 void mb_partition_ack_add(struct mb_partition *partition, struct mb_ack *ack);
 /* Nobody leads as before: who waits here is told. */
 void mb_partition_fail_waiters(struct mb_partition *partition, int16_t error, int64_t now);
+/* Compact the logs of its replicas, if that is their policy and it is worth it. */
+void mb_partition_compact(struct mb_partition *partition, int64_t now);
 /* Delete what retention no longer keeps. */
 void mb_partition_retain(struct mb_partition *partition, int64_t now);
 int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark,

@@ -344,6 +344,65 @@ int mb_log_store_put(struct mb_log_store *store, const char *name, const void *d
     return error;
 }
 
+/* ---- rewriting
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void cleaned_path(const struct mb_log_store *store, int64_t base_offset, char *out, size_t size)
+{
+    snprintf(out, size, "%s/%020lld.log.cleaned", store->directory, (long long)base_offset);
+}
+
+int mb_log_store_rewrite(struct mb_log_store *store, int64_t base_offset, int64_t *file)
+{
+    char path[DIRECTORY_BYTES_MAX + 40];
+    uint64_t there = 0;
+    cleaned_path(store, base_offset, path, sizeof path);
+    int error = store->storage->open(store->storage->context, path, true, file, &there);
+    if (!error && there) /* of a crash */
+        error = store->storage->truncate(store->storage->context, *file, 0);
+    return error;
+}
+
+int mb_log_store_rewrite_append(struct mb_log_store *store, int64_t file, const void *data, size_t size)
+{
+    struct kci_iov piece = { data, size };
+    return store->storage->append(store->storage->context, file, &piece, 1);
+}
+
+void mb_log_store_abandon(struct mb_log_store *store, int64_t base_offset, int64_t file)
+{
+    char path[DIRECTORY_BYTES_MAX + 40];
+    if (file)
+        store->storage->close(store->storage->context, file);
+    cleaned_path(store, base_offset, path, sizeof path);
+    store->storage->remove(store->storage->context, path);
+}
+
+int mb_log_store_rewritten(struct mb_log_store *store, int64_t base_offset, int64_t file, uint64_t size)
+{
+    char from[DIRECTORY_BYTES_MAX + 40], to[DIRECTORY_BYTES_MAX + 40];
+    size_t i = segment_of(store, base_offset);
+    int error = store->storage->sync(store->storage->context, file); /* the old one is about to go */
+    store->storage->close(store->storage->context, file);
+    if (error || size == 0) {
+        mb_log_store_abandon(store, base_offset, 0);
+        if (!error)
+            remove_segment(store, i);
+        return error;
+    }
+    cleaned_path(store, base_offset, from, sizeof from);
+    segment_path(store, base_offset, to, sizeof to);
+    remove_indexes(store, &store->segments[i]);
+    if (store->read_file && store->read_base == base_offset) {
+        store->storage->close(store->storage->context, store->read_file);
+        store->read_file = 0;
+    }
+    error = store->storage->rename(store->storage->context, from, to);
+    if (!error)
+        store->segments[i].size = size;
+    return error;
+}
+
 /* ---- recovery
  * -------------------------------------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  *
  * Invariants (checked by tests, QUALITY B3): the high watermark never decreases while a leader leads and never exceeds
  * the end of a replica in the ISR; it does not move while the ISR is smaller than min.insync.replicas (KIP-966). */
+#include "mockbroker/core/compact.h"
 #include "mockbroker/core/validate.h"
 
 #include <stdio.h>
@@ -370,6 +371,26 @@ void mb_partition_retain(struct mb_partition *partition, int64_t now)
     }
     if (start > leader->log.start_offset)
         raise_start(partition, start);
+}
+
+void mb_partition_compact(struct mb_partition *partition, int64_t now)
+{
+    struct mb_cluster *cluster = partition->cluster;
+    for (int32_t i = 0; partition->topic->config.compact && i < partition->replica_count; i++) {
+        struct mb_replica *replica = &partition->replicas[i];
+        if (!mb_cluster_is_running(cluster, replica->broker))
+            continue;
+        struct mb_compaction compaction = { .config = &partition->topic->config,
+                                            .producers = &replica->producers,
+                                            .compressor = cluster->compressor,
+                                            .limit = replica->high_watermark,
+                                            .wall_ms = mb_cluster_wall_ms(cluster, now),
+                                            .seed = kci_prng_next(&cluster->prng) };
+        int error = mb_compact(&replica->log, &compaction);
+        if (error)
+            kci_log(&cluster->logger, KCI_LOG_ERROR, "cleaner", "broker %d cannot compact %s-%d: %s", replica->broker,
+                    partition->topic->name, partition->index, strerror(error));
+    }
 }
 
 int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark, int64_t now)

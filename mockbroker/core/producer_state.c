@@ -34,6 +34,12 @@ void mb_producers_destroy(struct mb_producers *producers)
     mb_producers_init(producers, producers->alloc);
 }
 
+int64_t mb_producers_last(const struct mb_producers *producers, int64_t producer_id)
+{
+    const struct mb_producer *known = kci_map_get_int(&producers->map, producer_id);
+    return known && known->count ? known->batches[known->count - 1].base_offset : -1;
+}
+
 /* The sequence `count` further on, wrapping at 2^31. */
 static int32_t sequence_add(int32_t sequence, int32_t count)
 {

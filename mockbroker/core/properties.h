@@ -65,17 +65,20 @@ struct mb_topic_config {
     /* what the hot paths read, from overrides or defaults: */
     int64_t retention_ms, retention_bytes; /* -1: no limit */
     int64_t timestamp_before_ms, timestamp_after_ms;
-    int32_t batch_bytes_max;                   /* max.message.bytes */
-    int32_t segment_bytes;                     /* segment.bytes */
-    int64_t segment_ms;                        /* segment.ms */
-    int32_t index_interval_bytes, index_bytes; /* index.interval.bytes, segment.index.bytes */
-    int64_t flush_records;                     /* flush.messages; 0: never */
-    int64_t flush_ms;                          /* flush.ms; -1: never */
-    int32_t min_insync;                        /* min.insync.replicas */
-    int codec;                                 /* compression.type: KCI_CODEC_*, or -1 for "producer" */
-    bool log_append_time;                      /* message.timestamp.type */
-    bool delete, compact;                      /* cleanup.policy */
-    bool unclean;                              /* unclean.leader.election.enable */
+    int32_t batch_bytes_max;                              /* max.message.bytes */
+    int32_t segment_bytes;                                /* segment.bytes */
+    int64_t segment_ms;                                   /* segment.ms */
+    int32_t index_interval_bytes, index_bytes;            /* index.interval.bytes, segment.index.bytes */
+    int64_t delete_retention_ms;                          /* delete.retention.ms: of tombstones */
+    int64_t compaction_lag_min_ms, compaction_lag_max_ms; /* min.compaction.lag.ms, max.compaction.lag.ms */
+    double dirty_ratio_min;                               /* min.cleanable.dirty.ratio */
+    int64_t flush_records;                                /* flush.messages; 0: never */
+    int64_t flush_ms;                                     /* flush.ms; -1: never */
+    int32_t min_insync;                                   /* min.insync.replicas */
+    int codec;                                            /* compression.type: KCI_CODEC_*, or -1 for "producer" */
+    bool log_append_time;                                 /* message.timestamp.type */
+    bool delete, compact;                                 /* cleanup.policy */
+    bool unclean;                                         /* unclean.leader.election.enable */
 };
 size_t mb_topic_config_count(void);
 const struct mb_config_row *mb_topic_config_row(size_t i);

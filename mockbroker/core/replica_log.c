@@ -116,6 +116,32 @@ void mb_log_trim(struct mb_log *log)
     }
 }
 
+/* Segments of a log without files are a thought, but compaction goes by them. */
+static void roll_in_mind(struct mb_log *log, const struct mb_log_entry *entry, const struct mb_log_roll *roll)
+{
+    bool full = log->active_bytes + entry->size > (uint64_t)roll->segment_bytes;
+    bool old = entry->max_timestamp_ms > log->active_first_ms &&
+               entry->max_timestamp_ms - log->active_first_ms > roll->segment_ms;
+    if (log->active_bytes == 0 || full || old) {
+        log->active_offset = entry->base_offset;
+        log->active_first_ms = entry->max_timestamp_ms;
+        log->active_bytes = 0;
+    }
+    log->active_bytes += entry->size;
+}
+
+int64_t mb_log_active(const struct mb_log *log)
+{
+    if (!log->store)
+        return log->active_offset < log->end_offset ? log->active_offset : log->end_offset;
+    bool ignored;
+    size_t i = 0;
+    int64_t base = 0, next;
+    while ((next = mb_log_store_segment(log->store, i++, &ignored)) >= 0)
+        base = next;
+    return base;
+}
+
 int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t epoch, const struct mb_log_roll *roll)
 {
     if (!make_room(log) || !mb_log_epoch_begin(log, epoch, entry->base_offset))
@@ -132,6 +158,8 @@ int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t 
         if (slot->position == 0 && log->count) /* a new segment; without its indexes the old one is as good */
             mb_log_index_write(log, roll->index_interval_bytes, false);
         log->resident_bytes += entry->size;
+    } else {
+        roll_in_mind(log, entry, roll);
     }
     kci_frame_ref(slot->frame);
     log->count++;
@@ -231,6 +259,8 @@ int mb_log_truncate(struct mb_log *log, int64_t offset)
     if (log->resident > keep)
         log->resident = keep;
     log->end_offset = offset > log->start_offset ? offset : log->start_offset;
+    if (log->cleaned_offset > log->end_offset)
+        log->cleaned_offset = log->end_offset;
     epochs_truncate(log, log->end_offset);
     return 0;
 }
@@ -269,7 +299,8 @@ int mb_log_reset(struct mb_log *log, int64_t offset)
     for (size_t i = 0; i < log->count; i++)
         forget(log, mb_log_entry(log, i));
     log->first = log->count = log->resident = log->epoch_count = 0;
-    log->start_offset = log->end_offset = offset;
+    log->start_offset = log->end_offset = log->cleaned_offset = offset;
+    log->active_bytes = 0;
     return 0;
 }
 

@@ -14,6 +14,7 @@ struct mb_log_entry {
     uint32_t size;           /* bytes of the batch */
     uint32_t position;       /* of the batch in its segment file */
     int32_t last_delta;      /* last offset - base_offset */
+    int64_t horizon_ms;      /* when the cleaner may drop its tombstones; 0: it has not seen them yet */
 };
 
 struct mb_log_epoch {
@@ -35,6 +36,10 @@ struct mb_log {
     struct mb_log_store *store; /* files; NULL: memory only */
     size_t resident;            /* entries before this one (counted from first) have no frame */
     uint64_t resident_bytes;    /* of the entries with a frame */
+    int64_t active_offset;      /* without files: where the segment begins that the latest batch is in */
+    uint64_t active_bytes;      /* of it */
+    int64_t active_first_ms;    /* timestamp of its first batch */
+    int64_t cleaned_offset;     /* compaction has looked at everything below (compact.c) */
 };
 
 void mb_log_init(struct mb_log *log, const struct kci_alloc *alloc, struct mb_log_store *store);
@@ -70,6 +75,8 @@ void mb_log_trim(struct mb_log *log);
 
 /* Remove everything from `offset` on (whole batches). 0 or an errno value. */
 int mb_log_truncate(struct mb_log *log, int64_t offset);
+/* The first offset of the segment that is written to; it is never compacted. */
+int64_t mb_log_active(const struct mb_log *log);
 /* Raise the log start; whole batches below it go. */
 void mb_log_raise_start(struct mb_log *log, int64_t offset);
 /* Empty, to go on at `offset`: a follower that lags behind the leader's start. */

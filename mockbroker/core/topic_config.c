@@ -21,6 +21,10 @@ enum key {
     SEGMENT_BYTES,
     SEGMENT_MS,
     UNCLEAN,
+    DELETE_RETENTION,
+    MAX_COMPACTION_LAG,
+    MIN_DIRTY,
+    MIN_COMPACTION_LAG,
     FLUSH_MESSAGES,
     FLUSH_MS,
     INDEX_INTERVAL_BYTES,
@@ -41,6 +45,10 @@ static const struct mb_config_row rows[] = {
     [SEGMENT_BYTES] = { "segment.bytes", MB_CONFIG_INT, "1073741824", 14, INT32_MAX, NULL, "log.segment.bytes" },
     [SEGMENT_MS] = { "segment.ms", MB_CONFIG_LONG, "604800000", 1, INT64_MAX, NULL, "log.roll.ms" },
     [UNCLEAN] = { "unclean.leader.election.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "unclean.leader.election.enable" },
+    [DELETE_RETENTION] = { "delete.retention.ms", MB_CONFIG_LONG, "86400000", 0, INT64_MAX, NULL, "log.cleaner.delete.retention.ms" },
+    [MAX_COMPACTION_LAG] = { "max.compaction.lag.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.cleaner.max.compaction.lag.ms" },
+    [MIN_DIRTY] = { "min.cleanable.dirty.ratio", MB_CONFIG_DOUBLE, "0.5", 0, 1, NULL, "log.cleaner.min.cleanable.ratio" },
+    [MIN_COMPACTION_LAG] = { "min.compaction.lag.ms", MB_CONFIG_LONG, "0", 0, INT64_MAX, NULL, "log.cleaner.min.compaction.lag.ms" },
     [FLUSH_MESSAGES] = { "flush.messages", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.flush.interval.messages" },
     [FLUSH_MS] = { "flush.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 0, INT64_MAX, NULL, "log.flush.interval.ms" },
     [INDEX_INTERVAL_BYTES] = { "index.interval.bytes", MB_CONFIG_INT, "4096", 0, INT32_MAX, NULL, "log.index.interval.bytes" },
@@ -48,15 +56,11 @@ static const struct mb_config_row rows[] = {
     { "compression.gzip.level", MB_CONFIG_INT, "-1", -1, 9, NULL, NULL },
     { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, NULL },
     { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, NULL },
-    { "delete.retention.ms", MB_CONFIG_LONG, "86400000", 0, INT64_MAX, NULL, "log.cleaner.delete.retention.ms" },
     { "file.delete.delay.ms", MB_CONFIG_LONG, "60000", 0, INT64_MAX, NULL, "log.segment.delete.delay.ms" },
     { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "local.retention.bytes", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
     { "local.retention.ms", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
-    { "max.compaction.lag.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 1, INT64_MAX, NULL, "log.cleaner.max.compaction.lag.ms" },
-    { "min.cleanable.dirty.ratio", MB_CONFIG_DOUBLE, "0.5", 0, 1, NULL, "log.cleaner.min.cleanable.ratio" },
-    { "min.compaction.lag.ms", MB_CONFIG_LONG, "0", 0, INT64_MAX, NULL, "log.cleaner.min.compaction.lag.ms" },
     { "preallocate", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "log.preallocate" },
     { "remote.log.copy.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
     { "remote.log.delete.on.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
@@ -192,6 +196,10 @@ void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_pro
     config->retention_ms = number_of(config, properties, RETENTION_MS);
     config->segment_bytes = (int32_t)number_of(config, properties, SEGMENT_BYTES);
     config->segment_ms = number_of(config, properties, SEGMENT_MS);
+    config->delete_retention_ms = number_of(config, properties, DELETE_RETENTION);
+    config->compaction_lag_min_ms = number_of(config, properties, MIN_COMPACTION_LAG);
+    config->compaction_lag_max_ms = number_of(config, properties, MAX_COMPACTION_LAG);
+    config->dirty_ratio_min = strtod(text_of(config, properties, MIN_DIRTY), NULL);
     int64_t flush_records = number_of(config, properties, FLUSH_MESSAGES);
     int64_t flush_ms = number_of(config, properties, FLUSH_MS);
     config->flush_records = flush_records == INT64_MAX ? 0 : flush_records;
