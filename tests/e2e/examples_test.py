@@ -68,6 +68,11 @@ class Examples(unittest.TestCase):
         self.assertEqual(out.decode().splitlines(), ["ok: all orders were acknowledged", "ok: another broker leads now",
                                                      "ok: each order is in the log exactly once"])
 
+    def test_faults(self):
+        """A broker that writes and breaks off before it says so: sent twice, written once."""
+        out, _ = run("inject_faults")
+        self.assertEqual(out.decode(), "ok: sent twice, written once\n")
+
     def test_all_are_run(self):
         """A new example needs a story here."""
         with open(os.path.abspath(__file__), encoding="utf-8") as f:
