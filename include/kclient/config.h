@@ -35,6 +35,10 @@ KC_EXPORT kc_err kc_config_get(const kc_config *config, const char *key, char *v
  * failed. With `every_record`, of all (costs memory per record in flight). */
 KC_EXPORT void kc_config_set_delivery(kc_config *config, kc_delivery_fn fn, void *context, int every_record);
 
+/* Deliveries are not called back but kept for kc_producer_poll_deliveries(); excludes kc_config_set_delivery(): the last
+ * call counts. */
+KC_EXPORT void kc_config_set_delivery_polled(kc_config *config, int every_record);
+
 /* Log lines: level is syslog's number (3 error, 4 warning, 6 info, 7 debug); facility and text are borrowed for the
  * call. Called on any thread of the library. Nothing is ever printed. */
 typedef void (*kc_log_fn)(void *context, int level, const char *facility, const char *text);

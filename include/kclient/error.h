@@ -34,6 +34,7 @@ typedef enum kc_err {
     KC_ERR_TRANSPORT = -3002, /* the connection could not be made or broke                      */
     KC_ERR_RESOLVE = -3003,   /* a host name has no address                                     */
     KC_ERR_WOKEN = -3004,     /* kc_consumer_wakeup() ended the wait                            */
+    KC_ERR_PURGED = -3005,    /* kc_producer_purge() gave the record up                         */
 
     /* -4xxx  the peer broke the protocol */
     KC_ERR_MALFORMED = -4001,  /* bytes that are not what the protocol says                    */

@@ -312,6 +312,15 @@ void kc_config_set_delivery(kc_config *config, kc_delivery_fn fn, void *context,
 {
     config->settings.delivery = fn;
     config->settings.delivery_context = context;
+    config->settings.delivery_polled = false;
+    config->settings.delivery_every_record = every_record != 0;
+}
+
+void kc_config_set_delivery_polled(kc_config *config, int every_record)
+{
+    config->settings.delivery = NULL;
+    config->settings.delivery_context = NULL;
+    config->settings.delivery_polled = true;
     config->settings.delivery_every_record = every_record != 0;
 }
 

@@ -32,6 +32,7 @@ static void destroy(kc_producer *producer, bool was_created)
 {
     if (producer->loop)
         kci_loop_stop(producer->loop);
+    atomic_store(&producer->polled.closing, true);
     if (producer->gate) {
         kci_gate_open(producer->gate);
         wait_for_waiters(producer);
@@ -44,6 +45,7 @@ static void destroy(kc_producer *producer, bool was_created)
     if (producer->loop)
         kci_loop_destroy(producer->loop);
     kci_gate_destroy(producer->gate);
+    kci_polled_destroy(&producer->polled);
     kci_config_settings_free(producer->settings);
     kci_alloc_free(kci_heap_alloc(), producer);
 }
@@ -96,10 +98,14 @@ kc_err kc_producer_create(kc_producer **out, const kc_config *config, kc_error *
                                                 (enum kci_log_level)settings->log_level };
         producer->delivery = settings->delivery;
         producer->delivery_context = settings->delivery_context;
-        settings->delivery_every_record = settings->delivery && settings->delivery_every_record;
+        settings->delivery_every_record =
+            (settings->delivery || settings->delivery_polled) && settings->delivery_every_record;
         settings->delivery = kci_handle_deliver;
         settings->delivery_context = producer;
-        err = start(producer, error);
+        if (settings->delivery_polled && !kci_polled_init(&producer->polled))
+            err = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory for deliveries to be polled");
+        else
+            err = start(producer, error);
     }
     if (err) {
         destroy(producer, false);
@@ -153,6 +159,16 @@ kc_err kc_producer_close(kc_producer *producer, int32_t timeout_ms)
     else if (kci_process_spawn(reap, producer))
         kci_log(&producer->logger, KCI_LOG_ERROR, "producer", "no thread could be had to free the producer: it leaks");
     return clean ? KC_OK : KC_ERR_TIMED_OUT;
+}
+
+kc_err kc_producer_purge(kc_producer *producer, uint32_t flags)
+{
+    if (!producer || flags == 0 || (flags & ~(KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT)))
+        return KC_ERR_ARGUMENT;
+    kc_err err = kci_handle_forked(producer, NULL);
+    if (err == KC_OK)
+        kci_producer_purge(producer->engine, flags);
+    return err;
 }
 
 /* ---- waiting and asking ---- */

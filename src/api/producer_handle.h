@@ -11,6 +11,18 @@
 #include "runtime/runtime.h"
 
 #define KCI_EXPLAIN_TEXT_BYTES 400
+#define KCI_POLLED_MAX         ((size_t)100000) /* deliveries that wait to be polled before sending stops: 5.6 MB */
+
+struct kci_polled {          /* producer_polled.c */
+    struct kci_lock lock;    /* guards what is not atomic */
+    kc_delivery *ring;       /* owned */
+    size_t capacity;         /* of ring; 0: deliveries are not polled */
+    size_t first, count;     /* in ring */
+    struct kci_list texts;   /* of deliveries in the ring, oldest first */
+    struct kci_list given;   /* of those that were polled: freed by the next poll */
+    _Atomic(size_t) waiting; /* count, for senders */
+    _Atomic(bool) closing;   /* polls wait no more */
+};
 
 struct kc_producer {
     struct kci_settings *settings; /* owned */
@@ -26,6 +38,7 @@ struct kc_producer {
 
     kc_delivery_fn delivery; /* the user's; NULL: none */
     void *delivery_context;
+    struct kci_polled polled;
     struct kci_lock sync_lock; /* guards syncs */
     struct kci_list syncs;     /* of those who wait in kc_producer_send_sync */
     _Atomic(int32_t) sync_count;
@@ -40,6 +53,12 @@ static inline int64_t kci_handle_deadline(int32_t timeout_ms)
 }
 /* The delivery function that the engine is given: keeps what send_sync waits for, passes on the rest. */
 void kci_handle_deliver(const kc_delivery *deliveries, size_t count, void *producer);
+bool kci_polled_init(struct kci_polled *polled); /* false: no memory */
+void kci_polled_destroy(struct kci_polled *polled);
+/* Keep deliveries for kc_producer_poll_deliveries(). Sender. */
+void kci_polled_put(kc_producer *producer, const kc_delivery *deliveries, size_t count);
+/* Wait until fewer than KCI_POLLED_MAX deliveries wait to be polled, until *deadline (0: max.block.ms from now). */
+kc_err kci_polled_room(kc_producer *producer, int64_t *deadline, kc_error *error);
 /* What stands in the way, asked of the sender; waits a moment at most. */
 void kci_handle_explain(kc_producer *producer, const char *topic, char *text, size_t size);
 /* max.block.ms is over, or nobody may wait: the error that says so. */

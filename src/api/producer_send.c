@@ -112,6 +112,8 @@ kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t 
     if (!producer || (!records && count))
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer and records must not be NULL");
     kc_err err = kci_handle_forked(producer, error);
+    if (!err && producer->polled.capacity)
+        err = kci_polled_room(producer, &deadline, error);
     if (err)
         return err;
     if (producer->plugged)

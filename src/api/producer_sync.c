@@ -47,20 +47,27 @@ static bool keep_sync(kc_producer *producer, const kc_delivery *delivery)
     return true;
 }
 
+static void pass_on(kc_producer *producer, const kc_delivery *deliveries, size_t count)
+{
+    if (producer->polled.capacity)
+        kci_polled_put(producer, deliveries, count);
+    else if (producer->delivery)
+        producer->delivery(deliveries, count, producer->delivery_context);
+}
+
 void kci_handle_deliver(const kc_delivery *deliveries, size_t count, void *context)
 {
     kc_producer *producer = context;
     if (atomic_load_explicit(&producer->sync_count, memory_order_acquire) == 0) {
-        if (producer->delivery)
-            producer->delivery(deliveries, count, producer->delivery_context);
+        pass_on(producer, deliveries, count);
         return;
     }
     size_t from = 0;
     for (size_t i = 0; i <= count; i++) { /* what lies between those that are waited for goes to the user as it is */
         if (i < count && !keep_sync(producer, &deliveries[i]))
             continue;
-        if (i > from && producer->delivery)
-            producer->delivery(deliveries + from, i - from, producer->delivery_context);
+        if (i > from)
+            pass_on(producer, deliveries + from, i - from);
         from = i + 1;
     }
 }

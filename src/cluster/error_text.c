@@ -29,6 +29,7 @@ static const struct own_error own_errors[] = {
     { KC_ERR_RESOLVE, KC_RETRIABLE, "RESOLVE",
       "A host name has no address; check bootstrap.servers and the brokers' advertised names." },
     { KC_ERR_WOKEN, KC_RETRIABLE, "WOKEN", "kc_consumer_wakeup() ended the wait." },
+    { KC_ERR_PURGED, 0, "PURGED", "kc_producer_purge() gave the record up; send it again if it is still wanted." },
     { KC_ERR_MALFORMED, 0, "MALFORMED",
       "The peer sent bytes that are not what the protocol says; the connection was closed." },
     { KC_ERR_NOT_KAFKA, 0, "NOT_KAFKA",

@@ -96,6 +96,7 @@ struct kci_settings {
     kc_delivery_fn delivery;
     void *delivery_context;
     bool delivery_every_record;
+    bool delivery_polled; /* kept for kc_producer_poll_deliveries() instead of called back */
     kc_log_fn log;
     void *log_context;
     int log_level;

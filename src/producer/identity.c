@@ -62,7 +62,7 @@ static void refused(struct kci_producer *producer, kc_err code, bool retriable, 
     identity->cause = cause;
     move(identity, KCI_IDENTITY_BACKING_OFF);
     if (!retriable)
-        kci_lane_fail_all(producer, code, cause, now);
+        kci_lane_fail_all(producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT, code, cause, now);
 }
 
 static void done(struct kci_call *call, const struct kci_reply *reply, int64_t now)

@@ -191,7 +191,8 @@ struct kci_producer {
     _Atomic(int64_t) sleeping_until;           /* the sender runs again by then at the latest; KCI_NEVER: wake it */
     _Atomic(bool) attention;                   /* flush, close, starved, asked: look at them in the next step */
     _Atomic(bool) closing, abandoned, connected;
-    _Atomic(bool) dead; /* `fatal` is set */
+    _Atomic(uint32_t) purge; /* KC_PURGE_ flags of purges that the sender has not done yet */
+    _Atomic(bool) dead;      /* `fatal` is set */
     kc_error fatal;
     _Atomic(uint64_t) flush_now;  /* the current generation of batches: flush.c */
     _Atomic(uint64_t) flush_upto; /* batches up to this generation do not linger */
@@ -263,7 +264,9 @@ void kci_lane_leader(struct kci_producer *producer, struct kci_partition *partit
 struct kci_batch *kci_lane_take(struct kci_producer *producer, struct kci_partition *partition, size_t room,
                                 size_t *bytes, int64_t now);
 void kci_lane_expire(struct kci_producer *producer, struct kci_partition *partition, int64_t now);
-void kci_lane_fail_all(struct kci_producer *producer, kc_err code, struct kci_cause *cause, int64_t now);
+/* Give up what has no fate: KC_PURGE_QUEUED what was never sent, KC_PURGE_IN_FLIGHT what was. */
+void kci_lane_fail_all(struct kci_producer *producer, uint32_t which, kc_err code, struct kci_cause *cause,
+                       int64_t now);
 
 /* ---- request.c ---- */
 void kci_request_drain(struct kci_producer *producer, int64_t now);

@@ -281,7 +281,7 @@ void kci_lane_expire(struct kci_producer *producer, struct kci_partition *partit
     kci_lane_update(producer, partition, now);
 }
 
-void kci_lane_fail_all(struct kci_producer *producer, kc_err code, struct kci_cause *cause, int64_t now)
+void kci_lane_fail_all(struct kci_producer *producer, uint32_t which, kc_err code, struct kci_cause *cause, int64_t now)
 {
     KCI_LIST_EACH(link, &producer->topic_list)
     {
@@ -289,11 +289,13 @@ void kci_lane_fail_all(struct kci_producer *producer, kc_err code, struct kci_ca
         int32_t count = atomic_load(&topic->count);
         for (int32_t i = 0; i < count; i++) {
             struct kci_partition *partition = kci_topic_partition(topic, i);
-            take_all(producer, partition, INT64_MAX);
+            if (which & KC_PURGE_QUEUED)
+                take_all(producer, partition, INT64_MAX);
             KCI_LIST_EACH(node, &partition->outstanding)
             {
                 struct kci_batch *batch = KCI_CONTAINER(node, struct kci_batch, link);
-                if (batch->state != KCI_BATCH_DONE)
+                uint32_t kind = batch->attempts ? KC_PURGE_IN_FLIGHT : KC_PURGE_QUEUED;
+                if (batch->state != KCI_BATCH_DONE && (which & kind))
                     kci_fate_fail(producer, batch, code, cause);
             }
             kci_fate_settle(producer, partition);

@@ -38,7 +38,13 @@ static void look_at_flags(struct kci_producer *producer, int64_t now)
     }
     if (atomic_load(&producer->abandoned)) {
         struct kci_cause *cause = kci_cause_new(producer->alloc, now, "the producer was closed");
-        kci_lane_fail_all(producer, KC_ERR_CLOSED, cause, now);
+        kci_lane_fail_all(producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT, KC_ERR_CLOSED, cause, now);
+        kci_cause_release(cause);
+    }
+    uint32_t purge = atomic_exchange(&producer->purge, 0);
+    if (purge) {
+        struct kci_cause *cause = kci_cause_new(producer->alloc, now, "purged by the application");
+        kci_lane_fail_all(producer, purge, KC_ERR_PURGED, cause, now);
         kci_cause_release(cause);
     }
     kci_lane_unlinger(producer, now); /* a flush, a close, or short memory ends the wait for more */
@@ -242,7 +248,7 @@ void kci_producer_destroy(struct kci_producer *producer, int64_t now)
     const struct kci_alloc *alloc = producer->alloc;
     atomic_store(&producer->closing, true);
     struct kci_cause *cause = kci_cause_new(alloc, now, "the producer was closed");
-    kci_lane_fail_all(producer, KC_ERR_CLOSED, cause, now);
+    kci_lane_fail_all(producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT, KC_ERR_CLOSED, cause, now);
     kci_report_all(producer, now);
     kci_cluster_destroy(producer->cluster, now); /* calls come back: requests and batches are free now */
     producer->cluster = NULL;
@@ -269,6 +275,12 @@ void kci_producer_abandon(struct kci_producer *producer)
 {
     atomic_store(&producer->closing, true);
     atomic_store(&producer->abandoned, true);
+    kci_attention(producer);
+}
+
+void kci_producer_purge(struct kci_producer *producer, uint32_t which)
+{
+    atomic_fetch_or(&producer->purge, which);
     kci_attention(producer);
 }
 

@@ -77,6 +77,9 @@ bool kci_producer_flushed(struct kci_producer *producer, uint64_t ticket);
 void kci_producer_close(struct kci_producer *producer);
 /* Give up: the next step fails and reports everything that has no fate yet, with KC_ERR_CLOSED. */
 void kci_producer_abandon(struct kci_producer *producer);
+/* Give up, in the next step, what was never sent (KC_PURGE_QUEUED), what was (KC_PURGE_IN_FLIGHT), or both: reported
+ * with KC_ERR_PURGED. */
+void kci_producer_purge(struct kci_producer *producer, uint32_t which);
 size_t kci_producer_pending(const struct kci_producer *producer);
 void kci_producer_stats(struct kci_producer *producer, kc_producer_stats *stats);
 /* The number of partitions of a topic, known or wanted from now on: KC_OK, KC_ERR_QUEUE_FULL (wait for notify), or the

@@ -414,6 +414,42 @@ static void test_destroy_reports(void **state)
     assert_int_equal(sp.fates[0].code, KC_ERR_CLOSED);
 }
 
+/* Purge: what was never sent and what was are given up by themselves; each record is reported once, in order, with what
+ * became of it; and the producer goes on afterwards, in order and without duplicates. */
+static void test_purge(void **state)
+{
+    (void)state;
+    for (uint32_t which = KC_PURGE_QUEUED; which <= (KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT); which++) {
+        script_producer_init(&sp);
+        sp.settings.max_in_flight_requests_per_connection = 1;
+        script_producer_create(&sp);
+        script_warm_up(&sp, 1);
+        script_fault(&sp, SCRIPT_HOLD, 0);
+        script_send(&sp, 0, "sent");
+        script_send(&sp, 0, "queued");
+        script_send(&sp, 1, "other");
+        kci_producer_purge(sp.producer, which);
+        script_settle(&sp.peer);
+        bool in_flight = which & KC_PURGE_IN_FLIGHT, queued = which & KC_PURGE_QUEUED;
+        assert_int_equal(sp.fate_count, 1 + (in_flight ? 1 : 0) + (queued ? 1 + (in_flight ? 1 : 0) : 0));
+        script_serve_now(&sp, script_pending(&sp.peer, NULL, KCI_API_PRODUCE), true, 0);
+        script_send(&sp, 0, "later");
+        script_advance(&sp.peer, 2000);
+        assert_int_equal(sp.fate_count, sp.sent);
+        for (size_t i = 0; i < sp.fate_count; i++) {
+            const struct script_fate *fate = &sp.fates[i];
+            bool purged = (fate->number == 1 && in_flight) || ((fate->number == 2 || fate->number == 3) && queued);
+            assert_int_equal(fate->code, purged ? KC_ERR_PURGED : KC_OK);
+            assert_int_equal(fate->traits & KC_MAYBE_APPLIED, purged && fate->number == 1 ? KC_MAYBE_APPLIED : 0);
+        }
+        script_log_is(&sp, 0, queued ? "w sent later" : "w sent queued later");
+        script_log_is(&sp, 1, queued ? "" : "other");
+        if (which < (KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT))
+            script_producer_destroy(&sp);
+    }
+    script_producer_destroy(&sp);
+}
+
 /* Ten thousand partitions with a record each fit into the default buffer.memory; all together, with all that is known
  * of the partitions, takes no more than 8 MB beyond it. They are given up without a word lost. */
 static void test_many_partitions(void **state)
@@ -493,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup(test_close, setup),
         cmocka_unit_test_setup(test_abandon, setup),
         cmocka_unit_test_setup(test_destroy_reports, setup),
+        cmocka_unit_test_setup(test_purge, setup),
         cmocka_unit_test_setup(test_many_partitions, setup),
         cmocka_unit_test_setup(test_every_allocation_fails, setup),
     };

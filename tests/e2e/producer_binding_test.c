@@ -1,0 +1,264 @@
+/* What bindings use: deliveries that are polled, records that come packed in one block; and a thousand producers made
+ * and closed without a trace. */
+#include <kclient/kclient.h>
+#include <mockbroker/mockbroker.h>
+
+#include "support/unit.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static kc_mock *cluster;
+
+static int setup(void **state)
+{
+    kc_mock_options options = KC_MOCK_OPTIONS_INIT;
+    char text[200];
+    (void)state;
+    options.topics = "t:3";
+    options.config = "auto.create.topics.enable=false";
+    if (kc_mock_start(&cluster, &options, text, sizeof text))
+        fail_msg("%s", text);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    kc_mock_stop(cluster);
+    return 0;
+}
+
+static kc_producer *create(const char *pair, int polled)
+{
+    kc_config *config = kc_config_new();
+    kc_error error;
+    kc_producer *made = NULL;
+    assert_int_equal(kc_config_set(config, "bootstrap.servers", kc_mock_bootstrap(cluster), &error), KC_OK);
+    if (pair && kc_config_set_pair(config, pair, &error))
+        fail_msg("%s", error.text);
+    if (polled)
+        kc_config_set_delivery_polled(config, 1);
+    if (kc_producer_create(&made, config, &error))
+        fail_msg("%s", error.text);
+    kc_config_destroy(config);
+    return made;
+}
+
+/* One packed record at `at`; returns its end. */
+static uint8_t *pack(uint8_t *at, int32_t partition, uint64_t opaque, const char *key, const char *value,
+                     const char *header)
+{
+    int32_t key_size = key ? (int32_t)strlen(key) : -1, value_size = value ? (int32_t)strlen(value) : -1;
+    int32_t name_size = header ? (int32_t)strlen(header) + 1 : 0, none = -1;
+    int64_t timestamp = KC_TIMESTAMP_NOW;
+    uint32_t headers = header ? 1 : 0, size = 36;
+    uint8_t *start = at;
+    memcpy(at + 4, &partition, 4);
+    memcpy(at + 8, &timestamp, 8);
+    memcpy(at + 16, &opaque, 8);
+    memcpy(at + 24, &key_size, 4);
+    memcpy(at + 28, &value_size, 4);
+    memcpy(at + 32, &headers, 4);
+    at += 36;
+    if (key)
+        memcpy(at, key, (size_t)key_size), at += key_size;
+    if (value)
+        memcpy(at, value, (size_t)value_size), at += value_size;
+    if (header) {
+        memcpy(at, &name_size, 4);
+        memcpy(at + 4, &none, 4);
+        memcpy(at + 8, header, (size_t)name_size);
+        at += 8 + name_size;
+    }
+    size = (uint32_t)(at - start);
+    memcpy(start, &size, 4);
+    return at;
+}
+
+/* A thousand records in one call, in order; each delivery is polled with its opaque and its offset. */
+static void test_packed_and_polled(void **state)
+{
+    static uint8_t block[100000];
+    static kc_delivery deliveries[64];
+    kc_producer *producer = create(NULL, 1);
+    uint8_t *at = block;
+    size_t accepted, seen = 0;
+    kc_error error;
+    (void)state;
+    for (uint64_t i = 0; i < 1000; i++) {
+        char value[20];
+        snprintf(value, sizeof value, "value %d", (int)i);
+        at = pack(at, 1, i + 1, i % 2 ? "key" : NULL, i % 3 ? value : NULL, i % 5 ? NULL : "origin");
+    }
+    if (kc_producer_send_packed(producer, "t", block, (size_t)(at - block), &accepted, &error))
+        fail_msg("%s", error.text);
+    assert_int_equal(accepted, 1000);
+    while (seen < 1000) {
+        size_t count = kc_producer_poll_deliveries(producer, deliveries, 64, 10000);
+        assert_true(count > 0);
+        for (size_t i = 0; i < count; i++, seen++) {
+            assert_int_equal(deliveries[i].code, KC_OK);
+            assert_string_equal(deliveries[i].topic, "t");
+            assert_int_equal(deliveries[i].partition, 1);
+            assert_int_equal(deliveries[i].offset, seen);
+            assert_int_equal((uintptr_t)deliveries[i].opaque, seen + 1);
+        }
+    }
+    assert_int_equal(kc_producer_poll_deliveries(producer, deliveries, 64, 0), 0);
+    assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
+}
+
+/* A block whose sizes do not add up is refused at that place; what stands before it was taken. Every damaged byte is
+ * tried: nothing is read beyond the block. */
+static void test_damaged_block(void **state)
+{
+    uint8_t good[200];
+    kc_producer *producer = create("max.block.ms=20", 0); /* a damaged partition number is waited for */
+    uint8_t *second = pack(good, 0, 1, "k", "v", "h"), *end = pack(second, 0, 2, "key", "value", "header");
+    size_t size = (size_t)(end - good), accepted;
+    kc_error error;
+    (void)state;
+    assert_int_equal(kc_producer_ready(producer, NULL, 10000, &error), KC_OK);
+    for (int tries = 0;
+         tries < 500 && kc_producer_send_packed(producer, "t", good, (size_t)(second - good), NULL, &error);)
+        tries++;
+    for (size_t cut = 1; cut < size; cut++) { /* the block ends with its memory, so that a tool sees any step beyond */
+        uint8_t *block = malloc(cut);
+        memcpy(block, good, cut);
+        kc_err err = kc_producer_send_packed(producer, "t", block, cut, &accepted, &error);
+        assert_int_equal(err, cut == (size_t)(second - good) ? KC_OK : KC_ERR_ARGUMENT);
+        assert_int_equal(accepted, cut >= (size_t)(second - good));
+        free(block);
+    }
+    for (size_t i = (size_t)(second - good); i < size; i++) {
+        uint8_t *block = malloc(size);
+        memcpy(block, good, size);
+        block[i] ^= 0x80;
+        kc_producer_send_packed(producer, "t", block, size, &accepted, &error);
+        assert_true(accepted >= 1);
+        free(block);
+    }
+    assert_int_equal(kc_producer_send_packed(producer, NULL, good, size, NULL, &error), KC_ERR_ARGUMENT);
+    assert_int_equal(kc_producer_send_packed(producer, "t", NULL, 0, NULL, &error), KC_OK);
+    kc_producer_close(producer, 5000);
+}
+
+/* Failures are polled with their text; purging is reported there like all else. */
+static void test_polled_failures(void **state)
+{
+    kc_delivery deliveries[8];
+    kc_producer *producer = create("linger.ms=60000", 1);
+    kc_record record = KC_RECORD_INIT;
+    kc_error error;
+    (void)state;
+    record.topic = "t";
+    record.partition = 2;
+    record.value = (kc_bytes){ "v", 1 };
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
+    assert_int_equal(kc_producer_purge(producer, 0), KC_ERR_ARGUMENT);
+    assert_int_equal(kc_producer_purge(producer, 4), KC_ERR_ARGUMENT);
+    assert_int_equal(kc_producer_purge(producer, KC_PURGE_QUEUED), KC_OK);
+    for (size_t seen = 0; seen < 3;) {
+        size_t count = kc_producer_poll_deliveries(producer, deliveries, 2, 10000);
+        assert_in_range(count, 1, 2);
+        for (size_t i = 0; i < count; i++, seen++) {
+            assert_int_equal(deliveries[i].code, KC_ERR_PURGED);
+            assert_int_equal(deliveries[i].traits & KC_MAYBE_APPLIED, 0);
+            assert_non_null(strstr(deliveries[i].text, "purged by the application"));
+        }
+    }
+    assert_int_equal(kc_producer_flush(producer, 1000, &error), KC_OK);
+    assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
+}
+
+static void *poll_long(void *context)
+{
+    kc_delivery delivery;
+    assert_int_equal(kc_producer_poll_deliveries(context, &delivery, 1, -1), 0);
+    return NULL;
+}
+
+/* A poll without time-out ends when the producer is closed. */
+static void test_close_ends_a_poll(void **state)
+{
+    kc_producer *producer = create(NULL, 1);
+    pthread_t thread;
+    kc_error error;
+    (void)state;
+    assert_int_equal(kc_producer_ready(producer, "t", 10000, &error), KC_OK);
+    assert_int_equal(pthread_create(&thread, NULL, poll_long, producer), 0);
+    assert_int_equal(kc_producer_flush(producer, 1000, &error), KC_OK);
+    assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
+    pthread_join(thread, NULL);
+}
+
+static size_t entries(const char *path)
+{
+    DIR *folder = opendir(path);
+    size_t count = 0;
+    while (folder && readdir(folder))
+        count++;
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
+/* Pages of this process that are in memory. */
+static long resident(void)
+{
+    long whole = 0, pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld %ld", &whole, &pages) != 2)
+        pages = 0;
+    if (file)
+        fclose(file);
+    return pages;
+}
+
+/* Producers come and go, each after a record or two: no descriptor, thread or memory stays. KCLIENT_PRODUCERS says how
+ * many; 150 by default. */
+static void test_many_lives(void **state)
+{
+    const char *wanted = getenv("KCLIENT_PRODUCERS");
+    int lives = wanted ? atoi(wanted) : 150;
+    size_t descriptors = 0, threads = 0;
+    long pages = 0;
+    (void)state;
+    for (int i = 0; i < lives; i++) {
+        if (i == lives / 3) {
+            descriptors = entries("/proc/self/fd");
+            threads = entries("/proc/self/task");
+            pages = resident();
+        }
+        kc_producer *producer = create(i % 2 ? "compression.type=lz4" : NULL, i % 3 == 0);
+        kc_record record = KC_RECORD_INIT;
+        kc_error error;
+        record.topic = "t";
+        record.value = (kc_bytes){ "v", 1 };
+        if (i % 4 == 0 && kc_producer_send_sync(producer, &record, NULL, &error))
+            fail_msg("%s", error.text);
+        assert_int_equal(kc_producer_close(producer, 10000), KC_OK);
+    }
+    /* the broker in this process may close its ends of the last connections a moment later */
+    assert_true(entries("/proc/self/fd") <= descriptors + 8);
+    assert_true(entries("/proc/self/task") <= threads + 1);
+    assert_true(resident() - pages <= (8 << 20) / sysconf(_SC_PAGESIZE));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_packed_and_polled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damaged_block, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_polled_failures, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close_ends_a_poll, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_lives, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
