@@ -244,6 +244,18 @@ bool kci_cluster_connected(const struct kci_cluster *cluster)
     return false;
 }
 
+/* A bootstrap connection is closed once the brokers are known, and theirs are made when needed: no connection is no
+ * trouble as long as none failed. */
+bool kci_cluster_usable(const struct kci_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->nodes.count; i++) {
+        const struct kci_node *node = cluster->nodes.items[i];
+        if (node->broker >= 0 && node->listed && node->failures > 0)
+            return kci_cluster_connected(cluster);
+    }
+    return cluster->metadata.updated_at != INT64_MIN || kci_cluster_connected(cluster);
+}
+
 /* Nodes that have something to say: failed or connecting first, since the text may be cut. */
 void kci_cluster_explain(const struct kci_cluster *cluster, char *text, size_t size, int64_t now)
 {

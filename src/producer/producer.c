@@ -86,7 +86,7 @@ static void step(void *self, int64_t now)
     }
     kci_report_all(producer, now);
     relieve(producer, now);
-    bool connected = kci_cluster_connected(producer->cluster);
+    bool connected = kci_cluster_usable(producer->cluster);
     if (connected != atomic_load_explicit(&producer->connected, memory_order_relaxed)) {
         atomic_store(&producer->connected, connected);
         producer->must_notify = true;

@@ -262,10 +262,28 @@ static void test_sticky(void **state)
     script_producer_destroy(&sp);
 }
 
+/* Readiness does not end with the bootstrap connection, which is closed as soon as the brokers are known: who asks a
+ * moment later hears the same. */
+static void test_ready_without_a_connection(void **state)
+{
+    (void)state;
+    sp.settings.connections_max_idle_ms = 5000;
+    script_producer_create(&sp);
+    assert_false(kci_producer_connected(sp.producer));
+    script_settle(&sp.peer);
+    assert_true(kci_producer_connected(sp.producer));
+    script_send(&sp, 0, "a");
+    script_advance(&sp.peer, 30000);
+    assert_false(kci_cluster_connected(sp.producer->cluster)); /* all are idle and closed */
+    assert_true(kci_producer_connected(sp.producer));
+    script_producer_destroy(&sp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_happy_path, setup),
+        cmocka_unit_test_setup(test_ready_without_a_connection, setup),
         cmocka_unit_test_setup(test_linger_is_exact, setup),
         cmocka_unit_test_setup(test_flush_ends_linger, setup),
         cmocka_unit_test_setup(test_many_flushes, setup),
