@@ -5,6 +5,8 @@
 
 #include <kclient/config.h>
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -99,11 +101,35 @@ KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_
 KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                        int32_t timeout_ms, kc_error *error);
 
+/* ---- why is there nothing to read? ---- */
+
+/* What an assigned partition is waiting for, and the membership that it came from. */
+typedef struct kc_consumer_state {
+    /* COMMITTED    looking for the committed offset           RESET   looking for the offset that auto.offset.reset, a
+     * seek or an assignment names VALIDATING   has the log been cut below the position?   READY   fetching FAILED poll
+     * has reported an error, a seek ends it NULL: the partition is not assigned. */
+    const char *position;
+    int64_t position_for_ms; /* how long it has been so                                              */
+    bool paused;             /* by the application                                                   */
+    bool revoking;           /* the group is taking it away: nothing more of it is returned          */
+    int64_t ahead_bytes;     /* fetched and not yet returned: if there is something, poll more often */
+    /* IDLE no subscription, UNJOINED waits for a poll, PREPARING commits before it joins, REVOKING and YIELDING and
+     * ASSIGNING wait for a poll to run a callback, JOINING and SYNCING wait for the other members, LEADING waits for
+     * metadata, STABLE, LEAVING_... on the way out, FAILED another consumer has our group.instance.id. */
+    const char *group;
+    int64_t group_for_ms;  /* how long it has been so; -1: since the creation                                       */
+    int64_t since_poll_ms; /* since the last poll ended or a callback began; 0 within a poll; -1: there was none yet */
+} kc_consumer_state;
+/* Fill *state for one partition; topic NULL: the group only. Texts are constants. Any thread, never waits. */
+KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition,
+                                     kc_consumer_state *state);
+
 /* ---- the end ---- */
 
 /* Commit (if enable.auto.commit), revoke, leave the group, free everything. Always frees, always returns by its
- * time-out. NULL is fine. KC_ERR_TIMED_OUT: the last commit or the leave may not have reached the broker; the group
- * notices by its session time-out. */
+ * time-out; -1 waits for default.api.timeout.ms at most, because a coordinator can be gone for good. NULL is fine.
+ * KC_ERR_TIMED_OUT: the last commit or the leave may not have reached the broker; the group notices by its session
+ * time-out. */
 KC_EXPORT kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms);
 
 typedef struct kc_consumer_stats {

@@ -536,6 +536,12 @@ kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms)
     return result;
 }
 
+void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition, kc_consumer_state *state)
+{
+    if (consumer && state)
+        kci_consumer_state(consumer->core, topic, partition, kci_clock_us(), state);
+}
+
 void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats)
 {
     if (consumer && stats)

@@ -134,6 +134,25 @@ const char *kci_consumer_position_state(struct kci_consumer *c, const char *topi
     return name;
 }
 
+void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
+                        kc_consumer_state *state)
+{
+    *state = (kc_consumer_state){ NULL };
+    kci_consumer_lock(c);
+    const struct kci_assigned *a = topic ? kci_subscription_find_name(&c->subscription, topic, partition) : NULL;
+    if (a) {
+        state->position = kci_states_name(&kci_position_states, a->state);
+        state->position_for_ms = (now - a->since) / KCI_MS;
+        state->paused = a->paused;
+        state->revoking = a->revoking;
+        state->ahead_bytes = a->queued_bytes + a->judging_bytes;
+    }
+    state->group = kci_states_name(&kci_group_states, c->group.state);
+    state->group_for_ms = c->group.since ? (now - c->group.since) / KCI_MS : -1;
+    state->since_poll_ms = c->in_poll && !c->event_runs ? 0 : c->last_poll ? (now - c->last_poll) / KCI_MS : -1;
+    kci_consumer_unlock(c);
+}
+
 const char *kci_consumer_group_state(struct kci_consumer *c)
 {
     kci_consumer_lock(c);

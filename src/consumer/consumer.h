@@ -125,6 +125,9 @@ void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats); /* an
 /* The state of one partition's position and for how many microseconds: why it makes no progress. NULL: not assigned. */
 const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
                                         int64_t *for_us);
+/* All that kc_consumer_get_state tells. Any thread. */
+void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
+                        kc_consumer_state *state);
 /* State of the membership, as in group.c. */
 const char *kci_consumer_group_state(struct kci_consumer *c);
 /* The cluster's account of itself, for the texts of time-outs. I/O thread or after it ended is not required: takes what

@@ -3,7 +3,6 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 
 from common import OnMockbroker, Settings, kc_produce, program
 from groups_test import Member, poll_until
@@ -12,7 +11,6 @@ from kafka_cluster import java
 JAVA_ASSIGNOR = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
 VERIFIABLE_CONSUMER = "org.apache.kafka.tools.VerifiableConsumer"
 PARTITIONS = 6
-WAIT_S = 60
 
 
 class Process:
@@ -27,7 +25,11 @@ class Process:
             return [line for line in text.read().split("\n")[:-1]]
 
     def poll(self):
-        time.sleep(0.05)
+        try:
+            self.process.wait(0.05)
+            raise AssertionError("the member has ended")
+        except subprocess.TimeoutExpired:
+            pass
 
     def close(self):
         self.process.terminate()
