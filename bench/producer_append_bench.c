@@ -91,6 +91,10 @@ const struct kci_topic_info *kci_cluster_want_topic(struct kci_cluster *cluster,
     cluster->topic.name = name.data;
     return &cluster->topic;
 }
+void kci_cluster_forget_topic(struct kci_cluster *cluster, struct kci_str name)
+{
+    (void)cluster, (void)name;
+}
 int16_t kci_cluster_node_version(const struct kci_cluster *cluster, int32_t node, int16_t api, int16_t min, int16_t max)
 {
     (void)cluster, (void)node, (void)api, (void)min;
