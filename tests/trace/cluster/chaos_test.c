@@ -3,10 +3,11 @@
  * happens, every call comes back exactly once and never after its time; when the weather clears, everything works.  The
  * same seed gives the same story. */
 #include "base/prng.h"
+#include "support/rounds.h"
 #include "support/script_cluster.h"
 
 #define CALLS   40
-#define SEEDS   150
+#define SEEDS   TEST_ROUNDS(150)
 #define STORM_S 30
 
 static struct script_peer peer;

@@ -9,9 +9,10 @@
 #include "support/group_story.h"
 
 #include "base/prng.h"
+#include "support/rounds.h"
 
 #define PLAYERS     6
-#define SEEDS       150
+#define SEEDS       TEST_ROUNDS(150)
 #define PARTS_MAX   64 /* members of one generation, the dead among them */
 #define STORM_MS    60000
 #define HEAL_MS     240000

@@ -1,6 +1,7 @@
 /* Whatever a client sends, the broker lives: it answers or closes, and everything is freed. Memory may run out at any
  * place. */
 #include "support/mock_world.h"
+#include "support/rounds.h"
 
 static void a_client_that_does_not_read_cannot_fill_the_broker(void **state)
 {
@@ -103,7 +104,7 @@ static void flipped_bytes_do_no_harm(void **state)
     world_open(&world, 2, "group.initial.rebalance.delay.ms=0");
     world_topic(&world, "orders", 2, 2, NULL);
     const struct mb_api_row *rows = mb_api_rows(&count);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < TEST_ROUNDS(20000); i++) {
         struct client *client = world_client(&world, 1 + (int32_t)kci_prng_below(&prng, 2));
         const struct mb_api_row *row = &rows[kci_prng_below(&prng, count)];
         const struct kci_api *api = kci_api_find(row->key);

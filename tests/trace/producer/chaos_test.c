@@ -1,6 +1,7 @@
 /* Random sends before brokers with random faults, many seeds; then everything heals and must arrive.  The log is the
  * judge: what was acknowledged is there, once, at its offset, in order; what surely failed is not; every record has one
  * fate. And the same with each planted defect, which must be caught. */
+#include "support/rounds.h"
 #include "support/script_producer.h"
 
 #include "base/prng.h"
@@ -155,7 +156,7 @@ static void run(uint64_t seed, bool idempotent, enum kci_plant plant)
 static void test_promises_hold(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 150; seed++) {
+    for (uint64_t seed = 1; seed <= TEST_ROUNDS(150); seed++) {
         run(seed, seed % 5 != 0, KCI_PLANT_NONE);
         if (broken)
             fail_msg("seed %llu: %s", (unsigned long long)seed, broken);
