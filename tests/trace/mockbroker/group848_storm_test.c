@@ -6,11 +6,12 @@
  *
  * STORM_SEED=n repeats one seed. */
 #include "support/group848_story.h"
+#include "support/rounds.h"
 
 #include "base/prng.h"
 
 #define PLAYERS    6
-#define SEEDS      120
+#define SEEDS      TEST_ROUNDS(120)
 #define PARTITIONS 40 /* at most */
 #define STORM_MS   120000
 #define HEAL_MS    200000 /* sessions of the dead, then four rounds */
