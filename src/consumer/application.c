@@ -137,7 +137,7 @@ const char *kci_consumer_position_state(struct kci_consumer *c, const char *topi
 void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
                         kc_consumer_state *state)
 {
-    *state = (kc_consumer_state){ NULL };
+    memset(state, 0, sizeof *state);
     kci_consumer_lock(c);
     const struct kci_assigned *a = topic ? kci_subscription_find_name(&c->subscription, topic, partition) : NULL;
     if (a) {
