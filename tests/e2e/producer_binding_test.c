@@ -7,10 +7,22 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) ||               \
+    __has_feature(thread_sanitizer)
+enum { RESIDENT_SAYS_MUCH = 0 }; /* sanitizers keep freed memory; they find leaks by themselves */
+#else
+enum { RESIDENT_SAYS_MUCH = 1 };
+#endif
 
 static kc_mock *cluster;
 
@@ -177,24 +189,38 @@ static void test_polled_failures(void **state)
     assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
 }
 
+static _Atomic bool begun;
+
 static void *poll_long(void *context)
 {
     kc_delivery delivery;
-    assert_int_equal(kc_producer_poll_deliveries(context, &delivery, 1, -1), 0);
+    assert_int_equal(kc_producer_poll_deliveries(context, &delivery, 1, 10000), 1); /* begins when there is one */
+    atomic_store(&begun, true);
+    while (kc_producer_poll_deliveries(context, &delivery, 1, -1) == 1)
+        if (delivery.code == KC_ERR_CLOSED) /* the last one: the handle goes now */
+            return NULL;
+    fail_msg("the poll ended without the last delivery");
     return NULL;
 }
 
-/* A poll without time-out ends when the producer is closed. */
+/* A poll without time-out learns of what a close gives up, and does not keep the close from returning. */
 static void test_close_ends_a_poll(void **state)
 {
-    kc_producer *producer = create(NULL, 1);
+    kc_producer *producer = create("linger.ms=0", 1);
+    kc_record record = KC_RECORD_INIT;
     pthread_t thread;
     kc_error error;
     (void)state;
-    assert_int_equal(kc_producer_ready(producer, "t", 10000, &error), KC_OK);
+    record.topic = "t";
+    record.partition = 0;
+    record.value = (kc_bytes){ "v", 1 };
+    assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
     assert_int_equal(pthread_create(&thread, NULL, poll_long, producer), 0);
-    assert_int_equal(kc_producer_flush(producer, 1000, &error), KC_OK);
-    assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
+    while (!atomic_load(&begun))
+        sched_yield();
+    kc_mock_broker_kill(cluster, 1);
+    assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
+    assert_int_equal(kc_producer_close(producer, 200), KC_ERR_TIMED_OUT);
     pthread_join(thread, NULL);
 }
 
@@ -248,7 +274,7 @@ static void test_many_lives(void **state)
     /* the broker in this process may close its ends of the last connections a moment later */
     assert_true(entries("/proc/self/fd") <= descriptors + 8);
     assert_true(entries("/proc/self/task") <= threads + 1);
-    assert_true(resident() - pages <= (8 << 20) / sysconf(_SC_PAGESIZE));
+    assert_true(!RESIDENT_SAYS_MUCH || resident() - pages <= (8 << 20) / sysconf(_SC_PAGESIZE));
 }
 
 int main(void)
