@@ -156,12 +156,60 @@ static void several_clusters_in_one_process(void **state)
         kc_mock_stop(clusters[i]);
 }
 
+/* Faults, clock and journal: texts go in, counts and texts come out, and nonsense says what is wrong. */
+static void faults_clock_and_journal(void **state)
+{
+    char text[600];
+    int32_t id = 0;
+    (void)state;
+    kc_mock *mock = start(2, "orders");
+    assert_int_equal(kc_mock_fault_add(mock, "{\"action\":\"explode\"}", &id, text, sizeof text), -1);
+    assert_non_null(strstr(text, "disconnect"));
+    assert_int_equal(
+        kc_mock_fault_add(mock, "[{\"action\":\"barrier\"},{\"action\":\"silence\"}]", &id, text, sizeof text), 0);
+    assert_int_equal(kc_mock_fault_hits(mock, id), 0);
+    assert_int_equal(kc_mock_fault_held(mock, id), 0);
+    assert_int_equal(kc_mock_fault_release(mock, id, -1), 0);
+    assert_int_equal(kc_mock_fault_release(mock, id + 1, -1), -1); /* no barrier */
+    char *all = kc_mock_faults(mock, 0);
+    assert_non_null(strstr(all, "\"never_fired\":[1,2]"));
+    kc_mock_text_free(all);
+    assert_int_equal(kc_mock_fault_remove(mock, id), 0);
+    assert_int_equal(kc_mock_fault_remove(mock, id), -1);
+    assert_int_equal(kc_mock_fault_hits(mock, id), -1);
+    assert_null(kc_mock_faults(mock, id));
+
+    assert_int_equal(kc_mock_clock_freeze(mock), 0);
+    int64_t before = kc_mock_clock_now_ms(mock);
+    assert_int_equal(kc_mock_clock_advance(mock, 7 * 86400000), 0);
+    assert_true(kc_mock_clock_now_ms(mock) == before + 7 * 86400000);
+    assert_int_equal(kc_mock_clock_advance(mock, -1), -1);
+    assert_int_equal(kc_mock_clock_rate(mock, 0), -1);
+    assert_int_equal(kc_mock_clock_rate(mock, 60), 0);
+    assert_int_equal(kc_mock_clock_resume(mock), 0);
+
+    assert_null(kc_mock_requests(mock, NULL, text, sizeof text));
+    assert_non_null(strstr(text, "off"));
+    assert_int_equal(kc_mock_journal(mock, 1), -1);
+    assert_int_equal(kc_mock_journal(mock, 1 << 20), 0);
+    char *none = kc_mock_requests(mock, "{\"api\":\"Produce\"}", text, sizeof text);
+    assert_string_equal(none, "");
+    kc_mock_text_free(none);
+    assert_int_equal(kc_mock_verify(mock, "{\"count\":0}", text, sizeof text), 0);
+    assert_int_equal(kc_mock_verify(mock, "{\"min\":1}", text, sizeof text), 1);
+    assert_non_null(strstr(text, "0 requests match"));
+    assert_int_equal(kc_mock_verify(mock, "{}", text, sizeof text), -1);
+    assert_int_equal(kc_mock_reset(mock), 0);
+    assert_int_equal(kc_mock_delete_topic(mock, "orders"), UNKNOWN_TOPIC_OR_PARTITION);
+    kc_mock_stop(mock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brokers_go_and_come_back),        cmocka_unit_test(topics),
         cmocka_unit_test(several_clusters_in_one_process), cmocka_unit_test(orders_from_several_threads),
-        cmocka_unit_test(failures_have_a_reason),
+        cmocka_unit_test(failures_have_a_reason),          cmocka_unit_test(faults_clock_and_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
