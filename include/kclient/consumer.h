@@ -46,6 +46,14 @@ KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partitio
  *   KC_ERR_WOKEN       kc_consumer_wakeup()
  *   Kafka's own        authorization, fenced instance id, inconsistent protocol: the text says what to do */
 KC_EXPORT kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error);
+/* As kc_consumer_poll(), for at most records_max records (0: max.poll.records, which is the most in any case) and
+ * bytes_max bytes of them, as they are encoded (0: no limit; one larger record passes). */
+KC_EXPORT kc_err kc_consumer_poll_up_to(kc_consumer *consumer, kc_records **out, size_t records_max, size_t bytes_max,
+                                        int32_t timeout_ms, kc_error *error);
+/* One record at a time, for programs that are simple rather than fast. *view is the next record, valid until the next
+ * poll of any kind or the close; view->topic is NULL when none came within timeout_ms. Otherwise as
+ * kc_consumer_poll(); each call is a poll, so automatic commits cover the records of the calls before. */
+KC_EXPORT kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t timeout_ms, kc_error *error);
 /* The next record, or 0 at the end (and for NULL: nothing came).  Decodes in place; offsets rise within each partition.
  * One thread at a time, any thread. */
 KC_EXPORT int kc_records_next(kc_records *records, kc_record_view *view);
@@ -86,20 +94,38 @@ KC_EXPORT kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_p
 /* ---- commits ---- */
 
 /* Commit offsets (the next to be read, last processed + 1); offsets NULL: the positions of all assigned partitions,
- * that is, all that poll returned.  Retries until timeout_ms. KC_ERR_REBALANCE_IN_PROGRESS   poll, then commit again
- *   KC_ERR_UNKNOWN_MEMBER_ID, KC_ERR_ILLEGAL_GENERATION   the group went on without us; the records will be read again
- * by their new owner KC_ERR_TIMED_OUT               may be applied */
+ * that is, all that poll returned (with acknowledgement.mode=explicit: all that is done without a gap).  Retries until
+ * timeout_ms.
+ *
+ *   KC_ERR_REBALANCE_IN_PROGRESS   poll, then commit again
+ *   KC_ERR_UNKNOWN_MEMBER_ID, KC_ERR_ILLEGAL_GENERATION   the group went on without us; their new owner reads the
+ *                                  records again
+ *   KC_ERR_TIMED_OUT               may be applied */
 KC_EXPORT kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                     int32_t timeout_ms, kc_error *error);
 /* Called by a later poll, commit or close, on its thread, in the order of the commits. */
 typedef void (*kc_commit_fn)(void *context, kc_err code, const kc_topic_partition *offsets, size_t count);
-/* Send a commit and do not wait; never retried (a later commit would be overtaken). fn may be NULL. Errors as above go
- * to fn. */
+/* Send a commit and do not wait; never retried (a later commit would be overtaken). While none can be sent they queue.
+ * fn may be NULL. Errors as above go to fn. KC_ERR_QUEUE_FULL: 10,000 are waiting. */
 KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                           kc_commit_fn fn, void *context, kc_error *error);
 /* The committed offsets of the group: fills offset, leader_epoch and code of each entry; KC_OFFSET_NONE: none. */
 KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                        int32_t timeout_ms, kc_error *error);
+
+/* ---- acknowledgements: commit only what is done (acknowledgement.mode=explicit) ---- */
+
+/* These records are done: `count` views as kc_records_next() gave them (or copies: topic, partition, offset and ticket
+ * are looked at), in any order, also twice. Automatic commits and commits without a list go up to the first record of
+ * each partition that is not done, so nothing is lost when several threads work on one partition. Any thread, never
+ * waits; not after kc_consumer_close() has returned. All entries that count are taken; the result is that of the first
+ * one that does not.
+ *   KC_ERR_STATE      the partition was given up, assigned anew or moved by a seek: the record will be read again
+ *   KC_ERR_ARGUMENT   no poll returned this record
+ *   KC_ERR_CONFIG     acknowledgement.mode is not explicit */
+KC_EXPORT kc_err kc_consumer_ack(kc_consumer *consumer, const kc_record_view *views, size_t count, kc_error *error);
+/* All records of one poll are done, visited or not. Otherwise as kc_consumer_ack(); before kc_records_release(). */
+KC_EXPORT kc_err kc_consumer_ack_records(kc_consumer *consumer, const kc_records *records, kc_error *error);
 
 /* ---- why is there nothing to read? ---- */
 
@@ -119,6 +145,9 @@ typedef struct kc_consumer_state {
     const char *group;
     int64_t group_for_ms;  /* how long it has been so; -1: since the creation                                       */
     int64_t since_poll_ms; /* since the last poll ended or a callback began; 0 within a poll; -1: there was none yet */
+    /* Returned and not acknowledged (acknowledgement.mode=explicit); at max.unacknowledged.records, poll returns no
+     * more. */
+    uint64_t unacknowledged;
 } kc_consumer_state;
 /* Fill *state for one partition; topic NULL: the group only. Texts are constants. Any thread, never waits. */
 KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition,

@@ -77,11 +77,18 @@ typedef struct kc_record_view {
     uint32_t header_count; /* read them with kc_record_view_header()                           */
     const void *headers;   /* encoded headers; for the library                                 */
     size_t headers_size;   /* bytes                                                            */
+    uint64_t ticket;       /* for kc_consumer_ack(): under which assignment and seek it was returned */
 } kc_record_view;
 
 /* Header i of a view, 0 <= i < header_count. `name` is not NUL-terminated: it is a kc_bytes. KC_ERR_ARGUMENT: no such
  * header. Any thread, as long as the kc_records lives. */
 KC_EXPORT kc_err kc_record_view_header(const kc_record_view *view, uint32_t i, kc_bytes *name, kc_bytes *value);
+
+/* A copy of one record in memory of its own, with topic, key, value and headers: for keeping a record without keeping
+ * the whole kc_records. *out is yours until kc_record_view_free(). Any thread. KC_ERR_NO_MEMORY, KC_ERR_ARGUMENT. */
+KC_EXPORT kc_err kc_record_view_detach(const kc_record_view *view, kc_record_view **out);
+/* Free a detached record; NULL is fine. Any thread. */
+KC_EXPORT void kc_record_view_free(kc_record_view *detached);
 
 #ifdef __cplusplus
 }

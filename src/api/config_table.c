@@ -202,6 +202,12 @@ const struct kci_config_row kci_config_rows[] = {
     I32("max.poll.records", NULL, C, max_poll_records, 1, INT32_MAX, "500", "Most records that one poll returns. They are views: more costs nothing."),
     YES("enable.auto.commit", NULL, C, enable_auto_commit, "true", "Commit in poll what earlier polls returned, every auto.commit.interval.ms."),
     I32("auto.commit.interval.ms", NULL, C, auto_commit_interval_ms, 0, INT32_MAX, "5000", "Pause between automatic commits."),
+    ONE("acknowledgement.mode", NULL, C, acknowledge_explicitly,
+        ((const struct kci_config_choice[]){ { "implicit", 0 }, { "explicit", 1 }, { NULL, 0 } }), "implicit",
+        "implicit: what a poll returned counts as done when the next one begins. explicit: a record is done when kc_consumer_ack() says so, "
+        "in any order and from any thread; automatic commits, and commits without a list, cover only what is done without a gap."),
+    I32("max.unacknowledged.records", NULL, C, max_unacknowledged_records, 1, INT32_MAX, "100000",
+        "With acknowledgement.mode=explicit: when so many records were returned and not acknowledged, poll returns no more until some are."),
     ONE("auto.offset.reset", NULL, C, auto_offset_reset, reset_words, "latest", "Where to begin when the group has no offset, or it is out of range."),
     ONE("isolation.level", NULL, C, isolation_level, isolation_words, "read_uncommitted", "Whether records of open and aborted transactions are seen."),
     I32("fetch.min.bytes", NULL, C, fetch_min_bytes, 0, INT32_MAX, "1", "A broker waits until it has this much, or fetch.max.wait.ms is over."),

@@ -11,6 +11,7 @@
 #include "api/builtin.h"
 #include "api/config.h"
 #include "cluster/cluster.h"
+#include "consumer/records.h"
 #include "plugins/latency.h"
 #include "runtime/runtime.h"
 
@@ -26,6 +27,7 @@ struct kc_consumer {
     struct kci_builtin builtin;
     kc_rebalance_listener listener;       /* of the last subscribe, or of the configuration */
     struct kci_partition_list assignment; /* behind the last kc_consumer_assignment() */
+    kc_records *one;                      /* behind the last kc_consumer_poll_one(); owned */
     _Atomic uintptr_t owner;              /* the thread that is inside, 0: none */
     int depth;                            /* of calls; > 1 within a callback */
     bool in_callback;
@@ -99,6 +101,7 @@ static void destroy(kc_consumer *consumer)
     if (consumer->gate)
         kci_gate_destroy(consumer->gate);
     kci_partition_list_free(kci_heap_alloc(), &consumer->assignment);
+    kci_records_release(consumer->one);
     kci_config_settings_free(consumer->settings);
     kci_alloc_free(kci_heap_alloc(), consumer);
 }
@@ -279,6 +282,26 @@ kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partiti
 
 kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error)
 {
+    return kc_consumer_poll_up_to(consumer, out, 0, 0, timeout_ms, error);
+}
+
+kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t timeout_ms, kc_error *error)
+{
+    kc_records *records = NULL;
+    if (!view)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "view is NULL");
+    view->topic = NULL;
+    kc_err result = kc_consumer_poll_up_to(consumer, &records, 1, 0, timeout_ms, error);
+    if (result == KC_OK && records) {
+        consumer->one = records;
+        kci_records_next(records, view);
+    }
+    return result;
+}
+
+kc_err kc_consumer_poll_up_to(kc_consumer *consumer, kc_records **out, size_t records_max, size_t bytes_max,
+                              int32_t timeout_ms, kc_error *error)
+{
     kc_err result = enter_waiting(consumer, "poll", error);
     if (result != KC_OK)
         return result;
@@ -287,6 +310,8 @@ kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout
     struct kci_consumer_event event;
     int64_t now = kci_clock_us(), deadline = until(now, timeout_ms);
     *out = NULL;
+    kci_records_release(consumer->one);
+    consumer->one = NULL;
     kci_consumer_poll_enter(consumer->core, now);
     for (;;) {
         uint64_t seen = kci_gate_now(consumer->gate);
@@ -294,7 +319,7 @@ kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout
             result = kci_fail(error, KC_ERR_WOKEN, 0, "kc_consumer_wakeup() was called");
             break;
         }
-        result = kci_consumer_poll(consumer->core, out, &event, now, error);
+        result = kci_consumer_poll_up_to(consumer->core, out, &event, records_max, bytes_max, now, error);
         if (event.kind != KCI_EVENT_NONE) {
             run_event(consumer, &event);
         } else {
@@ -477,6 +502,7 @@ kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offse
     result = kci_consumer_begin_commit(consumer->core, &operation, offsets, count, now, deadline, error);
     if (operation) {
         result = wait_for(consumer, operation, &items, deadline, error);
+        run_commit_events(consumer); /* earlier asynchronous ones ended before it */
         if (result == KC_OK)
             tell_commit(consumer, items->items, items->count);
         kci_consumer_operation_end(consumer->core, operation);
@@ -515,6 +541,30 @@ kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitio
         kci_consumer_operation_end(consumer->core, operation);
     }
     return leave(consumer, result);
+}
+
+/* ---- acknowledgements ---- */
+
+/* Workers call these while the application's thread polls: they do not enter. */
+static kc_err alive(const kc_consumer *consumer, const void *argument, kc_error *error)
+{
+    if (!consumer || !argument)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer or records is NULL");
+    if (consumer->pid != getpid())
+        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    return KC_OK;
+}
+
+kc_err kc_consumer_ack(kc_consumer *consumer, const kc_record_view *views, size_t count, kc_error *error)
+{
+    kc_err result = alive(consumer, count ? (const void *)views : consumer, error);
+    return result == KC_OK ? kci_consumer_ack(consumer->core, views, count, error) : result;
+}
+
+kc_err kc_consumer_ack_records(kc_consumer *consumer, const kc_records *records, kc_error *error)
+{
+    kc_err result = alive(consumer, records ? (const void *)records : consumer, error);
+    return result == KC_OK && records ? kci_consumer_ack_records(consumer->core, records, error) : result;
 }
 
 /* ---- the end ---- */

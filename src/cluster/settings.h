@@ -84,6 +84,8 @@ struct kci_settings {
     int32_t max_poll_records;
     bool enable_auto_commit;
     int32_t auto_commit_interval_ms;
+    int32_t acknowledge_explicitly;     /* acknowledgement.mode: 1 explicit, 0 implicit */
+    int32_t max_unacknowledged_records; /* explicit only */
     int32_t auto_offset_reset; /* enum kci_offset_reset */
     int32_t isolation_level;   /* enum kci_isolation */
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;

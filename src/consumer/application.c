@@ -146,6 +146,7 @@ void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t parti
         state->paused = a->paused;
         state->revoking = a->revoking;
         state->ahead_bytes = a->queued_bytes + a->judging_bytes;
+        state->unacknowledged = a->ledger.unacknowledged;
     }
     state->group = kci_states_name(&kci_group_states, c->group.state);
     state->group_for_ms = c->group.since ? (now - c->group.since) / KCI_MS : -1;
@@ -248,15 +249,37 @@ bool kci_consumer_woken(struct kci_consumer *c)
     return atomic_load_explicit(&c->woken, memory_order_relaxed) && atomic_exchange(&c->woken, false);
 }
 
-/* Take records from the oldest run of a partition, up to `limit` in the whole set. false: out of memory. */
-static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, size_t limit)
+/* How much one poll may return. */
+struct limits {
+    size_t records; /* >= 1 */
+    size_t bytes;   /* of the records as they are encoded; one larger record passes. SIZE_MAX: no limit */
+    size_t used;    /* bytes so far; only with a limit */
+};
+
+/* Take records from the oldest run of a partition, within the limits of the whole set. false: out of memory. */
+static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, struct limits *limits)
 {
     struct kci_run *run = KCI_CONTAINER(kci_list_first(&a->runs), struct kci_run, link);
+    size_t slices_before = records->slice_count, room = limits->records - records->count;
+    if (limits->bytes != SIZE_MAX) {
+        bool full = false;
+        size_t fit = kci_records_within(run, room, limits->bytes, &limits->used, &full);
+        if (full) { /* nothing more fits: not even of another partition */
+            room = fit;
+            limits->records = records->count + fit;
+        }
+        if (room == 0)
+            return true;
+    }
     int64_t before = a->position, quota = c->settings->max_partition_fetch_bytes;
-    int32_t epoch_before = a->epoch;
+    int32_t epoch_before = a->epoch, previous_epoch = a->epoch;
     bool was_full = a->queued_bytes + a->judging_bytes >= quota;
     size_t count_before = records->count;
-    bool ok = kci_records_take(records, run, limit - records->count, &a->position, &a->epoch);
+    bool ok = kci_records_take(records, run, room, &a->position, &a->epoch);
+    for (size_t i = slices_before; c->subscription.explicit_acks && i < records->slice_count; i++) {
+        kci_records_note(records, i, &a->ledger, epoch_before);
+        epoch_before = records->slices[i].run->batches[records->slices[i].batch].leader_epoch;
+    }
     if (run->next == run->count) {
         a->queued_bytes -= run->bytes;
         kci_list_remove(&run->link);
@@ -271,7 +294,7 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
     if (a->position != before && a->moved_in_poll != c->subscription.polls) {
         a->moved_in_poll = c->subscription.polls;
         a->previous = before;
-        a->previous_epoch = epoch_before;
+        a->previous_epoch = previous_epoch;
     }
     if (was_full && a->queued_bytes + a->judging_bytes < quota) {
         c->fetcher.drained = true;
@@ -292,17 +315,32 @@ static struct kci_assigned *next_ready(struct kci_consumer *c)
     return NULL;
 }
 
-/* Collect records from the partitions that have some, run by run, in turns. */
-static kc_err collect(struct kci_consumer *c, struct kc_records **out)
+/* Records that were returned and are not acknowledged. */
+static uint64_t unacknowledged(const struct kci_consumer *c)
 {
-    size_t limit = (size_t)c->settings->max_poll_records;
+    uint64_t sum = 0;
+    KCI_LIST_EACH(link, &c->subscription.assigned)
+    sum += KCI_CONTAINER(link, struct kci_assigned, link)->ledger.unacknowledged;
+    return sum;
+}
+
+/* Collect records from the partitions that have some, run by run, in turns. */
+static kc_err collect(struct kci_consumer *c, struct limits *limits, struct kc_records **out)
+{
     struct kc_records *records = NULL;
     struct kci_assigned *a = next_ready(c);
     bool ok = true;
+    if (a && c->subscription.explicit_acks) {
+        uint64_t waiting = unacknowledged(c), most = (uint64_t)c->settings->max_unacknowledged_records;
+        c->acks_awaited = waiting >= most;
+        if (c->acks_awaited)
+            return KC_OK;
+        limits->records = limits->records < most - waiting ? limits->records : (size_t)(most - waiting);
+    }
     if (a && !(records = kci_records_new(c->shared)))
         return KC_ERR_NO_MEMORY;
-    for (; ok && a && records->count < limit; a = next_ready(c))
-        ok = take_run(c, a, records, limit);
+    for (; ok && a && records->count < limits->records; a = next_ready(c))
+        ok = take_run(c, a, records, limits);
     if (records && records->count) {
         c->stats.records_returned += records->count;
         *out = records;
@@ -334,6 +372,15 @@ static kc_err find_error(struct kci_consumer *c, kc_error *error)
 kc_err kci_consumer_poll(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event, int64_t now,
                          kc_error *error)
 {
+    return kci_consumer_poll_up_to(c, out, event, 0, 0, now, error);
+}
+
+kc_err kci_consumer_poll_up_to(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event,
+                               size_t records_max, size_t bytes_max, int64_t now, kc_error *error)
+{
+    size_t most = (size_t)c->settings->max_poll_records;
+    struct limits limits = { records_max && records_max < most ? records_max : most, bytes_max ? bytes_max : SIZE_MAX,
+                             0 };
     kc_err result = KC_OK;
     *out = NULL;
     event->kind = KCI_EVENT_NONE;
@@ -341,12 +388,80 @@ kc_err kci_consumer_poll(struct kci_consumer *c, struct kc_records **out, struct
     if (!c->subscription.by_group && c->subscription.assigned_count == 0) {
         result = kci_fail(error, KC_ERR_STATE, 0, "neither subscribed nor assigned: there is nothing to poll");
     } else if (!take_event(c, event, now, false)) {
-        result = collect(c, out);
+        result = collect(c, &limits, out);
         if (result != KC_OK)
             result = kci_fail(error, result, 0, "out of memory");
         else if (!*out)
             result = find_error(c, error);
     }
+    kci_consumer_unlock(c);
+    return result;
+}
+
+/* ---- acknowledgements ---- */
+
+static kc_err stale_ack(kc_error *error, const char *topic, int32_t partition)
+{
+    return kci_fail(error, KC_ERR_STATE, 0,
+                    "%s [%d] was given up, assigned anew or moved by a seek since the record was returned: it will be "
+                    "read again",
+                    topic ? topic : "(null)", (int)partition);
+}
+
+static kc_err not_explicit(const struct kci_consumer *c, kc_error *error)
+{
+    return c->subscription.explicit_acks
+               ? KC_OK
+               : kci_fail(error, KC_ERR_CONFIG, 0, "acknowledging records needs acknowledgement.mode=explicit");
+}
+
+/* After acknowledgements: whoever waits for room may poll again. */
+static void acknowledged(struct kci_consumer *c)
+{
+    if (!c->acks_awaited)
+        return;
+    c->acks_awaited = false;
+    kci_consumer_tell(c);
+}
+
+kc_err kci_consumer_ack(struct kci_consumer *c, const kc_record_view *views, size_t count, kc_error *error)
+{
+    kci_consumer_lock(c);
+    kc_err mode = not_explicit(c, error), result = mode;
+    for (size_t i = 0; mode == KC_OK && i < count; i++) {
+        const kc_record_view *view = &views[i];
+        struct kci_assigned *a =
+            view->topic ? kci_subscription_find_name(&c->subscription, view->topic, view->partition) : NULL;
+        kc_error *first = result == KC_OK ? error : NULL;
+        kc_err code = KC_OK;
+        if (!a || a->ticket != view->ticket)
+            code = stale_ack(first, view->topic, view->partition);
+        else if (view->offset < 0 || view->offset >= a->position)
+            code = kci_fail(first, KC_ERR_ARGUMENT, 0, "entry %zu: no poll returned offset %" PRId64 " of %s [%d]", i,
+                            view->offset, view->topic, (int)view->partition);
+        else
+            kci_ledger_acknowledge(&a->ledger, c->alloc, view->offset, view->offset + 1);
+        result = result == KC_OK ? code : result;
+    }
+    acknowledged(c);
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_ack_records(struct kci_consumer *c, const struct kc_records *records, kc_error *error)
+{
+    kci_consumer_lock(c);
+    kc_err mode = not_explicit(c, error), result = mode;
+    for (size_t i = 0; mode == KC_OK && i < records->slice_count; i++) {
+        const struct kci_slice *slice = &records->slices[i];
+        const struct kci_run *run = slice->run;
+        struct kci_assigned *a = kci_subscription_find_name(&c->subscription, run->topic, run->partition);
+        if (a && a->ticket == run->ticket)
+            kci_ledger_acknowledge(&a->ledger, c->alloc, slice->from, slice->behind);
+        else if (result == KC_OK)
+            result = stale_ack(error, run->topic, run->partition);
+    }
+    acknowledged(c);
     kci_consumer_unlock(c);
     return result;
 }
@@ -401,8 +516,16 @@ kc_err kci_consumer_commit_async(struct kci_consumer *c, const kc_topic_partitio
     struct kci_operation *operation;
     int64_t until = now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS;
     kci_consumer_lock(c);
+    if (c->operations.once_count >= KCI_COMMITS_WAITING_MAX) {
+        kci_consumer_unlock(c);
+        return kci_fail(error, KC_ERR_QUEUE_FULL, KC_RETRIABLE,
+                        "%u asynchronous commits wait for the coordinator: poll, so that their callbacks run",
+                        KCI_COMMITS_WAITING_MAX);
+    }
     kc_err result = begin_commit(c, &operation, KCI_OPERATION_COMMIT_ONCE, items, count, until, error);
     if (operation) {
+        c->operations.once_count++;
+        operation->counted = true;
         operation->fn = fn;
         operation->context = context;
     } else if (result == KC_OK && fn) { /* nothing to commit is a success */

@@ -195,6 +195,7 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     kci_prng_seed(&c->prng, options->seed);
     kci_list_init(&c->events);
     kci_subscription_init(&c->subscription, c->alloc, kci_prng_next(&c->prng));
+    c->subscription.explicit_acks = s->acknowledge_explicitly;
     kci_operations_init(c);
     kci_fetcher_init(c);
     c->shared = kci_shared_new(c->alloc, s->fetch_memory_max, options->lock_ops, options->wake, options->wake_context);

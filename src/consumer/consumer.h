@@ -88,6 +88,14 @@ void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now);
  * nothing. KC_ERR_WOKEN, and those of kc_consumer_poll(). */
 kc_err kci_consumer_poll(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event, int64_t now,
                          kc_error *error);
+/* As kci_consumer_poll, with at most so many records (0: max.poll.records) and bytes of them (0: no limit). */
+kc_err kci_consumer_poll_up_to(struct kci_consumer *c, struct kc_records **out, struct kci_consumer_event *event,
+                               size_t records_max, size_t bytes_max, int64_t now, kc_error *error);
+/* acknowledgement.mode=explicit: these records are done. All that count are taken; the first one that does not makes
+ * the result. Any thread. KC_ERR_CONFIG: another mode. KC_ERR_STATE: the partition was given up or its position moved.
+ * KC_ERR_ARGUMENT: no poll returned it. */
+kc_err kci_consumer_ack(struct kci_consumer *c, const kc_record_view *views, size_t count, kc_error *error);
+kc_err kci_consumer_ack_records(struct kci_consumer *c, const struct kc_records *records, kc_error *error);
 void kci_consumer_event_done(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now);
 /* Outside poll (commit, close): only an event of a commit or of closing, never records. */
 void kci_consumer_next_event(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now);

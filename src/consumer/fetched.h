@@ -50,6 +50,7 @@ struct kci_run {
     const char *topic;           /* in this block */
     int64_t bytes;               /* of its batches as fetched, for the partition's quota */
     int64_t size;                /* bytes of this block, counted in shared */
+    uint64_t ticket;             /* of the position when it was queued: see kci_assigned */
     int32_t partition;
     uint32_t count;    /* of batches */
     uint32_t next;     /* first batch that is not returned yet; the application's side */

@@ -40,6 +40,7 @@ struct kci_consumer {
     _Atomic bool woken; /* kci_consumer_wakeup() was called */
     bool in_poll;       /* between poll_enter and poll_leave, and no callback runs */
     bool event_runs;    /* the application runs an event */
+    bool acks_awaited;  /* max.unacknowledged.records are out: poll returns none before some are acknowledged */
     int64_t last_poll;  /* when the last poll ended, or an event began; microseconds */
     bool closing;
     kc_err pending_error; /* to be reported by poll once; KC_OK: none */

@@ -21,6 +21,8 @@ static void destroy(struct kci_operation *operation)
 {
     struct kci_consumer *c = operation->consumer;
     kci_list_remove(&operation->link);
+    if (operation->kind == KCI_OPERATION_COMMIT_ONCE && operation->counted)
+        c->operations.once_count--;
     if (c->operations.automatic == operation)
         c->operations.automatic = NULL;
     for (size_t i = 0; operation->topics && i < operation->items.count; i++)

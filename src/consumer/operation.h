@@ -29,7 +29,7 @@ struct kci_operation {
     uint32_t attempts;
     bool done;
     bool given_up; /* the application does not look any more: free it when nothing is under way */
-    bool sent;     /* COMMIT_ONCE: went out, or failed to */
+    bool counted;  /* COMMIT_ONCE: in once_count */
     bool maybe_applied;
     bool automatic; /* a commit that nobody called for: failures are only logged */
     kc_err code;
@@ -40,8 +40,12 @@ struct kci_operation {
     void *context;
 };
 
+#define KCI_COMMITS_WAITING_MAX 10000u /* asynchronous ones; more say that the application commits faster than polls   \
+                                        */
+
 struct kci_operations {
     struct kci_list list;            /* kci_operation, oldest first; owned */
+    uint32_t once_count;             /* COMMIT_ONCE in list */
     int64_t auto_commit_at;          /* when the next automatic commit is due */
     struct kci_operation *automatic; /* under way, or NULL */
 };

@@ -55,7 +55,7 @@ bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t li
             run->left = ready->count;
         }
         int32_t take = (size_t)run->left <= limit ? run->left : (int32_t)limit;
-        *slice = (struct kci_slice){ kci_run_ref(run), run->next, take, run->at };
+        *slice = (struct kci_slice){ kci_run_ref(run), run->next, take, run->at, *position, ready->next_offset };
         if (ready->plain)
             atomic_fetch_add_explicit(&ready->users, 1, memory_order_relaxed);
         records->slice_count++;
@@ -71,9 +71,44 @@ bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t li
         for (int32_t i = 0; i < take; i++)
             delta = kci_walk_skip(run->at, &run->at);
         run->left -= take;
-        *position = ready->base_offset + delta + 1;
+        *position = slice->behind = ready->base_offset + delta + 1;
     }
     return true;
+}
+
+size_t kci_records_within(const struct kci_run *run, size_t limit, size_t bytes, size_t *used, bool *full)
+{
+    size_t count = 0;
+    const uint8_t *at = run->at;
+    int32_t left = run->left;
+    for (uint32_t batch = run->next; batch < run->count; batch++, at = NULL) {
+        if (!at) {
+            at = run->batches[batch].first;
+            left = run->batches[batch].count;
+        }
+        for (const uint8_t *next; left > 0 && count < limit; left--, at = next) {
+            kci_walk_skip(at, &next);
+            if (*used + (size_t)(next - at) > bytes && *used) {
+                *full = true;
+                return count;
+            }
+            *used += (size_t)(next - at);
+            count++;
+        }
+    }
+    return count;
+}
+
+void kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger, int32_t epoch_before)
+{
+    const struct kci_slice *slice = &records->slices[i];
+    const struct kci_ready *ready = &slice->run->batches[slice->batch];
+    const uint8_t *at = slice->at;
+    for (int32_t n = 0; n < slice->count; n++) {
+        int64_t offset = ready->base_offset + kci_walk_skip(at, &at);
+        kci_ledger_note(ledger, records->shared->alloc, offset, ready->leader_epoch,
+                        n ? ready->leader_epoch : epoch_before, (uint32_t)(slice->count - n - 1));
+    }
 }
 
 static bool next_slice(struct kc_records *records)
@@ -85,6 +120,7 @@ static bool next_slice(struct kc_records *records)
     records->at = slice->at;
     records->left = slice->count;
     records->topic = slice->run->topic;
+    records->ticket = slice->run->ticket;
     records->partition = slice->run->partition;
     records->leader_epoch = ready->leader_epoch;
     records->base_offset = ready->base_offset;
@@ -112,6 +148,7 @@ int kci_records_next(struct kc_records *records, kc_record_view *view)
     view->topic = records->topic;
     view->partition = records->partition;
     view->leader_epoch = records->leader_epoch;
+    view->ticket = records->ticket;
     view->offset += records->base_offset;
     if (records->log_append_time)
         view->timestamp_ms = records->base_timestamp;

@@ -4,13 +4,15 @@
 #define KCI_CONSUMER_RECORDS_H
 
 #include "consumer/fetched.h"
+#include "consumer/ledger.h"
 #include <kclient/consumer.h>
 
 struct kci_slice {
     struct kci_run *run; /* owned reference */
     uint32_t batch;
-    int32_t count;     /* records */
-    const uint8_t *at; /* the first one */
+    int32_t count;        /* records */
+    const uint8_t *at;    /* the first one */
+    int64_t from, behind; /* its records have offsets in [from, behind) */
 };
 
 struct kc_records {
@@ -18,6 +20,7 @@ struct kc_records {
     const uint8_t *at;
     const char *topic;
     int64_t base_offset, base_timestamp;
+    uint64_t ticket;
     int32_t left;
     int32_t partition, leader_epoch;
     bool log_append_time;
@@ -36,6 +39,11 @@ struct kc_records *kci_records_new(struct kci_shared *shared);
  * those behind the last one taken, also over batches without records. false: out of memory; what was
  * taken before stays taken. */
 bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t limit, int64_t *position, int32_t *epoch);
+/* How many of the next records of the run, up to limit, fit in `bytes` as they are encoded, *used of them being used up
+ * (it rises); the first one always fits. *full becomes true when one did not. */
+size_t kci_records_within(const struct kci_run *run, size_t limit, size_t bytes, size_t *used, bool *full);
+/* Write the records of slice `i` into a ledger. epoch_before: leader epoch of the record before it. */
+void kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger, int32_t epoch_before);
 int kci_records_next(struct kc_records *records, kc_record_view *view);
 void kci_records_rewind(struct kc_records *records);
 void kci_records_release(struct kc_records *records);

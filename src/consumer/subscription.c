@@ -162,6 +162,7 @@ struct kci_assigned *kci_subscription_find_name(const struct kci_subscription *s
 static void free_assigned(struct kci_subscription *s, struct kci_assigned *a)
 {
     kci_assigned_drop(a);
+    kci_ledger_clear(&a->ledger, s->alloc);
     kci_list_remove(&a->link);
     a->topic->assigned--;
     kci_subscription_topic_done(s, a->topic);
@@ -224,6 +225,7 @@ static struct kci_assigned *new_assigned(struct kci_subscription *s, const kc_to
     a->key = kci_partition_key(a->topic, item->partition);
     a->partition = item->partition;
     kci_list_init(&a->runs);
+    kci_ledger_init(&a->ledger);
     a->high_watermark = a->last_stable_offset = a->log_start_offset = a->committed = -1;
     a->previous = -1;
     a->preferred = -1;
@@ -329,7 +331,8 @@ void kci_assigned_drop(struct kci_assigned *a)
 void kci_assigned_seek(struct kci_subscription *s, struct kci_assigned *a, int64_t offset, int32_t epoch, int64_t now)
 {
     kci_assigned_drop(a);
-    a->version = ++s->next_version;
+    kci_ledger_clear(&a->ledger, s->alloc);
+    a->version = a->ticket = ++s->next_version;
     a->asked = false;
     a->not_before = 0;
     a->attempts = 0;
@@ -377,6 +380,7 @@ void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_er
 void kci_assigned_push(struct kci_subscription *s, struct kci_assigned *a, struct kci_run *run)
 {
     a->queued_bytes += run->bytes;
+    run->ticket = a->ticket;
     kci_list_push(&a->runs, &run->link);
     if (!kci_list_linked(&a->ready_link))
         kci_list_push(&s->ready, &a->ready_link);
@@ -385,6 +389,13 @@ void kci_assigned_push(struct kci_subscription *s, struct kci_assigned *a, struc
 int64_t kci_assigned_committable(const struct kci_subscription *s, const struct kci_assigned *a, bool this_poll_too,
                                  int32_t *epoch)
 {
+    int64_t pending;
+    if (s->explicit_acks && kci_ledger_progress(&a->ledger, &pending, epoch))
+        return pending;
+    if (s->explicit_acks) {
+        *epoch = a->epoch;
+        return a->position;
+    }
     if (!this_poll_too && a->moved_in_poll == s->polls && a->moved_in_poll) {
         *epoch = a->previous_epoch;
         return a->previous;

@@ -7,6 +7,7 @@
 #include "base/states.h"
 #include "cluster/cluster.h"
 #include "consumer/fetched.h"
+#include "consumer/ledger.h"
 #include "consumer/partition_list.h"
 
 /* A topic that somebody here is interested in. */
@@ -39,22 +40,24 @@ struct kci_assigned {
     struct kci_consumer_topic *topic; /* counted */
     int64_t key;                      /* topic number << 32 | partition */
     int32_t partition;
-    int state;              /* enum kci_position_state */
-    int64_t since;          /* when it entered the state, microseconds */
-    uint64_t version;       /* rises with each assign and seek: what was asked under another one is stale */
-    bool paused;            /* by the application */
-    bool revoking;          /* the group takes it away: nothing of it is returned or fetched any more */
-    bool fresh;             /* the group gave it, and the application is about to be told */
-    bool asked;             /* a lookup for its position is under way */
-    int64_t position;       /* of the next record that poll returns; -1: not known */
-    int32_t epoch;          /* leader epoch of the record before position; -1: unknown */
-    int64_t previous;       /* position before the last poll that returned something of it; -1: none */
-    int32_t previous_epoch; /* the epoch that belongs to previous */
-    uint64_t moved_in_poll; /* number of that poll */
-    int64_t fetch_offset;   /* the next one to be asked from the broker, >= position */
-    int32_t fetch_epoch;    /* leader epoch of the batch before fetch_offset */
-    int32_t checked_epoch;  /* leader epoch of the metadata when the position was last known to be valid */
-    int64_t reset_time;     /* ListOffsets' timestamp: -1 end, -2 beginning */
+    int state;                /* enum kci_position_state */
+    int64_t since;            /* when it entered the state, microseconds */
+    uint64_t version;         /* rises with each assign and seek: what was asked under another one is stale */
+    uint64_t ticket;          /* the version of the last assign or seek: acknowledgements under another one are void */
+    struct kci_ledger ledger; /* what was returned and is not acknowledged; acknowledgement.mode=explicit only */
+    bool paused;              /* by the application */
+    bool revoking;            /* the group takes it away: nothing of it is returned or fetched any more */
+    bool fresh;               /* the group gave it, and the application is about to be told */
+    bool asked;               /* a lookup for its position is under way */
+    int64_t position;         /* of the next record that poll returns; -1: not known */
+    int32_t epoch;            /* leader epoch of the record before position; -1: unknown */
+    int64_t previous;         /* position before the last poll that returned something of it; -1: none */
+    int32_t previous_epoch;   /* the epoch that belongs to previous */
+    uint64_t moved_in_poll;   /* number of that poll */
+    int64_t fetch_offset;     /* the next one to be asked from the broker, >= position */
+    int32_t fetch_epoch;      /* leader epoch of the batch before fetch_offset */
+    int32_t checked_epoch;    /* leader epoch of the metadata when the position was last known to be valid */
+    int64_t reset_time;       /* ListOffsets' timestamp: -1 end, -2 beginning */
     int64_t high_watermark, last_stable_offset, log_start_offset; /* as the leader said last; -1: unknown */
     int32_t preferred;                   /* replica to fetch from instead of the leader (KIP-392), -1: none ... */
     int64_t preferred_until;             /* ... up to this time, microseconds */
@@ -77,6 +80,7 @@ struct kci_subscription {
     struct kci_list assigned; /* kci_assigned; owned */
     struct kci_map by_key;    /* key -> kci_assigned */
     size_t assigned_count;
+    bool explicit_acks;    /* acknowledgement.mode=explicit: only what is acknowledged may be committed */
     struct kci_list ready; /* those with runs, by the order in which they became ready */
     uint64_t next_version;
     uint64_t polls; /* polls begun */
@@ -129,7 +133,8 @@ void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_er
 void kci_assigned_drop(struct kci_assigned *a);
 /* Judged bytes arrive. Takes the run. */
 void kci_assigned_push(struct kci_subscription *s, struct kci_assigned *a, struct kci_run *run);
-/* The offset up to which a commit may go: behind what polls before the present one returned. -1: nothing to commit. */
+/* The offset up to which a commit may go: behind what polls before the present one returned; with explicit
+ * acknowledgements, that of the first record that is not acknowledged. -1: nothing to commit. */
 int64_t kci_assigned_committable(const struct kci_subscription *s, const struct kci_assigned *a, bool this_poll_too,
                                  int32_t *epoch);
 

@@ -336,6 +336,58 @@ static void leaders_move(void **state)
     end(KC_OK);
 }
 
+static kc_record_view *kept[4];
+
+static void *acknowledge(void *context)
+{
+    kc_record_view *view = context;
+    kc_err result = kc_consumer_ack(consumer, view, 1, NULL);
+    kc_record_view_free(view);
+    return result == KC_OK ? NULL : view;
+}
+
+/* Records are read one by one, kept, and done by other threads in any order; only what is done without a gap is
+ * committed. */
+static void acknowledged_by_threads(void **state)
+{
+    pthread_t threads[4];
+    void *failed;
+    int64_t until = now_ms() + WAIT_MS;
+    kc_topic_partition item = { TOPIC, 0, 0, -1, NULL, KC_OK };
+    (void)state;
+    begin(4, PAIRS("acknowledgement.mode=explicit", "enable.auto.commit=false"));
+    assign(0, 0);
+    for (int i = 0; i < 4;) {
+        kc_record_view view;
+        kc_bytes name, value;
+        assert_int_equal(kc_consumer_poll_one(consumer, &view, 1000, &error), KC_OK);
+        assert_true(now_ms() < until);
+        if (!view.topic)
+            continue;
+        assert_int_equal(view.offset, i);
+        assert_int_equal(kc_record_view_detach(&view, &kept[i]), KC_OK);
+        assert_null(kept[i]->key.data);
+        assert_int_equal(kc_record_view_header(kept[i], 0, &name, &value), KC_OK);
+        assert_memory_equal(value.data, &i, sizeof i);
+        i++;
+    }
+    const int first[] = { 3, 0, 1 };
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, acknowledge, kept[first[i]]), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    assert_int_equal(kc_consumer_commit(consumer, NULL, 0, WAIT_MS, &error), KC_OK);
+    assert_int_equal(kc_consumer_committed(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(item.offset, 2);
+    assert_null(acknowledge(kept[2]));
+    assert_int_equal(kc_consumer_commit(consumer, NULL, 0, WAIT_MS, &error), KC_OK);
+    assert_int_equal(kc_consumer_committed(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(item.offset, 4);
+    end(KC_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +399,7 @@ int main(void)
         cmocka_unit_test(the_cluster_is_gone),
         cmocka_unit_test(records_outlive_and_interceptors),
         cmocka_unit_test(leaders_move),
+        cmocka_unit_test(acknowledged_by_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
