@@ -3,6 +3,7 @@
 #include "mockbroker/command_line.h"
 
 #include "mockbroker/core/journal.h"
+#include "mockbroker/core/persona.h"
 #include "mockbroker/host_port.h"
 #include "mockbroker/topic_spec.h"
 
@@ -85,8 +86,12 @@ static const char *take_control(struct mb_command_line *line, const char *value)
 
 static const char *take_as_version(struct mb_command_line *line, const char *value)
 {
-    (void)line;
-    return strcmp(value, MB_AS_VERSION) == 0 ? NULL : "this build plays Kafka " MB_AS_VERSION " only";
+    char property[32];
+    int persona = mb_persona_find(kci_str_of(value));
+    if (persona < 0)
+        return "not a release that can be played";
+    snprintf(property, sizeof property, "mock.as.version=%s", mb_persona_name((size_t)persona));
+    return take_config(line, property);
 }
 
 static const char *take_seed(struct mb_command_line *line, const char *value)
@@ -140,6 +145,13 @@ static const char *take_help(struct mb_command_line *line, const char *value)
     return NULL;
 }
 
+static const char *take_apis(struct mb_command_line *line, const char *value)
+{
+    (void)value;
+    line->command = MB_COMMAND_APIS;
+    return NULL;
+}
+
 static const char *take_version(struct mb_command_line *line, const char *value)
 {
     (void)value;
@@ -157,11 +169,12 @@ static const struct option options[] = {
     { "--data-dir", "DIR", "keep the logs in files (in memory)", take_data_dir },
     { "--config", "key=value", "a broker property; may be repeated", take_config },
     { "--control", "HOST:PORT|off", "address of the HTTP control plane (127.0.0.1:0, a free port)", take_control },
-    { "--as-version", "VERSION", "Kafka release to play (" MB_AS_VERSION ", the only one)", take_as_version },
+    { "--as-version", "RELEASE", "Kafka release to play: 2.1, 2.8, 3.3, 3.9, 4.0 to 4.4 (4.4)", take_as_version },
     { "--seed", "N", "of everything random (1)", take_seed },
     { "--faults", "FILE.json", "faults to inject from the start; POST /v1/faults adds others", take_faults },
     { "--journal", "BYTES", "keep the latest requests and answers, decoded (0: off, it costs time)", take_journal },
     { "--log", "off|error|warn|info|debug", "what to log on stderr (warn)", take_log },
+    { "--apis", NULL, "the page docs/apis.md: which APIs are served, in which versions", take_apis },
     { "--help", NULL, "this text", take_help },
     { "--version", NULL, "the version", take_version },
 };

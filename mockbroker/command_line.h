@@ -8,9 +8,8 @@
 
 #define MB_COMMAND_LINE_TOPICS_MAX 1000      /* --topic given more often is refused */
 #define MB_COMMAND_LINE_CONFIG_MAX (1 << 16) /* bytes of all --config together, with the NUL */
-#define MB_AS_VERSION              "4.0"     /* the Kafka release whose API versions are advertised */
 
-enum mb_command { MB_COMMAND_RUN, MB_COMMAND_HELP, MB_COMMAND_VERSION };
+enum mb_command { MB_COMMAND_RUN, MB_COMMAND_HELP, MB_COMMAND_VERSION, MB_COMMAND_APIS };
 
 struct mb_command_line {
     enum mb_command command;

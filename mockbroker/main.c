@@ -2,9 +2,11 @@
  *
  * Signals are blocked in every thread and taken with sigwait by this one, so there is no handler and no half-done work.
  */
+#include "mockbroker/api_page.h"
 #include "mockbroker/command_line.h"
 #include "mockbroker/control/control.h"
 #include "mockbroker/core/fault.h"
+#include "mockbroker/core/persona.h"
 #include "mockbroker/host_port.h"
 
 #ifdef __GLIBC__
@@ -122,7 +124,11 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (line.command == MB_COMMAND_VERSION) {
-        printf("mockbroker %s (plays Kafka %s)\n", MB_VERSION, MB_AS_VERSION);
+        printf("mockbroker %s (plays Kafka %s)\n", MB_VERSION, mb_persona_name(MB_PERSONAS - 1));
+        return EXIT_SUCCESS;
+    }
+    if (line.command == MB_COMMAND_APIS) {
+        mb_api_page_print(stdout);
         return EXIT_SUCCESS;
     }
     return run(&line);

@@ -1,6 +1,6 @@
 /* What this broker serves, and from which version to which.  What is not here is not advertised, and closes the
- * connection. Versions are those of Kafka 4.x; Produce 0-2 are advertised, as Kafka does for old librdkafka
- * (KAFKA-18659), and refused. */
+ * connection. Versions are those of Kafka 4.x, clipped by persona.c to the release that is played; Produce 0-2 are
+ * advertised, as Kafka does for old librdkafka (KAFKA-18659), and refused. */
 #include "mockbroker/core/cluster.h"
 
 static const struct mb_api_row rows[] = {
@@ -17,7 +17,7 @@ static const struct mb_api_row rows[] = {
     { KCI_API_SYNC_GROUP, 0, 5, mb_handle_sync_group },
     { KCI_API_DESCRIBE_GROUPS, 0, 6, mb_handle_describe_groups },
     { KCI_API_LIST_GROUPS, 0, 5, mb_handle_list_groups },
-    { KCI_API_API_VERSIONS, 0, 4, mb_handle_api_versions },
+    { KCI_API_API_VERSIONS, 0, 5, mb_handle_api_versions },
     { KCI_API_CREATE_TOPICS, 2, 7, mb_handle_create_topics },
     { KCI_API_DELETE_TOPICS, 1, 6, mb_handle_delete_topics },
     { KCI_API_DELETE_RECORDS, 0, 2, mb_handle_delete_records },
@@ -39,6 +39,7 @@ static const struct mb_api_row rows[] = {
     { KCI_API_LIST_CONFIG_RESOURCES, 0, 1, mb_handle_list_config_resources },
     { KCI_API_DESCRIBE_TOPIC_PARTITIONS, 0, 0, mb_handle_describe_topic_partitions },
 };
+_Static_assert(sizeof rows / sizeof rows[0] <= MB_API_ROWS_MAX, "room for every row in a cluster");
 
 const struct mb_api_row *mb_api_rows(size_t *count)
 {
@@ -51,5 +52,21 @@ const struct mb_api_row *mb_api_row(int16_t key)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].key == key)
             return &rows[i];
+    return NULL;
+}
+
+void mb_cluster_advertise(struct mb_cluster *cluster)
+{
+    cluster->api_count = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (mb_persona_clip(cluster->persona, &rows[i], &cluster->apis[cluster->api_count]))
+            cluster->api_count++;
+}
+
+const struct mb_api_row *mb_cluster_api(const struct mb_cluster *cluster, int16_t key)
+{
+    for (size_t i = 0; i < cluster->api_count; i++)
+        if (cluster->apis[i].key == key)
+            return &cluster->apis[i];
     return NULL;
 }

@@ -303,6 +303,11 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     make_cluster_id(cluster);
     bool ok = mb_properties_parse(&cluster->properties, options->config, text, text_size);
     if (ok) {
+        const char *release =
+            mb_properties_text(&cluster->properties, (size_t)mb_properties_find(kci_str_of("mock.as.version")));
+        cluster->persona = (size_t)mb_persona_find(kci_str_of(release));
+        mb_cluster_advertise(cluster);
+        mb_features_init(cluster);
         cluster->compressor = kci_compressor_new(alloc);
         cluster->records_check_full =
             strcmp(

@@ -5,6 +5,8 @@
 #include "base/list.h"
 #include "base/prng.h"
 #include "mockbroker/core/broker.h"
+#include "mockbroker/core/features.h"
+#include "mockbroker/core/persona.h"
 #include "mockbroker/core/producer_state.h"
 #include "mockbroker/core/properties.h"
 #include "mockbroker/core/replica_log.h"
@@ -17,6 +19,8 @@
 #define MB_REQUEST_ARENA_BYTES_MAX ((size_t)64 << 20) /* what decoding one request and building its answer may cost */
 #define MB_RESPONSE_BYTES_MAX      ((size_t)256 << 20)
 #define MB_DECOMPRESSED_BYTES_MAX  ((size_t)256 << 20) /* of one produced batch: beyond it the batch is a bomb */
+
+#define MB_API_ROWS_MAX 100 /* rows of api_table.c */
 
 struct mb_fetch_sessions;
 struct mb_faults;
@@ -39,7 +43,12 @@ struct mb_cluster {
     struct kci_logger logger;
     struct kci_prng prng;
     struct mb_properties properties;
-    char id[24]; /* cluster id: 22 characters of base64url */
+    size_t persona;                          /* the release that is played (persona.h) */
+    struct mb_api_row apis[MB_API_ROWS_MAX]; /* what is advertised */
+    size_t api_count;
+    int16_t feature_levels[MB_FEATURES]; /* finalized; 0: none */
+    int64_t feature_epoch;               /* rises with every change of a level */
+    char id[24];                         /* cluster id: 22 characters of base64url */
     struct mb_broker *brokers;
     int32_t broker_count;
     int32_t controller;       /* id of the running broker that answers for the controller; -1: none */
@@ -256,7 +265,11 @@ void mb_connections_reap(struct mb_cluster *cluster);
 
 /* ---- api_table.c ---- */
 const struct mb_api_row *mb_api_rows(size_t *count);
-const struct mb_api_row *mb_api_row(int16_t key);
+const struct mb_api_row *mb_api_row(int16_t key); /* NULL: not served */
+/* Fill cluster->apis by the release that is played. */
+void mb_cluster_advertise(struct mb_cluster *cluster);
+/* NULL: not advertised. */
+const struct mb_api_row *mb_cluster_api(const struct mb_cluster *cluster, int16_t key);
 
 /* ---- handlers of this half (handle_<api>.c) ---- */
 void mb_handle_produce(struct mb_request *request, int64_t now);

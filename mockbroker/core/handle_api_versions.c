@@ -1,6 +1,6 @@
-/* ApiVersions: the rows of api_table.c.  An unknown version is answered with version 0, error 35 and our range of
- * ApiVersions itself, so that the client can ask again (KIP-511).  Of the features, group.version is
- * finalized at 1 (KIP-848); transaction.version is not, there are no transactions here, and clients choose by it. */
+/* ApiVersions: what this broker serves of what the played release advertised, and the features.  An unknown version is
+ * answered with version 0, error 35 and our range of ApiVersions itself, so that the client can ask again (KIP-511).
+ * A client that says whom it expects (v5, KIP-1242) and has come to somebody else is told to begin anew. */
 #include "mockbroker/core/cluster.h"
 
 static bool name_part_ok(char c, bool edge)
@@ -18,31 +18,50 @@ static bool software_ok(struct kci_str text)
     return text.size > 0;
 }
 
-/* Kafka's names and levels. A lowest level of 0 is shown from v4 on: older clients refuse it (KAFKA-17011). */
-static void list_features(const struct mb_request *request, struct kci_api_versions_response *response)
+static bool is_misrouted(const struct mb_request *request)
 {
-    static const char name[] = "group.version";
-    static struct kci_api_versions_response__supported_feature_key supported = { .name = { name, sizeof name - 1 },
-                                                                                 .max_version = 1 };
-    static struct kci_api_versions_response__finalized_feature_key finalized = { .name = { name, sizeof name - 1 },
-                                                                                 .max_version_level = 1,
-                                                                                 .min_version_level = 1 };
+    const struct kci_api_versions_request *body = request->body;
+    if (request->header.version < 5)
+        return false;
+    return (body->cluster_id.data && !kci_str_equal(body->cluster_id, kci_str_of(request->cluster->id))) ||
+           (body->node_id >= 0 && body->node_id != request->broker);
+}
+
+/* A lowest level of 0 is shown from v4 on: older clients refuse it (KAFKA-17011). */
+static void list_features(struct mb_request *request, struct kci_api_versions_response *response)
+{
+    const struct mb_cluster *cluster = request->cluster;
     if (request->header.version < 3)
         return;
-    response->supported_features = &supported;
-    response->supported_features_count = request->header.version >= 4;
-    response->finalized_features = &finalized;
-    response->finalized_features_count = 1;
-    response->finalized_features_epoch = 1;
+    response->supported_features = kci_arena_array(&request->arena, MB_FEATURES, sizeof *response->supported_features);
+    response->finalized_features = kci_arena_array(&request->arena, MB_FEATURES, sizeof *response->finalized_features);
+    response->finalized_features_epoch = cluster->feature_epoch;
+    for (int i = 0; response->supported_features && response->finalized_features && i < MB_FEATURES; i++) {
+        struct mb_feature feature = mb_feature_of(cluster, (enum mb_feature_id)i);
+        int16_t level = mb_feature_level(cluster, (enum mb_feature_id)i);
+        if (feature.max < feature.min)
+            continue;
+        if (feature.min > 0 || request->header.version >= 4)
+            response->supported_features[response->supported_features_count++] =
+                (struct kci_api_versions_response__supported_feature_key){ .name = kci_str_of(feature.name),
+                                                                           .min_version = feature.min,
+                                                                           .max_version = feature.max };
+        if (level)
+            response->finalized_features[response->finalized_features_count++] =
+                (struct kci_api_versions_response__finalized_feature_key){ .name = kci_str_of(feature.name),
+                                                                           .max_version_level = level,
+                                                                           .min_version_level = level };
+    }
 }
 
 void mb_handle_api_versions(struct mb_request *request, int64_t now)
 {
     struct kci_api_versions_response response;
     const struct kci_api_versions_request *body = request->body;
-    const struct mb_api_row *own = mb_api_row(KCI_API_API_VERSIONS);
-    size_t count;
-    const struct mb_api_row *rows = mb_api_rows(&count);
+    const struct mb_cluster *cluster = request->cluster;
+    const struct mb_api_row *own = mb_cluster_api(cluster, KCI_API_API_VERSIONS);
+    const struct mb_api_row *rows = cluster->apis;
+    size_t count = cluster->api_count;
     kci_codec_init(&kci_api_versions_response_schema, &response);
     bool known = request->header.version >= own->version_min && request->header.version <= own->version_max;
     if (!known) {
@@ -52,6 +71,9 @@ void mb_handle_api_versions(struct mb_request *request, int64_t now)
     } else if (request->header.version >= 3 &&
                !(software_ok(body->client_software_name) && software_ok(body->client_software_version))) {
         response.error_code = KCI_INVALID_REQUEST;
+        count = 0;
+    } else if (is_misrouted(request)) {
+        response.error_code = KCI_REBOOTSTRAP_REQUIRED;
         count = 0;
     } else {
         list_features(request, &response);

@@ -98,6 +98,7 @@ static const struct mb_config_row rows[] = {
     I("max.incremental.fetch.session.cache.slots", "1000", 0, INT32_MAX),
     I("message.max.bytes", "1048588", 0, INT32_MAX),
     I("min.insync.replicas", "1", POSITIVE_INT),
+    S("mock.as.version", "4.4", "2.1,2.8,3.3,3.9,4.0,4.1,4.2,4.3,4.4"),
     S("mock.records.check", "full", "full,header"),
     I("node.id", "1", 0, INT32_MAX),
     I("num.io.threads", "8", POSITIVE_INT),

@@ -65,7 +65,7 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
         mb_request_hang_up(request, "a request header that cannot be read", now);
         return;
     }
-    const struct mb_api_row *row = mb_api_row(request->header.api_key);
+    const struct mb_api_row *row = mb_cluster_api(cluster, request->header.api_key);
     request->api = kci_api_find(request->header.api_key);
     bool known = row && request->api && request->header.version >= row->version_min &&
                  request->header.version <= row->version_max;
@@ -87,7 +87,7 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
 
 void mb_request_handle(struct mb_request *request, int64_t now)
 {
-    mb_api_row(request->header.api_key)->handle(request, now);
+    mb_cluster_api(request->cluster, request->header.api_key)->handle(request, now);
 }
 
 /* The end of a request, unless a fault keeps its answer. */
@@ -137,7 +137,7 @@ static void answer_version(struct mb_request *request, int16_t version, const vo
 
 void mb_request_answer(struct mb_request *request, const void *response, int64_t now)
 {
-    const struct mb_api_row *row = mb_api_row(request->header.api_key);
+    const struct mb_api_row *row = mb_cluster_api(request->cluster, request->header.api_key);
     bool known = request->header.version >= row->version_min && request->header.version <= row->version_max;
     answer_version(request, known ? request->header.version : 0, response, now);
 }

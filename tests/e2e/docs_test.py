@@ -49,6 +49,11 @@ class Docs(unittest.TestCase):
         out, _ = run("kc", "config-reference")
         self.assertEqual(out.decode(), read(os.path.join(SOURCE, "docs", "configuration.md")), "make it anew: kc config-reference > docs/configuration.md")
 
+    def test_apis_page(self):
+        """docs/apis.md is what `mockbroker --apis` prints."""
+        out, _ = run("mockbroker", "--apis")
+        self.assertEqual(out.decode(), read(os.path.join(SOURCE, "docs", "apis.md")), "make it anew: mockbroker --apis > docs/apis.md")
+
     def test_commands_of_dev(self):
         """Every ./dev COMMAND of a page is one that ./dev knows and lists, and it lists no other."""
         script = os.path.join(SOURCE, "dev")
