@@ -5,6 +5,7 @@
 
 #include <kclient/admin.h>
 #include <kclient/consumer.h>
+#include <kclient/metrics.h>
 #include <kclient/producer.h>
 #include <kclient/serializer.h>
 

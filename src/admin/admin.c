@@ -267,3 +267,13 @@ void kci_admin_op_free(struct kci_admin_op *op)
     if (op->response)
         drop_answer(op);
 }
+
+size_t kci_admin_metrics_brokers(const struct kci_admin *admin)
+{
+    return kci_cluster_metrics_brokers(admin->cluster);
+}
+
+void kci_admin_metrics(const struct kci_admin *admin, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)
+{
+    kci_cluster_metrics(admin->cluster, out, room, now);
+}

@@ -1,6 +1,7 @@
 /* The public admin functions: build a request, hand it to the engine's thread, wait, translate the answer. */
 #include "admin/admin.h"
 #include "api/config.h"
+#include "api/metrics.h"
 #include "runtime/runtime.h"
 #include <kclient/kclient.h>
 #include <stdio.h>
@@ -358,4 +359,24 @@ void kc_cluster_release(kc_cluster *cluster)
     struct described *described = (struct described *)(void *)cluster;
     kci_arena_destroy(&described->arena);
     kci_alloc_free(kci_heap_alloc(), described);
+}
+
+static void metrics_need(void *admin, struct kci_metrics_room *room)
+{
+    room->broker_capacity = kci_admin_metrics_brokers(((kc_admin *)admin)->engine);
+}
+
+static void metrics_fill(void *admin, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)
+{
+    kci_admin_metrics(((kc_admin *)admin)->engine, out, room, now);
+}
+
+kc_err kc_admin_metrics(const kc_admin *admin, kc_metrics **out, kc_error *error)
+{
+    if (!admin || !out)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and out must not be NULL");
+    *out = NULL;
+    struct kci_metrics_source source = { "admin", admin->settings, (void *)(uintptr_t)admin, metrics_need,
+                                         metrics_fill };
+    return kci_metrics_snapshot(&source, out, error);
 }

@@ -59,11 +59,11 @@ const char *kci_config_known_elsewhere(const char *key)
         { "transaction.timeout.ms", "transactions are not in this version" },
         { "group.protocol", "only classic is in this version" },
         { "group.remote.assignor", "only group.protocol=classic is in this version" },
-        { "metric.reporters", "ask kc_producer_get_stats() or kc_consumer_get_stats()" },
-        { "enable.metrics.push", "telemetry is not pushed in this version: ask kc_producer_get_stats() or "
-                                 "kc_consumer_get_stats()" },
+        { "metric.reporters", "ask kc_producer_metrics() or kc_consumer_metrics()" },
+        { "enable.metrics.push", "telemetry is not pushed in this version: ask kc_producer_metrics() or "
+                                 "kc_consumer_metrics()" },
         { "sticky.partitioning.linger.ms", "batch.size decides when the sticky partition changes (KIP-794)" },
-        { "metrics.", "ask kc_producer_get_stats() or kc_consumer_get_stats()" },
+        { "metrics.", "ask kc_producer_metrics() or kc_consumer_metrics()" },
         { "queue.buffering.max.messages", "set buffer.memory (bytes)" },
         { "queue.buffering.max.kbytes", "set buffer.memory (bytes)" },
         { "batch.num.messages", "set batch.size (bytes)" },

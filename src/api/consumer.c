@@ -10,6 +10,7 @@
 #include "consumer/consumer.h"
 #include "api/builtin.h"
 #include "api/config.h"
+#include "api/metrics.h"
 #include "cluster/cluster.h"
 #include "consumer/records.h"
 #include "plugins/latency.h"
@@ -606,4 +607,26 @@ kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *st
         return KC_ERR_STATE;
     kci_latency_read(consumer->builtin.latency, stats);
     return KC_OK;
+}
+
+static void metrics_need(void *consumer, struct kci_metrics_room *room)
+{
+    kci_consumer_metrics_need(((kc_consumer *)consumer)->core, room);
+}
+
+static void metrics_fill(void *consumer, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)
+{
+    kci_consumer_metrics(((kc_consumer *)consumer)->core, out, room, now);
+}
+
+kc_err kc_consumer_metrics(const kc_consumer *consumer, kc_metrics **out, kc_error *error)
+{
+    if (!consumer || !out)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer and out must not be NULL");
+    *out = NULL;
+    if (consumer->pid != getpid())
+        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    struct kci_metrics_source source = { "consumer", consumer->settings, (void *)(uintptr_t)consumer, metrics_need,
+                                         metrics_fill };
+    return kci_metrics_snapshot(&source, out, error);
 }

@@ -4,6 +4,7 @@
  * Closing joins the sender; where that is impossible (called from a callback, or a callback does not return) a thread
  * of its own does it later, so that close always returns. */
 #include "api/audit_sink.h"
+#include "api/metrics.h"
 #include "api/producer_handle.h"
 
 #define CLOSE_GRACE_US 40000 /* after its time-out, close gives the sender this long to report what is given up */
@@ -266,4 +267,30 @@ void kc_producer_get_stats(const kc_producer *producer, kc_producer_stats *stats
         kci_producer_stats(producer->engine, stats);
     else
         *stats = (kc_producer_stats){ 0 };
+}
+
+static void metrics_need(void *producer, struct kci_metrics_room *room)
+{
+    kci_producer_metrics_need(((kc_producer *)producer)->engine, room);
+}
+
+static void metrics_fill(void *context, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)
+{
+    kc_producer *producer = context;
+    kci_producer_metrics(producer->engine, out, room, now);
+    out->buffer_exhausted = atomic_load(&producer->buffer_exhausted);
+    out->buffer_wait_us = atomic_load(&producer->buffer_wait_us);
+}
+
+kc_err kc_producer_metrics(const kc_producer *producer, kc_metrics **out, kc_error *error)
+{
+    if (!producer || !out)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer and out must not be NULL");
+    *out = NULL;
+    kc_err err = kci_handle_forked(producer, error);
+    if (err)
+        return err;
+    struct kci_metrics_source source = { "producer", producer->settings, (void *)(uintptr_t)producer, metrics_need,
+                                         metrics_fill };
+    return kci_metrics_snapshot(&source, out, error);
 }

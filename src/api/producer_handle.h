@@ -32,9 +32,10 @@ struct kc_producer {
     struct kci_producer *engine;
     uint32_t generation; /* of the process, at creation */
     struct kci_builtin builtin;
-    bool plugged;                                  /* user functions on the way of a record */
-    _Atomic(int32_t) waiters;                      /* calls that wait: they are let go before anything is freed */
-    _Atomic(int64_t) wall_offset_us, wall_read_at; /* wall clock = monotonic + offset, as of wall_read_at */
+    bool plugged;                                       /* user functions on the way of a record */
+    _Atomic(int32_t) waiters;                           /* calls that wait: they are let go before anything is freed */
+    _Atomic(uint64_t) buffer_exhausted, buffer_wait_us; /* of metrics: sends that found no memory, and waited for it */
+    _Atomic(int64_t) wall_offset_us, wall_read_at;      /* wall clock = monotonic + offset, as of wall_read_at */
 
     kc_delivery_fn delivery; /* the user's; NULL: none */
     void *delivery_context;

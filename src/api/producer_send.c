@@ -32,9 +32,14 @@ static kc_err append_waiting(kc_producer *producer, const kc_record *records, si
             return err;
         if (*deadline == 0)
             *deadline = now + (int64_t)producer->settings->max_block_ms * 1000;
+        if (why.what == KCI_WAIT_MEMORY && (in_callback || now >= *deadline))
+            atomic_fetch_add_explicit(&producer->buffer_exhausted, 1, memory_order_relaxed);
         if (in_callback || now >= *deadline)
             return kci_handle_gave_up(producer, &why, in_callback, error);
         kci_gate_wait(producer->gate, seen, *deadline);
+        if (why.what == KCI_WAIT_MEMORY)
+            atomic_fetch_add_explicit(&producer->buffer_wait_us, (uint64_t)(kci_clock_us() - now),
+                                      memory_order_relaxed);
     }
 }
 

@@ -18,10 +18,12 @@ const char *kci_calls_name(const struct kci_call *call)
 void kci_calls_detach(struct kci_call *call)
 {
     kci_list_remove(&call->link);
-    if (call->stage == KCI_CALL_QUEUED || call->stage == KCI_CALL_SENDING)
+    if (call->stage == KCI_CALL_QUEUED || call->stage == KCI_CALL_SENDING) {
         call->at->queued--;
-    else if (call->stage == KCI_CALL_FLIGHT)
+    } else if (call->stage == KCI_CALL_FLIGHT) {
         call->at->in_flight--;
+        kci_metrics_in_flight(call->at, -1);
+    }
 }
 
 void kci_calls_queue(struct kci_cluster *cluster, struct kci_node *node, struct kci_call *call)
@@ -59,6 +61,8 @@ void kci_calls_fail(struct kci_cluster *cluster, struct kci_call *call, kc_err e
                     const char *text, int64_t now)
 {
     struct kci_reply reply = { .error = error, .maybe_applied = maybe_applied, .text = text };
+    if (call->at && error != KC_ERR_CLOSED)
+        kci_metrics_unanswered(call->at);
     reply.node = call->at ? call->at->id : call->target >= 0 ? call->target : KCI_NODE_NONE;
     kci_calls_finish(cluster, call, &reply, now);
 }

@@ -38,6 +38,7 @@ static void free_cluster(struct kci_cluster *cluster)
 {
     const struct kci_alloc *alloc = cluster->alloc;
     kci_nodes_destroy(cluster);
+    kci_metrics_destroy(&cluster->metrics, alloc);
     kci_metadata_destroy(cluster);
     kci_outbox_destroy(cluster);
     kci_heap_destroy(&cluster->alarms);
@@ -66,6 +67,7 @@ kc_err kci_cluster_create(struct kci_cluster **out, const struct kci_cluster_opt
     kci_list_init(&cluster->waiting);
     kci_list_init(&cluster->doomed);
     kci_list_init(&cluster->dirty);
+    kci_metrics_init(&cluster->metrics);
     cluster->arena = kci_arena_of(alloc, KCI_DECODE_BYTES_MAX);
     cluster->nodes.by_id = kci_map_of(alloc, kci_prng_next(&cluster->prng));
     kci_features_clear(&cluster->features);

@@ -69,6 +69,7 @@ struct kci_call {
     struct kci_list link;   /* in the waiting list, or in a node's queue or flight */
     struct kci_timer timer; /* its time-out */
     int64_t started_at;     /* microseconds */
+    int64_t sent_at;        /* microseconds: its last byte was with the socket */
     struct kci_node *at;    /* the node whose queue or flight it is in */
     int32_t target;         /* as asked for: a node id, KCI_NODE_ANY or KCI_NODE_CONTROLLER */
     int32_t correlation;

@@ -84,6 +84,9 @@ static int64_t setup_timeout_us(struct kci_node *node)
 /* The socket and everything that was half done on it. */
 static void drop(struct kci_node *node)
 {
+    if (node->counted)
+        kci_metrics_connection(node, false);
+    node->counted = false;
     if (node->conn)
         node->cluster->transport.close(node->cluster->transport.context, node->conn);
     node->conn = 0;
@@ -144,6 +147,7 @@ static void fail_round(struct kci_node *node, struct kci_call *culprit, kc_err e
     kci_node_name(node, &t);
     kci_text_add(&t, " %s", what);
     note(node, error, what, now);
+    kci_metrics_broken(node);
     node->failures += unreachable;
     if (unreachable && node->failures > 1)
         kci_text_add(&t, " (%u attempts)", node->failures);
@@ -202,6 +206,7 @@ static void start(struct kci_node *node, int64_t now)
     node->wanted = node->moved = false;
     node->round_at = now;
     node->hello_version = HELLO_VERSION;
+    kci_metrics_node(node);
     node->address_count = node->address_next = 0;
     move(node, KCI_CONNECTION_RESOLVING);
     kci_alarm_set(node->cluster, &node->alarm, now + setup_timeout_us(node));
@@ -310,6 +315,8 @@ static void ready(struct kci_node *node, const struct kci_api_versions_response 
             address_text(node), node->hello_version);
     move(node, KCI_CONNECTION_READY);
     node->proved = false;
+    node->counted = true;
+    kci_metrics_connection(node, true);
     kci_alarm_set(cluster, &node->alarm, idle_ms < 0 ? KCI_NEVER : now + (int64_t)idle_ms * 1000);
     if (node->moved)
         kci_connection_soon(node);
@@ -531,6 +538,7 @@ void kci_connection_throttle(struct kci_node *node, int32_t throttle_ms, int64_t
     if (throttle_ms > THROTTLE_MS_MAX)
         throttle_ms = THROTTLE_MS_MAX;
     node->throttled_until = now + (int64_t)throttle_ms * 1000;
+    kci_metrics_throttled(node, throttle_ms);
     kci_alarm_set(node->cluster, &node->throttle, node->throttled_until);
     kci_log(&node->cluster->logger, KCI_LOG_DEBUG, "conn", "%s throttles us for %d ms", node->text, throttle_ms);
 }

@@ -86,6 +86,7 @@ static void answer(struct kci_node *node, struct kci_call *call, struct kci_fram
         return;
     }
     kci_connection_answered(node);
+    kci_metrics_answered(node, now - call->sent_at);
     reply.throttle_ms =
         decoded ? kci_throttle_of(call->api, reply.response) : kci_throttle_of_raw(call->api, call->version, body);
     kci_connection_throttle(node, reply.throttle_ms, now);
@@ -110,6 +111,7 @@ static void take(struct kci_node *node, struct kci_frame *frame, int64_t now)
         kci_text_add(&t, "correlation id %d where %d is due", (int)correlation, (int)call->correlation);
         malformed(node, call, problem, now);
     } else if (call == &node->hello) {
+        kci_metrics_answered(node, now - call->sent_at);
         kci_calls_detach(call);
         call->stage = KCI_CALL_IDLE;
         kci_outbox_release(node->cluster, call);
@@ -125,6 +127,7 @@ void kci_inbox_received(struct kci_node *node, size_t size, int64_t now)
     int found = 0;
     node->heard = true;
     node->last_used = now;
+    kci_metrics_moved(node, 0, size, now);
     kci_splitter_received(&node->splitter, size);
     /* a `done` or a bad response may end the connection, and the splitter with it */
     for (struct kci_frame *frame; node->conn == conn && (found = kci_splitter_next(&node->splitter, &frame)) == 1;) {

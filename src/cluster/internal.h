@@ -6,6 +6,7 @@
 #include "cluster/calls.h"
 #include "cluster/connection.h"
 #include "cluster/metadata.h"
+#include "cluster/metrics.h"
 #include "cluster/node.h"
 #include "cluster/outbox.h"
 
@@ -36,8 +37,9 @@ struct kci_cluster {
     struct kci_metadata metadata;
     struct kci_features features;
     struct kci_outbox outbox;
-    struct kci_arena arena; /* of the response being handled */
-    char *lent;             /* owned, KCI_EXPLAIN_BYTES: text of kci_cluster_node_why */
+    struct kci_cluster_metrics metrics; /* counted here, read by any thread */
+    struct kci_arena arena;             /* of the response being handled */
+    char *lent;                         /* owned, KCI_EXPLAIN_BYTES: text of kci_cluster_node_why */
 };
 
 static inline void kci_alarm_set(struct kci_cluster *cluster, struct kci_alarm *alarm, int64_t at)

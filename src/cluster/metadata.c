@@ -276,6 +276,7 @@ static void succeeded(struct kci_cluster *cluster, const struct kci_metadata_res
     bool ok = take_brokers(cluster, response);
     ok = take_topics(cluster, response, version, &changed) && ok;
     m->updated_at = now;
+    kci_metrics_add(&cluster->metrics.updates, 1);
     m->trouble_at = KCI_NEVER;
     if (m->asked_full && ok)
         m->full_at = now;

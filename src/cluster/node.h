@@ -55,11 +55,14 @@ struct kci_node {
     size_t address_count, address_next;
     int16_t hello_version;        /* ApiVersions version to try; 0 after the peer hung up on a newer one */
     bool heard;                   /* bytes arrived on this connection */
+    bool counted;                 /* as a connection that was made */
     bool proved;                  /* ... and after ApiVersions a request was answered */
     struct kci_call hello;        /* the ApiVersions request */
     struct kci_versions versions; /* valid in READY */
     int64_t round_at;             /* microseconds: when the last attempt began; INT64_MIN: never */
     uint32_t failures;            /* rounds of attempts that failed in a row */
+
+    struct kci_broker_metrics *metrics; /* the cluster's; NULL: counted with others */
 
     kc_err why;     /* code of the last failure; KC_OK: none since the last success */
     int64_t why_at; /* microseconds */

@@ -209,9 +209,10 @@ static size_t gather_calls(struct kci_cluster *cluster, struct kci_node *node, s
 }
 
 /* The first call is with the transport as a whole. */
-static void sent_call(struct kci_node *node, struct kci_call *call, struct kci_list *finished)
+static void sent_call(struct kci_node *node, struct kci_call *call, struct kci_list *finished, int64_t now)
 {
     kci_calls_detach(call);
+    kci_metrics_requested(node, now);
     node->piece = node->piece_offset = 0;
     if (call->no_reply) {
         call->stage = KCI_CALL_LOST;
@@ -219,12 +220,14 @@ static void sent_call(struct kci_node *node, struct kci_call *call, struct kci_l
         return;
     }
     call->stage = KCI_CALL_FLIGHT;
+    call->sent_at = now;
+    kci_metrics_in_flight(node, 1);
     kci_list_push(&node->flight, &call->link);
     node->in_flight++;
 }
 
 /* Account for `taken` bytes. */
-static void advance(struct kci_node *node, size_t taken, struct kci_list *finished)
+static void advance(struct kci_node *node, size_t taken, struct kci_list *finished, int64_t now)
 {
     while (taken > 0) {
         struct kci_call *call = KCI_CONTAINER(kci_list_first(&node->queue), struct kci_call, link);
@@ -240,7 +243,7 @@ static void advance(struct kci_node *node, size_t taken, struct kci_list *finish
             node->piece++;
             node->piece_offset = 0;
         }
-        sent_call(node, call, finished);
+        sent_call(node, call, finished, now);
     }
 }
 
@@ -273,7 +276,8 @@ static void flush_node(struct kci_cluster *cluster, struct kci_node *node, int64
             node->blocked = taken < bytes;
             if (taken)
                 node->last_used = now;
-            advance(node, taken, &finished);
+            kci_metrics_moved(node, taken, 0, now);
+            advance(node, taken, &finished, now);
         }
         bool more = n || !kci_list_empty(&refused.calls);
         finish(cluster, node, &finished, &refused, now);

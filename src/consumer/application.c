@@ -224,6 +224,7 @@ void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now)
     c->in_poll = true;
     c->last_poll = now;
     c->stats.polls++;
+    kci_tally_poll_begins(c, now);
     if (c->group.state == KCI_GROUP_UNJOINED)
         kci_consumer_want_step(c);
     kci_consumer_unlock(c);
@@ -234,6 +235,7 @@ void kci_consumer_poll_leave(struct kci_consumer *c, int64_t now)
     kci_consumer_lock(c);
     c->in_poll = false;
     c->last_poll = now;
+    kci_tally_poll_ends(c, now);
     kci_consumer_unlock(c);
 }
 
@@ -280,6 +282,7 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
         kci_records_note(records, i, &a->ledger, epoch_before);
         epoch_before = records->slices[i].run->batches[records->slices[i].batch].leader_epoch;
     }
+    kci_tally_returned(c, a->topic, records->count - count_before, run->next == run->count ? run->bytes : 0);
     if (run->next == run->count) {
         a->queued_bytes -= run->bytes;
         kci_list_remove(&run->link);

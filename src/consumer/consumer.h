@@ -12,6 +12,7 @@
 #include "base/engine.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "cluster/metrics.h"
 #include "cluster/settings.h"
 #include "consumer/assignor.h"
 #include "consumer/partition_list.h"
@@ -130,6 +131,10 @@ void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now,
 bool kci_consumer_left(struct kci_consumer *c, kc_err *code);
 
 void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats); /* any thread */
+/* How large the arrays of a snapshot must be: sets the capacities. Any thread. */
+void kci_consumer_metrics_need(struct kci_consumer *c, struct kci_metrics_room *room);
+/* Fill a zeroed snapshot, but for role and client_id. Any thread. */
+void kci_consumer_metrics(struct kci_consumer *c, kc_metrics *out, const struct kci_metrics_room *room, int64_t now);
 /* The state of one partition's position and for how many microseconds: why it makes no progress. NULL: not assigned. */
 const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
                                         int64_t *for_us);

@@ -128,6 +128,8 @@ static void answered(struct kci_call *call, const struct kci_reply *reply, int64
     struct kci_consumer *c = group_call->consumer;
     kci_consumer_lock(c);
     group_call->in_flight = false;
+    if (reply->error != KC_OK && reply->error != KC_ERR_CLOSED)
+        kci_tally_unanswered(c, call->api);
     if (!group_call->abandoned)
         group_call->answered(c, reply, now);
     group_call->abandoned = false;
@@ -150,6 +152,7 @@ void kci_group_send(struct kci_consumer *c, struct kci_group_call *call, int32_t
     call->in_flight = true;
     call->generation = c->group.generation;
     call->sent_at = now;
+    kci_tally_sent(c, api);
     kci_cluster_call(c->cluster, node, &call->call, now);
 }
 

@@ -11,6 +11,7 @@
 #include "consumer/records.h"
 #include "consumer/request.h"
 #include "consumer/subscription.h"
+#include "consumer/tally.h"
 
 struct kci_consumer {
     const struct kci_alloc *alloc;
@@ -47,6 +48,7 @@ struct kci_consumer {
     char pending_text[300];
     char why[300];           /* the cluster's account of itself, as of the last trouble */
     kc_consumer_stats stats; /* memory fields are filled in when asked for */
+    struct kci_tally tally;  /* what else is counted, for metrics */
 };
 
 static inline void kci_consumer_lock(struct kci_consumer *c)

@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "base/meter.h"
 #include "base/states.h"
 #include "cluster/cluster.h"
 #include "consumer/fetched.h"
@@ -18,6 +19,7 @@ struct kci_consumer_topic {
     const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it */
     uint32_t slot;                     /* scratch of whoever groups partitions by topic */
     uint32_t assigned;                 /* partitions of it in the assignment */
+    struct kci_meter records, bytes;   /* returned by poll */
     bool subscribed;
     int16_t told_error;  /* error of the metadata that the application has heard of */
     struct kci_str name; /* in this block, NUL-terminated */

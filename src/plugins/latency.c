@@ -4,7 +4,7 @@
 #include "plugins/latency.h"
 #include "base/cursor.h"
 #include "consumer/record_walk.h"
-#include "plugins/histogram.h"
+#include "base/histogram.h"
 
 #include <kclient/serializer.h>
 #include <string.h>

@@ -9,6 +9,7 @@
 #include "base/prng.h"
 #include "cluster/cluster.h"
 #include "producer/batch.h"
+#include "producer/counts.h"
 #include "producer/producer.h"
 
 #include <stdatomic.h>
@@ -114,11 +115,13 @@ struct kci_topic {
     _Atomic(uint32_t) batch_bytes_max; /* [any] how far a batch may grow */
     _Atomic(uint32_t) ratio;           /* [any] compressed size of recent batches, in 1/1024 of the plain one */
     /* [sender] */
-    const struct kci_topic_info *info; /* NULL: not asked for yet */
-    uint64_t generation;               /* of info, as last looked at */
-    struct kci_list link;              /* producer->topic_list */
-    int32_t capacity;                  /* of the partition array */
-    void **blocks;                     /* what was allocated for partitions, to be freed */
+    const struct kci_topic_info *info;   /* NULL: not asked for yet */
+    uint64_t generation;                 /* of info, as last looked at */
+    struct kci_list link;                /* producer->topic_list */
+    int32_t capacity;                    /* of the partition array */
+    struct kci_topic_counts counts;      /* written by the sender, read by any thread */
+    struct kci_topic_counts *counted_as; /* counts, or the producer's "others" */
+    void **blocks;                       /* what was allocated for partitions, to be freed */
     size_t block_count, block_capacity;
     struct kci_partition *gather_first, **gather_last; /* while a request is built */
     struct kci_topic *gather_next;
@@ -199,6 +202,7 @@ struct kci_producer {
     _Atomic(uint64_t) incomplete[KCI_FLUSH_SLOTS];
     struct kci_compressing compressing;
     struct kci_counters counters;
+    struct kci_producer_counts counts; /* written by the sender */
 
     /* [sender] */
     struct kci_cluster *cluster;

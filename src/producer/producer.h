@@ -12,6 +12,7 @@
 #include "base/engine.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "cluster/metrics.h"
 #include "cluster/settings.h"
 #include <kclient/producer.h>
 
@@ -81,6 +82,11 @@ void kci_producer_abandon(struct kci_producer *producer);
  * with KC_ERR_PURGED. */
 void kci_producer_purge(struct kci_producer *producer, uint32_t which);
 size_t kci_producer_pending(const struct kci_producer *producer);
+/* How large the arrays of a snapshot must be: sets the capacities. */
+void kci_producer_metrics_need(const struct kci_producer *producer, struct kci_metrics_room *room);
+/* Fill a zeroed snapshot, but for role, client_id and what the application's side counts. */
+void kci_producer_metrics(struct kci_producer *producer, kc_metrics *out, const struct kci_metrics_room *room,
+                          int64_t now);
 void kci_producer_stats(struct kci_producer *producer, kc_producer_stats *stats);
 /* The number of partitions of a topic, known or wanted from now on: KC_OK, KC_ERR_QUEUE_FULL (wait for notify), or the
  * topic's error. */

@@ -124,6 +124,7 @@ void kci_report_all(struct kci_producer *producer, int64_t now)
         uint64_t generation = batch->generation, count = (uint64_t)batch->count;
         bool wanted = producer->every_record || ((batch->code || batch->opaques.count) && settings->delivery);
         bool forget = producer->plant == KCI_PLANT_FORGET_EXPIRED && batch->code == KC_ERR_TIMED_OUT;
+        kci_counts_done(producer, batch, now);
         if (wanted && !forget)
             report_records(producer, batch, now);
         if (batch->in_request)

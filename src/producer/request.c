@@ -270,6 +270,7 @@ static void launch(struct kci_producer *producer, struct kci_produce *request, i
     }
     kci_count(&producer->counters.batches_sent, request->batch_count);
     kci_count(&producer->counters.requests, 1);
+    kci_counts_launched(producer, request, now);
     kci_list_push(&producer->requests, &request->link);
     request->call = (struct kci_call){ .api = KCI_API_PRODUCE,
                                        .version_min = version,

@@ -190,6 +190,7 @@ bool kci_split(struct kci_producer *producer, struct kci_batch *batch, struct kc
     if (ok) {
         end_piece(&s);
         replace(&s);
+        kci_counts_split(producer);
     } else {
         drop_pieces(&s);
     }

@@ -58,6 +58,7 @@ void kci_topic_take_new(struct kci_producer *producer, int64_t now)
     while (topic) {
         struct kci_topic *next = topic->new_next;
         kci_list_push(&producer->topic_list, &topic->link);
+        kci_counts_topic(producer, topic);
         topic->info = kci_cluster_want_topic(producer->cluster, kci_str_of(topic->name), now);
         topic = next;
     }

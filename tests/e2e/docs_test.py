@@ -54,6 +54,11 @@ class Docs(unittest.TestCase):
         out, _ = run("mockbroker", "--apis")
         self.assertEqual(out.decode(), read(os.path.join(SOURCE, "docs", "apis.md")), "make it anew: mockbroker --apis > docs/apis.md")
 
+    def test_metrics_page(self):
+        """docs/metrics.md is what `kc metrics-reference` prints."""
+        out, _ = run("kc", "metrics-reference")
+        self.assertEqual(out.decode(), read(os.path.join(SOURCE, "docs", "metrics.md")), "make it anew: kc metrics-reference > docs/metrics.md")
+
     def test_commands_of_dev(self):
         """Every ./dev COMMAND of a page is one that ./dev knows and lists, and it lists no other."""
         script = os.path.join(SOURCE, "dev")

@@ -19,6 +19,7 @@ static const char help[] =
     "  kc topic   list|describe|create|delete -b ADDR [TOPIC]\n"
     "  kc perf    produce|consume|latency -b ADDR -t TOPIC [-n N] [-s BYTES] [-X k=v]...   one line of JSON\n"
     "  kc config-reference                                                  docs/configuration.md\n"
+    "  kc metrics-reference                                                 docs/metrics.md\n"
     "\n"
     "kc COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -161,13 +162,14 @@ int kct_all_partitions(const kc_config *config, const char *topic, int64_t offse
     return *out ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory");
 }
 
-static int config_reference(void)
+/* Print what a function of the library writes about itself. */
+static int reference(size_t (*describe)(char *text, size_t size))
 {
-    size_t size = kc_config_describe(NULL, 0) + 1;
+    size_t size = describe(NULL, 0) + 1;
     char *text = malloc(size);
     if (!text)
         return kct_fail(KC_EXIT_FAILED, "out of memory");
-    kc_config_describe(text, size);
+    describe(text, size);
     fputs(text, stdout);
     free(text);
     return KC_EXIT_OK;
@@ -198,7 +200,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "perf") == 0)
         return kct_perf(argc - 1, argv + 1);
     if (strcmp(command, "config-reference") == 0)
-        return config_reference();
+        return reference(kc_config_describe);
+    if (strcmp(command, "metrics-reference") == 0)
+        return reference(kc_metrics_describe);
     if (strcmp(command, "--version") == 0) {
         printf("kc %s\n", kc_version());
         return KC_EXIT_OK;

@@ -2,7 +2,7 @@
  *
  *   value    0 .. 31   32 .. 63   64 .. 127 (2 wide)   128 .. 255 (4 wide)   ...
  *   bucket   0 .. 31   32 .. 63   64 .. 95             96 .. 127 */
-#include "plugins/histogram.h"
+#include "base/histogram.h"
 
 static uint32_t bucket_of(uint64_t value)
 {
@@ -31,6 +31,20 @@ void kci_histogram_add(struct kci_histogram *histogram, uint64_t value)
     uint64_t max = atomic_load_explicit(&histogram->max, memory_order_relaxed);
     while (value > max && !atomic_compare_exchange_weak(&histogram->max, &max, value))
         ;
+}
+
+static void raise_alone(_Atomic(uint64_t) *number, uint64_t n)
+{
+    atomic_store_explicit(number, atomic_load_explicit(number, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+void kci_histogram_add_alone(struct kci_histogram *histogram, uint64_t value)
+{
+    raise_alone(&histogram->buckets[bucket_of(value)], 1);
+    raise_alone(&histogram->count, 1);
+    raise_alone(&histogram->sum, value);
+    if (value > atomic_load_explicit(&histogram->max, memory_order_relaxed))
+        atomic_store_explicit(&histogram->max, value, memory_order_relaxed);
 }
 
 uint64_t kci_histogram_quantile(const struct kci_histogram *histogram, double q)

@@ -1,6 +1,6 @@
 /* A histogram of times: fixed memory, any thread may add, quantiles within 3 % of the truth. */
-#ifndef KCI_PLUGINS_HISTOGRAM_H
-#define KCI_PLUGINS_HISTOGRAM_H
+#ifndef KCI_BASE_HISTOGRAM_H
+#define KCI_BASE_HISTOGRAM_H
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -17,6 +17,8 @@ struct kci_histogram { /* all zero: empty */
 
 /* Values beyond the last bucket count as the largest that it holds; max and sum are exact. */
 void kci_histogram_add(struct kci_histogram *histogram, uint64_t value);
+/* The same, cheaper, where only one thread ever adds; others may read. */
+void kci_histogram_add_alone(struct kci_histogram *histogram, uint64_t value);
 /* The value that the share `q` (0 .. 1) of all values does not exceed: the upper end of its bucket, at most the
  * maximum. 0: empty. */
 uint64_t kci_histogram_quantile(const struct kci_histogram *histogram, double q);

@@ -1,5 +1,5 @@
 /* Quantiles within 3 %, over nine orders of magnitude, in fixed memory. */
-#include "plugins/histogram.h"
+#include "base/histogram.h"
 #include "support/unit.h"
 
 static struct kci_histogram h;
