@@ -33,6 +33,8 @@ static const struct mb_api_row rows[] = {
     { KCI_API_ALTER_CONFIGS, 0, 2, mb_handle_alter_configs },
     { KCI_API_DESCRIBE_LOG_DIRS, 1, 4, mb_handle_describe_log_dirs },
     { KCI_API_CREATE_PARTITIONS, 0, 3, mb_handle_create_partitions },
+    { KCI_API_DESCRIBE_CLIENT_QUOTAS, 0, 1, mb_handle_describe_client_quotas },
+    { KCI_API_ALTER_CLIENT_QUOTAS, 0, 1, mb_handle_alter_client_quotas },
     { KCI_API_CONSUMER_GROUP_HEARTBEAT, 0, 1, mb_handle_consumer_group_heartbeat },
     { KCI_API_CONSUMER_GROUP_DESCRIBE, 0, 1, mb_handle_consumer_group_describe },
     { KCI_API_DESCRIBE_CLUSTER, 0, 2, mb_handle_describe_cluster },

@@ -15,6 +15,7 @@
 #include "mockbroker/core/connection.h"
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/metadata_store.h"
+#include "mockbroker/core/quota.h"
 #include <stdio.h>
 
 #define IDLE_LOOK_US 1000000 /* idle connections are looked for at most this often */
@@ -171,16 +172,25 @@ static void upkeep_fires(void *owner, int64_t now)
 {
     struct mb_cluster *cluster = owner;
     struct mb_topic *topic;
-    int64_t old = mb_cluster_wall_ms(cluster, now) - mb_cluster_property(cluster, "producer.id.expiration.ms");
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
-        for (int32_t i = 0; i < topic->partition_count; i++) {
-            struct mb_partition *partition = topic->partitions[i];
-            mb_partition_retain(partition, now);
-            for (int32_t k = 0; k < partition->replica_count; k++)
-                mb_producers_expire(&partition->replicas[k].producers, old);
-        }
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            mb_partition_retain(topic->partitions[i], now);
     mb_alarm_set(cluster, &cluster->upkeep,
                  now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+}
+
+/* Producers whose newest batch is of too long ago are forgotten: the next one of theirs may begin anywhere. */
+static void forget_fires(void *owner, int64_t now)
+{
+    struct mb_cluster *cluster = owner;
+    struct mb_topic *topic;
+    int64_t old = mb_cluster_wall_ms(cluster, now) - mb_cluster_property(cluster, "producer.id.expiration.ms");
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++)
+            for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++)
+                mb_producers_expire(&topic->partitions[i]->replicas[k].producers, old);
+    mb_alarm_set(cluster, &cluster->forget,
+                 now + mb_cluster_property(cluster, "producer.id.expiration.check.interval.ms") * 1000);
 }
 
 static void cleaner_fires(void *owner, int64_t now)
@@ -254,9 +264,11 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     mb_fault_destroy(cluster);
     mb_fault_storage_unwrap(cluster);
     mb_journal_set(cluster, 0);
+    mb_quota_destroy(cluster);
     kci_map_destroy(&cluster->topics);
     kci_map_destroy(&cluster->topic_ids);
     mb_alarm_stop(cluster, &cluster->upkeep);
+    mb_alarm_stop(cluster, &cluster->forget);
     mb_alarm_stop(cluster, &cluster->cleaner);
     mb_alarm_stop(cluster, &cluster->idle);
     kci_heap_destroy(&cluster->alarms);
@@ -286,6 +298,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     cluster->next_producer_id = 1000; /* as a real cluster that has been up before; 0 hides bugs of "unset" */
     cluster->upkeep.fire = upkeep_fires;
     cluster->upkeep.owner = cluster;
+    cluster->forget.fire = forget_fires;
+    cluster->forget.owner = cluster;
     cluster->cleaner.fire = cleaner_fires;
     cluster->cleaner.owner = cluster;
     cluster->idle.fire = idle_fires;
@@ -328,6 +342,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     mb_metadata_start(cluster, now);
     mb_alarm_set(cluster, &cluster->upkeep,
                  now + mb_cluster_property(cluster, "log.retention.check.interval.ms") * 1000);
+    mb_alarm_set(cluster, &cluster->forget,
+                 now + mb_cluster_property(cluster, "producer.id.expiration.check.interval.ms") * 1000);
     if (mb_cluster_property(cluster, "log.cleaner.enable"))
         mb_alarm_set(cluster, &cluster->cleaner, now + mb_cluster_property(cluster, "log.cleaner.backoff.ms") * 1000);
     idle_fires(cluster, now);

@@ -26,6 +26,7 @@ struct mb_fetch_sessions;
 struct mb_faults;
 struct mb_fault_storage;
 struct mb_journal;
+struct mb_quotas;
 
 struct mb_broker {
     int32_t id; /* 1 .. N */
@@ -69,13 +70,15 @@ struct mb_cluster {
     bool metadata_dirty;           /* topics or leaders changed: write them at the end of the step */
     uint64_t metadata_version;     /* rises whenever they do: who remembers topics looks again */
     int64_t now;                   /* of the latest call */
-    struct mb_alarm upkeep;        /* retention, producer expiry */
+    struct mb_alarm upkeep;        /* retention */
+    struct mb_alarm forget;        /* producer expiry */
     struct mb_alarm cleaner;       /* compaction */
     struct mb_alarm idle;          /* connections that do nothing */
     size_t request_count;          /* alive, for tests of leaks */
     struct mb_faults *faults;      /* NULL: none was ever armed; fault.h */
     struct mb_fault_storage *disk; /* in front of options.storage; NULL: in memory */
     struct mb_journal *journal;    /* NULL: off; journal.h */
+    struct mb_quotas *quotas;      /* NULL: none was ever set; quota.h */
 };
 
 struct mb_replica {
@@ -291,6 +294,8 @@ void mb_handle_describe_log_dirs(struct mb_request *request, int64_t now);
 void mb_handle_list_config_resources(struct mb_request *request, int64_t now);
 void mb_handle_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_incremental_alter_configs(struct mb_request *request, int64_t now);
+void mb_handle_describe_client_quotas(struct mb_request *request, int64_t now);
+void mb_handle_alter_client_quotas(struct mb_request *request, int64_t now);
 void mb_handle_describe_cluster(struct mb_request *request, int64_t now);
 void mb_handle_describe_topic_partitions(struct mb_request *request, int64_t now);
 

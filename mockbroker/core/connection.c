@@ -61,7 +61,7 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
 
 static bool may_go_on(const struct mb_connection *connection)
 {
-    return connection->conn && !connection->request && connection->outgoing_bytes < BACKLOG_BYTES;
+    return connection->conn && !connection->request && !connection->muted && connection->outgoing_bytes < BACKLOG_BYTES;
 }
 
 static void pump(struct mb_connection *connection, int64_t now)
@@ -113,6 +113,24 @@ static void make_runnable(struct mb_connection *connection)
 {
     if (!connection->pumping && connection->conn && !kci_list_linked(&connection->run))
         kci_list_push(&connection->cluster->runnable, &connection->run);
+}
+
+static void unmute_fires(void *owner, int64_t now)
+{
+    struct mb_connection *connection = owner;
+    (void)now;
+    connection->muted = false;
+    make_runnable(connection);
+}
+
+void mb_connection_mute(struct mb_connection *connection, int64_t until)
+{
+    if (!connection->conn)
+        return;
+    connection->muted = true;
+    connection->unmute.fire = unmute_fires;
+    connection->unmute.owner = connection;
+    mb_alarm_set(connection->cluster, &connection->unmute, until);
 }
 
 void mb_connections_wake(struct mb_cluster *cluster)
@@ -257,6 +275,7 @@ static void bury(struct mb_connection *connection, int64_t now)
 {
     struct kci_list *node;
     connection->conn = 0;
+    mb_alarm_stop(connection->cluster, &connection->unmute);
     kci_list_remove(&connection->run);
     kci_list_remove(&connection->dirty);
     kci_list_remove(&connection->link);

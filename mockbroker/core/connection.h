@@ -34,12 +34,16 @@ struct mb_connection {
     bool blocked;               /* the transport took less than it was given: wait for on_sent */
     bool pumping;               /* mb_connection_pump is on the stack */
     bool deaf;                  /* in a black hole: nothing is read */
+    bool muted;                 /* a quota was exceeded: nothing is read until `unmute` */
+    struct mb_alarm unmute;
 };
 
 /* Queue an answer (takes body and rope) and let the next request go on. */
 void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *outgoing);
 /* Queue bytes (takes them) of a request that goes on. */
 void mb_connection_push(struct mb_connection *connection, struct mb_outgoing *outgoing);
+/* Go on with the next request at `until`, not before. */
+void mb_connection_mute(struct mb_connection *connection, int64_t until);
 /* The request is done without an answer. */
 void mb_connection_request_done(struct mb_connection *connection);
 void mb_outgoing_free(const struct kci_alloc *alloc, struct mb_outgoing *outgoing);

@@ -23,6 +23,7 @@ bool mb_fault_reads_only(int16_t key)
                                     KCI_API_OFFSET_FOR_LEADER_EPOCH,
                                     KCI_API_DESCRIBE_CONFIGS,
                                     KCI_API_DESCRIBE_CLUSTER,
+                                    KCI_API_DESCRIBE_CLIENT_QUOTAS,
                                     KCI_API_DESCRIBE_TOPIC_PARTITIONS,
                                     KCI_API_DESCRIBE_LOG_DIRS,
                                     KCI_API_DESCRIBE_PRODUCERS,

@@ -39,6 +39,7 @@ struct mb_fetch {
     int32_t bytes_max;
     int16_t error; /* of the whole request */
     int32_t session_id;
+    int32_t throttle_ms; /* its client exceeded a quota: no records */
     bool incremental;
     struct mb_alarm timeout;
 };

@@ -209,7 +209,7 @@ static void encode(struct mb_fetch_answer *answer)
     int16_t version = fetch->request->header.version;
     bool committed = ((const struct kci_fetch_request *)fetch->request->body)->isolation_level == 1;
     size_t topics = 0, partitions = 0;
-    kci_writer_i32(w, 0); /* throttle */
+    kci_writer_i32(w, fetch->throttle_ms);
     if (version >= 7) {
         kci_writer_i16(w, fetch->error);
         kci_writer_i32(w, fetch->session_id);

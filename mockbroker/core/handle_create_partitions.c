@@ -1,9 +1,11 @@
 /* CreatePartitions: a topic grows; its keys go elsewhere from then on, as with Kafka. */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/quota.h"
 
 #include <stdio.h>
 
-#define TEXT_BYTES 256
+#define TEXT_BYTES         256
+#define STRICT_QUOTA_SINCE 3
 
 typedef struct kci_create_partitions_request__create_partitions_topic asked_topic;
 
@@ -38,6 +40,10 @@ static int16_t grow_one(struct mb_request *request, const asked_topic *asked, ch
     if (asked->count <= topic->partition_count) /* says which of the two mistakes it is */
         return mb_topic_grow(topic, asked->count, NULL, true, text, TEXT_BYTES, now);
     int16_t error = read_assignment(request, topic, asked, &rows, text);
+    if (!error) {
+        error = mb_quota_at_mutation(request, asked->count - topic->partition_count, STRICT_QUOTA_SINCE, now);
+        snprintf(text, TEXT_BYTES, "%s", kci_error_text(error));
+    }
     return error ? error : mb_topic_grow(topic, asked->count, rows, body->validate_only, text, TEXT_BYTES, now);
 }
 

@@ -1,10 +1,12 @@
 /* CreateTopics: each topic by itself, with the controller's checks (topic.c) and the configuration in the answer
  * (KIP-525). */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/quota.h"
 
 #include <stdio.h>
 
-#define TEXT_BYTES 256
+#define TEXT_BYTES         256
+#define STRICT_QUOTA_SINCE 6
 
 typedef struct kci_create_topics_request__creatable_topic asked_topic;
 typedef struct kci_create_topics_response__creatable_topic_result result_out;
@@ -77,7 +79,9 @@ static int16_t create_one(struct mb_request *request, const asked_topic *asked, 
         add_configs(request, &plan.config, out);
         out->num_partitions = plan.partitions;
         out->replication_factor = plan.replication_factor;
-        if (!body->validate_only)
+        error = mb_quota_at_mutation(request, plan.partitions, STRICT_QUOTA_SINCE, now);
+        snprintf(text, TEXT_BYTES, "%s", kci_error_text(error));
+        if (!error && !body->validate_only)
             error = mb_topic_create(cluster, &plan, false, &topic, text, TEXT_BYTES, now);
     }
     if (topic)

@@ -1,6 +1,9 @@
 /* DeleteTopics, by name or (v6) by id. Internal topics can be deleted, as in Kafka; their coordinators forget what they
  * held. */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/quota.h"
+
+#define STRICT_QUOTA_SINCE 5
 
 typedef struct kci_delete_topics_response__deletable_topic_result result_out;
 
@@ -23,9 +26,13 @@ static void delete_one(struct mb_request *request, struct kci_str name, const st
         out->error_code = KCI_TOPIC_DELETION_DISABLED;
         out->error_message = kci_str_of("Topic deletion is disabled.");
     } else {
+        out->error_code = mb_quota_at_mutation(request, topic->partition_count, STRICT_QUOTA_SINCE, now);
         out->name = kci_str_of(kci_arena_text(&request->arena, kci_str_of(topic->name)));
         out->topic_id = topic->id;
-        mb_topic_delete(topic, now);
+        if (out->error_code)
+            out->error_message = kci_str_of(kci_error_text(out->error_code));
+        else
+            mb_topic_delete(topic, now);
     }
 }
 

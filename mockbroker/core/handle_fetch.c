@@ -6,10 +6,12 @@
  * Readable is what lies below the high watermark (read_committed: the last stable offset).  Whole batches only; the
  * first partition that has something gives at least one batch, however large (KIP-74). */
 #include "mockbroker/core/fetch_session.h"
+#include "mockbroker/core/quota.h"
 
-#define FIRST_WITH_ID   13
-#define FIRST_WITH_ZSTD 10
-#define ATTRIBUTES_AT   21
+#define FIRST_WITH_ID        13
+#define FIRST_WITH_ZSTD      10
+#define ATTRIBUTES_AT        21
+#define PARTITION_HEAD_BYTES 60 /* what an answer says of a partition besides its records, as quotas count it */
 
 struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
 {
@@ -35,10 +37,21 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
     return NULL;
 }
 
+/* The most that one answer brings: what the client, the broker and the quota allow. */
+static uint64_t max_bytes(const struct mb_fetch *fetch)
+{
+    const struct kci_fetch_request *body = fetch->request->body;
+    int64_t most = mb_cluster_property(fetch->request->cluster, "fetch.max.bytes");
+    uint64_t room = body->max_bytes < 0 ? 0 : body->max_bytes < most ? (uint64_t)body->max_bytes : (uint64_t)most;
+    uint64_t quota = fetch->request->cluster->quotas ? mb_quota_fetch_max(fetch->request) : UINT64_MAX;
+    return room < quota ? room : quota;
+}
+
 static uint64_t min_bytes(const struct mb_fetch *fetch)
 {
     const struct kci_fetch_request *body = fetch->request->body;
-    return body->min_bytes > 0 ? (uint64_t)body->min_bytes : 0;
+    uint64_t wanted = body->min_bytes > 0 ? (uint64_t)body->min_bytes : 0;
+    return wanted && fetch->request->cluster->quotas && wanted > max_bytes(fetch) ? max_bytes(fetch) : wanted;
 }
 
 static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition)
@@ -146,12 +159,19 @@ static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node
     return true;
 }
 
+/* The records, and about what stands around them. */
+static uint64_t bytes_of(const struct mb_fetch *fetch)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < fetch->node_count; i++)
+        bytes += fetch->nodes[i].bytes ? fetch->nodes[i].bytes + PARTITION_HEAD_BYTES : 0;
+    return bytes;
+}
+
 void mb_fetch_complete(struct mb_fetch *fetch, int64_t now)
 {
     struct mb_request *request = fetch->request;
-    const struct kci_fetch_request *body = request->body;
-    int64_t most = mb_cluster_property(request->cluster, "fetch.max.bytes");
-    uint64_t room = body->max_bytes < 0 ? 0 : body->max_bytes < most ? (uint64_t)body->max_bytes : (uint64_t)most;
+    uint64_t room = max_bytes(fetch);
     bool at_least_one = true;
     struct mb_fetch_answer *answer = mb_request_abandoned(request) ? NULL : mb_fetch_answer_new(fetch);
     bool ok = answer != NULL;
@@ -165,7 +185,11 @@ void mb_fetch_complete(struct mb_fetch *fetch, int64_t now)
         fetch->error = KCI_UNKNOWN_SERVER_ERROR;
         fetch->node_count = 0;
     }
-    mb_fetch_sessions_end(mb_cluster_broker(request->cluster, request->broker)->sessions, fetch);
+    fetch->throttle_ms = mb_quota_at_fetch(request, bytes_of(fetch), now);
+    if (fetch->throttle_ms)
+        fetch->node_count = 0; /* and the session remembers nothing of what was read */
+    else
+        mb_fetch_sessions_end(mb_cluster_broker(request->cluster, request->broker)->sessions, fetch);
     mb_fetch_answer_send(answer, now);
 }
 

@@ -3,6 +3,7 @@
  *      cluster-metadata   mockbroker 1
  *                         cluster <id> <next producer id>
  *                         broker <id, 0: all> <key>=<value>                     altered while it ran
+ *                         quota <key> <value> <user> <client id> <address>      each: - not given, * default, =hex
  *                         topic <name> <id, 32 hex digits> <internal 0|1> <replication factor> <partitions>
  *                         config <key>=<value>                                  of the topic above, overrides only
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
@@ -20,6 +21,7 @@
 
 #include "base/checksum.h"
 #include "mockbroker/core/log_index.h"
+#include "mockbroker/core/quota.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +109,28 @@ static void put_properties(struct kci_writer *w, int32_t broker, char *const *va
         }
 }
 
+static void put_quotas(struct kci_writer *w, const struct mb_cluster *cluster)
+{
+    const struct mb_quota_set *set = NULL;
+    char text[64];
+    while ((set = mb_quota_next(cluster, set)) != NULL)
+        for (int key = 0; key < MB_QUOTA_KEYS; key++) {
+            if (set->value[key] <= 0)
+                continue;
+            snprintf(text, sizeof text, "quota %d %.17g", key, set->value[key]);
+            put_text(w, text);
+            for (int i = 0; i < MB_QUOTA_TYPES; i++) {
+                struct kci_str name = set->entity.part[i].name;
+                put_text(w, !set->entity.part[i].given ? " -" : name.data ? " =" : " *");
+                for (size_t k = 0; k < name.size; k++) {
+                    snprintf(text, sizeof text, "%02x", (unsigned char)name.data[k]);
+                    put_text(w, text);
+                }
+            }
+            put_text(w, "\n");
+        }
+}
+
 static int write_file(const struct kci_storage *storage, const struct kci_writer *w)
 {
     int64_t file = 0;
@@ -140,6 +164,7 @@ static void store_metadata(struct mb_cluster *cluster, bool clean)
     put_properties(&w, 0, cluster->properties.dynamic);
     for (int32_t i = 0; i < cluster->broker_count; i++)
         put_properties(&w, cluster->brokers[i].id, cluster->brokers[i].dynamic);
+    put_quotas(&w, cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         put_topic(&w, topic);
     snprintf(line, sizeof line, "end %08x\n", w.failed ? 0 : kci_crc32c(0, w.data, w.size));
@@ -234,6 +259,31 @@ static bool load_property(struct loader *loader, const char *line)
     return true;
 }
 
+static bool load_quota(struct loader *loader, const char *line)
+{
+    char parts[MB_QUOTA_TYPES][2 * MB_QUOTA_NAME_MAX + 2], names[MB_QUOTA_TYPES][MB_QUOTA_NAME_MAX + 1];
+    struct mb_quota_entity entity = { .part[MB_QUOTA_IP].given = false };
+    double value;
+    unsigned byte;
+    int key;
+    if (sscanf(line, "quota %d %lf %499s %499s %499s", &key, &value, parts[0], parts[1], parts[2]) != 5 || key < 0 ||
+        key >= MB_QUOTA_KEYS)
+        return refuse(loader, line, "not understood");
+    for (int i = 0; i < MB_QUOTA_TYPES; i++) {
+        size_t size = strlen(parts[i] + 1) / 2;
+        entity.part[i].given = parts[i][0] != '-';
+        for (size_t k = 0; k < size; k++) {
+            if (sscanf(parts[i] + 1 + 2 * k, "%2x", &byte) != 1)
+                return refuse(loader, line, "a bad name");
+            names[i][k] = (char)byte;
+        }
+        if (parts[i][0] == '=')
+            entity.part[i].name = (struct kci_str){ names[i], size };
+    }
+    return mb_quota_set(loader->cluster, &entity, (enum mb_quota_key)key, value) ||
+           refuse(loader, line, "out of memory");
+}
+
 static bool is_listed(const char *list, int32_t broker)
 {
     for (const char *at = list; *at;) {
@@ -247,7 +297,6 @@ static bool is_listed(const char *list, int32_t broker)
 
 struct recovery {
     struct mb_replica *replica;
-    int64_t wall_ms;
     int error;
 };
 
@@ -268,7 +317,7 @@ static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint
     if (!mb_log_recovered(&recovery->replica->log, &entry, header.leader_epoch))
         return false;
     if (header.producer_id >= 0 && header.base_sequence >= 0 &&
-        !mb_producers_note(&recovery->replica->producers, &header, recovery->wall_ms))
+        !mb_producers_note(&recovery->replica->producers, &header))
         recovery->error = -1;
     return true;
 }
@@ -278,7 +327,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
 {
     struct mb_cluster *cluster = loader->cluster;
     struct mb_partition *partition = replica->partition;
-    struct recovery recovery = { replica, mb_cluster_wall_ms(cluster, cluster->now), 0 };
+    struct recovery recovery = { replica, 0 };
     uint64_t torn = 0;
     int error = mb_log_store_recover(replica->log.store, loader->clean, recover_batch, &recovery, &torn);
     if (error || recovery.error) {
@@ -373,6 +422,8 @@ static bool load_line(struct loader *loader, const char *line)
         return loader->clean = true;
     if (strncmp(line, "broker ", 7) == 0)
         return load_property(loader, line);
+    if (strncmp(line, "quota ", 6) == 0)
+        return load_quota(loader, line);
     if (strncmp(line, "partition ", 10) == 0)
         return load_partition(loader, line);
     if (sscanf(line, "cluster %23s %lld", id, &next) != 2)

@@ -109,8 +109,6 @@ void mb_replica_destroy(struct mb_replica *replica)
 
 bool mb_replica_rebuild_producers(struct mb_replica *replica)
 {
-    struct mb_cluster *cluster = replica->partition->cluster;
-    int64_t wall_ms = mb_cluster_wall_ms(cluster, cluster->now);
     mb_producers_destroy(&replica->producers);
     for (size_t i = 0; i < replica->log.count; i++) {
         const uint8_t *batch = mb_log_bytes(&replica->log, i);
@@ -119,8 +117,7 @@ bool mb_replica_rebuild_producers(struct mb_replica *replica)
         size_t total;
         if (!batch || kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK)
             return false;
-        if (header.producer_id >= 0 && header.base_sequence >= 0 &&
-            !mb_producers_note(&replica->producers, &header, wall_ms))
+        if (header.producer_id >= 0 && header.base_sequence >= 0 && !mb_producers_note(&replica->producers, &header))
             return false;
     }
     return true;
@@ -138,7 +135,7 @@ static int16_t storage_error(struct mb_partition *partition, int error)
 }
 
 static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, struct kci_bytes bytes,
-                           struct kci_batch_header *header, int64_t wall_ms)
+                           struct kci_batch_header *header)
 {
     struct mb_partition *partition = leader->partition;
     struct mb_log_entry entry = { .base_offset = leader->log.end_offset,
@@ -154,7 +151,7 @@ static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, s
     mb_log_entry_drop(&entry);
     if (error)
         return storage_error(partition, error);
-    if (header->producer_id >= 0 && !mb_producers_note(&leader->producers, header, wall_ms)) {
+    if (header->producer_id >= 0 && !mb_producers_note(&leader->producers, header)) {
         mb_log_truncate(&leader->log, end);
         return KCI_UNKNOWN_SERVER_ERROR;
     }
@@ -232,7 +229,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
     if (!append->error && !duplicate) {
         struct kci_frame *frame = rewritten ? rewritten : append->frame;
         struct kci_bytes bytes = rewritten ? (struct kci_bytes){ rewritten->data, rewritten->size } : append->records;
-        append->error = write_batch(leader, frame, bytes, &header, wall_ms);
+        append->error = write_batch(leader, frame, bytes, &header);
         if (!append->error) {
             append->base_offset = header.base_offset;
             append->last_offset = header.base_offset + header.last_offset_delta;

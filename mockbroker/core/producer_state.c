@@ -16,7 +16,7 @@ struct mb_producer {
         int32_t first_sequence, last_sequence;
         int64_t base_offset, timestamp_ms;
     } batches[MB_PRODUCER_BATCHES]; /* oldest first */
-    int64_t written_at_ms;          /* wall clock */
+    int64_t last_ms;                /* the latest timestamp of its newest batch: what Kafka's expiry goes by */
 };
 
 void mb_producers_init(struct mb_producers *producers, const struct kci_alloc *alloc)
@@ -67,7 +67,7 @@ enum mb_producer_verdict mb_producers_check(const struct mb_producers *producers
     return header->base_sequence == expected ? MB_PRODUCER_APPEND : MB_PRODUCER_OUT_OF_ORDER;
 }
 
-bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_header *header, int64_t wall_ms)
+bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_header *header)
 {
     struct mb_producer *known = kci_map_get_int(&producers->map, header->producer_id);
     if (!known) {
@@ -90,18 +90,18 @@ bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_he
     known->batches[known->count].base_offset = header->base_offset;
     known->batches[known->count].timestamp_ms = header->max_timestamp_ms;
     known->count++;
-    known->written_at_ms = wall_ms;
+    known->last_ms = header->max_timestamp_ms;
     return true;
 }
 
-void mb_producers_expire(struct mb_producers *producers, int64_t before_wall_ms)
+void mb_producers_expire(struct mb_producers *producers, int64_t before_ms)
 {
     struct kci_map_entry *entry;
     for (size_t at = 0; (entry = kci_map_next(&producers->map, &at)) != NULL;) {
         struct mb_producer *producer = entry->value;
         int64_t id;
         memcpy(&id, entry->key, sizeof id);
-        if (producer->written_at_ms < before_wall_ms) {
+        if (producer->last_ms <= before_ms) {
             kci_map_remove_int(&producers->map, id);
             kci_alloc_free(producers->alloc, producer);
         }

@@ -26,10 +26,10 @@ void mb_producers_destroy(struct mb_producers *producers);
 enum mb_producer_verdict mb_producers_check(const struct mb_producers *producers, const struct kci_batch_header *header,
                                             int64_t *base_offset, int64_t *timestamp_ms);
 /* Remember an appended batch (header.base_offset is its offset). false: out of memory. */
-bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_header *header, int64_t wall_ms);
+bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_header *header);
 /* The base offset of the last batch of a producer; -1: it is not known. */
 int64_t mb_producers_last(const struct mb_producers *producers, int64_t producer_id);
-/* Forget producers that have not written since before wall_ms. */
-void mb_producers_expire(struct mb_producers *producers, int64_t before_wall_ms);
+/* Forget producers whose newest batch is of before_ms or earlier. */
+void mb_producers_expire(struct mb_producers *producers, int64_t before_ms);
 
 #endif

@@ -93,7 +93,7 @@ static int truncate_to_leader(struct mb_replica *follower, const struct mb_repli
     return error;
 }
 
-static int copy_entries(struct mb_replica *follower, struct mb_replica *leader, int64_t wall_ms)
+static int copy_entries(struct mb_replica *follower, struct mb_replica *leader)
 {
     struct mb_log_roll roll = mb_partition_roll(follower->partition);
     int error = 0;
@@ -107,13 +107,13 @@ static int copy_entries(struct mb_replica *follower, struct mb_replica *leader, 
             return EIO;
         error = mb_log_append(&follower->log, entry, header.leader_epoch, &roll);
         if (!error && header.producer_id >= 0 && header.base_sequence >= 0 &&
-            !mb_producers_note(&follower->producers, &header, wall_ms))
+            !mb_producers_note(&follower->producers, &header))
             error = ENOMEM; /* the window is rebuilt when this replica is to lead */
     }
     return error;
 }
 
-static int fetch_from(struct mb_replica *follower, struct mb_replica *leader, int64_t now)
+static int fetch_from(struct mb_replica *follower, struct mb_replica *leader)
 {
     struct mb_partition *partition = follower->partition;
     int error = 0;
@@ -128,7 +128,7 @@ static int fetch_from(struct mb_replica *follower, struct mb_replica *leader, in
         mb_producers_destroy(&follower->producers);
     }
     if (!error)
-        error = copy_entries(follower, leader, mb_cluster_wall_ms(partition->cluster, now));
+        error = copy_entries(follower, leader);
     return error;
 }
 
@@ -138,7 +138,7 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
     struct mb_replica *leader = mb_partition_leader(partition);
     if (!leader || !is_live_follower(follower))
         return;
-    int error = fetch_from(follower, leader, now);
+    int error = fetch_from(follower, leader);
     if (error && !follower->failed)
         kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "replica", "broker %d cannot follow %s-%d: %s",
                 follower->broker, partition->topic->name, partition->index, strerror(error));

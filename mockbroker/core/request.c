@@ -4,6 +4,8 @@
 #include "mockbroker/core/connection.h"
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/journal.h"
+#include "mockbroker/core/quota.h"
+#include "protocol/codec_table.h"
 
 #include <stdio.h>
 
@@ -135,11 +137,24 @@ static void answer_version(struct mb_request *request, int16_t version, const vo
     mb_request_hang_up(request, why, now);
 }
 
+/* KIP-219: the client learns for how long it will not be heard. */
+static void set_throttle_time(const struct mb_request *request, int16_t version, const void *response, int32_t wait_ms)
+{
+    const struct kci_schema *schema = request->api->response;
+    for (size_t i = 0; i < schema->field_count; i++)
+        if (strcmp(schema->fields[i].name, "throttle_time_ms") == 0 && kci_field_exists(&schema->fields[i], version))
+            *(int32_t *)(void *)((char *)(uintptr_t)response + schema->fields[i].offset) = wait_ms;
+}
+
 void mb_request_answer(struct mb_request *request, const void *response, int64_t now)
 {
     const struct mb_api_row *row = mb_cluster_api(request->cluster, request->header.api_key);
     bool known = request->header.version >= row->version_min && request->header.version <= row->version_max;
-    answer_version(request, known ? request->header.version : 0, response, now);
+    int16_t version = known ? request->header.version : 0;
+    int32_t wait_ms = mb_quota_at_answer(request, now);
+    if (wait_ms)
+        set_throttle_time(request, version, response, wait_ms);
+    answer_version(request, version, response, now);
 }
 
 void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pieces, size_t count,
@@ -166,6 +181,7 @@ void mb_request_answer_rope(struct mb_request *request, const struct kci_iov *pi
 
 void mb_request_no_answer(struct mb_request *request, int64_t now)
 {
+    mb_quota_at_answer(request, now);
     finish(request, NULL, now);
 }
 
@@ -176,6 +192,12 @@ void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now
         mb_journal_end(request, MB_JOURNAL_DISCONNECTED, now);
     mb_connection_hang_up(request->connection, why, now);
     finish(request, NULL, now);
+}
+
+struct kci_str mb_request_user(const struct mb_request *request)
+{
+    (void)request; /* no listener asks who connects */
+    return kci_str_of("ANONYMOUS");
 }
 
 bool mb_request_abandoned(const struct mb_request *request)

@@ -27,11 +27,12 @@ struct mb_request {
     struct mb_connection *connection;
     struct kci_request_header header;
     const struct kci_api *api;
-    void *body;              /* struct kci_<api>_request, in the arena */
-    struct kci_arena arena;  /* of the request; responses may be built in it, too */
-    struct kci_frame *frame; /* the bytes that body has views into; take a reference to keep them */
-    char client_host[48];    /* "/127.0.0.1", as group descriptions show it */
-    int64_t arrived_at;      /* microseconds */
+    void *body;               /* struct kci_<api>_request, in the arena */
+    struct kci_arena arena;   /* of the request; responses may be built in it, too */
+    struct kci_frame *frame;  /* the bytes that body has views into; take a reference to keep them */
+    char client_host[48];     /* "/127.0.0.1", as group descriptions show it */
+    int64_t arrived_at;       /* microseconds */
+    int32_t mutation_wait_ms; /* by the quota of controller mutations; quota.h */
     /* Set by a handler that keeps the request: its connection was closed. It may answer (into nothing) and so free the
      * request now. */
     void (*on_close)(struct mb_request *request, int64_t now);
@@ -40,7 +41,8 @@ struct mb_request {
     struct mb_journal_entry *journal; /* to be completed; NULL: none */
 };
 
-/* Encode `response` (struct kci_<api>_response), queue it, free the request. From a handler or from any later step. */
+/* Encode `response` (struct kci_<api>_response; its throttle time is set here, so it must
+ * not be a constant), queue it, free the request. From a handler or from any later step. */
 void mb_request_answer(struct mb_request *request, const void *response, int64_t now);
 /* As above, with a body that is a rope and is not copied: Fetch. `pieces` (count of them, the whole body in order) and
  * the memory behind them live until `release(owner)`; what `owner` is, the caller knows. */
@@ -52,6 +54,8 @@ void mb_request_no_answer(struct mb_request *request, int64_t now);
 void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now);
 /* Go on with a request that was held before its handler saw it. */
 void mb_request_handle(struct mb_request *request, int64_t now);
+/* Who asks: the principal's name. */
+struct kci_str mb_request_user(const struct mb_request *request);
 /* True once its connection is closed: a parked request should be given up (answer it). */
 bool mb_request_abandoned(const struct mb_request *request);
 

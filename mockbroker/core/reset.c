@@ -1,8 +1,10 @@
-/* A cluster as it was at its start, for the next test: no topics, no groups, no faults, an empty journal.  Brokers,
+/* A cluster as it was at its start, for the next test: no topics, no groups, no faults, no quotas, an empty
+ * journal.  Brokers,
  * connections, producer ids and time go on. */
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/journal.h"
+#include "mockbroker/core/quota.h"
 
 void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
 {
@@ -17,5 +19,6 @@ void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
         mb_topic_delete(topic, now);
         at = 0;
     }
+    mb_quota_destroy(cluster);
     mb_journal_clear(cluster);
 }

@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import tempfile
+import time
 import urllib.request
 
 from common import Mockbroker, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, run
@@ -58,6 +59,24 @@ class AdminTest(OnMockbroker):
         text = self.tool(CONFIGS, *one, "--describe")
         self.assertIn("num.io.threads=5", text)
         self.assertIn("DYNAMIC_BROKER_CONFIG:num.io.threads=5", text)
+
+    def test_kafka_configs_sets_quotas_and_they_hold(self):
+        self.create("t", 1)
+        of = ["--entity-type", "clients", "--entity-name", "fast"]
+        self.tool(CONFIGS, *of, "--alter", "--add-config", "producer_byte_rate=20000,request_percentage=50.5")
+        self.tool(CONFIGS, "--entity-type", "clients", "--entity-default", "--alter", "--add-config", "consumer_byte_rate=1000000")
+        text = self.tool(CONFIGS, *of, "--describe")
+        self.assertIn("producer_byte_rate=20000.0", text)
+        self.assertIn("request_percentage=50.5", text)
+        self.assertIn("consumer_byte_rate=1000000.0", self.tool(CONFIGS, "--entity-type", "clients", "--describe"))
+        begun = time.monotonic()
+        kc_produce(self.bootstrap, "t", ["x" * 1000] * 300, "-X", "client.id=fast", "-X", "max.request.size=60000")  # the burst is 200 kB
+        self.assertGreater(time.monotonic() - begun, 1.0)
+        refused = run(java(os.path.join(Settings.kafka, "libs"), CONFIGS, "--bootstrap-server", self.bootstrap, *of, "--alter", "--add-config", "producer_byte_rate=-1"),
+                      check=False)
+        self.assertIn("must be greater than 0", refused.stdout + refused.stderr)
+        self.tool(CONFIGS, *of, "--alter", "--delete-config", "producer_byte_rate,request_percentage")
+        self.assertNotIn("producer_byte_rate", self.tool(CONFIGS, *of, "--describe"))
 
     def test_kafka_leader_election_brings_the_preferred_leader_back(self):
         self.create("t", 1)
