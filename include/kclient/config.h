@@ -35,8 +35,8 @@ KC_EXPORT kc_err kc_config_get(const kc_config *config, const char *key, char *v
  * failed. With `every_record`, of all (costs memory per record in flight). */
 KC_EXPORT void kc_config_set_delivery(kc_config *config, kc_delivery_fn fn, void *context, int every_record);
 
-/* Deliveries are not called back but kept for kc_producer_poll_deliveries(); excludes kc_config_set_delivery(): the last
- * call counts. */
+/* Deliveries are not called back but kept for kc_producer_poll_deliveries(); excludes kc_config_set_delivery(): the
+ * last call counts. */
 KC_EXPORT void kc_config_set_delivery_polled(kc_config *config, int every_record);
 
 /* Log lines: level is syslog's number (3 error, 4 warning, 6 info, 7 debug); facility and text are borrowed for the
@@ -55,6 +55,9 @@ KC_EXPORT void kc_config_set_value_serializer(kc_config *config, const kc_serial
 /* Comes before partitioner.class. NULL: what partitioner.class says; its default is Kafka's (murmur2 of the key, sticky
  * without one). */
 KC_EXPORT void kc_config_set_partitioner(kc_config *config, const kc_partitioner *partitioner);
+/* Make an assignor known, for partition.assignment.strategy to name it. KC_ERR_ARGUMENT: no name, no function, or a
+ * comma in the name. KC_ERR_NO_MEMORY. */
+KC_EXPORT kc_err kc_config_add_assignor(kc_config *config, const kc_assignor *assignor);
 /* Default listener of subscribe; NULL: none. */
 KC_EXPORT void kc_config_set_rebalance_listener(kc_config *config, const kc_rebalance_listener *listener);
 

@@ -77,6 +77,48 @@ typedef struct kc_rebalance_listener {
     void (*on_lost)(void *context, const kc_topic_partition *partitions, size_t count);
 } kc_rebalance_listener;
 
+/* A topic that somebody in the group reads. */
+typedef struct kc_assignor_topic {
+    const char *name;
+    int32_t partition_count;
+} kc_assignor_topic;
+
+/* A member of the group, as its leader learns of it; all of it is the member's own word. */
+typedef struct kc_assignor_member {
+    const char *id;
+    const char *instance_id;   /* NULL: dynamic */
+    const char *rack;          /* its client.rack; NULL: not said */
+    const char *const *topics; /* that it reads, sorted */
+    size_t topic_count;
+    const kc_topic_partition *owned; /* what it has had so far: topic and partition; neither need exist */
+    size_t owned_count;
+    int32_t generation; /* that owned is of; -1: not said */
+    kc_bytes user_data; /* what its kc_assignor sent along */
+} kc_assignor_member;
+
+/* The plan that an assignor fills. */
+typedef struct kc_assignment_plan kc_assignment_plan;
+/* Give a partition of topics[topic] to members[member]. Only inside assign(). KC_ERR_ARGUMENT: there is no such thing,
+ * the member does not read the topic, or the partition was given before. KC_ERR_NO_MEMORY. */
+KC_EXPORT kc_err kc_assignment_give(kc_assignment_plan *plan, size_t member, size_t topic, int32_t partition);
+
+/* Decides who reads what, in the one member that the coordinator made the leader (classic protocol). All members of a
+ * group must have an assignor in common. Added with kc_config_add_assignor(), chosen by its name in
+ * partition.assignment.strategy. */
+typedef struct kc_assignor {
+    const char *name; /* as it goes over the wire: the same in all members; must stay valid, like the context */
+    void *context;
+    /* Members keep their partitions while they rejoin (KIP-429); takes effect when all assignors of the list are so.
+     * Then a partition may only change hands in two steps: do not give it to anybody while another member owns it. */
+    int cooperative;
+    kc_bytes user_data; /* sent with our own subscription; must stay valid; may be null */
+    /* On the I/O thread, no lock held: heartbeats wait for it. Topics are sorted by name. An error is reported by poll,
+     * and the group tries again. */
+    kc_err (*assign)(void *context, const kc_assignor_topic *topics, size_t topic_count,
+                     const kc_assignor_member *members, size_t member_count, kc_assignment_plan *plan);
+    void (*close)(void *context); /* once, when the consumer is closed. May be NULL */
+} kc_assignor;
+
 /* Sees records as poll hands them out, and commits. Chained like a producer's. */
 typedef struct kc_consumer_interceptor {
     const char *name;

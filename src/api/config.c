@@ -125,6 +125,17 @@ static void free_settings_content(struct kci_settings *settings)
             kci_alloc_free(kci_heap_alloc(), *(char **)field_of(settings, &kci_config_rows[i]));
     kci_alloc_free(kci_heap_alloc(), settings->producer_interceptors);
     kci_alloc_free(kci_heap_alloc(), settings->consumer_interceptors);
+    kci_alloc_free(kci_heap_alloc(), settings->assignors);
+}
+
+/* A copy of an array; NULL when it is empty, or out of memory (then *ok becomes false). */
+static void *copy_array(const void *from, size_t count, size_t element_size, bool *ok)
+{
+    void *copy = count ? kci_alloc_new(kci_heap_alloc(), count * element_size) : NULL;
+    if (copy)
+        memcpy(copy, from, count * element_size);
+    *ok = *ok && (copy || !count);
+    return copy;
 }
 
 /* Copy everything that `to` must own. false: out of memory; `to` can be freed all the same. */
@@ -132,8 +143,6 @@ static bool copy_settings(struct kci_settings *to, const struct kci_settings *fr
 {
     bool ok = true;
     *to = *from;
-    to->producer_interceptors = NULL;
-    to->consumer_interceptors = NULL;
     for (size_t i = 0; i < kci_config_row_count; i++) {
         if (!is_text(&kci_config_rows[i]))
             continue;
@@ -141,22 +150,11 @@ static bool copy_settings(struct kci_settings *to, const struct kci_settings *fr
         if (*text)
             ok = (*text = copy_text(*text)) != NULL && ok;
     }
-    if (from->producer_interceptor_count) {
-        size_t size = from->producer_interceptor_count * sizeof *from->producer_interceptors;
-        to->producer_interceptors = kci_alloc_new(kci_heap_alloc(), size);
-        if (to->producer_interceptors)
-            memcpy(to->producer_interceptors, from->producer_interceptors, size);
-        else
-            ok = false;
-    }
-    if (from->consumer_interceptor_count) {
-        size_t size = from->consumer_interceptor_count * sizeof *from->consumer_interceptors;
-        to->consumer_interceptors = kci_alloc_new(kci_heap_alloc(), size);
-        if (to->consumer_interceptors)
-            memcpy(to->consumer_interceptors, from->consumer_interceptors, size);
-        else
-            ok = false;
-    }
+    to->producer_interceptors = copy_array(from->producer_interceptors, from->producer_interceptor_count,
+                                           sizeof *from->producer_interceptors, &ok);
+    to->consumer_interceptors = copy_array(from->consumer_interceptors, from->consumer_interceptor_count,
+                                           sizeof *from->consumer_interceptors, &ok);
+    to->assignors = copy_array(from->assignors, from->assignor_count, sizeof *from->assignors, &ok);
     return ok;
 }
 
@@ -204,7 +202,7 @@ kc_config *kci_config_copy_plain(const kc_config *config)
     if (!copy)
         return NULL;
     struct kci_settings *s = &copy->settings;
-    s->producer_interceptor_count = s->consumer_interceptor_count = 0;
+    s->producer_interceptor_count = s->consumer_interceptor_count = s->assignor_count = 0;
     s->key_serializer = s->value_serializer = (kc_serializer){ 0 };
     s->partitioner = (kc_partitioner){ 0 };
     s->rebalance_listener = (kc_rebalance_listener){ 0 };
@@ -380,6 +378,16 @@ void kc_config_set_rebalance_listener(kc_config *config, const kc_rebalance_list
     config->settings.rebalance_listener = listener ? *listener : (kc_rebalance_listener){ 0 };
 }
 
+kc_err kc_config_add_assignor(kc_config *config, const kc_assignor *assignor)
+{
+    if (!assignor || !assignor->assign || !assignor->name || !*assignor->name || strpbrk(assignor->name, ", "))
+        return KC_ERR_ARGUMENT;
+    void *array = config->settings.assignors;
+    kc_err err = append_plugin(&array, &config->settings.assignor_count, assignor, sizeof *assignor);
+    config->settings.assignors = array;
+    return err;
+}
+
 /* ---- the whole ---- */
 
 static bool was_set(const kc_config *config, const char *key)
@@ -455,7 +463,7 @@ static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc
 }
 
 /* "org.apache.kafka.clients.consumer.RangeAssignor" -> range, and so on; in place, names separated by commas. */
-static bool known_assignor(const char *name, size_t size)
+static bool known_assignor(const struct kci_settings *s, const char *name, size_t size)
 {
     static const char *const known[] = { "range",
                                          "roundrobin",
@@ -467,6 +475,9 @@ static bool known_assignor(const char *name, size_t size)
                                          "org.apache.kafka.clients.consumer.CooperativeStickyAssignor" };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strlen(known[i]) == size && memcmp(known[i], name, size) == 0)
+            return true;
+    for (size_t i = 0; i < s->assignor_count; i++)
+        if (strlen(s->assignors[i].name) == size && memcmp(s->assignors[i].name, name, size) == 0)
             return true;
     return false;
 }
@@ -485,10 +496,10 @@ static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc
     const char *name = s->partition_assignment_strategy;
     for (;;) {
         size_t size = strcspn(name, ",");
-        if (!known_assignor(name, size))
+        if (!known_assignor(s, name, size))
             return kci_fail(error, KC_ERR_CONFIG, 0,
                             "partition.assignment.strategy: \"%.*s\" is not one of range, roundrobin, sticky, "
-                            "cooperative-sticky",
+                            "cooperative-sticky, or a name given to kc_config_add_assignor()",
                             (int)(size > 80 ? 80 : size), name);
         if (!name[size])
             return KC_OK;

@@ -87,6 +87,9 @@ static void open_gate(void *context)
 
 static void close_plugins(const struct kci_settings *s)
 {
+    for (size_t i = 0; i < s->assignor_count; i++)
+        if (s->assignors[i].close)
+            s->assignors[i].close(s->assignors[i].context);
     for (size_t i = 0; i < s->consumer_interceptor_count; i++)
         if (s->consumer_interceptors[i].close)
             s->consumer_interceptors[i].close(s->consumer_interceptors[i].context);
@@ -250,6 +253,14 @@ kc_err kc_consumer_subscribe(kc_consumer *consumer, const char *const *topics, s
     if (result == KC_OK)
         consumer->listener = listener ? *listener : consumer->settings->rebalance_listener;
     return leave(consumer, result);
+}
+
+kc_err kc_consumer_enforce_rebalance(kc_consumer *consumer, const char *reason, kc_error *error)
+{
+    kc_err result = enter(consumer, error);
+    if (result != KC_OK)
+        return result;
+    return leave(consumer, kci_consumer_enforce_rebalance(consumer->core, reason, error));
 }
 
 kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count, kc_error *error)

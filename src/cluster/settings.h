@@ -86,8 +86,8 @@ struct kci_settings {
     int32_t auto_commit_interval_ms;
     int32_t acknowledge_explicitly;     /* acknowledgement.mode: 1 explicit, 0 implicit */
     int32_t max_unacknowledged_records; /* explicit only */
-    int32_t auto_offset_reset; /* enum kci_offset_reset */
-    int32_t isolation_level;   /* enum kci_isolation */
+    int32_t auto_offset_reset;          /* enum kci_offset_reset */
+    int32_t isolation_level;            /* enum kci_isolation */
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
     int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
     bool check_crcs;
@@ -109,6 +109,8 @@ struct kci_settings {
     kc_serializer key_serializer, value_serializer; /* serialize NULL: none */
     kc_partitioner partitioner;                     /* partition NULL: Kafka's default */
     kc_rebalance_listener rebalance_listener;       /* all NULL: none */
+    kc_assignor *assignors;                         /* the user's; owned array */
+    size_t assignor_count;
 };
 
 #endif

@@ -7,6 +7,7 @@
 #include "consumer/internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* ---- what to read ---- */
 
@@ -396,6 +397,22 @@ kc_err kci_consumer_poll_up_to(struct kci_consumer *c, struct kc_records **out, 
             result = kci_fail(error, result, 0, "out of memory");
         else if (!*out)
             result = find_error(c, error);
+    }
+    kci_consumer_unlock(c);
+    return result;
+}
+
+kc_err kci_consumer_enforce_rebalance(struct kci_consumer *c, const char *reason, kc_error *error)
+{
+    kc_err result = KC_OK;
+    kci_consumer_lock(c);
+    if (!c->subscription.by_group) {
+        result = kci_fail(error, KC_ERR_STATE, 0, "not subscribed: there is no group to rebalance");
+    } else if (c->group.state == KCI_GROUP_STABLE) { /* else it is at it, or joins anyway */
+        snprintf(c->rejoin_reason, sizeof c->rejoin_reason, "%s",
+                 reason && *reason ? reason : "the application wants it");
+        kci_group_want_rejoin(c, c->rejoin_reason);
+        kci_consumer_want_step(c);
     }
     kci_consumer_unlock(c);
     return result;

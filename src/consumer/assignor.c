@@ -18,14 +18,22 @@ const struct kci_assignor *kci_assignor_find(struct kci_str name)
     return NULL;
 }
 
-size_t kci_assignor_list(const char *names, const struct kci_assignor **out)
+size_t kci_assignor_list(const char *names, const kc_assignor *custom, size_t custom_count, struct kci_assignor *room,
+                         const struct kci_assignor **out)
 {
     size_t count = 0;
     while (*names && count < KCI_ASSIGNORS_MAX) {
         size_t skip = strspn(names, " ,"), size = strcspn(names + skip, " ,");
         if (size == 0)
             break;
-        out[count] = kci_assignor_find((struct kci_str){ names + skip, size });
+        const struct kci_str name = { names + skip, size };
+        out[count] = kci_assignor_find(name);
+        for (size_t i = 0; i < custom_count; i++)
+            if (kci_str_equal(name, kci_str_of(custom[i].name))) {
+                room[count] =
+                    (struct kci_assignor){ custom[i].name, NULL, NULL, custom[i].cooperative != 0, &custom[i] };
+                out[count] = &room[count];
+            }
         if (!out[count++])
             return 0;
         names += skip + size;

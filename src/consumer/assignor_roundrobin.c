@@ -30,4 +30,4 @@ static bool assign(struct kci_arena *arena, struct kci_member *members, size_t m
     return ok;
 }
 
-const struct kci_assignor kci_assignor_roundrobin = { "roundrobin", assign, NULL, false };
+const struct kci_assignor kci_assignor_roundrobin = { "roundrobin", assign, NULL, false, NULL };

@@ -449,6 +449,6 @@ static void write_generation(struct kci_writer *w, const struct kci_partition_li
     kci_writer_i32(w, generation);
 }
 
-const struct kci_assignor kci_assignor_sticky = { "sticky", assign_sticky, write_previous, false };
+const struct kci_assignor kci_assignor_sticky = { "sticky", assign_sticky, write_previous, false, NULL };
 const struct kci_assignor kci_assignor_cooperative_sticky = { "cooperative-sticky", assign_cooperative,
-                                                              write_generation, true };
+                                                              write_generation, true, NULL };

@@ -218,7 +218,8 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     kc_err result = kci_cluster_create(&c->cluster, &cluster, error);
     if (result == KC_OK) {
         kci_group_init(c);
-        c->group.assignor_count = kci_assignor_list(s->partition_assignment_strategy, c->group.assignors);
+        c->group.assignor_count = kci_assignor_list(s->partition_assignment_strategy, s->assignors, s->assignor_count,
+                                                    c->group.own_assignors, c->group.assignors);
         if (c->group.assignor_count == 0)
             result = kci_fail(error, KC_ERR_CONFIG, 0,
                               "partition.assignment.strategy=\"%s\": each must be one of range, roundrobin, sticky, "

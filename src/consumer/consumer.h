@@ -106,6 +106,9 @@ void kci_consumer_wakeup(struct kci_consumer *c); /* any thread */
 /* Take the wish to wake: true once after each kci_consumer_wakeup(). */
 bool kci_consumer_woken(struct kci_consumer *c);
 
+/* A member joins anew with its next poll. KC_ERR_STATE: not subscribed. */
+kc_err kci_consumer_enforce_rebalance(struct kci_consumer *c, const char *reason, kc_error *error);
+
 /* ---- operations: begun, looked at, ended ---- */
 /* items NULL: everything that polls returned. *out NULL with KC_OK: there is nothing to commit. */
 kc_err kci_consumer_begin_commit(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,

@@ -25,6 +25,7 @@
  * `generation` is -1 without membership.  `lost`: the membership ended while we owned partitions; then on_lost is
  * called instead of on_revoked, and nothing is committed. */
 #include "consumer/internal.h"
+#include "consumer/lead.h"
 
 #include <inttypes.h>
 
@@ -89,8 +90,10 @@ void kci_group_drop_topics(struct kci_consumer *c)
         kci_subscription_topic_done(&c->subscription, g->topics[i]);
     kci_alloc_free(c->alloc, g->topics);
     kci_alloc_free(c->alloc, g->topic_partitions);
+    kci_alloc_free(c->alloc, g->topic_racks);
     g->topics = NULL;
     g->topic_partitions = NULL;
+    g->topic_racks = NULL;
     g->topic_count = 0;
     g->leader = false;
 }
@@ -422,6 +425,9 @@ static void watch_partitions(struct kci_consumer *c)
             kci_log(&c->logger, KCI_LOG_INFO, "group", "topic \"%s\" has %d partitions now", info->name,
                     (int)info->partition_count);
             kci_group_want_rejoin(c, "the number of partitions changed");
+        } else if (g->topic_racks[i] && info && info->known && g->topic_racks[i] != kci_lead_racks_digest(c, info)) {
+            kci_log(&c->logger, KCI_LOG_INFO, "group", "replicas of topic \"%s\" run in other racks now", info->name);
+            kci_group_want_rejoin(c, "replicas run in other racks");
         }
     }
 }

@@ -47,10 +47,11 @@ struct kci_group {
     bool coordinator_used;              /* initialised: there is a group.id */
     const struct kci_assignor *assignors[KCI_ASSIGNORS_MAX];
     size_t assignor_count;
-    bool cooperative;           /* all of them are: we keep our partitions while we join */
-    char *member_id;            /* owned; NULL: none yet */
-    int32_t generation;         /* -1: no member */
-    bool rejoin;                /* as soon as the state permits */
+    struct kci_assignor own_assignors[KCI_ASSIGNORS_MAX]; /* the user's, which assignors points to */
+    bool cooperative;                                     /* all of them are: we keep our partitions while we join */
+    char *member_id;                                      /* owned; NULL: none yet */
+    int32_t generation;                                   /* -1: no member */
+    bool rejoin;                                          /* as soon as the state permits */
     bool lost;                  /* the membership ended under us: what we own is somebody else's by now */
     const char *reason;         /* of rejoin, for logs and JoinGroup v8; static */
     uint32_t attempts;          /* failed ones in a row */
@@ -66,6 +67,7 @@ struct kci_group {
     size_t member_count;
     struct kci_consumer_topic **topics; /* all topics of the group, counted, sorted by name; owned */
     int32_t *topic_partitions;          /* partition counts that were assigned; owned */
+    uint64_t *topic_racks;              /* digests of where their replicas were; 0: no member has a rack; owned */
     size_t topic_count;
     bool leader;
     int64_t metadata_until;      /* LEADING: after it, unknown topics count as empty */

@@ -5,6 +5,7 @@
  * PROTOCOL 3.5. A state is kept while an error is retried; what only the user can repair goes to poll
  * (kci_group_refused). */
 #include "consumer/internal.h"
+#include "consumer/lead.h"
 #include "consumer/member_data.h"
 
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static void joined(struct kci_consumer *c, const struct kci_join_group_response 
 {
     struct kci_group *g = &c->group;
     bool leader = r->leader.size > 0 && kci_str_equal(r->leader, r->member_id);
-    const struct kci_assignor *assignor = kci_assignor_find(r->protocol_name);
+    const struct kci_assignor *assignor = kci_lead_assignor(c, r->protocol_name);
     if (r->protocol_type.data && !kci_str_equal(r->protocol_type, kci_str_of(protocol_type))) {
         kci_group_refused(c, KCI_INCONSISTENT_GROUP_PROTOCOL, "the coordinator's answer to a join", now);
         return;
@@ -112,6 +113,8 @@ static struct kci_bytes subscription_for(struct kci_consumer *c, const struct kc
 {
     struct kci_group *g = &c->group;
     struct kci_writer own = kci_writer_of(c->alloc, MEMBER_DATA_MAX), w = own;
+    if (assignor->custom && assignor->custom->user_data.data)
+        kci_writer_bytes(&own, assignor->custom->user_data.data, assignor->custom->user_data.size);
     if (assignor->write_user_data)
         assignor->write_user_data(&own, &g->previous, g->previous_generation);
     struct kci_bytes user_data = { own.size ? own.data : NULL, own.size };
@@ -215,7 +218,8 @@ static bool take_topics(struct kci_consumer *c)
     }
     g->topic_count = kept;
     g->topic_partitions = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_partitions);
-    return g->topic_partitions;
+    g->topic_racks = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_racks);
+    return g->topic_partitions && g->topic_racks;
 }
 
 static struct kci_str keep_text(struct kci_arena *arena, struct kci_str text)
@@ -269,14 +273,10 @@ void kci_group_lead_step(struct kci_consumer *c, int64_t now)
         kci_consumer_at(c, g->metadata_until);
         return;
     }
-    struct kci_group_topic *topics = kci_arena_array(&g->arena, g->topic_count, sizeof *topics);
-    for (size_t i = 0; topics && i < g->topic_count; i++) {
-        const struct kci_topic_info *info = g->topics[i]->info;
-        topics[i] = (struct kci_group_topic){ g->topics[i]->name, info && info->known ? info->partition_count : 0 };
-        g->topic_partitions[i] = topics[i].partition_count;
-    }
-    g->watched_generation = kci_cluster_generation(c->cluster);
-    if (!topics || !g->assignor->assign(&g->arena, g->members, g->member_count, topics, g->topic_count)) {
+    bool assigned = kci_lead_assign(c);
+    if (g->state != KCI_GROUP_LEADING)
+        return; /* the application left while its assignor ran */
+    if (!assigned) {
         kci_group_drop_topics(c);
         g->member_count = 0;
         kci_group_backoff(c, now);

@@ -44,7 +44,8 @@ struct kci_consumer {
     bool acks_awaited;  /* max.unacknowledged.records are out: poll returns none before some are acknowledged */
     int64_t last_poll;  /* when the last poll ended, or an event began; microseconds */
     bool closing;
-    kc_err pending_error; /* to be reported by poll once; KC_OK: none */
+    char rejoin_reason[200]; /* the application's, of the last kci_consumer_enforce_rebalance() */
+    kc_err pending_error;    /* to be reported by poll once; KC_OK: none */
     char pending_text[300];
     char why[300];           /* the cluster's account of itself, as of the last trouble */
     kc_consumer_stats stats; /* memory fields are filled in when asked for */

@@ -110,6 +110,7 @@ bool kci_member_data_read(struct kci_bytes data, struct kci_arena *arena, struct
     member->topic_count = message->topics_count > 0 ? message->topics_count : 0;
     member->generation = message->generation_id;
     member->user_data = message->user_data;
+    member->rack = message->rack_id.size ? message->rack_id : (struct kci_str){ NULL, 0 };
     return take_owned(message, arena, member);
 }
 

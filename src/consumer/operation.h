@@ -40,8 +40,9 @@ struct kci_operation {
     void *context;
 };
 
-#define KCI_COMMITS_WAITING_MAX 10000u /* asynchronous ones; more say that the application commits faster than polls   \
-                                        */
+#define KCI_COMMITS_WAITING_MAX                                                                                        \
+    10000u /* asynchronous ones; more say that the application commits faster than polls                               \
+            */
 
 struct kci_operations {
     struct kci_list list;            /* kci_operation, oldest first; owned */

@@ -96,7 +96,7 @@ static void assign(struct group *g, const struct kci_assignor *assignor, size_t 
     struct kci_group_topic topics[TOPICS_MAX];
     struct kci_member members[MEMBERS_MAX];
     for (size_t t = 0; t < g->topics; t++)
-        topics[t] = (struct kci_group_topic){ kci_str_of(names[t]), g->counts[t] };
+        topics[t] = (struct kci_group_topic){ kci_str_of(names[t]), g->counts[t], NULL };
     for (size_t i = 0; i < g->members; i++)
         describe(g, (i + rotate) % g->members, &members[i], assignor->cooperative);
     begin();
@@ -215,7 +215,7 @@ static void test_old_cooperative_member(void **state)
     static const int32_t both[] = { 0, 1 };
     const struct kci_str reads = kci_str_of("t0");
     const struct kci_member_owned owned = { reads, both, 2 };
-    const struct kci_group_topic topic = { reads, 2 };
+    const struct kci_group_topic topic = { reads, 2, NULL };
     struct kci_member members[2] = {
         { .id = kci_str_of("a"),
           .topics = &reads,
@@ -386,7 +386,7 @@ static void test_hostile_user_data(void **state)
 {
     static const uint8_t good[] = { 0, 0, 0, 1, 0, 2, 't', '0', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 9 };
     const struct kci_str reads = kci_str_of("t0");
-    const struct kci_group_topic topic = { reads, 3 };
+    const struct kci_group_topic topic = { reads, 3, NULL };
     (void)state;
     for (size_t at = 0; at < 2 * sizeof good; at++)
         for (int value = 0; value < 256; value++) {
@@ -437,7 +437,7 @@ static void test_own_user_data(void **state)
 static void test_memory(void **state)
 {
     const struct kci_str reads = kci_str_of("t0");
-    const struct kci_group_topic topic = { reads, 1000 };
+    const struct kci_group_topic topic = { reads, 1000, NULL };
     bool done = false;
     (void)state;
     for (size_t limit = 0; !done; limit += 64) {

@@ -41,7 +41,7 @@ static void begin(void)
 
 static void expect(const struct kci_assignor *assignor, int32_t t1, int32_t t2, const char *expected)
 {
-    struct kci_group_topic topics[] = { { kci_str_of("t1"), t1 }, { kci_str_of("t2"), t2 } };
+    struct kci_group_topic topics[] = { { kci_str_of("t1"), t1, NULL }, { kci_str_of("t2"), t2, NULL } };
     char text[500] = "";
     assert_true(assignor->assign(&arena, members, member_count, topics, 2));
     for (size_t m = 0; m < member_count; m++) {
@@ -126,22 +126,24 @@ static void test_nobody(void **state)
 static void test_names(void **state)
 {
     const struct kci_assignor *list[KCI_ASSIGNORS_MAX];
+    struct kci_assignor room[KCI_ASSIGNORS_MAX];
     (void)state;
-    assert_int_equal(kci_assignor_list("roundrobin, org.apache.kafka.clients.consumer.RangeAssignor", list), 2);
+    assert_int_equal(
+        kci_assignor_list("roundrobin, org.apache.kafka.clients.consumer.RangeAssignor", NULL, 0, room, list), 2);
     assert_ptr_equal(list[0], &kci_assignor_roundrobin);
     assert_ptr_equal(list[1], &kci_assignor_range);
-    assert_int_equal(kci_assignor_list("range,cooperative-sticky", list), 2);
+    assert_int_equal(kci_assignor_list("range,cooperative-sticky", NULL, 0, room, list), 2);
     assert_ptr_equal(list[1], &kci_assignor_cooperative_sticky);
-    assert_int_equal(kci_assignor_list("org.apache.kafka.clients.consumer.StickyAssignor", list), 1);
+    assert_int_equal(kci_assignor_list("org.apache.kafka.clients.consumer.StickyAssignor", NULL, 0, room, list), 1);
     assert_ptr_equal(list[0], &kci_assignor_sticky);
-    assert_int_equal(kci_assignor_list("range,best", list), 0);
-    assert_int_equal(kci_assignor_list("", list), 0);
+    assert_int_equal(kci_assignor_list("range,best", NULL, 0, room, list), 0);
+    assert_int_equal(kci_assignor_list("", NULL, 0, room, list), 0);
 }
 
 /* The arena's limit holds: out of memory is an answer. */
 static void test_memory(void **state)
 {
-    struct kci_group_topic topics[] = { { kci_str_of("t1"), 1000000 } };
+    struct kci_group_topic topics[] = { { kci_str_of("t1"), 1000000, NULL } };
     (void)state;
     begin();
     member((char[]){ "c1 t1" });

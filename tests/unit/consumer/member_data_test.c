@@ -97,7 +97,7 @@ static void test_hostile(void **state)
  * refused. */
 static void test_assignment(void **state)
 {
-    struct kci_group_topic topics[] = { { kci_str_of("a"), 3 }, { kci_str_of("b"), 3 } };
+    struct kci_group_topic topics[] = { { kci_str_of("a"), 3, NULL }, { kci_str_of("b"), 3, NULL } };
     struct kci_member member = { .id = kci_str_of("m") };
     struct kci_partition_list list;
     (void)state;
