@@ -25,6 +25,19 @@ KC_EXPORT kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, 
  * assigned by hand, or group.id is not set. KC_ERR_ARGUMENT: an empty name. */
 KC_EXPORT kc_err kc_consumer_subscribe(kc_consumer *consumer, const char *const *topics, size_t count,
                                        const kc_rebalance_listener *listener, kc_error *error);
+/* Read all topics whose whole names match `pattern`, as they come and go: the list is made anew when the metadata is
+ * (metadata.max.age.ms, and when something seems to have changed). Internal topics are left out. Both group protocols,
+ * all brokers; the client asks for the names of all topics. Replaces the former subscription; listener as above.
+ * Syntax: the common ground of Java and RE2, matched in linear time: . [a-z] [^a-z] \d \w \s ( | ) (?:) * + ? {2,5}
+ * ^ $, \ before what means something, (?i) in front. KC_ERR_ARGUMENT: the text says where it cannot be understood;
+ * look-around and back references are not supported. KC_ERR_STATE as above. */
+KC_EXPORT kc_err kc_consumer_subscribe_pattern(kc_consumer *consumer, const char *pattern,
+                                               const kc_rebalance_listener *listener, kc_error *error);
+/* The same, but the coordinator matches (Kafka 4.0 and newer, group.protocol=consumer; RE2 syntax): it sees new topics
+ * without being asked, and all members agree on what matches. A pattern that it cannot read is reported by poll:
+ * KC_ERR_INVALID_REGULAR_EXPRESSION. KC_ERR_STATE: also with group.protocol=classic. */
+KC_EXPORT kc_err kc_consumer_subscribe_remote_pattern(kc_consumer *consumer, const char *pattern,
+                                                      const kc_rebalance_listener *listener, kc_error *error);
 /* Leave the group or drop the assignment. Calls the listener. Waits up to default.api.timeout.ms. */
 KC_EXPORT kc_err kc_consumer_unsubscribe(kc_consumer *consumer, kc_error *error);
 /* Have the group assign its partitions anew, beginning with the next poll: when something that an assignor looks at has
@@ -143,9 +156,11 @@ typedef struct kc_consumer_state {
     bool paused;             /* by the application                                                   */
     bool revoking;           /* the group is taking it away: nothing more of it is returned          */
     int64_t ahead_bytes;     /* fetched and not yet returned: if there is something, poll more often */
-    /* IDLE no subscription, UNJOINED waits for a poll, PREPARING commits before it joins, REVOKING and YIELDING and
-     * ASSIGNING wait for a poll to run a callback, JOINING and SYNCING wait for the other members, LEADING waits for
-     * metadata, STABLE, LEAVING_... on the way out, FAILED another consumer has our group.instance.id. */
+    /* IDLE no subscription, UNJOINED waits for a poll, PREPARING commits before it joins or gives up partitions,
+     * REVOKING and YIELDING and ASSIGNING wait for a poll to run a callback, JOINING and SYNCING wait for the other
+     * members (group.protocol=consumer: JOINING for the coordinator), LEADING waits for metadata, ACKNOWLEDGING for the
+     * coordinator to hear of what is owned, STABLE, LEAVING_... on the way out, FAILED another consumer has our
+     * group.instance.id. */
     const char *group;
     int64_t group_for_ms;  /* how long it has been so; -1: since the creation                                       */
     int64_t since_poll_ms; /* since the last poll ended or a callback began; 0 within a poll; -1: there was none yet */

@@ -482,8 +482,32 @@ static bool known_assignor(const struct kci_settings *s, const char *name, size_
     return false;
 }
 
+/* What the coordinator decides with one group protocol, the member decides with the other: as Java, a setting without
+ * an effect is refused. */
+static kc_err check_group_protocol(const kc_config *config, const struct kci_settings *s, kc_error *error)
+{
+    static const char *const of_classic[] = { "session.timeout.ms", "heartbeat.interval.ms",
+                                              "partition.assignment.strategy" };
+    if (!s->group_protocol_consumer && s->group_remote_assignor && s->group_remote_assignor[0])
+        return kci_fail(error, KC_ERR_CONFIG, 0,
+                        "group.remote.assignor=%.80s needs group.protocol=consumer; with classic, set "
+                        "partition.assignment.strategy",
+                        s->group_remote_assignor);
+    for (size_t i = 0; s->group_protocol_consumer && i < sizeof of_classic / sizeof of_classic[0]; i++)
+        if (was_set(config, of_classic[i]))
+            return kci_fail(error, KC_ERR_CONFIG, 0,
+                            "%s cannot be set with group.protocol=consumer: the brokers decide it (%s)", of_classic[i],
+                            i == 0   ? "group.consumer.session.timeout.ms"
+                            : i == 1 ? "group.consumer.heartbeat.interval.ms"
+                                     : "group.remote.assignor names one of theirs");
+    return KC_OK;
+}
+
 static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc_error *error)
 {
+    kc_err protocol = check_group_protocol(config, s, error);
+    if (protocol != KC_OK)
+        return protocol;
     if (!s->group_id || !*s->group_id) {
         if (s->enable_auto_commit && was_set(config, "enable.auto.commit"))
             return kci_fail(error, KC_ERR_CONFIG, 0, "enable.auto.commit=true needs group.id");

@@ -57,8 +57,6 @@ const char *kci_config_known_elsewhere(const char *key)
         { "ssl.", "TLS is not in this version" },
         { "transactional.id", "transactions are not in this version" },
         { "transaction.timeout.ms", "transactions are not in this version" },
-        { "group.protocol", "only classic is in this version" },
-        { "group.remote.assignor", "only group.protocol=classic is in this version" },
         { "metric.reporters", "ask kc_producer_metrics() or kc_consumer_metrics()" },
         { "enable.metrics.push", "telemetry is not pushed in this version: ask kc_producer_metrics() or "
                                  "kc_consumer_metrics()" },
@@ -115,9 +113,6 @@ static const char *const harmless_pairs[][2] = {
     { "client.dns.lookup", "use_all_dns_ips" },
     { "enable.metrics.push", "false" },
     { "exclude.internal.topics", "true" },
-    { "group.protocol", "classic" },
-    { "group.protocol", "CLASSIC" },
-    { "group.remote.assignor", "" },
     { "metric.reporters", "" },
     { "metrics.num.samples", "*" },
     { "metrics.recording.level", "*" },

@@ -14,6 +14,9 @@ static const struct kci_config_choice reset_words[] = {
     { "largest", KCI_RESET_LATEST },     { "end", KCI_RESET_LATEST },        { "smallest", KCI_RESET_EARLIEST },
     { "beginning", KCI_RESET_EARLIEST }, { "error", KCI_RESET_NONE },        { NULL, 0 }
 };
+static const struct kci_config_choice protocol_words[] = {
+    { "classic", 0 }, { "consumer", 1 }, { "CLASSIC", 0 }, { "CONSUMER", 1 }, { NULL, 0 }
+};
 static const struct kci_config_choice isolation_words[] = { { "read_uncommitted", KCI_READ_UNCOMMITTED },
                                                             { "read_committed", KCI_READ_COMMITTED },
                                                             { NULL, 0 } };
@@ -191,14 +194,21 @@ const struct kci_config_row kci_config_rows[] = {
     STR("group.id", NULL, C, group_id, NULL, "The consumer group. Needed for subscribe and for commits."),
     STR("group.instance.id", NULL, C, group_instance_id, NULL,
         "Makes the member static: it may be away for session.timeout.ms without a rebalance. Unique in the group."),
-    I32("session.timeout.ms", NULL, C, session_timeout_ms, 1, INT32_MAX, "45000", "The group drops a member that is not heard of for this time."),
-    I32("heartbeat.interval.ms", NULL, C, heartbeat_interval_ms, 1, INT32_MAX, "3000", "Pause between heartbeats; below a third of session.timeout.ms."),
+    ONE("group.protocol", NULL, C, group_protocol_consumer, protocol_words, "classic",
+        "How members of a group are assigned partitions: by one of themselves (classic), or by the coordinator (consumer: KIP-848, Kafka 4.0 and newer; "
+        "rebalances touch only the partitions that move)."),
+    STR("group.remote.assignor", NULL, C, group_remote_assignor, NULL,
+        "The coordinator's assignor, uniform or range; not set: its choice. Only with group.protocol=consumer."),
+    I32("session.timeout.ms", NULL, C, session_timeout_ms, 1, INT32_MAX, "45000",
+        "The group drops a member that is not heard of for this time. Not with group.protocol=consumer: group.consumer.session.timeout.ms of the brokers."),
+    I32("heartbeat.interval.ms", NULL, C, heartbeat_interval_ms, 1, INT32_MAX, "3000",
+        "Pause between heartbeats; below a third of session.timeout.ms. Not with group.protocol=consumer: the brokers say it."),
     I32("max.poll.interval.ms", NULL, C, max_poll_interval_ms, 1, INT32_MAX, "300000",
         "The application must poll at least this often, or the member leaves the group. Also the time that a rebalance may take."),
     STR("partition.assignment.strategy", NULL, C, partition_assignment_strategy,
         "range,cooperative-sticky",
         "Assignors that this member can run, best first: range, roundrobin, sticky, cooperative-sticky. Java's class "
-        "names are accepted. Only with cooperative-sticky alone do members keep their partitions while they rejoin."),
+        "names are accepted. Only with cooperative-sticky alone do members keep their partitions while they rejoin. Not with group.protocol=consumer."),
     I32("max.poll.records", NULL, C, max_poll_records, 1, INT32_MAX, "500", "Most records that one poll returns. They are views: more costs nothing."),
     YES("enable.auto.commit", NULL, C, enable_auto_commit, "true", "Commit in poll what earlier polls returned, every auto.commit.interval.ms."),
     I32("auto.commit.interval.ms", NULL, C, auto_commit_interval_ms, 0, INT32_MAX, "5000", "Pause between automatic commits."),

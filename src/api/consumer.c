@@ -263,6 +263,30 @@ kc_err kc_consumer_enforce_rebalance(kc_consumer *consumer, const char *reason, 
     return leave(consumer, kci_consumer_enforce_rebalance(consumer->core, reason, error));
 }
 
+static kc_err subscribe_pattern(kc_consumer *consumer, const char *pattern, bool remote,
+                                const kc_rebalance_listener *listener, kc_error *error)
+{
+    kc_err result = enter(consumer, error);
+    if (result != KC_OK)
+        return result;
+    result = kci_consumer_subscribe_pattern(consumer->core, pattern, remote, kci_clock_us(), error);
+    if (result == KC_OK)
+        consumer->listener = listener ? *listener : consumer->settings->rebalance_listener;
+    return leave(consumer, result);
+}
+
+kc_err kc_consumer_subscribe_pattern(kc_consumer *consumer, const char *pattern, const kc_rebalance_listener *listener,
+                                     kc_error *error)
+{
+    return subscribe_pattern(consumer, pattern, false, listener, error);
+}
+
+kc_err kc_consumer_subscribe_remote_pattern(kc_consumer *consumer, const char *pattern,
+                                            const kc_rebalance_listener *listener, kc_error *error)
+{
+    return subscribe_pattern(consumer, pattern, true, listener, error);
+}
+
 kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count, kc_error *error)
 {
     kc_err result = enter(consumer, error);

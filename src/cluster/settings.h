@@ -77,8 +77,10 @@ struct kci_settings {
     bool audit_log;
 
     /* consumer */
-    const char *group_id;          /* NULL: none */
-    const char *group_instance_id; /* NULL: dynamic member */
+    const char *group_id;              /* NULL: none */
+    const char *group_instance_id;     /* NULL: dynamic member */
+    int32_t group_protocol_consumer;   /* group.protocol: 1 consumer (KIP-848), 0 classic */
+    const char *group_remote_assignor; /* NULL: the coordinator's choice */
     int32_t session_timeout_ms, heartbeat_interval_ms, max_poll_interval_ms;
     const char *partition_assignment_strategy; /* comma list of assignor names, first preferred */
     int32_t max_poll_records;

@@ -11,23 +11,20 @@
 
 /* ---- what to read ---- */
 
-kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now,
-                              kc_error *error)
+/* May it subscribe now? */
+static kc_err may_subscribe(struct kci_consumer *c, kc_error *error)
 {
-    kc_err result = KC_OK;
-    for (size_t i = 0; i < count; i++)
-        if (!topics[i] || !topics[i][0])
-            return kci_fail(error, KC_ERR_ARGUMENT, 0, "topic %zu has no name", i);
     if (!c->settings->group_id)
         return kci_fail(error, KC_ERR_STATE, 0, "subscribe needs group.id; without a group, assign partitions");
-    kci_consumer_lock(c);
     if (!c->subscription.by_group && c->subscription.assigned_count)
-        result = kci_fail(error, KC_ERR_STATE, 0, "partitions are assigned by hand: assign none before subscribing");
-    else if (c->group.state == KCI_GROUP_FAILED)
-        result =
-            kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
-    else if (!kci_subscription_set_topics(&c->subscription, topics, count))
-        result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+        return kci_fail(error, KC_ERR_STATE, 0, "partitions are assigned by hand: assign none before subscribing");
+    if (c->group.state == KCI_GROUP_FAILED)
+        return kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
+    return KC_OK;
+}
+
+static kc_err subscribed(struct kci_consumer *c, kc_err result, int64_t now)
+{
     if (result == KC_OK) {
         c->subscription.by_group = true;
         kci_group_subscribed(c, now);
@@ -35,6 +32,48 @@ kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics,
     }
     kci_consumer_unlock(c);
     return result;
+}
+
+kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now,
+                              kc_error *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!topics[i] || !topics[i][0])
+            return kci_fail(error, KC_ERR_ARGUMENT, 0, "topic %zu has no name", i);
+    kci_consumer_lock(c);
+    kc_err result = may_subscribe(c, error);
+    if (result == KC_OK && !kci_subscription_set_topics(&c->subscription, topics, count))
+        result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+    return subscribed(c, result, now);
+}
+
+static kc_err set_pattern(struct kci_consumer *c, const char *text, kc_error *error)
+{
+    char why[200];
+    struct kci_pattern *pattern = kci_pattern_compile(c->alloc, text, why, sizeof why);
+    if (!pattern)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "the pattern \"%.200s\" cannot be used: %s", text, why);
+    kci_subscription_set_pattern_take(&c->subscription, pattern);
+    kci_catalog_restart(c);
+    return KC_OK;
+}
+
+kc_err kci_consumer_subscribe_pattern(struct kci_consumer *c, const char *pattern, bool remote, int64_t now,
+                                      kc_error *error)
+{
+    if (!pattern || !pattern[0])
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "the pattern is empty");
+    if (remote && !c->settings->group_protocol_consumer)
+        return kci_fail(error, KC_ERR_STATE, 0,
+                        "a pattern is matched by the brokers with group.protocol=consumer only: set it, or let it be "
+                        "matched here");
+    kci_consumer_lock(c);
+    kc_err result = may_subscribe(c, error);
+    if (result == KC_OK && !remote)
+        result = set_pattern(c, pattern, error);
+    else if (result == KC_OK && !kci_subscription_set_remote_pattern(&c->subscription, pattern))
+        result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+    return subscribed(c, result, now);
 }
 
 kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now,
@@ -149,7 +188,7 @@ void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t parti
         state->ahead_bytes = a->queued_bytes + a->judging_bytes;
         state->unacknowledged = a->ledger.unacknowledged;
     }
-    state->group = kci_states_name(&kci_group_states, c->group.state);
+    state->group = kci_states_name(c->group.states, c->group.state);
     state->group_for_ms = c->group.since ? (now - c->group.since) / KCI_MS : -1;
     state->since_poll_ms = c->in_poll && !c->event_runs ? 0 : c->last_poll ? (now - c->last_poll) / KCI_MS : -1;
     kci_consumer_unlock(c);
@@ -158,7 +197,7 @@ void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t parti
 const char *kci_consumer_group_state(struct kci_consumer *c)
 {
     kci_consumer_lock(c);
-    const char *name = kci_states_name(&kci_group_states, c->group.state);
+    const char *name = kci_states_name(c->group.states, c->group.state);
     kci_consumer_unlock(c);
     return name;
 }
@@ -226,7 +265,7 @@ void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now)
     c->last_poll = now;
     c->stats.polls++;
     kci_tally_poll_begins(c, now);
-    if (c->group.state == KCI_GROUP_UNJOINED)
+    if (kci_group_wants_poll(c))
         kci_consumer_want_step(c);
     kci_consumer_unlock(c);
 }
@@ -630,6 +669,7 @@ bool kci_consumer_left(struct kci_consumer *c, kc_err *code)
             topic->subscribed = false;
         }
         c->subscription.subscribed_count = 0;
+        kci_subscription_set_pattern_take(&c->subscription, NULL);
     }
     kci_consumer_unlock(c);
     return left;

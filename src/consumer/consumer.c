@@ -108,6 +108,7 @@ static void step(void *self, int64_t now)
         use_metadata(c);
     kci_group_step(c, now);
     kci_operations_step(c, now);
+    kci_catalog_step(c, now);
     kci_positions_step(c, now);
     kci_fetcher_step(c, now);
     if (c->group.state == KCI_GROUP_PREPARING || c->group.state == KCI_GROUP_LEAVING_COMMIT)
@@ -218,6 +219,7 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     kc_err result = kci_cluster_create(&c->cluster, &cluster, error);
     if (result == KC_OK) {
         kci_group_init(c);
+        kci_catalog_init(c);
         c->group.assignor_count = kci_assignor_list(s->partition_assignment_strategy, s->assignors, s->assignor_count,
                                                     c->group.own_assignors, c->group.assignors);
         if (c->group.assignor_count == 0)
@@ -257,6 +259,7 @@ void kci_consumer_destroy(struct kci_consumer *c, int64_t now)
     }
     kci_operations_destroy(c);
     kci_group_destroy(c);
+    kci_catalog_destroy(c);
     kci_fetcher_destroy(c);
     kci_subscription_destroy(&c->subscription);
     kci_shared_release(c->shared);

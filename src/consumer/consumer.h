@@ -54,6 +54,9 @@ void kci_consumer_destroy(struct kci_consumer *consumer, int64_t now);
 /* ---- what to read ---- */
 kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now,
                               kc_error *error);
+/* Instead of a list: what matches. remote: the coordinator matches it (KIP-848). KC_ERR_ARGUMENT: it cannot be used. */
+kc_err kci_consumer_subscribe_pattern(struct kci_consumer *c, const char *pattern, bool remote, int64_t now,
+                                      kc_error *error);
 /* Hand assignment. Ends nothing of a group: KC_ERR_STATE while subscribed. */
 kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *items, size_t count, int64_t now,
                            kc_error *error);

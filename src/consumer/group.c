@@ -1,4 +1,4 @@
-/* Membership in a group: the classic protocol.
+/* Membership in a group: the classic protocol, and what it shares with that of KIP-848 (group_modern.c).
  *
  *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING -->
  *
@@ -74,6 +74,8 @@ void kci_group_init(struct kci_consumer *c)
 {
     struct kci_group *g = &c->group;
     *g = (struct kci_group){ .generation = -1, .previous_generation = -1, .arena = kci_arena_of(c->alloc, 256u << 20) };
+    g->modern = c->settings->group_protocol_consumer;
+    g->states = g->modern ? &kci_group_modern_states : &kci_group_states;
     g->call.consumer = g->heartbeat.consumer = c;
     g->call.arena = kci_arena_of(c->alloc, 256u << 20);
     g->heartbeat.arena = kci_arena_of(c->alloc, 1u << 20);
@@ -102,6 +104,8 @@ void kci_group_destroy(struct kci_consumer *c)
 {
     struct kci_group *g = &c->group;
     kci_group_drop_topics(c);
+    kci_group_target_drop(c);
+    kci_alloc_free(c->alloc, g->m.assignment_ids);
     kci_partition_list_free(c->alloc, &g->assignment);
     kci_partition_list_free(c->alloc, &g->previous);
     kci_alloc_free(c->alloc, g->member_id);
@@ -115,11 +119,11 @@ void kci_group_enter(struct kci_consumer *c, int state, int64_t now)
     struct kci_group *g = &c->group;
     if (g->state != state) {
         kci_log(&c->logger, KCI_LOG_DEBUG, "group", "%s -> %s (generation %d, %s)",
-                kci_states_name(&kci_group_states, g->state), kci_states_name(&kci_group_states, state),
-                (int)g->generation, g->reason ? g->reason : "");
+                kci_states_name(g->states, g->state), kci_states_name(g->states, state), (int)g->generation,
+                g->reason ? g->reason : "");
         g->since = now;
     }
-    kci_states_move(&kci_group_states, &g->state, state, g);
+    kci_states_move(g->states, &g->state, state, g);
     c->next_at = now; /* the next state may have something to do at once */
 }
 
@@ -230,7 +234,7 @@ void kci_group_reset(struct kci_consumer *c, bool keep_id, const char *reason)
     kci_log(&c->logger, KCI_LOG_INFO, "group", "membership of %s ended: %s", kci_group_member_id(g).data, reason);
     g->generation = -1;
     g->lost = c->subscription.assigned_count > 0 || (g->state == KCI_GROUP_ASSIGNING && g->taken);
-    if (!keep_id) {
+    if (!keep_id && !g->modern) {
         kci_alloc_free(c->alloc, g->member_id);
         g->member_id = NULL;
     }
@@ -242,6 +246,8 @@ void kci_group_want_rejoin(struct kci_consumer *c, const char *reason)
 {
     c->group.rejoin = true;
     c->group.reason = reason;
+    if (c->group.modern) /* there is no rejoining: the coordinator is asked for the target once more */
+        kci_group_modern_beat_now(c);
     c->next_at = 0;
     kci_consumer_tell(c);
 }
@@ -282,6 +288,12 @@ void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t gener
     struct kci_group *g = &c->group;
     if (coordinator_moved(error)) {
         kci_group_coordinator_failed(c, kci_error_name(error), now);
+    } else if (g->modern && error == KCI_FENCED_INSTANCE_ID && g->generation >= 0) {
+        kci_group_fence(c, now);
+    } else if (g->modern && (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_STALE_MEMBER_EPOCH)) {
+        g->heartbeat_at = c->next_at = now; /* where we stand, the heartbeat finds out */
+    } else if (g->modern) {
+        return;
     } else if (error == KCI_REBALANCE_IN_PROGRESS) {
         if (g->state == KCI_GROUP_STABLE && generation == g->generation) /* else we are at it already */
             kci_group_want_rejoin(c, "a commit met a rebalance");
@@ -291,6 +303,11 @@ void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t gener
     } else if (error == KCI_FENCED_INSTANCE_ID && generation == g->generation && generation >= 0) {
         kci_group_fence(c, now);
     }
+}
+
+bool kci_group_commit_again(const struct kci_consumer *c, int16_t error)
+{
+    return error == KCI_STALE_MEMBER_EPOCH && c->group.modern && c->group.generation >= 0;
 }
 
 kc_err kci_group_commit_generation(struct kci_consumer *c, int32_t *generation)
@@ -312,7 +329,15 @@ void kci_group_subscribed(struct kci_consumer *c, int64_t now)
 {
     if (c->group.state == KCI_GROUP_IDLE)
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
-    kci_group_want_rejoin(c, "the subscription changed");
+    if (c->group.modern)
+        kci_group_modern_subscribed(c);
+    else
+        kci_group_want_rejoin(c, "the subscription changed");
+}
+
+bool kci_group_wants_poll(const struct kci_consumer *c)
+{
+    return c->group.state == KCI_GROUP_UNJOINED || (c->group.state == KCI_GROUP_STABLE && c->group.m.target_due);
 }
 
 /* A poll has come and we want to join: first say farewell to what we own; cooperative: to what we do not want. */
@@ -337,14 +362,14 @@ static void begin_join(struct kci_consumer *c, int64_t now)
     kci_group_enter(c, KCI_GROUP_PREPARING, now);
 }
 
-static bool queue_partitions(struct kci_consumer *c, enum kci_consumer_event_kind kind)
+bool kci_group_queue_partitions(struct kci_consumer *c, int kind)
 {
     kci_assigned_is which = kind == KCI_EVENT_ASSIGNED  ? kci_assigned_is_fresh
                             : kind == KCI_EVENT_REVOKED ? kci_assigned_is_revoking
                                                         : kci_assigned_is_any;
     struct kci_partition_list list;
     return kci_subscription_list(&c->subscription, which, &list) &&
-           kci_consumer_queue_event(c, kind, &list, NULL, NULL, KC_OK);
+           kci_consumer_queue_event(c, (enum kci_consumer_event_kind)kind, &list, NULL, NULL, KC_OK);
 }
 
 /* Make the assignment visible and tell of what is new in it. */
@@ -353,7 +378,10 @@ static bool queue_assignment(struct kci_consumer *c, int64_t now)
     struct kci_group *g = &c->group;
     if (!kci_subscription_add(&c->subscription, g->assignment.items, g->assignment.count, now))
         return false;
-    if (!queue_partitions(c, KCI_EVENT_ASSIGNED)) {
+    for (size_t i = 0; g->modern && i < g->assignment.count; i++)
+        kci_subscription_find_name(&c->subscription, g->assignment.items[i].topic, g->assignment.items[i].partition)
+            ->topic_id = g->m.assignment_ids[i];
+    if (!kci_group_queue_partitions(c, KCI_EVENT_ASSIGNED)) {
         kci_subscription_remove(&c->subscription, kci_assigned_is_fresh);
         return false;
     }
@@ -369,12 +397,12 @@ bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only
     if (c->event_runs)
         return false;
     if (revoke)
-        return queue_partitions(c, g->generation < 0 || g->lost ? KCI_EVENT_LOST : KCI_EVENT_REVOKED);
+        return kci_group_queue_partitions(c, g->generation < 0 || g->lost ? KCI_EVENT_LOST : KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_YIELDING && g->generation >= 0 && !leaving_only)
-        return queue_partitions(c, KCI_EVENT_REVOKED);
+        return kci_group_queue_partitions(c, KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_FAILED && g->lost && !leaving_only)
-        return queue_partitions(c, KCI_EVENT_LOST);
-    if (g->state != KCI_GROUP_ASSIGNING || g->taken || leaving_only)
+        return kci_group_queue_partitions(c, KCI_EVENT_LOST);
+    if (g->state != KCI_GROUP_ASSIGNING || g->taken || g->generation < 0 || leaving_only)
         return false;
     if (!queue_assignment(c, now))
         return false;
@@ -389,7 +417,16 @@ void kci_group_event_done(struct kci_consumer *c, int kind, int64_t now)
 {
     struct kci_group *g = &c->group;
     kci_consumer_want_step(c);
-    if (kind == KCI_EVENT_ASSIGNED && g->state == KCI_GROUP_ASSIGNING) {
+    if (kind == KCI_EVENT_REVOKED || kind == KCI_EVENT_LOST) {
+        kci_assigned_is which = kind == KCI_EVENT_LOST ? kci_assigned_is_any : kci_assigned_is_revoking;
+        if (g->modern)
+            kci_operations_fence(c, which);
+        kci_subscription_remove(&c->subscription, which);
+        g->lost = g->generation < 0 && c->subscription.assigned_count > 0; /* the membership ended meanwhile */
+    }
+    if (g->modern) {
+        kci_group_modern_event_done(c, kind, now);
+    } else if (kind == KCI_EVENT_ASSIGNED && g->state == KCI_GROUP_ASSIGNING) {
         kci_partition_list_free(c->alloc, &g->previous);
         g->previous = g->assignment;
         if (g->generation >= 0) /* else it ended while the application was told */
@@ -397,9 +434,6 @@ void kci_group_event_done(struct kci_consumer *c, int kind, int64_t now)
         g->assignment = (struct kci_partition_list){ NULL, 0 };
         kci_group_enter(c, KCI_GROUP_STABLE, now);
     } else if (kind == KCI_EVENT_REVOKED || kind == KCI_EVENT_LOST) {
-        kci_subscription_remove(&c->subscription,
-                                kind == KCI_EVENT_LOST ? kci_assigned_is_any : kci_assigned_is_revoking);
-        g->lost = g->generation < 0 && c->subscription.assigned_count > 0; /* the membership ended meanwhile */
         if (g->state == KCI_GROUP_REVOKING || (g->state == KCI_GROUP_YIELDING && g->generation < 0))
             kci_group_enter(c, g->lost || g->state == KCI_GROUP_YIELDING ? KCI_GROUP_UNJOINED : KCI_GROUP_JOINING, now);
         else if (g->state == KCI_GROUP_YIELDING)
@@ -433,7 +467,7 @@ static void watch_partitions(struct kci_consumer *c)
 }
 
 /* The application has not polled for too long: leave, so that others can go on. PROTOCOL 3.5. */
-static void watch_poll(struct kci_consumer *c, int64_t now)
+void kci_group_watch_poll(struct kci_consumer *c, int64_t now)
 {
     struct kci_group *g = &c->group;
     int64_t until = c->last_poll + (int64_t)c->settings->max_poll_interval_ms * KCI_MS;
@@ -448,10 +482,16 @@ static void watch_poll(struct kci_consumer *c, int64_t now)
             "no poll for max.poll.interval.ms=%d: leaving the group. Poll more often, or raise it, or lower "
             "max.poll.records",
             (int)c->settings->max_poll_interval_ms);
-    if (!c->settings->group_instance_id && !g->call.in_flight)
+    if (g->modern) {
+        if (g->heartbeat.in_flight)
+            g->heartbeat.abandoned = true;
+        if (!g->call.in_flight)
+            kci_group_modern_send_leave(c, c->settings->request_timeout_ms, now);
+    } else if (!c->settings->group_instance_id && !g->call.in_flight) {
         kci_group_send_leave(c, "no poll for max.poll.interval.ms", c->settings->request_timeout_ms, now);
-    else if (g->call.in_flight)
+    } else if (g->call.in_flight) {
         g->call.abandoned = true;
+    }
     kci_group_reset(c, c->settings->group_instance_id != NULL, "max.poll.interval.ms is over");
     if (g->state == KCI_GROUP_JOINING)
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
@@ -482,7 +522,11 @@ void kci_group_step(struct kci_consumer *c, int64_t now)
     struct kci_group *g = &c->group;
     if (!g->coordinator_used && g->state < KCI_GROUP_LEAVING_COMMIT)
         return;
-    watch_poll(c, now);
+    if (g->modern) {
+        kci_group_modern_step(c, now);
+        return;
+    }
+    kci_group_watch_poll(c, now);
     if (g->state == KCI_GROUP_STABLE)
         watch_partitions(c);
     kci_group_heartbeat_step(c, now);
@@ -490,6 +534,8 @@ void kci_group_step(struct kci_consumer *c, int64_t now)
         before = g->state;
         follow_up(c, now);
         if (g->state == KCI_GROUP_UNJOINED && c->in_poll && !c->event_runs && c->subscription.by_group) {
+            if (c->subscription.pattern && !c->catalog.all_known)
+                break; /* what matches is not known yet */
             if (g->not_before > now)
                 kci_consumer_at(c, g->not_before);
             else

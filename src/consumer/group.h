@@ -1,22 +1,25 @@
-/* Membership in a consumer group, classic protocol (PROTOCOL 3.5). The machine stands in group.c. */
+/* Membership in a consumer group: what both protocols share. The machine of the classic one (PROTOCOL 3.5) stands in
+ * group.c, that of KIP-848 (PROTOCOL 3.6) in group_modern.c. */
 #ifndef KCI_CONSUMER_GROUP_H
 #define KCI_CONSUMER_GROUP_H
 
 #include "consumer/assignor.h"
+#include "consumer/group_target.h"
 #include "consumer/subscription.h"
 
 struct kci_consumer;
 
 enum kci_group_state {
-    KCI_GROUP_IDLE,      /* nothing is subscribed */
-    KCI_GROUP_UNJOINED,  /* wants to join; waits for a poll */
-    KCI_GROUP_PREPARING, /* a poll came: the last automatic commit before the partitions go */
-    KCI_GROUP_REVOKING,  /* the application is told what it loses */
-    KCI_GROUP_JOINING,   /* JoinGroup is to be sent, or is under way */
-    KCI_GROUP_LEADING,   /* we assign for all; waits for the metadata of all topics */
-    KCI_GROUP_SYNCING,   /* SyncGroup is to be sent, or is under way */
-    KCI_GROUP_YIELDING,  /* cooperative: the application is told what goes to others */
-    KCI_GROUP_ASSIGNING, /* the application is told what it gets */
+    KCI_GROUP_IDLE,          /* nothing is subscribed */
+    KCI_GROUP_UNJOINED,      /* wants to join; waits for a poll */
+    KCI_GROUP_PREPARING,     /* a poll came: the last automatic commit before the partitions go */
+    KCI_GROUP_REVOKING,      /* the application is told what it loses */
+    KCI_GROUP_JOINING,       /* JoinGroup is to be sent, or is under way */
+    KCI_GROUP_LEADING,       /* we assign for all; waits for the metadata of all topics */
+    KCI_GROUP_SYNCING,       /* SyncGroup is to be sent, or is under way */
+    KCI_GROUP_YIELDING,      /* cooperative: the application is told what goes to others */
+    KCI_GROUP_ASSIGNING,     /* the application is told what it gets */
+    KCI_GROUP_ACKNOWLEDGING, /* KIP-848: the coordinator is to be told what we own now */
     KCI_GROUP_STABLE,
     KCI_GROUP_LEAVING_COMMIT, /* unsubscribe, close: the last commits */
     KCI_GROUP_LEAVING_REVOKE, /* the application is told */
@@ -24,7 +27,8 @@ enum kci_group_state {
     KCI_GROUP_FAILED,         /* another one has our group.instance.id: only close helps */
     KCI_GROUP_COUNT
 };
-extern const struct kci_state_table kci_group_states;
+extern const struct kci_state_table kci_group_states;        /* classic */
+extern const struct kci_state_table kci_group_modern_states; /* KIP-848 */
 
 /* A request to the coordinator. */
 struct kci_group_call {
@@ -39,7 +43,27 @@ struct kci_group_call {
     void (*answered)(struct kci_consumer *c, const struct kci_reply *reply, int64_t now); /* with the lock */
 };
 
+/* What only the KIP-848 protocol has. */
+struct kci_group_modern {
+    uint32_t life;                   /* memberships so far: a commit of an earlier one is refused */
+    bool id_is_ours;                 /* member_id was made here, and no coordinator knows it yet */
+    bool introduced;                 /* a coordinator may know member_id: leaving must be said */
+    bool say_all;                    /* the next heartbeat tells everything: what the last one told may be lost */
+    bool say_topics, say_owned;      /* ... tells the subscription, what we own: they changed */
+    bool said_regex;                 /* the coordinator has a pattern of ours */
+    bool topics_said;                /* scratch: the heartbeat under way tells the subscription */
+    int64_t interval_us;             /* between heartbeats, as the coordinator said */
+    struct kci_group_target target;  /* what we are to have in the end */
+    bool target_due;                 /* ... and it was not yet compared with what we own */
+    int64_t target_until;            /* until then, unknown topic ids are waited for */
+    bool given;                      /* on_assigned was called in this membership */
+    struct kci_uuid *assignment_ids; /* of the topics of `assignment`, one per item; owned */
+};
+
 struct kci_group {
+    bool modern;                          /* group.protocol=consumer */
+    const struct kci_state_table *states; /* of the protocol */
+    struct kci_group_modern m;
     int state;                          /* enum kci_group_state */
     int64_t since;                      /* when it entered the state */
     struct kci_coordinator coordinator; /* the I/O thread's */
@@ -50,7 +74,7 @@ struct kci_group {
     struct kci_assignor own_assignors[KCI_ASSIGNORS_MAX]; /* the user's, which assignors points to */
     bool cooperative;                                     /* all of them are: we keep our partitions while we join */
     char *member_id;                                      /* owned; NULL: none yet */
-    int32_t generation;                                   /* -1: no member */
+    int32_t generation;                                   /* KIP-848: the member epoch. -1: no member */
     bool rejoin;                                          /* as soon as the state permits */
     bool lost;                  /* the membership ended under us: what we own is somebody else's by now */
     const char *reason;         /* of rejoin, for logs and JoinGroup v8; static */
@@ -104,6 +128,16 @@ bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only
 /* A revoke or assign event was run. */
 void kci_group_event_done(struct kci_consumer *c, int kind, int64_t now);
 
+/* Does a poll have something to set going? */
+bool kci_group_wants_poll(const struct kci_consumer *c);
+/* What a commit belongs to: it may be sent as long as this is the same. */
+static inline int32_t kci_group_era(const struct kci_group *group)
+{
+    return group->modern ? (int32_t)(group->m.life & INT32_MAX) : group->generation;
+}
+/* An answer that a member of the KIP-848 protocol sends the commit again after: its epoch was one behind. */
+bool kci_group_commit_again(const struct kci_consumer *c, int16_t error);
+
 /* The coordinator, or KCI_NODE_NONE: it is looked for. */
 int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now);
 void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64_t now);
@@ -138,7 +172,23 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now); /* LEAVING_* */
 void kci_group_send_leave(struct kci_consumer *c, const char *reason, int32_t timeout_ms, int64_t now);
 void kci_group_heartbeat_step(struct kci_consumer *c, int64_t now);
 void kci_group_drop_topics(struct kci_consumer *c);
+void kci_group_watch_poll(struct kci_consumer *c, int64_t now);
+/* Queue on_assigned, on_revoked or on_lost with the partitions that it is about. false: out of memory. */
+bool kci_group_queue_partitions(struct kci_consumer *c, int kind);
 /* Take the members of a JoinGroup response that made us the leader. false: malformed, or out of memory. */
 bool kci_group_take_members(struct kci_consumer *c, const void *join_group_response, int64_t now);
+
+/* ---- KIP-848: group_modern.c ---- */
+void kci_group_modern_step(struct kci_consumer *c, int64_t now);
+/* on_assigned, on_revoked or on_lost was run in a state that only this protocol knows how to leave. */
+void kci_group_modern_event_done(struct kci_consumer *c, int kind, int64_t now);
+/* The topics of the subscription changed. */
+void kci_group_modern_subscribed(struct kci_consumer *c);
+/* ... group_modern_beat.c */
+bool kci_group_modern_make_id(struct kci_consumer *c);
+void kci_group_modern_beat_step(struct kci_consumer *c, int64_t now);
+/* Tell everything with the next heartbeat, at once. */
+void kci_group_modern_beat_now(struct kci_consumer *c);
+void kci_group_modern_send_leave(struct kci_consumer *c, int32_t timeout_ms, int64_t now);
 
 #endif

@@ -3,7 +3,7 @@
  *    LEAVING_COMMIT   the automatic commit, and whatever commits the application began     until done or the deadline
  *    LEAVING_REVOKE   on_revoked (on_lost without membership), if there is something to lose
  *    LEAVING_SEND     LeaveGroup, unless we are a static member: those come back           until answered or the
- * deadline
+ * deadline.  KIP-848: a heartbeat with epoch -1, or -2 for a static member
  *
  * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out.
  */
@@ -12,8 +12,13 @@
 static void finished(struct kci_consumer *c, int64_t now)
 {
     struct kci_group *g = &c->group;
-    kci_alloc_free(c->alloc, g->member_id);
-    g->member_id = NULL;
+    if (g->modern) { /* the id is ours for good */
+        kci_group_target_drop(c);
+        g->m.target_due = g->m.introduced = false;
+    } else {
+        kci_alloc_free(c->alloc, g->member_id);
+        g->member_id = NULL;
+    }
     g->generation = -1;
     g->rejoin = g->lost = false;
     g->left = true;
@@ -82,8 +87,12 @@ void kci_group_begin_leave(struct kci_consumer *c, int64_t now, int64_t deadline
     g->left = false;
     g->left_code = KC_OK;
     g->leave_deadline = deadline;
-    if (g->call.in_flight) /* a join or sync that waits for others: leaving cannot wait behind it */
+    if (g->call.in_flight) { /* a join or sync that waits for others: leaving cannot wait behind it */
         g->call.abandoned = true;
+        g->m.introduced = g->modern;
+    }
+    if (g->modern && g->state == KCI_GROUP_JOINING && g->heartbeat.in_flight)
+        g->heartbeat.abandoned = true;
     if (g->state >= KCI_GROUP_LEAVING_COMMIT && g->state <= KCI_GROUP_LEAVING_SEND)
         return; /* already at it; the deadline is new */
     KCI_LIST_EACH(link, &c->subscription.assigned)
@@ -126,16 +135,19 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now)
         kci_group_enter(c, KCI_GROUP_LEAVING_SEND, now);
     if (g->state != KCI_GROUP_LEAVING_SEND || g->call.in_flight)
         return;
-    if (!g->member_id || c->settings->group_instance_id || late) {
-        if (late && g->member_id && !c->settings->group_instance_id)
+    bool silent = g->modern ? !g->m.introduced : !g->member_id || c->settings->group_instance_id;
+    if (silent || late) {
+        if (late && !silent)
             g->left_code = KC_ERR_TIMED_OUT;
         finished(c, now);
         return;
     }
     int64_t left_ms = (g->leave_deadline - now) / KCI_MS;
-    kci_group_send_leave(c, "the consumer unsubscribed or was closed",
-                         left_ms < 1           ? 1
-                         : left_ms > INT32_MAX ? INT32_MAX
-                                               : (int32_t)left_ms,
-                         now);
+    int32_t timeout_ms = left_ms < 1 ? 1 : left_ms > INT32_MAX ? INT32_MAX : (int32_t)left_ms;
+    if (g->modern) {
+        g->call.answered = leave_answered;
+        kci_group_modern_send_leave(c, timeout_ms, now);
+    } else {
+        kci_group_send_leave(c, "the consumer unsubscribed or was closed", timeout_ms, now);
+    }
 }

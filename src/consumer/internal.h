@@ -4,6 +4,7 @@
 #define KCI_CONSUMER_INTERNAL_H
 
 #include "base/prng.h"
+#include "consumer/catalog.h"
 #include "consumer/consumer.h"
 #include "consumer/fetcher.h"
 #include "consumer/group.h"
@@ -34,6 +35,7 @@ struct kci_consumer {
     struct kci_subscription subscription;
     struct kci_fetcher fetcher;
     struct kci_group group;
+    struct kci_catalog catalog;
     struct kci_operations operations;
     struct kci_list events; /* struct kci_event; owned */
     size_t requests;        /* kci_request under way */

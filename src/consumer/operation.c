@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#define ERA_OVER (-2) /* no membership is that */
+
 void kci_operations_init(struct kci_consumer *c)
 {
     kci_list_init(&c->operations.list);
@@ -57,7 +59,7 @@ struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operati
     operation->consumer = c;
     operation->kind = kind;
     operation->deadline = deadline;
-    operation->generation = c->group.generation;
+    operation->era = kci_group_era(&c->group);
     bool ok = kci_partition_list_copy(c->alloc, &operation->items, items, count);
     operation->topics = kci_alloc_zero(c->alloc, count, sizeof *operation->topics);
     operation->questions = kci_alloc_zero(c->alloc, count, sizeof *operation->questions);
@@ -166,7 +168,7 @@ static void commit_answered(struct kci_request *request, int64_t now)
             a->committed = item->number;
         if (error != KCI_NONE) {
             first = first == KCI_NONE ? error : first;
-            all_retriable &= retriable(error) || error == KCI_REQUEST_TIMED_OUT;
+            all_retriable &= retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
         }
     }
     if (request->error != KC_OK)
@@ -193,7 +195,7 @@ static void send_commit(struct kci_operation *operation, int64_t now)
     kc_err state = kci_group_commit_generation(c, &generation);
     /* One that waited over a rebalance is about partitions that may be somebody else's by now: with the new generation
      * it would pass the coordinator and take back what the new owner committed. */
-    if (state == KC_OK && c->subscription.by_group && operation->generation != c->group.generation &&
+    if (state == KC_OK && c->subscription.by_group && operation->era != kci_group_era(&c->group) &&
         c->plant != KCI_PLANT_COMMIT_AFTER_LOST)
         state = KC_ERR_REBALANCE_IN_PROGRESS;
     if (state != KC_OK) {
@@ -454,6 +456,20 @@ static void auto_commit_step(struct kci_consumer *c, int64_t now)
         kci_operations_auto_commit(c, false, now, now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS);
     if (c->operations.auto_commit_at > now)
         kci_consumer_at(c, c->operations.auto_commit_at);
+}
+
+void kci_operations_fence(struct kci_consumer *c, kci_assigned_is which)
+{
+    KCI_LIST_EACH(link, &c->operations.list)
+    {
+        struct kci_operation *operation = KCI_CONTAINER(link, struct kci_operation, link);
+        for (size_t i = 0; is_commit(operation) && !operation->done && i < operation->items.count; i++) {
+            const struct kci_assigned *a = kci_subscription_find(
+                &c->subscription, kci_partition_key(operation->topics[i], operation->items.items[i].partition));
+            if (a && which(a))
+                operation->era = ERA_OVER;
+        }
+    }
 }
 
 /* ---- the step ---- */

@@ -25,7 +25,7 @@ struct kci_operation {
     uint32_t under_way;                 /* requests */
     int64_t deadline;                   /* microseconds */
     int64_t not_before;                 /* back-off */
-    int32_t generation;                 /* commits: of the member when it was begun */
+    int32_t era;                        /* commits: kci_group_era() when it was begun */
     uint32_t attempts;
     bool done;
     bool given_up; /* the application does not look any more: free it when nothing is under way */
@@ -63,6 +63,8 @@ bool kci_operations_committable(struct kci_consumer *c, bool this_poll_too, stru
 /* Begin an automatic commit of all that polls returned, unless there is nothing new; the operation is in
  * operations.automatic. */
 void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline);
+/* These partitions go: a commit of one of them that was not sent yet must not come behind those of the next owner. */
+void kci_operations_fence(struct kci_consumer *c, kci_assigned_is which);
 /* Forget it, or leave it to itself when something is under way. */
 void kci_operation_free(struct kci_operation *operation);
 

@@ -58,9 +58,18 @@ void kci_subscription_init(struct kci_subscription *s, const struct kci_alloc *a
     s->by_key = kci_map_of(alloc, seed + 1);
 }
 
+static void drop_patterns(struct kci_subscription *s)
+{
+    kci_pattern_destroy(s->pattern);
+    kci_alloc_free(s->alloc, s->remote_pattern);
+    s->pattern = NULL;
+    s->remote_pattern = NULL;
+}
+
 void kci_subscription_destroy(struct kci_subscription *s)
 {
     kci_subscription_clear(s);
+    drop_patterns(s);
     KCI_LIST_EACH(node, &s->topics)
     kci_alloc_free(s->alloc, KCI_CONTAINER(node, struct kci_consumer_topic, link));
     kci_map_destroy(&s->topics_by_name);
@@ -113,17 +122,23 @@ void kci_subscription_sweep(struct kci_subscription *s, struct kci_cluster *clus
     }
 }
 
-bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *topics, size_t count)
+/* *changed: the list is another one now. */
+static bool replace_topics(struct kci_subscription *s, const struct kci_str *topics, size_t count, bool *changed)
 {
     struct kci_consumer_topic **fresh = kci_alloc_zero(s->alloc, count, sizeof *fresh);
     size_t made = 0;
-    while (fresh && made < count && (fresh[made] = kci_subscription_topic(s, kci_str_of(topics[made]))))
+    while (fresh && made < count && (fresh[made] = kci_subscription_topic(s, topics[made])))
         made++;
     if (!fresh || made < count) {
         for (size_t i = 0; i < made; i++)
             kci_subscription_topic_done(s, fresh[i]);
         kci_alloc_free(s->alloc, fresh);
         return false;
+    }
+    size_t before = s->subscribed_count, kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        kept += fresh[i]->subscribed && !fresh[i]->chosen;
+        fresh[i]->chosen = true;
     }
     KCI_LIST_EACH(node, &s->topics)
     {
@@ -134,6 +149,7 @@ bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *
     }
     s->subscribed_count = 0;
     for (size_t i = 0; i < count; i++) {
+        fresh[i]->chosen = false;
         if (fresh[i]->subscribed) { /* named twice */
             kci_subscription_topic_done(s, fresh[i]);
             continue;
@@ -142,8 +158,59 @@ bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *
         fresh[i]->told_error = 0;
         s->subscribed_count++;
     }
+    *changed = kept != before || kept != s->subscribed_count;
     kci_alloc_free(s->alloc, fresh);
     return true;
+}
+
+bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *topics, size_t count)
+{
+    struct kci_str *names = kci_alloc_zero(s->alloc, count, sizeof *names);
+    bool changed;
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = kci_str_of(topics[i]);
+    bool ok = names && replace_topics(s, names, count, &changed);
+    kci_alloc_free(s->alloc, names);
+    if (ok)
+        drop_patterns(s);
+    return ok;
+}
+
+void kci_subscription_set_pattern_take(struct kci_subscription *s, struct kci_pattern *pattern)
+{
+    drop_patterns(s);
+    s->pattern = pattern;
+    s->pattern_number++;
+}
+
+bool kci_subscription_set_remote_pattern(struct kci_subscription *s, const char *pattern)
+{
+    size_t size = strlen(pattern) + 1;
+    char *copy = kci_alloc_new(s->alloc, size);
+    if (!copy || !kci_subscription_set_topics(s, NULL, 0)) {
+        kci_alloc_free(s->alloc, copy);
+        return false;
+    }
+    s->remote_pattern = memcpy(copy, pattern, size);
+    return true;
+}
+
+bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadata_response *all, bool *changed)
+{
+    size_t count = 0;
+    struct kci_str *names =
+        kci_alloc_zero(s->alloc, all->topics_count > 0 ? (size_t)all->topics_count : 0, sizeof *names);
+    for (int32_t i = 0; names && i < all->topics_count; i++) {
+        const struct kci_metadata_response__metadata_response_topic *topic = &all->topics[i];
+        bool there =
+            topic->error_code == KCI_NONE || kci_error_flags(topic->error_code) != 0; /* it may have no leader */
+        if (there && !topic->is_internal && topic->name.size && !memchr(topic->name.data, 0, topic->name.size) &&
+            kci_pattern_match(s->pattern, topic->name))
+            names[count++] = topic->name;
+    }
+    bool ok = names && replace_topics(s, names, count, changed);
+    kci_alloc_free(s->alloc, names);
+    return ok;
 }
 
 /* ---- partitions ---- */

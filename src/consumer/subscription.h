@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/meter.h"
+#include "base/pattern.h"
 #include "base/states.h"
 #include "cluster/cluster.h"
 #include "consumer/fetched.h"
@@ -21,6 +22,7 @@ struct kci_consumer_topic {
     uint32_t assigned;                 /* partitions of it in the assignment */
     struct kci_meter records, bytes;   /* returned by poll */
     bool subscribed;
+    bool chosen;         /* scratch of whoever replaces the list of topics */
     int16_t told_error;  /* error of the metadata that the application has heard of */
     struct kci_str name; /* in this block, NUL-terminated */
 };
@@ -42,6 +44,7 @@ struct kci_assigned {
     struct kci_consumer_topic *topic; /* counted */
     int64_t key;                      /* topic number << 32 | partition */
     int32_t partition;
+    struct kci_uuid topic_id; /* of the topic as the coordinator named it (KIP-848); zero: it did not */
     int state;                /* enum kci_position_state */
     int64_t since;            /* when it entered the state, microseconds */
     uint64_t version;         /* rises with each assign and seek: what was asked under another one is stale */
@@ -76,11 +79,14 @@ struct kci_subscription {
     struct kci_list topics;        /* kci_consumer_topic; owned */
     struct kci_map topics_by_name; /* name -> kci_consumer_topic */
     uint32_t next_number;
-    bool sweep;               /* a topic has no users any more */
-    bool by_group;            /* subscribed (else assigned by hand, or nothing) */
-    size_t subscribed_count;  /* topics with subscribed */
-    struct kci_list assigned; /* kci_assigned; owned */
-    struct kci_map by_key;    /* key -> kci_assigned */
+    bool sweep;                  /* a topic has no users any more */
+    bool by_group;               /* subscribed (else assigned by hand, or nothing) */
+    size_t subscribed_count;     /* topics with subscribed */
+    struct kci_pattern *pattern; /* owned: what it matches is the list of topics; NULL: the list is the user's */
+    uint64_t pattern_number;     /* rises with each pattern */
+    char *remote_pattern;        /* owned: matched by the coordinator; NULL: none */
+    struct kci_list assigned;    /* kci_assigned; owned */
+    struct kci_map by_key;       /* key -> kci_assigned */
     size_t assigned_count;
     bool explicit_acks;    /* acknowledgement.mode=explicit: only what is acknowledged may be committed */
     struct kci_list ready; /* those with runs, by the order in which they became ready */
@@ -96,8 +102,15 @@ struct kci_consumer_topic *kci_subscription_topic(struct kci_subscription *s, st
 void kci_subscription_topic_done(struct kci_subscription *s, struct kci_consumer_topic *topic); /* NULL is fine */
 /* Forget topics without users; the I/O thread's, because the cluster must forget them too. */
 void kci_subscription_sweep(struct kci_subscription *s, struct kci_cluster *cluster);
-/* Replace the list of subscribed topics. false: out of memory, and nothing changed. */
+/* Replace the list of subscribed topics, or the patterns. false: out of memory, and nothing changed. */
 bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *topics, size_t count);
+/* Subscribe to what matches, instead of a list. Takes the pattern; nothing is subscribed until it was matched. */
+void kci_subscription_set_pattern_take(struct kci_subscription *s, struct kci_pattern *pattern);
+/* ... to what the coordinator finds to match. */
+bool kci_subscription_set_remote_pattern(struct kci_subscription *s, const char *pattern);
+/* Hold the pattern against all topics of the cluster (a Metadata response). *changed: the list of topics did. false:
+ * out of memory. */
+bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadata_response *all, bool *changed);
 
 static inline int64_t kci_partition_key(const struct kci_consumer_topic *topic, int32_t partition)
 {

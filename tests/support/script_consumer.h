@@ -523,6 +523,43 @@ static inline void script_answer_commit(struct script_consumer *sc, int16_t erro
     script_answer(sc->peer, r, &response);
 }
 
+/* The KIP-848 heartbeat that waits for the test. */
+static inline const struct kci_consumer_group_heartbeat_request *script_modern_beat(struct script_consumer *sc)
+{
+    struct script_request *r = script_pending(sc->peer, NULL, KCI_API_CONSUMER_GROUP_HEARTBEAT);
+    if (!r)
+        fail_msg("no heartbeat is there");
+    return r->message;
+}
+
+/* Answer it: an error, or an epoch and an assignment of partitions of "t" ("01"; NULL: as before). */
+static inline void script_answer_modern(struct script_consumer *sc, int16_t error, int32_t epoch,
+                                        const char *partitions)
+{
+    struct script_request *r = script_expect(sc, KCI_API_CONSUMER_GROUP_HEARTBEAT);
+    const struct kci_consumer_group_heartbeat_request *request = r->message;
+    struct kci_consumer_group_heartbeat_response response;
+    struct kci_consumer_group_heartbeat_response__assignment assignment;
+    struct kci_consumer_group_heartbeat_response__topic_partitions topic;
+    int32_t numbers[SC_PARTITIONS];
+    memset(&assignment, 0, sizeof assignment);
+    memset(&topic, 0, sizeof topic);
+    kci_codec_init(&kci_consumer_group_heartbeat_response_schema, &response);
+    response.error_code = error;
+    response.member_id = error ? (struct kci_str){ NULL, 0 } : request->member_id;
+    response.member_epoch = epoch;
+    response.heartbeat_interval_ms = error ? 0 : 5000;
+    for (const char *p = partitions ? partitions : ""; *p; p++)
+        numbers[topic.partitions_count++] = *p - '0';
+    topic.partitions = numbers;
+    topic.topic_id = script_topic_row(sc->peer, kci_str_of("t"))->id;
+    assignment.topic_partitions = &topic;
+    assignment.topic_partitions_count = topic.partitions_count > 0;
+    if (partitions)
+        response.assignment = &assignment;
+    script_answer(sc->peer, r, &response);
+}
+
 /* Through the whole dance once, as a follower, up to STABLE with these partitions. */
 static inline void script_join(struct script_consumer *sc, int32_t generation, const char *partitions)
 {

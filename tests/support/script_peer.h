@@ -515,6 +515,20 @@ static inline void script_answer_versions(struct script_peer *peer, struct scrip
     script_answer_quietly_(peer, r, r->header.version, &response);
 }
 
+/* The row that entry i of a request asks for: by name, by id, or all of them. */
+static inline const struct script_topic_row *script_asked_(struct script_peer *peer,
+                                                           const struct kci_metadata_request *request, int32_t i)
+{
+    if (request->topics_count < 0)
+        return &peer->topics[i];
+    if (request->topics[i].name.data)
+        return script_topic_row(peer, request->topics[i].name);
+    for (size_t t = 0; t < peer->topic_count; t++)
+        if (kci_uuid_equal(&peer->topics[t].id, &request->topics[i].topic_id))
+            return &peer->topics[t];
+    return NULL;
+}
+
 /* Answer Metadata from peer->topics; names that are not there are UNKNOWN_TOPIC_OR_PARTITION. */
 static inline void script_answer_metadata(struct script_peer *peer, struct script_request *r)
 {
@@ -533,15 +547,17 @@ static inline void script_answer_metadata(struct script_peer *peer, struct scrip
         response.brokers[i].host = kci_str_of(kci_arena_text(&arena, kci_str_of(host)));
         response.brokers[i].port = 9092;
     }
-    int32_t count = request->topics_count > 0 ? request->topics_count : 0;
+    int32_t count = request->topics_count >= 0 ? request->topics_count : (int32_t)peer->topic_count;
     response.topics = kci_arena_array(&arena, (size_t)count + 1, sizeof *response.topics);
     response.topics_count = count;
     for (int32_t i = 0; i < count; i++) {
         struct kci_metadata_response__metadata_response_topic *topic = &response.topics[i];
-        const struct script_topic_row *row = script_topic_row(peer, request->topics[i].name);
+        const struct script_topic_row *row = script_asked_(peer, request, i);
         kci_codec_init(&kci_metadata_response__metadata_response_topic_schema, topic);
-        topic->name = request->topics[i].name;
-        topic->error_code = row ? row->error : KCI_UNKNOWN_TOPIC_OR_PARTITION;
+        topic->name = row ? kci_str_of(row->name) : request->topics[i].name;
+        topic->error_code = row                            ? row->error
+                            : request->topics[i].name.data ? KCI_UNKNOWN_TOPIC_OR_PARTITION
+                                                           : KCI_UNKNOWN_TOPIC_ID;
         if (!row || row->error)
             continue;
         topic->topic_id = row->id;

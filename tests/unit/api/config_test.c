@@ -141,6 +141,13 @@ static void a_handle_needs_what_it_cannot_do_without(void **state)
     expect_refused(kc_config_new(), KCI_ROLE_PRODUCER, "bootstrap.servers is not set");
     expect_refused(CONFIG("enable.auto.commit=true"), KCI_ROLE_CONSUMER, "needs group.id");
     expect_refused(CONFIG("group.id=g", "heartbeat.interval.ms=45000"), KCI_ROLE_CONSUMER, "below session.timeout.ms");
+    expect_refused(CONFIG("group.id=g", "group.protocol=consumer", "session.timeout.ms=10000"), KCI_ROLE_CONSUMER,
+                   "session.timeout.ms cannot be set");
+    expect_refused(CONFIG("group.id=g", "group.protocol=consumer", "heartbeat.interval.ms=1000"), KCI_ROLE_CONSUMER,
+                   "group.consumer.heartbeat.interval.ms");
+    expect_refused(CONFIG("group.id=g", "group.protocol=CONSUMER", "partition.assignment.strategy=range"),
+                   KCI_ROLE_CONSUMER, "group.remote.assignor");
+    expect_refused(CONFIG("group.id=g", "group.remote.assignor=uniform"), KCI_ROLE_CONSUMER, "group.protocol=consumer");
     expect_refused(CONFIG("group.id=g", "partition.assignment.strategy=range,sticki"), KCI_ROLE_CONSUMER, "\"sticki\"");
     expect_refused(CONFIG("compression.type=gzip", "compression.level=12"), KCI_ROLE_PRODUCER, "gzip 1..9");
 }
