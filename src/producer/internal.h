@@ -117,6 +117,8 @@ struct kci_topic {
     /* [sender] */
     const struct kci_topic_info *info;   /* NULL: not asked for yet */
     uint64_t generation;                 /* of info, as last looked at */
+    int64_t used_at;                     /* microseconds: a batch of it was sent last */
+    bool idle;                           /* dropped from the metadata: idle.c */
     struct kci_list link;                /* producer->topic_list */
     int32_t capacity;                    /* of the partition array */
     struct kci_topic_counts counts;      /* written by the sender, read by any thread */
@@ -213,6 +215,7 @@ struct kci_producer {
     struct kci_list requests, idle_requests;
     struct kci_identity identity;
     uint64_t flush_complete; /* all generations before it have their fate, as far as flushes ask */
+    int64_t idle_at;         /* microseconds: when a topic may have been unused for long enough */
     int64_t avoid_at;        /* microseconds: when a broker has been stuck for long enough to be avoided */
     int64_t starved_at;      /* microseconds: since when somebody waits for memory; KCI_NEVER: nobody */
     bool refresh_leaders;    /* a ready partition has no leader */
@@ -242,6 +245,12 @@ static inline struct kci_partition *kci_topic_partition(const struct kci_topic *
 {
     return atomic_load_explicit(&topic->partitions, memory_order_acquire)[index];
 }
+
+/* ---- idle.c ---- */
+/* The topic is used: it comes back if it was dropped. Sender. */
+void kci_idle_used(struct kci_producer *producer, struct kci_topic *topic, int64_t now);
+/* Drop topics that were not used for metadata.max.idle.ms. Sender. */
+void kci_idle_run(struct kci_producer *producer, int64_t now);
 
 /* ---- partitioner.c ---- */
 int32_t kci_partitioner_by_key(const kc_record *record, int32_t count);

@@ -119,6 +119,8 @@ void kci_lane_take_announced(struct kci_producer *producer, int64_t now)
         struct kci_partition *partition = oldest;
         oldest = partition->announced_next;
         atomic_store(&partition->announced, false); /* from here on it may be announced again */
+        if (partition->topic->idle)
+            kci_idle_used(producer, partition->topic, now);
         kci_lane_update(producer, partition, now);
     }
 }

@@ -31,10 +31,11 @@ static void look_at_flags(struct kci_producer *producer, int64_t now)
         producer->starved_at = now;
     KCI_LIST_EACH(node, &producer->topic_list)
     {
-        if (atomic_load(&KCI_CONTAINER(node, struct kci_topic, link)->asked)) {
-            kci_cluster_refresh(producer->cluster, "a topic or a partition of it is not known", now);
-            break;
-        }
+        struct kci_topic *topic = KCI_CONTAINER(node, struct kci_topic, link);
+        if (!atomic_load(&topic->asked))
+            continue;
+        kci_idle_used(producer, topic, now);
+        kci_cluster_refresh(producer->cluster, "a topic or a partition of it is not known", now);
     }
     if (atomic_load(&producer->abandoned)) {
         struct kci_cause *cause = kci_cause_new(producer->alloc, now, "the producer was closed");
@@ -74,6 +75,7 @@ static void step(void *self, int64_t now)
         look_at_flags(producer, now);
         kci_lane_take_announced(producer, now);
         kci_lane_run_timers(producer, now);
+        kci_idle_run(producer, now);
         if (!kci_list_empty(&producer->topic_list))
             kci_identity_ready(producer, now);
         if (producer->refresh_leaders && !kci_list_empty(&producer->leaderless))
@@ -111,6 +113,7 @@ static int64_t deadline(void *self)
     at = sooner(at, expiry ? expiry->at : KCI_NEVER);
     at = sooner(at, kci_identity_deadline(producer));
     at = sooner(at, producer->avoid_at);
+    at = sooner(at, producer->idle_at);
     if (producer->starved_at != KCI_NEVER)
         at = sooner(at, producer->starved_at + KCI_RELIEVE_US);
     if (producer->stirred)
@@ -195,6 +198,7 @@ static void init(struct kci_producer *producer, const struct kci_producer_option
     producer->seed = options->seed;
     producer->starved_at = KCI_NEVER;
     producer->avoid_at = KCI_NEVER;
+    producer->idle_at = KCI_NEVER;
     init_numbers(producer);
     kci_pool_init(&producer->pool, options->alloc, options->lock_ops, options->settings->buffer_memory);
     kci_lock_init(&producer->topics_lock, options->lock_ops);

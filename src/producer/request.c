@@ -267,6 +267,7 @@ static void launch(struct kci_producer *producer, struct kci_produce *request, i
         kci_batch_move(batch, KCI_BATCH_IN_FLIGHT);
         batch->in_request = true;
         batch->attempts++;
+        batch->partition->topic->used_at = now;
     }
     kci_count(&producer->counters.batches_sent, request->batch_count);
     kci_count(&producer->counters.requests, 1);

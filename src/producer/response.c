@@ -165,8 +165,11 @@ static struct kci_batch *find(const struct kci_produce *request, const topic_ans
         if (!batch) /* answered, and maybe gone */
             continue;
         const struct kci_topic *ours = batch->partition->topic;
-        if (batch->partition->index == index && (version >= 13 ? kci_uuid_equal(&ours->info->id, &topic->topic_id)
-                                                               : kci_str_equal(kci_str_of(ours->name), topic->name)))
+        if (batch->partition->index != index)
+            continue;
+        /* no info: the batch was given up long ago, and the topic dropped since */
+        if (version >= 13 ? ours->info && kci_uuid_equal(&ours->info->id, &topic->topic_id)
+                          : kci_str_equal(kci_str_of(ours->name), topic->name))
             return batch;
     }
     return NULL;

@@ -60,6 +60,7 @@ void kci_topic_take_new(struct kci_producer *producer, int64_t now)
         kci_list_push(&producer->topic_list, &topic->link);
         kci_counts_topic(producer, topic);
         topic->info = kci_cluster_want_topic(producer->cluster, kci_str_of(topic->name), now);
+        kci_idle_used(producer, topic, now);
         topic = next;
     }
 }
@@ -176,7 +177,7 @@ void kci_topic_on_metadata(struct kci_producer *producer, int64_t now)
     KCI_LIST_EACH(node, &producer->topic_list)
     {
         struct kci_topic *topic = KCI_CONTAINER(node, struct kci_topic, link);
-        if (!topic->info) /* there was no memory */
+        if (!topic->info && !topic->idle) /* there was no memory */
             topic->info = kci_cluster_want_topic(producer->cluster, kci_str_of(topic->name), now);
         if (topic->info && topic->info->known && topic->info->generation != topic->generation)
             update(producer, topic, now);
