@@ -15,32 +15,65 @@ static int64_t wall_of(kc_producer *producer, int64_t now)
     return (now + atomic_load_explicit(&producer->wall_offset_us, memory_order_relaxed)) / 1000;
 }
 
-/* The rest of append: wait and try again, until *deadline (0: max.block.ms from now). */
+/* Where this thread stands among those who wait for memory. */
+static void stand(kc_producer *producer, struct kci_pool_place *place, bool *standing, bool wanted)
+{
+    if (*standing && kci_producer_line_leave(producer->engine, place))
+        kci_gate_open(producer->gate); /* it is somebody else's turn */
+    if (wanted)
+        kci_producer_line_enter(producer->engine, place);
+    *standing = wanted;
+}
+
+/* One more wait, for what `why` says. false: it may not wait any longer. */
+static bool wait_once(kc_producer *producer, const struct kci_producer_wait *why, bool in_callback, uint64_t seen,
+                      int64_t now, int64_t deadline)
+{
+    bool memory = why->what == KCI_WAIT_MEMORY;
+    if (in_callback || now >= deadline) {
+        if (memory)
+            atomic_fetch_add_explicit(&producer->buffer_exhausted, 1, memory_order_relaxed);
+        return false;
+    }
+    kci_gate_wait(producer->gate, seen, deadline);
+    if (memory)
+        atomic_fetch_add_explicit(&producer->buffer_wait_us, (uint64_t)(kci_clock_us() - now), memory_order_relaxed);
+    return true;
+}
+
+/* The rest of append: wait and try again, until *deadline (0: max.block.ms from now).  Who waits for memory stands in a
+ * line; who got some and needs more goes to its end, so that one large call does not keep the others out. */
 static kc_err append_waiting(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
                              int64_t *deadline, kc_error *error)
 {
     struct kci_producer_wait why;
-    bool in_callback = kci_loop_on_thread(producer->loop);
+    struct kci_pool_place place;
+    bool in_callback = kci_loop_on_thread(producer->loop), standing = false;
+    kc_err err;
     for (;;) {
         size_t taken;
         uint64_t seen = kci_gate_now(producer->gate);
         int64_t now = kci_clock_us();
-        kc_err err = kci_producer_append(producer->engine, records + *accepted, count - *accepted, &taken, now,
-                                         wall_of(producer, now), &why, error);
+        err = kci_producer_append_in_turn(producer->engine, standing ? &place : NULL, records + *accepted,
+                                          count - *accepted, &taken, now, wall_of(producer, now), &why, error);
         *accepted += taken;
         if (err == KC_OK || why.what == KCI_WAIT_NOTHING)
-            return err;
+            break;
         if (*deadline == 0)
             *deadline = now + (int64_t)producer->settings->max_block_ms * 1000;
-        if (why.what == KCI_WAIT_MEMORY && (in_callback || now >= *deadline))
-            atomic_fetch_add_explicit(&producer->buffer_exhausted, 1, memory_order_relaxed);
-        if (in_callback || now >= *deadline)
-            return kci_handle_gave_up(producer, &why, in_callback, error);
-        kci_gate_wait(producer->gate, seen, *deadline);
-        if (why.what == KCI_WAIT_MEMORY)
-            atomic_fetch_add_explicit(&producer->buffer_wait_us, (uint64_t)(kci_clock_us() - now),
-                                      memory_order_relaxed);
+        bool wanted = why.what == KCI_WAIT_MEMORY && !in_callback;
+        if (standing != wanted || taken) {
+            stand(producer, &place, &standing, wanted);
+            if (wanted)
+                continue; /* once more, with the place: perhaps it is the first one */
+        }
+        if (!wait_once(producer, &why, in_callback, seen, now, *deadline)) {
+            err = kci_handle_gave_up(producer, &why, in_callback, error);
+            break;
+        }
     }
+    stand(producer, &place, &standing, false);
+    return err;
 }
 
 /* Append, waiting up to max.block.ms in all: *deadline is 0 until the first wait. */

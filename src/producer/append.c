@@ -25,6 +25,7 @@ struct appending { /* one call of kci_producer_append, or one run in it */
     int64_t wall_ms;
     int64_t announce_by;        /* microseconds; KCI_NEVER: no need */
     struct kci_batch *compress; /* closed by this run */
+    enum kci_pool_right right;  /* to memory */
     struct kci_producer_wait *why;
     kc_error *error;
 };
@@ -128,11 +129,11 @@ static enum kci_pool_result make_room(struct appending *a, struct kci_partition 
         size_t size = kci_encode_size(record, timestamp - partition->base_timestamp_ms, partition->open_count);
         enum kci_pool_result result = KCI_POOL_OK;
         if (kci_open_remembers(producer, partition->open, record))
-            result = kci_open_reserve(producer, partition->open);
-        return result ? result : kci_open_extend(producer, partition, size);
+            result = kci_open_reserve(producer, partition->open, a->right);
+        return result ? result : kci_open_extend(producer, partition, size, a->right);
     }
     int64_t by = a->now + (int64_t)producer->settings->linger_ms * 1000;
-    enum kci_pool_result result = kci_open_begin(producer, partition, kci_encode_size(record, 0, 0), a->now);
+    enum kci_pool_result result = kci_open_begin(producer, partition, kci_encode_size(record, 0, 0), a->right, a->now);
     if (result == KCI_POOL_OK && partition->queued == 0 && by < a->announce_by)
         a->announce_by = by;
     return result;
@@ -201,7 +202,7 @@ static size_t fill(struct appending *a, struct kci_partition *partition, const k
         int64_t timestamp = record->timestamp_ms == KC_TIMESTAMP_NOW ? a->wall_ms : record->timestamp_ms;
         if (kci_encode_fits(record, (size_t)(stop - at)) && timestamp >= 0 &&
             (!kci_open_remembers(producer, partition->open, record) ||
-             kci_open_reserve(producer, partition->open) == KCI_POOL_OK)) {
+             kci_open_reserve(producer, partition->open, a->right) == KCI_POOL_OK)) {
             if (kci_open_remembers(producer, partition->open, record))
                 kci_open_remember(producer, partition->open, record, index, timestamp, base);
             at = kci_encode_fast(at, record, timestamp - base, index);
@@ -326,12 +327,20 @@ static bool find_topic(struct appending *a, const char *name)
 kc_err kci_producer_append(struct kci_producer *producer, const kc_record *records, size_t count, size_t *accepted,
                            int64_t now, int64_t wall_ms, struct kci_producer_wait *why, kc_error *error)
 {
+    return kci_producer_append_in_turn(producer, NULL, records, count, accepted, now, wall_ms, why, error);
+}
+
+kc_err kci_producer_append_in_turn(struct kci_producer *producer, const struct kci_pool_place *place,
+                                   const kc_record *records, size_t count, size_t *accepted, int64_t now,
+                                   int64_t wall_ms, struct kci_producer_wait *why, kc_error *error)
+{
     kc_error own;
     struct appending a = { .producer = producer,
                            .next_index = -1,
                            .now = now,
                            .wall_ms = wall_ms,
                            .why = why,
+                           .right = kci_pool_right(&producer->pool, place),
                            .error = error ? error : &own };
     const char *name = NULL;
     size_t i = 0;

@@ -95,12 +95,12 @@ static uint32_t side_chunk_room(const struct kci_side *side, const struct kci_po
     return side->last ? (kci_pool_chunk_data(pool) & ~7u) - side->last->end : 0;
 }
 
-enum kci_pool_result kci_side_reserve(struct kci_side *side, struct kci_pool *pool, bool force)
+enum kci_pool_result kci_side_reserve(struct kci_side *side, struct kci_pool *pool, enum kci_pool_right right)
 {
     if (side->count < KCI_SIDE_INLINE || side_chunk_room(side, pool))
         return KCI_POOL_OK;
     struct kci_chunk *chunk;
-    enum kci_pool_result result = kci_pool_take(pool, 1, force, &chunk);
+    enum kci_pool_result result = kci_pool_take(pool, 1, right, &chunk);
     if (result)
         return result;
     if (side->last)

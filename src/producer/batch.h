@@ -41,7 +41,7 @@ struct kci_side {
     uint64_t own[KCI_SIDE_INLINE];
 };
 /* Make sure that one more entry fits. */
-enum kci_pool_result kci_side_reserve(struct kci_side *side, struct kci_pool *pool, bool force);
+enum kci_pool_result kci_side_reserve(struct kci_side *side, struct kci_pool *pool, enum kci_pool_right right);
 /* Set the entry of record `index`, the newest; a place was reserved. Begins the side if it is empty. */
 void kci_side_add(struct kci_side *side, int32_t index, uint64_t value);
 /* Reads entries with rising index. */

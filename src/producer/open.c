@@ -39,14 +39,14 @@ static void set_stop(const struct kci_producer *producer, struct kci_partition *
 }
 
 enum kci_pool_result kci_open_begin(struct kci_producer *producer, struct kci_partition *partition, size_t record_size,
-                                    int64_t now)
+                                    enum kci_pool_right right, int64_t now)
 {
     size_t room = kci_pool_chunk_data(&producer->pool);
     size_t need = sizeof(struct kci_batch) + KCI_BATCH_HEADER_BYTES + record_size;
     struct kci_chunk *chunk;
     enum kci_pool_result result = need <= room
-                                      ? kci_pool_take_first(&producer->pool, need, &chunk)
-                                      : kci_pool_take(&producer->pool, (need + room - 1) / room, false, &chunk);
+                                      ? kci_pool_take_first(&producer->pool, need, right, &chunk)
+                                      : kci_pool_take(&producer->pool, (need + room - 1) / room, right, &chunk);
     if (result)
         return result;
     struct kci_batch *batch =
@@ -60,13 +60,14 @@ enum kci_pool_result kci_open_begin(struct kci_producer *producer, struct kci_pa
     return KCI_POOL_OK;
 }
 
-enum kci_pool_result kci_open_extend(struct kci_producer *producer, struct kci_partition *partition, size_t record_size)
+enum kci_pool_result kci_open_extend(struct kci_producer *producer, struct kci_partition *partition, size_t record_size,
+                                     enum kci_pool_right right)
 {
     size_t room = kci_pool_chunk_data(&producer->pool), left = (size_t)(partition->chunk_end - partition->at);
     struct kci_chunk *chunk;
     if (record_size <= left)
         return KCI_POOL_OK;
-    enum kci_pool_result result = kci_pool_take(&producer->pool, (record_size - left + room - 1) / room, false, &chunk);
+    enum kci_pool_result result = kci_pool_take(&producer->pool, (record_size - left + room - 1) / room, right, &chunk);
     if (result == KCI_POOL_OK)
         partition->open->last->next = chunk;
     return result;

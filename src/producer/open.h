@@ -16,10 +16,10 @@ uint32_t kci_open_aim(const struct kci_producer *producer, const struct kci_topi
 uint32_t kci_open_limit(const struct kci_producer *producer, const struct kci_partition *partition);
 /* Begin one with room for a first record of this size. */
 enum kci_pool_result kci_open_begin(struct kci_producer *producer, struct kci_partition *partition, size_t record_size,
-                                    int64_t now);
+                                    enum kci_pool_right right, int64_t now);
 /* Chunks behind its last, as many as a record of this size needs beyond the rest of it. */
-enum kci_pool_result kci_open_extend(struct kci_producer *producer, struct kci_partition *partition,
-                                     size_t record_size);
+enum kci_pool_result kci_open_extend(struct kci_producer *producer, struct kci_partition *partition, size_t record_size,
+                                     enum kci_pool_right right);
 /* Append a record of any size, for which there is room; looks anew at how far the fast way may go. */
 void kci_open_write(struct kci_producer *producer, struct kci_partition *partition, const kc_record *record,
                     int64_t timestamp);
@@ -34,10 +34,11 @@ static inline bool kci_open_remembers(const struct kci_producer *producer, const
     return record->opaque || batch->opaques.count || producer->stamps_every;
 }
 /* Places for it; nothing is changed if that fails. A fresh batch has them. */
-static inline enum kci_pool_result kci_open_reserve(struct kci_producer *producer, struct kci_batch *batch)
+static inline enum kci_pool_result kci_open_reserve(struct kci_producer *producer, struct kci_batch *batch,
+                                                    enum kci_pool_right right)
 {
-    enum kci_pool_result result = kci_side_reserve(&batch->opaques, &producer->pool, false);
-    return result || !producer->stamps ? result : kci_side_reserve(&batch->timestamps, &producer->pool, false);
+    enum kci_pool_result result = kci_side_reserve(&batch->opaques, &producer->pool, right);
+    return result || !producer->stamps ? result : kci_side_reserve(&batch->timestamps, &producer->pool, right);
 }
 static inline void kci_open_remember(struct kci_producer *producer, struct kci_batch *batch, const kc_record *record,
                                      int32_t index, int64_t timestamp, int64_t base_timestamp)

@@ -7,7 +7,10 @@
  * Invariants: used <= limit unless chunks were forced; used + free_count <= chunks obtained.
  * Hysteresis: when the pool ran dry, those who wait are told only when an eighth of it is free again, so that they come
  * back for a good stretch of work instead of once per batch.  Who waits for longer than a moment is told
- * anyway (not `patient`): a slow broker must not turn the eighth into a time-out. */
+ * anyway (not `patient`): a slow broker must not turn the eighth into a time-out.
+ *
+ * Those who wait stand in a line (Java's BufferPool is a queue, too). What the first one wants is kept for it, so that
+ * newcomers with small records cannot eat up, bit by bit, what a large one waits for. */
 #include "producer/pool.h"
 
 #include <assert.h>
@@ -32,6 +35,7 @@ void kci_pool_init(struct kci_pool *pool, const struct kci_alloc *alloc, const s
             chunk = KCI_CHUNK_BYTES_MIN;
     }
     memset(pool, 0, sizeof *pool);
+    kci_list_init(&pool->line);
     kci_lock_init(&pool->lock, lock_ops);
     pool->alloc = alloc;
     pool->chunk_bytes = chunk;
@@ -93,9 +97,27 @@ static bool grow(struct kci_pool *pool)
     return true;
 }
 
-static enum kci_pool_result take_locked(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out)
+static struct kci_pool_place *first_in_line(const struct kci_pool *pool)
 {
-    if (!force && count > pool->limit - (pool->used < pool->limit ? pool->used : pool->limit)) {
+    struct kci_list *link = kci_list_first(&pool->line);
+    return link ? KCI_CONTAINER(link, struct kci_pool_place, link) : NULL;
+}
+
+static size_t room_of(const struct kci_pool *pool, enum kci_pool_right right)
+{
+    size_t room = pool->used < pool->limit ? pool->limit - pool->used : 0;
+    const struct kci_pool_place *first = first_in_line(pool);
+    size_t kept = right == KCI_POOL_FAIR && first ? first->wants : 0;
+    return room > kept ? room - kept : 0;
+}
+
+static enum kci_pool_result take_locked(struct kci_pool *pool, size_t count, enum kci_pool_right right,
+                                        struct kci_chunk **out)
+{
+    struct kci_pool_place *turn = right == KCI_POOL_IN_TURN ? first_in_line(pool) : NULL;
+    if (right != KCI_POOL_FORCED && count > room_of(pool, right)) {
+        if (turn)
+            turn->wants = count;
         pool->starved = true;
         if (count > pool->starved_for)
             pool->starved_for = count;
@@ -116,6 +138,8 @@ static enum kci_pool_result take_locked(struct kci_pool *pool, size_t count, boo
     last->next = NULL;
     pool->free_count -= count;
     pool->used += count;
+    if (turn)
+        turn->wants = 0;
     return KCI_POOL_OK;
 }
 
@@ -170,11 +194,11 @@ static void make_cut(struct kci_pool *pool, struct kci_chunk *whole)
     link_cut(pool, cut);
 }
 
-static enum kci_pool_result take_small(struct kci_pool *pool, struct kci_chunk **out)
+static enum kci_pool_result take_small(struct kci_pool *pool, enum kci_pool_right right, struct kci_chunk **out)
 {
     if (!pool->cuts) {
         struct kci_chunk *whole;
-        enum kci_pool_result result = take_locked(pool, 1, false, &whole);
+        enum kci_pool_result result = take_locked(pool, 1, right, &whole);
         if (result)
             return result;
         make_cut(pool, whole);
@@ -209,22 +233,24 @@ static void give_small(struct kci_pool *pool, struct kci_chunk *piece)
     pool->used--;
 }
 
-enum kci_pool_result kci_pool_take_first(struct kci_pool *pool, size_t size, struct kci_chunk **out)
+enum kci_pool_result kci_pool_take_first(struct kci_pool *pool, size_t size, enum kci_pool_right right,
+                                         struct kci_chunk **out)
 {
     kci_lock_take(&pool->lock);
     bool small = pool->wide && size + sizeof(struct kci_chunk) <= piece_bytes(pool) &&
                  (pool->cuts || pool->used >= pool->limit / SMALL_ABOVE);
-    enum kci_pool_result result = small ? take_small(pool, out) : take_locked(pool, 1, false, out);
+    enum kci_pool_result result = small ? take_small(pool, right, out) : take_locked(pool, 1, right, out);
     kci_lock_release(&pool->lock);
     return result;
 }
 
 /* ---- whole ones ---- */
 
-enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out)
+enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, enum kci_pool_right right,
+                                   struct kci_chunk **out)
 {
     kci_lock_take(&pool->lock);
-    enum kci_pool_result result = take_locked(pool, count, force, out);
+    enum kci_pool_result result = take_locked(pool, count, right, out);
     kci_lock_release(&pool->lock);
     return result;
 }
@@ -247,6 +273,38 @@ void kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_ch
     kci_lock_release(&pool->lock);
 }
 
+/* ---- the line ---- */
+
+void kci_pool_line_enter(struct kci_pool *pool, struct kci_pool_place *place)
+{
+    *place = (struct kci_pool_place){ .wants = 0 };
+    kci_lock_take(&pool->lock);
+    kci_list_push(&pool->line, &place->link);
+    kci_lock_release(&pool->lock);
+}
+
+bool kci_pool_line_leave(struct kci_pool *pool, struct kci_pool_place *place)
+{
+    kci_lock_take(&pool->lock);
+    bool was_first = first_in_line(pool) == place;
+    kci_list_remove(&place->link);
+    bool tell = was_first && !kci_list_empty(&pool->line);
+    kci_lock_release(&pool->lock);
+    return tell;
+}
+
+enum kci_pool_right kci_pool_right(struct kci_pool *pool, const struct kci_pool_place *place)
+{
+    if (!place)
+        return KCI_POOL_FAIR;
+    kci_lock_take(&pool->lock);
+    bool first = first_in_line(pool) == place;
+    kci_lock_release(&pool->lock);
+    return first ? KCI_POOL_IN_TURN : KCI_POOL_FAIR;
+}
+
+/* ---- who is starved ---- */
+
 bool kci_pool_starved(struct kci_pool *pool)
 {
     kci_lock_take(&pool->lock);
@@ -259,6 +317,9 @@ bool kci_pool_relieve(struct kci_pool *pool, bool patient)
 {
     kci_lock_take(&pool->lock);
     size_t room = pool->used < pool->limit ? pool->limit - pool->used : 0, least = pool->starved_for;
+    const struct kci_pool_place *first = first_in_line(pool);
+    if (first && first->wants) /* the others' turn has not come */
+        least = first->wants;
     if (patient && least < pool->limit / 8)
         least = pool->limit / 8;
     bool relieved = pool->starved && room && room >= least;

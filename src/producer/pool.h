@@ -11,12 +11,19 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/list.h"
 #include "base/lock.h"
 
 #define KCI_CHUNK_BYTES     (16384u + 512u) /* a whole batch of the default batch.size, with its own bookkeeping */
 #define KCI_CHUNK_BYTES_MIN 2048u           /* with a tiny buffer.memory */
 #define KCI_SLAB_CHUNKS     15u             /* chunks per allocation: about 250 KB */
 #define KCI_CUT_PIECES      8u              /* small chunks made of one */
+
+/* Somebody who waits for memory, in the order of arrival; memory of its own. */
+struct kci_pool_place {
+    struct kci_list link; /* in pool->line */
+    size_t wants;         /* chunks that its last try asked for and did not get; 0: not known */
+};
 
 struct kci_cut; /* a chunk that was cut into small ones */
 
@@ -39,8 +46,9 @@ struct kci_pool {
     size_t free_count;
     void **slabs; /* allocations to free in the end; owned array */
     size_t slab_count, slab_capacity;
-    bool starved;       /* a take failed and nobody was told of room since */
-    size_t starved_for; /* most chunks that a failed take asked for */
+    bool starved;         /* a take failed and nobody was told of room since */
+    size_t starved_for;   /* most chunks that a failed take asked for */
+    struct kci_list line; /* of those who wait: what the first one wants is kept for it */
 };
 
 void kci_pool_init(struct kci_pool *pool, const struct kci_alloc *alloc, const struct kci_lock_ops *lock_ops,
@@ -57,16 +65,29 @@ uint32_t kci_pool_room(const struct kci_pool *pool, const struct kci_chunk *chun
 void kci_pool_expect(struct kci_pool *pool, size_t partitions);
 
 enum kci_pool_result { KCI_POOL_OK = 0, KCI_POOL_FULL, KCI_POOL_NO_MEMORY };
-/* Take count chunks, chained, start = end = 0; all or none.  FULL: the ceiling is reached, and `starved` is set.  With
- * `force` the ceiling does not count (a batch that is split in two needs both halves for a moment). */
-enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, bool force, struct kci_chunk **out);
+enum kci_pool_right {
+    KCI_POOL_FAIR,    /* leaves what the first one in the line wants */
+    KCI_POOL_FORCED,  /* the ceiling does not count (a batch that is split in two needs both halves for a moment) */
+    KCI_POOL_IN_TURN, /* is the first one in the line */
+};
+/* Take count chunks, chained, start = end = 0; all or none.  FULL: the ceiling is reached, and `starved` is set. */
+enum kci_pool_result kci_pool_take(struct kci_pool *pool, size_t count, enum kci_pool_right right,
+                                   struct kci_chunk **out);
 /* One chunk for the beginning of a batch that needs `size` bytes: small if that is enough and memory fills. */
-enum kci_pool_result kci_pool_take_first(struct kci_pool *pool, size_t size, struct kci_chunk **out);
+enum kci_pool_result kci_pool_take_first(struct kci_pool *pool, size_t size, enum kci_pool_right right,
+                                         struct kci_chunk **out);
+/* Wait behind all who wait already (PROTOCOL 2.3): so a large take is not overtaken for ever by small ones. Any thread;
+ * the place stays where it is until it is left. */
+void kci_pool_line_enter(struct kci_pool *pool, struct kci_pool_place *place);
+/* true: somebody else is the first one now, and should be told. */
+bool kci_pool_line_leave(struct kci_pool *pool, struct kci_pool_place *place);
+/* KCI_POOL_IN_TURN or KCI_POOL_FAIR; place NULL: fair. */
+enum kci_pool_right kci_pool_right(struct kci_pool *pool, const struct kci_pool_place *place);
 /* Give back a chain of count chunks. Only its first one may be small. */
 void kci_pool_give(struct kci_pool *pool, struct kci_chunk *first, struct kci_chunk *last, size_t count);
 bool kci_pool_starved(struct kci_pool *pool);
-/* True if somebody waits and there is room now: what was asked for, and if `patient` an eighth of the whole at least.
- * Says so once: the caller must tell those who wait. */
+/* True if somebody waits and there is room now: what the first one asked for, and if `patient` an eighth of the whole
+ * at least. Says so once: the caller must tell those who wait. */
 bool kci_pool_relieve(struct kci_pool *pool, bool patient);
 size_t kci_pool_used_bytes(struct kci_pool *pool);
 

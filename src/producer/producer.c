@@ -290,6 +290,16 @@ void kci_producer_purge(struct kci_producer *producer, uint32_t which)
 
 /* ---- questions ---- */
 
+void kci_producer_line_enter(struct kci_producer *producer, struct kci_pool_place *place)
+{
+    kci_pool_line_enter(&producer->pool, place);
+}
+
+bool kci_producer_line_leave(struct kci_producer *producer, struct kci_pool_place *place)
+{
+    return kci_pool_line_leave(&producer->pool, place);
+}
+
 size_t kci_producer_pending(const struct kci_producer *producer)
 {
     uint64_t done = atomic_load(&producer->counters.done);

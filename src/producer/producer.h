@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "cluster/metrics.h"
 #include "cluster/settings.h"
+#include "producer/pool.h"
 #include <kclient/producer.h>
 
 struct kci_producer;
@@ -70,6 +71,14 @@ struct kci_producer_wait {
  * those of kc_producer_send(), about records[*accepted]; why->what is then KCI_WAIT_NOTHING. */
 kc_err kci_producer_append(struct kci_producer *producer, const kc_record *records, size_t count, size_t *accepted,
                            int64_t now, int64_t wall_ms, struct kci_producer_wait *why, kc_error *error);
+/* The same for somebody who waits for memory and has a place in the line of those: kci_producer_line_enter. Who has
+ * none, or is not the first there, leaves the memory that the first one waits for. */
+kc_err kci_producer_append_in_turn(struct kci_producer *producer, const struct kci_pool_place *place,
+                                   const kc_record *records, size_t count, size_t *accepted, int64_t now,
+                                   int64_t wall_ms, struct kci_producer_wait *why, kc_error *error);
+/* Stand in the line until kci_producer_line_leave, which says by true that the next one should be told to look. */
+void kci_producer_line_enter(struct kci_producer *producer, struct kci_pool_place *place);
+bool kci_producer_line_leave(struct kci_producer *producer, struct kci_pool_place *place);
 /* Begin a flush: what was appended before is sent at once. The ticket is for kci_producer_flushed. */
 uint64_t kci_producer_flush(struct kci_producer *producer);
 /* True when every record appended before the ticket was drawn has its fate, and was reported. */

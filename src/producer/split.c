@@ -23,7 +23,7 @@ static bool begin_piece(struct splitting *s, int32_t index)
     struct kci_chunk *chunk;
     const struct kci_batch *whole = s->whole;
     uint32_t data = kci_pool_chunk_data(&s->producer->pool);
-    if (kci_pool_take(&s->producer->pool, 1, true, &chunk))
+    if (kci_pool_take(&s->producer->pool, 1, KCI_POOL_FORCED, &chunk))
         return false;
     s->piece = kci_batch_begin(chunk, data, &s->rope.at, &s->rope.end);
     s->rope.chunk = chunk;
@@ -86,7 +86,7 @@ static bool add_record(struct splitting *s, struct kci_reader body, int32_t inde
     if (whole > left) {
         struct kci_chunk *chunk;
         size_t count = (whole - left + s->rope.chunk_data - 1) / s->rope.chunk_data;
-        if (kci_pool_take(pool, count, true, &chunk))
+        if (kci_pool_take(pool, count, KCI_POOL_FORCED, &chunk))
             return false;
         s->rope.chunk->next = chunk;
         piece->chunk_count += (uint32_t)count;
@@ -95,10 +95,10 @@ static bool add_record(struct splitting *s, struct kci_reader body, int32_t inde
     }
     uint64_t opaque = kci_side_next(&s->opaques, index, 0);
     int64_t stamp = s->whole->base_timestamp_ms + delta;
-    if ((opaque || piece->opaques.count) && kci_side_reserve(&piece->opaques, pool, true))
+    if ((opaque || piece->opaques.count) && kci_side_reserve(&piece->opaques, pool, KCI_POOL_FORCED))
         return false;
     if (s->producer->stamps && (opaque || s->producer->stamps_every || piece->timestamps.count) &&
-        kci_side_reserve(&piece->timestamps, pool, true))
+        kci_side_reserve(&piece->timestamps, pool, KCI_POOL_FORCED))
         return false;
     if (opaque || piece->opaques.count)
         kci_side_add(&piece->opaques, piece->count, opaque);

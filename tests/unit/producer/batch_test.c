@@ -35,7 +35,7 @@ static struct kci_batch *make(int32_t count, const char *value, size_t size)
     uint32_t data = kci_pool_chunk_data(&pool);
     kc_record record = KC_RECORD_INIT;
     record.value = (kc_bytes){ value, size };
-    assert_int_equal(kci_pool_take(&pool, 1, false, &chunk), KCI_POOL_OK);
+    assert_int_equal(kci_pool_take(&pool, 1, KCI_POOL_FAIR, &chunk), KCI_POOL_OK);
     struct kci_batch *batch = kci_batch_begin(chunk, data, &rope.at, &rope.end);
     rope.chunk = chunk;
     rope.chunk_data = data;
@@ -44,7 +44,7 @@ static struct kci_batch *make(int32_t count, const char *value, size_t size)
         size_t need = kci_encode_size(&record, i % 7, i), left = (size_t)(rope.end - rope.at);
         if (need > left) {
             uint32_t more = (uint32_t)((need - left + data - 1) / data);
-            assert_int_equal(kci_pool_take(&pool, more, false, &rope.chunk->next), KCI_POOL_OK);
+            assert_int_equal(kci_pool_take(&pool, more, KCI_POOL_FAIR, &rope.chunk->next), KCI_POOL_OK);
             batch->chunk_count += more;
         }
         kci_encode_across(&rope, &record, i % 7, i);
@@ -172,7 +172,7 @@ static void test_side(void **state)
     struct kci_side side = { 0 };
     (void)state;
     for (int32_t i = 100; i < 20000; i++) {
-        assert_int_equal(kci_side_reserve(&side, &pool, false), KCI_POOL_OK);
+        assert_int_equal(kci_side_reserve(&side, &pool, KCI_POOL_FAIR), KCI_POOL_OK);
         kci_side_add(&side, i, (uint64_t)i * 3);
     }
     struct kci_side_reader reader = kci_side_read(&side);
