@@ -8,6 +8,7 @@
 #include <kclient/metrics.h>
 #include <kclient/producer.h>
 #include <kclient/serializer.h>
+#include <kclient/worker.h>
 
 #ifdef __cplusplus
 extern "C" {

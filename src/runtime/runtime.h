@@ -31,6 +31,10 @@ void kci_gate_open(struct kci_gate *gate); /* counter + 1, wake all; cheap when 
 uint32_t kci_process_generation(void);
 /* Run a function on a thread of its own that nobody joins. 0 or errno. */
 int kci_process_spawn(void (*run)(void *context), void *context);
+struct kci_thread;
+/* Run a function on a thread that kci_thread_join() waits for and frees. 0 or errno. */
+int kci_thread_start(struct kci_thread **out, void (*run)(void *context), void *context);
+void kci_thread_join(struct kci_thread *thread); /* NULL is fine */
 
 /* ---- the loop: one thread, one loop, any number of engines ---- */
 enum kci_loop_kind { KCI_LOOP_BEST, KCI_LOOP_EPOLL, KCI_LOOP_POLL };

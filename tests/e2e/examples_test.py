@@ -16,7 +16,8 @@ class Examples(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.broker = Mockbroker("--topic", "orders:3:1", "--topic", "others:3:1", "--topic", "small:1:1:max.message.bytes=10",
-                                "--topic", "watched:3:1", "--topic", "audit:1:1")
+                                "--topic", "watched:3:1", "--topic", "audit:1:1",
+                                "--topic", "work:3:1", "--topic", "work.retry:3:1", "--topic", "work.dead:1:1")
 
     @classmethod
     def tearDownClass(cls):
@@ -50,7 +51,7 @@ class Examples(unittest.TestCase):
         """A record that is refused is told with its error and makes the status 1; wrong usage is 2."""
         out, _ = run("produce_with_callback", self.broker.address, "small", "1", status=1)
         self.assertRegex(out.decode(), r"^record 0 failed: \w*TOO_LARGE: ")
-        for name in ("produce_with_callback", "consume_in_group"):
+        for name in ("produce_with_callback", "consume_in_group", "worker"):
             self.assertIn(b"usage: ", run(name, status=2)[1])
 
     def test_interceptors(self):
@@ -61,6 +62,35 @@ class Examples(unittest.TestCase):
         results = [json.loads(line) for line in lines.splitlines()]
         self.assertEqual([(r["topic"], r["result"]) for r in results], [("watched", "OK")] * 50)
         self.assertEqual(len({(r["partition"], r["offset"]) for r in results}), 50)
+
+    def test_worker(self):
+        """Killed in the middle and started again: every record is handled, those of a key in their order, and the bad one is put
+        aside with the cause."""
+        lines = [f"k{i % 20}:{'bad' if i == 77 else ''}{i}" for i in range(300)]
+        run("kc", "produce", "-b", self.broker.address, "-t", "work", "-K", ":", data="\n".join(lines).encode())
+        good = {line.replace(":", ": ") for line in lines if "bad" not in line}
+        arguments = [program("worker"), self.broker.address, "work", "workers"]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            runs = [[process.stdout.readline().decode().strip() for _ in range(100)]]
+            process.kill()
+            runs[0] += [line for line in process.stdout.read().decode().split("\n") if line in good]
+        self.broker.control("POST", "/v1/clock/advance", {"ms": 60000})  # the session of the one that was killed is over
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            runs.append([])
+            while not good <= {line for done in runs for line in done}:
+                line = process.stdout.readline().decode().strip()
+                self.assertIn(line, good)
+                runs[1].append(line)
+            dead, _ = run("kc", "consume", "-b", self.broker.address, "-t", "work.dead", "-o", "beginning", "-c", "1", "-J")
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=LIMIT_S)
+            self.assertEqual(process.returncode, 0, err)
+        for done in runs:
+            for key in range(20):
+                numbers = [int(line.split(": ")[1]) for line in done if line.startswith(f"k{key}: ")]
+                self.assertEqual(numbers, sorted(set(numbers)))
+        self.assertIn(b"I do not like this value", dead)
+        self.assertIn(b"bad77", dead)
 
     def test_embedded_cluster(self):
         """The cluster inside the test process loses a broker, the code under test loses nothing."""

@@ -25,6 +25,7 @@ LAYERS = {
     "src/plugins": ["producer", "consumer", "cluster", "protocol", "base", "kclient"],
     "src/runtime": ["base"],
     "src/api": ["plugins", "producer", "consumer", "admin", "cluster", "protocol", "base", "runtime", "kclient"],
+    "src/worker": ["api", "cluster", "protocol", "base", "runtime", "kclient"],
     "include/kclient": ["kclient"],
     "include/mockbroker": [],
     "mockbroker/core": ["protocol", "base", "mockbroker/core"],

@@ -42,6 +42,10 @@ class TidyTest(unittest.TestCase):
     def test_a_broker_that_sees_the_client_is_found(self):
         self.assert_found("layers", {"mockbroker/core/y.c": '/* y */\n#include "producer/producer.h"\n'})
 
+    def test_a_layer_that_sees_the_workers_above_it_is_found(self):
+        self.assert_found("layers", {"src/consumer/y.c": '/* y */\n#include "worker/progress.h"\n'})
+        self.assert_found("layers", {"src/api/y.c": '/* y */\n#include "worker/progress.h"\n'})
+
     def test_a_link_line_that_points_up_is_found(self):
         self.assert_found("layers", {"CMakeLists.txt": "kclient_layer(base LINKS cluster)\n"})
 
