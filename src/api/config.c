@@ -436,6 +436,9 @@ static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc
     kc_err err = check_idempotence(config, s, error);
     if (err != KC_OK)
         return err;
+    if (s->delivery_polled && s->delivery)
+        return kci_fail(error, KC_ERR_CONFIG, 0,
+                        "delivery.report.polled=true and a delivery function exclude each other: leave one out");
     int64_t least = (int64_t)s->linger_ms + s->request_timeout_ms;
     if (s->delivery_timeout_ms < least) {
         if (was_set(config, "delivery.timeout.ms"))

@@ -66,6 +66,17 @@ const char *kci_config_known_elsewhere(const char *key)
         { "queue.buffering.max.kbytes", "set buffer.memory (bytes)" },
         { "batch.num.messages", "set batch.size (bytes)" },
         { "queued.max.messages.kbytes", "set fetch.memory.max (bytes)" },
+        { "bootstrap.resolve.timeout.ms", "names are resolved anew as long as a call may wait (max.block.ms, "
+                                          "default.api.timeout.ms), so there is nothing to set" },
+        { "metadata.cluster.check.enable",
+          "brokers are not asked for the id of their cluster in this version (KIP-1242): "
+          "only false" },
+        { "client.dns.lookup", "only use_all_dns_ips is in this version" },
+        { "auto.include.jmx.reporter", "there is no JMX here: ask kc_producer_metrics() or kc_consumer_metrics()" },
+        { "delivery.report.only.error", "false is what delivery.report.every.record=true does, true is what happens "
+                                        "when it is false and records have no opaque" },
+        { "statistics.interval.ms", "ask kc_producer_metrics() or kc_consumer_metrics() when you want to know" },
+        { "queuing.strategy", "records of a partition are always sent in order (fifo)" },
         { "debug", "give a function and level 7 to kc_config_set_log()" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -113,12 +124,15 @@ static const char *const harmless_pairs[][2] = {
     { "client.dns.lookup", "use_all_dns_ips" },
     { "enable.metrics.push", "false" },
     { "exclude.internal.topics", "true" },
+    { "metadata.cluster.check.enable", "false" },
     { "metric.reporters", "" },
     { "metrics.num.samples", "*" },
     { "metrics.recording.level", "*" },
     { "metrics.sample.window.ms", "*" },
     { "security.protocol", "PLAINTEXT" },
     { "security.protocol", "plaintext" },
+    { "socket.nagle.disable", "true" },
+    { "statistics.interval.ms", "0" },
     { "transaction.timeout.ms", "60000" },
     { "transactional.id", "" },
 };

@@ -185,6 +185,11 @@ const struct kci_config_row kci_config_rows[] = {
         "Records without a key go to partitions whose leader is in client.rack, while there is one that can be sent to."),
     YES("partitioner.ignore.keys", NULL, P, partitioner_ignore_keys, "false", "Spread records with keys as if they had none."),
 
+    YES("delivery.report.polled", NULL, P, delivery_polled, "false",
+        "Keep the fates of records for kc_producer_poll_deliveries(), as kc_config_set_delivery_polled() does: for callers who have no function to set."),
+    YES("delivery.report.every.record", NULL, P, delivery_every_record, "false",
+        "Tell the fate of every record; false: of those with an opaque pointer, and of all that failed."),
+
     LIST("interceptor.classes", NULL, P | C, interceptor_classes, interceptor_words, "",
         "Interceptors, in order; those that are added as functions come behind them. latency: a header with the time of sending, and how old records are when they are consumed. "
         "audit: who sent what when, to audit.topic or the log."),
