@@ -58,7 +58,8 @@ bool kci_polled_init(struct kci_polled *polled); /* false: no memory */
 void kci_polled_destroy(struct kci_polled *polled);
 /* Keep deliveries for kc_producer_poll_deliveries(). Sender. */
 void kci_polled_put(kc_producer *producer, const kc_delivery *deliveries, size_t count);
-/* Wait until fewer than KCI_POLLED_MAX deliveries wait to be polled, until *deadline (0: max.block.ms from now). */
+/* Wait until fewer than KCI_POLLED_MAX deliveries wait to be polled, until *deadline (0: max.block.ms from now). The
+ * caller is one of producer->waiters. */
 kc_err kci_polled_room(kc_producer *producer, int64_t *deadline, kc_error *error);
 /* What stands in the way, asked of the sender; waits a moment at most. */
 void kci_handle_explain(kc_producer *producer, const char *topic, char *text, size_t size);

@@ -159,7 +159,9 @@ kc_err kci_polled_room(kc_producer *producer, int64_t *deadline, kc_error *error
 {
     for (;;) {
         uint64_t seen = kci_gate_now(producer->gate);
-        if (atomic_load(&producer->polled.waiting) < KCI_POLLED_MAX || atomic_load(&producer->polled.closing))
+        if (atomic_load(&producer->polled.closing))
+            return kci_fail(error, KC_ERR_CLOSED, 0, "the producer was closed");
+        if (atomic_load(&producer->polled.waiting) < KCI_POLLED_MAX)
             return KC_OK;
         int64_t now = kci_clock_us();
         if (*deadline == 0)
@@ -168,8 +170,6 @@ kc_err kci_polled_room(kc_producer *producer, int64_t *deadline, kc_error *error
             return kci_fail(error, KC_ERR_QUEUE_FULL, 0,
                             "%d deliveries wait for kc_producer_poll_deliveries(): take them before sending more",
                             (int)KCI_POLLED_MAX);
-        atomic_fetch_add(&producer->waiters, 1);
         kci_gate_wait(producer->gate, seen, *deadline);
-        atomic_fetch_sub(&producer->waiters, 1);
     }
 }

@@ -141,6 +141,28 @@ static kc_err send_all_plugged(kc_producer *producer, const kc_record *records, 
     return err;
 }
 
+static kc_err send_records(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                           int64_t *deadline, kc_error *error)
+{
+    if (producer->plugged)
+        return send_all_plugged(producer, records, count, accepted, error);
+    return append(producer, records, count, accepted, deadline, error);
+}
+
+/* First, there must be room for deliveries. Who waited for it counts as waiting to the end of the call: the producer
+ * may have been closed meanwhile, and is not freed before. */
+static kc_err send_polled(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
+                          kc_error *error)
+{
+    int64_t deadline = 0;
+    atomic_fetch_add(&producer->waiters, 1);
+    kc_err err = kci_polled_room(producer, &deadline, error);
+    if (!err)
+        err = send_records(producer, records, count, accepted, &deadline, error);
+    atomic_fetch_sub(&producer->waiters, 1);
+    return err;
+}
+
 kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
                         kc_error *error)
 {
@@ -150,11 +172,9 @@ kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t 
     if (!producer || (!records && count))
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer and records must not be NULL");
     kc_err err = kci_handle_forked(producer, error);
-    if (!err && producer->polled.capacity)
-        err = kci_polled_room(producer, &deadline, error);
     if (err)
         return err;
-    if (producer->plugged)
-        return send_all_plugged(producer, records, count, out, error);
-    return append(producer, records, count, out, &deadline, error);
+    if (producer->polled.capacity)
+        return send_polled(producer, records, count, out, error);
+    return send_records(producer, records, count, out, &deadline, error);
 }

@@ -5,9 +5,11 @@
 
 #include "support/unit.h"
 
+#include "support/patience.h"
+#include "support/waiters.h"
+
 #include <dirent.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,7 +113,7 @@ static void test_packed_and_polled(void **state)
         fail_msg("%s", error.text);
     assert_int_equal(accepted, 1000);
     while (seen < 1000) {
-        size_t count = kc_producer_poll_deliveries(producer, deliveries, 64, 10000);
+        size_t count = kc_producer_poll_deliveries(producer, deliveries, 64, WAIT_MS);
         assert_true(count > 0);
         for (size_t i = 0; i < count; i++, seen++) {
             assert_int_equal(deliveries[i].code, KC_OK);
@@ -122,7 +124,7 @@ static void test_packed_and_polled(void **state)
         }
     }
     assert_int_equal(kc_producer_poll_deliveries(producer, deliveries, 64, 0), 0);
-    assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
+    assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
 }
 
 /* A block whose sizes do not add up is refused at that place; what stands before it was taken. Every damaged byte is
@@ -135,10 +137,7 @@ static void test_damaged_block(void **state)
     size_t size = (size_t)(end - good), accepted;
     kc_error error;
     (void)state;
-    assert_int_equal(kc_producer_ready(producer, NULL, 10000, &error), KC_OK);
-    for (int tries = 0;
-         tries < 500 && kc_producer_send_packed(producer, "t", good, (size_t)(second - good), NULL, &error);)
-        tries++;
+    assert_int_equal(kc_producer_ready(producer, "t", WAIT_MS, &error), KC_OK);
     for (size_t cut = 1; cut < size; cut++) { /* the block ends with its memory, so that a tool sees any step beyond */
         uint8_t *block = malloc(cut);
         memcpy(block, good, cut);
@@ -157,7 +156,7 @@ static void test_damaged_block(void **state)
     }
     assert_int_equal(kc_producer_send_packed(producer, NULL, good, size, NULL, &error), KC_ERR_ARGUMENT);
     assert_int_equal(kc_producer_send_packed(producer, "t", NULL, 0, NULL, &error), KC_OK);
-    kc_producer_close(producer, 5000);
+    kc_producer_close(producer, WAIT_MS);
 }
 
 /* Failures are polled with their text; purging is reported there like all else. */
@@ -177,7 +176,7 @@ static void test_polled_failures(void **state)
     assert_int_equal(kc_producer_purge(producer, 4), KC_ERR_ARGUMENT);
     assert_int_equal(kc_producer_purge(producer, KC_PURGE_QUEUED), KC_OK);
     for (size_t seen = 0; seen < 3;) {
-        size_t count = kc_producer_poll_deliveries(producer, deliveries, 2, 10000);
+        size_t count = kc_producer_poll_deliveries(producer, deliveries, 2, WAIT_MS);
         assert_in_range(count, 1, 2);
         for (size_t i = 0; i < count; i++, seen++) {
             assert_int_equal(deliveries[i].code, KC_ERR_PURGED);
@@ -185,22 +184,15 @@ static void test_polled_failures(void **state)
             assert_non_null(strstr(deliveries[i].text, "purged by the application"));
         }
     }
-    assert_int_equal(kc_producer_flush(producer, 1000, &error), KC_OK);
-    assert_int_equal(kc_producer_close(producer, 5000), KC_OK);
+    assert_int_equal(kc_producer_flush(producer, WAIT_MS, &error), KC_OK);
+    assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
 }
 
-static _Atomic bool begun;
+static kc_delivery last;
 
 static void *poll_long(void *context)
 {
-    kc_delivery delivery;
-    assert_int_equal(kc_producer_poll_deliveries(context, &delivery, 1, 10000), 1); /* begins when there is one */
-    atomic_store(&begun, true);
-    while (kc_producer_poll_deliveries(context, &delivery, 1, -1) == 1)
-        if (delivery.code == KC_ERR_CLOSED) /* the last one: the handle goes now */
-            return NULL;
-    fail_msg("the poll ended without the last delivery");
-    return NULL;
+    return (void *)(uintptr_t)kc_producer_poll_deliveries(context, &last, 1, -1);
 }
 
 /* A poll without time-out learns of what a close gives up, and does not keep the close from returning. */
@@ -209,19 +201,55 @@ static void test_close_ends_a_poll(void **state)
     kc_producer *producer = create("linger.ms=0", 1);
     kc_record record = KC_RECORD_INIT;
     pthread_t thread;
+    void *polled;
     kc_error error;
     (void)state;
     record.topic = "t";
     record.partition = 0;
     record.value = (kc_bytes){ "v", 1 };
-    assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
-    assert_int_equal(pthread_create(&thread, NULL, poll_long, producer), 0);
-    while (!atomic_load(&begun))
-        sched_yield();
+    assert_int_equal(kc_producer_ready(producer, "t", WAIT_MS, &error), KC_OK);
     kc_mock_broker_kill(cluster, 1);
+    assert_int_equal(pthread_create(&thread, NULL, poll_long, producer), 0);
+    wait_for_waiters(producer, 1);
     assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
     assert_int_equal(kc_producer_close(producer, 200), KC_ERR_TIMED_OUT);
-    pthread_join(thread, NULL);
+    pthread_join(thread, &polled);
+    assert_int_equal((uintptr_t)polled, 1);
+    assert_int_equal(last.code, KC_ERR_CLOSED);
+}
+
+static void *send_one(void *context)
+{
+    kc_record record = KC_RECORD_INIT;
+    record.topic = "t";
+    record.value = (kc_bytes){ "v", 1 };
+    return (void *)(intptr_t)kc_producer_send(context, &record, 1, NULL, NULL);
+}
+
+/* While 100,000 deliveries are not polled, send waits; a close lets it go. */
+static void test_close_lets_go_who_waits_for_polls(void **state)
+{
+    enum { QUEUE_MAX = 100000, AT_ONCE = 1000 };
+    static kc_record records[AT_ONCE];
+    kc_producer *producer = create(NULL, 1);
+    pthread_t thread;
+    kc_error error;
+    void *code;
+    (void)state;
+    for (int i = 0; i < AT_ONCE; i++) {
+        records[i] = (kc_record)KC_RECORD_INIT;
+        records[i].topic = "t";
+        records[i].value = (kc_bytes){ "v", 1 };
+    }
+    for (int i = 0; i < QUEUE_MAX; i += AT_ONCE)
+        if (kc_producer_send(producer, records, AT_ONCE, NULL, &error) != KC_OK)
+            fail_msg("%s", error.text);
+    assert_int_equal(kc_producer_flush(producer, WAIT_MS, &error), KC_OK);
+    assert_int_equal(pthread_create(&thread, NULL, send_one, producer), 0);
+    wait_for_waiters(producer, 1);
+    assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
+    pthread_join(thread, &code);
+    assert_int_equal((intptr_t)code, KC_ERR_CLOSED);
 }
 
 static size_t entries(const char *path)
@@ -269,11 +297,11 @@ static void test_many_lives(void **state)
         record.value = (kc_bytes){ "v", 1 };
         if (i % 4 == 0 && kc_producer_send_sync(producer, &record, NULL, &error))
             fail_msg("%s", error.text);
-        assert_int_equal(kc_producer_close(producer, 10000), KC_OK);
+        assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
     }
-    /* the broker in this process may close its ends of the last connections a moment later */
-    assert_true(entries("/proc/self/fd") <= descriptors + 8);
-    assert_true(entries("/proc/self/task") <= threads + 1);
+    /* the broker in this process may close its ends of connections a moment later */
+    for (int64_t begun = now_ms(); entries("/proc/self/fd") > descriptors || entries("/proc/self/task") > threads;)
+        be_patient(begun);
     assert_true(!RESIDENT_SAYS_MUCH || resident() - pages <= (8 << 20) / sysconf(_SC_PAGESIZE));
 }
 
@@ -284,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_damaged_block, setup, teardown),
         cmocka_unit_test_setup_teardown(test_polled_failures, setup, teardown),
         cmocka_unit_test_setup_teardown(test_close_ends_a_poll, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_close_lets_go_who_waits_for_polls, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_lives, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
