@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define READY_MS 700
-#define SLACK_MS 2000 /* on a loaded machine */
+#include "support/patience.h"
+
+enum { READY_MS = 300, BLOCK_MS = 300, CLOSE_MS = 200, BACKOFF_MS = 50 };
 
 struct peer {
     int listener;
@@ -49,19 +49,27 @@ static void *serve(void *argument)
     return NULL;
 }
 
-static void peer_start(struct peer *peer, const void *answer, size_t size, bool close_after)
+/* A socket with a free port of its own, and its address as text. */
+static int take_port(char *text, size_t size)
 {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
+    snprintf(text, size, "127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
+
+static void peer_start(struct peer *peer, const void *answer, size_t size, bool close_after)
+{
     memset(peer, 0, sizeof *peer);
     peer->answer = answer;
     peer->answer_size = size;
     peer->close_after = close_after;
-    peer->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(bind(peer->listener, (struct sockaddr *)&address, sizeof address), 0);
+    peer->listener = take_port(peer->address, sizeof peer->address);
     assert_int_equal(listen(peer->listener, 64), 0);
-    assert_int_equal(getsockname(peer->listener, (struct sockaddr *)&address, &length), 0);
-    snprintf(peer->address, sizeof peer->address, "127.0.0.1:%u", ntohs(address.sin_port));
     assert_int_equal(pthread_create(&peer->thread, NULL, serve, peer), 0);
 }
 
@@ -72,55 +80,51 @@ static void peer_stop(struct peer *peer)
     close(peer->listener);
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static kc_config *config_for(const char *bootstrap)
 {
     kc_config *config = kc_config_new();
     assert_int_equal(kc_config_set(config, "bootstrap.servers", bootstrap, NULL), KC_OK);
     assert_int_equal(kc_config_set(config, "request.timeout.ms", "300", NULL), KC_OK);
-    assert_int_equal(kc_config_set(config, "max.block.ms", "500", NULL), KC_OK);
+    assert_int_equal(kc_config_set(config, "max.block.ms", "300", NULL), KC_OK);
     return config;
 }
 
 /* Ask whether the cluster is ready, send one record, close: each must come back in time, and the text must hold
- * `words`. */
+ * `words`, once there was time to meet the peer: a loaded machine may need more than one READY_MS. */
 static void meet(const char *bootstrap, const char *words)
 {
     kc_error error;
     kc_producer *producer;
     kc_config *config = config_for(bootstrap);
     assert_int_equal(kc_producer_create(&producer, config, &error), KC_OK);
-    int64_t begun = now_ms();
-    kc_err err = kc_producer_ready(producer, NULL, READY_MS, &error);
-    assert_int_not_equal(err, KC_OK);
-    assert_true(now_ms() - begun < READY_MS + SLACK_MS);
-    if (!strstr(error.text, words))
-        fail_msg("\"%s\" is not in \"%s\"", words, error.text);
+    int64_t first = now_ms(), begun;
+    do {
+        begun = now_ms();
+        if (begun - first > WAIT_MS)
+            fail_msg("\"%s\" is not in \"%s\"", words, error.text);
+        assert_int_not_equal(kc_producer_ready(producer, NULL, READY_MS, &error), KC_OK);
+        assert_true(now_ms() - begun < READY_MS + SLACK_MS);
+    } while (!strstr(error.text, words));
     kc_record record = KC_RECORD_INIT;
     record.topic = "orders";
     record.value = (kc_bytes){ "x", 1 };
     begun = now_ms();
     assert_int_not_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
-    assert_true(now_ms() - begun < 500 + SLACK_MS);
+    assert_true(now_ms() - begun < BLOCK_MS + SLACK_MS);
     begun = now_ms();
-    kc_producer_close(producer, 200);
-    assert_true(now_ms() - begun < 200 + SLACK_MS);
+    kc_producer_close(producer, CLOSE_MS);
+    assert_true(now_ms() - begun < CLOSE_MS + SLACK_MS);
     kc_config_destroy(config);
 }
 
 static void meet_peer(const void *answer, size_t size, bool close_after, const char *words)
 {
     struct peer peer;
+    int64_t begun = now_ms();
     peer_start(&peer, answer, size, close_after);
     meet(peer.address, words);
-    assert_true(atomic_load(&peer.connections) >= 1);
-    assert_true(atomic_load(&peer.connections) < 60); /* back-off: no storm of connections */
+    /* back-off with its jitter: no storm of connections */
+    assert_in_range(atomic_load(&peer.connections), 1, 20 + (now_ms() - begun) * 2 / BACKOFF_MS);
     peer_stop(&peer);
 }
 
@@ -181,11 +185,11 @@ static void silence_ends_with_the_time_limit(void **state)
 
 static void nobody_listens(void **state)
 {
-    struct peer peer;
+    char address[32];
     (void)state;
-    peer_start(&peer, "", 0, true);
-    peer_stop(&peer); /* the port was free a moment ago and is free again */
-    meet(peer.address, "refused");
+    int fd = take_port(address, sizeof address); /* ours, so that nobody else listens there */
+    meet(address, "refused");
+    close(fd);
 }
 
 static void a_name_without_an_address(void **state)

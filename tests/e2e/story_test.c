@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS    60000
+#include "support/patience.h"
+
 #define TOPIC      "orders"
 #define PARTITIONS 4
 
@@ -103,11 +104,9 @@ static int take(kc_consumer *consumer, unsigned char *seen, int count)
 static void take_until(kc_consumer **members, size_t member_count, unsigned char *seen, int count, int wanted)
 {
     int got = 0;
-    for (int rounds = 0; got < wanted; rounds++) {
-        assert_true(rounds < 2000); /* 200 ms each at most */
+    for (int64_t begun = now_ms(); got < wanted; be_patient(begun))
         for (size_t i = 0; i < member_count; i++)
             got += take(members[i], seen, count);
-    }
 }
 
 static void a_group_of_one_reads_what_was_produced_once(void **state)
@@ -154,8 +153,7 @@ static void members_share_the_partitions(void **state)
     take_until(members, 1, seen, COUNT, 1000);
     assert_int_equal(shares[0], PARTITIONS);
     members[1] = start_member(config, &listeners[1]);
-    for (int rounds = 0; shares[0] != 2 || shares[1] != 2; rounds++) {
-        assert_true(rounds < 1000);
+    for (int64_t begun = now_ms(); shares[0] != 2 || shares[1] != 2; be_patient(begun)) {
         take(members[0], seen, COUNT);
         take(members[1], seen, COUNT);
     }
@@ -251,15 +249,15 @@ static void every_record_gets_a_fate_when_the_cluster_is_gone(void **state)
     kc_config_set_delivery(config, on_delivery, NULL, 1);
     kc_producer *producer = start_producer(config);
     send_numbers(producer, 0, 1000);
-    flush(producer);
-    assert_int_equal(atomic_load(&delivered), 1000);
+    flush(producer); /* on a loaded machine, delivery.timeout.ms may be over before a record is written */
+    assert_int_equal(atomic_load(&delivered) + atomic_load(&failed), 1000);
     kc_mock_stop(cluster);
     send_numbers(producer, 1000, 2000);
     flush(producer);
     assert_int_equal(atomic_load(&delivered) + atomic_load(&failed), 2000);
-    assert_true(atomic_load(&failed) > 0);
+    assert_true(atomic_load(&failed) >= 1000);
     assert_int_equal(kc_producer_pending(producer), 0);
-    assert_int_equal(kc_producer_close(producer, 1000), KC_OK);
+    assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
     kc_config_destroy(config);
 }
 
