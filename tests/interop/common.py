@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-LIMIT_S = 120  # of one command
+LIMIT_S = 300  # of one command: only what hangs takes that long
 
 
 class Settings:
@@ -47,7 +47,7 @@ class Mockbroker:
 
     def __exit__(self, *unused):
         self.process.terminate()
-        status = self.process.wait(20)
+        status = self.process.wait(LIMIT_S)
         self.process.stdout.close()
         if status != 0:
             raise AssertionError(f"mockbroker ended with status {status}")
@@ -67,6 +67,11 @@ class OnMockbroker(unittest.TestCase):
 
 def kc_produce(bootstrap, topic, lines, *options):
     run([program("kc"), "produce", "-b", bootstrap, "-t", topic, *options], "".join(line + "\n" for line in lines))
+
+
+def kc_produce_spread(bootstrap, topic, lines):
+    """With so many keys that every partition gets records: without, they go to one partition after the other."""
+    kc_produce(bootstrap, topic, [f"{i}|{line}" for i, line in enumerate(lines)], "-K", "|")
 
 
 def kc_consume(bootstrap, topic, *options):

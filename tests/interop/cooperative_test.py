@@ -4,7 +4,7 @@ import os
 import subprocess
 import tempfile
 
-from common import OnMockbroker, Settings, kc_produce, program
+from common import LIMIT_S, OnMockbroker, Settings, kc_produce, program
 from groups_test import Member, poll_until
 from kafka_cluster import java
 
@@ -33,7 +33,7 @@ class Process:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(LIMIT_S)
         self.output.close()
 
 

@@ -128,7 +128,7 @@ class FaultsTest(unittest.TestCase):
 
     def test_silence_ends_in_a_timeout(self):
         fault = self.control.arm("silence", api="Produce")
-        error, _ = self.produce(**{"message.timeout.ms": 1200})
+        error, _ = self.produce(**{"message.timeout.ms": 5000})
         self.assertEqual(error.code(), confluent_kafka.KafkaError._MSG_TIMED_OUT)
         self.assertEqual(self.end(), 0)
         self.assert_hits(fault)
@@ -200,7 +200,7 @@ class FaultsTest(unittest.TestCase):
             with self.subTest(action=action):
                 self.setUp()
                 fault = self.control.arm(action, topic="t")
-                error, _ = self.produce(**{"message.timeout.ms": 1500})
+                error, _ = self.produce(**{"message.timeout.ms": 3000})
                 self.assertIsNotNone(error)
                 self.assert_hits(fault)
 

@@ -15,7 +15,7 @@ from kafka_cluster import java
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 CONSUMER_GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 VERIFIABLE_CONSUMER = "org.apache.kafka.tools.VerifiableConsumer"
-WAIT_S = 60
+WAIT_S = 120
 
 
 def command(main, *arguments):
@@ -68,8 +68,8 @@ class Java:
 
     def close(self):
         self.process.terminate()
-        self.process.wait(20)
-        self.thread.join(20)
+        self.process.wait(WAIT_S)
+        self.thread.join(WAIT_S)
         self.process.stdout.close()
 
 

@@ -8,12 +8,12 @@ import urllib.request
 
 import confluent_kafka
 
-from common import Mockbroker, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, run
+from common import Mockbroker, OnMockbroker, Settings, kc_consume, kc_produce, kc_produce_spread, lines_of, run
 from kafka_cluster import java
 
 CONSUMER_GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 DUMP_LOG = "org.apache.kafka.tools.DumpLogSegments"
-WAIT_S = 60
+WAIT_S = 120
 
 
 def tool(main, *arguments, check=True):
@@ -67,7 +67,7 @@ class GroupToolsTest(OnMockbroker):
 
     def test_offsets_are_reset_deleted_and_the_group_with_them(self):
         self.create("t", 3)
-        kc_produce(self.bootstrap, "t", lines_of("x", 300))
+        kc_produce_spread(self.bootstrap, "t", lines_of("x", 300))
         kc_consume(self.bootstrap, "t", "-g", "g")
         rows = rows_of(self.groups("--describe", "--group", "g"), "g")
         self.assertEqual(sum(int(row[3]) for row in rows), 300)
@@ -104,7 +104,7 @@ class GroupToolsTest(OnMockbroker):
         given = len(a.given) + len(b.given)
         with urllib.request.urlopen(urllib.request.Request(f"{url}/v1/brokers/{home}/kill", method="POST", data=b"")):
             pass
-        kc_produce(self.bootstrap, "t", lines_of("x", 500))
+        kc_produce_spread(self.bootstrap, "t", lines_of("x", 500))
         self.assertTrue(poll_until([a, b], lambda: a.read + b.read >= 500))
         self.assertTrue(poll_until([a, b], lambda: sum(p.offset for p in a.consumer.committed(a.consumer.assignment(), 10)) == a.read))
         self.assertEqual(len(a.given) + len(b.given), given)

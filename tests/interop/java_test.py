@@ -3,7 +3,7 @@ import json
 import os
 import subprocess
 
-from common import CODECS, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, program, run
+from common import CODECS, LIMIT_S, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, program, run
 from kafka_cluster import java
 
 TOPIC_COMMAND = "org.apache.kafka.tools.TopicCommand"
@@ -81,6 +81,6 @@ class JavaTest(OnMockbroker):
         finally:
             ours.terminate()
             theirs.terminate()
-            self.assertEqual(ours.wait(30), 0)
-            theirs.wait(30)
+            self.assertEqual(ours.wait(LIMIT_S), 0)
+            theirs.wait(LIMIT_S)
             theirs.stdout.close()

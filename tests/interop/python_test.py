@@ -8,7 +8,7 @@ import kafka.admin
 
 from common import CODECS, OnMockbroker, kc_consume, kc_produce, lines_of
 
-WAIT_S = 60
+WAIT_S = 120
 
 
 def values(lines):
@@ -34,7 +34,7 @@ class ConfluentTest(OnMockbroker):
         self.create("shared", 6)
         lines = lines_of("shared", 1200)
         kc_produce(self.bootstrap, "shared", lines)
-        config = {"bootstrap.servers": self.bootstrap, "group.id": "team", "auto.offset.reset": "earliest", "session.timeout.ms": 6000,
+        config = {"bootstrap.servers": self.bootstrap, "group.id": "team", "auto.offset.reset": "earliest", "session.timeout.ms": 30000,
                   "enable.auto.commit": False, "partition.assignment.strategy": "range"}
         members = [confluent_kafka.Consumer(config), confluent_kafka.Consumer(config)]
         read = []
@@ -53,6 +53,7 @@ class ConfluentTest(OnMockbroker):
         more = lines_of("more", 600)
         kc_produce(self.bootstrap, "shared", more)
         wanted = set(values(lines + more))
+        until = time.monotonic() + WAIT_S
         while time.monotonic() < until and not wanted <= set(read):
             read += [m.value() for m in members[0].consume(500, 0.1) if not m.error()]
         self.assertEqual(len(members[0].assignment()), 6)
@@ -99,7 +100,7 @@ class KafkaPythonTest(OnMockbroker):
                 self.create(topic)
                 kc_produce(self.bootstrap, topic, lines, "-X", f"compression.type={codec}")
                 consumer = kafka_python.KafkaConsumer(topic, bootstrap_servers=self.bootstrap, group_id=f"group-{codec}", auto_offset_reset="earliest",
-                                                      session_timeout_ms=6000, heartbeat_interval_ms=1000)
+                                                      session_timeout_ms=30000, heartbeat_interval_ms=1000)
                 read, until = [], time.monotonic() + WAIT_S
                 while len(read) < len(lines) and time.monotonic() < until:
                     for records in consumer.poll(200).values():

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 from common import Settings  # noqa: E402
 
-TEST_LIMIT_S = 240  # a test that hangs is a failure, and says where
+TEST_LIMIT_S = 600  # a test that hangs is a failure, and says where
 MODULES = ["kcat_test", "python_test", "java_test", "groups_test", "groups848_test", "groups848_ours_test", "cooperative_test", "faults_test", "admin_test", "versions_test", "real_kafka_test"]
 
 
