@@ -4,8 +4,10 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -17,7 +19,8 @@ class Examples(unittest.TestCase):
     def setUpClass(cls):
         cls.broker = Mockbroker("--topic", "orders:3:1", "--topic", "others:3:1", "--topic", "small:1:1:max.message.bytes=10",
                                 "--topic", "watched:3:1", "--topic", "audit:1:1",
-                                "--topic", "work:3:1", "--topic", "work.retry:3:1", "--topic", "work.dead:1:1")
+                                "--topic", "work:3:1", "--topic", "work.retry:3:1", "--topic", "work.dead:1:1",
+                                "--topic", "words:3:1")
 
     @classmethod
     def tearDownClass(cls):
@@ -91,6 +94,32 @@ class Examples(unittest.TestCase):
                 self.assertEqual(numbers, sorted(set(numbers)))
         self.assertIn(b"I do not like this value", dead)
         self.assertIn(b"bad77", dead)
+
+    @unittest.skipUnless(os.path.exists(program("sqlite_offsets")), "built only where the headers of sqlite3 are")
+    def test_sqlite_offsets(self):
+        """Killed in the middle, and again: each word is counted exactly once, since its offset is in the same transaction."""
+        words = [f"w{i % 50}" for i in range(3000)]
+        run("kc", "produce", "-b", self.broker.address, "-t", "words", data="\n".join(words).encode())
+        with tempfile.TemporaryDirectory() as folder:
+            file = os.path.join(folder, "words.db")
+            arguments = [program("sqlite_offsets"), self.broker.address, "words", "counters", file]
+            stored = 0
+            for _ in range(2):
+                if stored < len(words):  # else there is nothing that it could print
+                    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                        process.stdout.readline()  # some are stored; what else may be under way
+                        process.kill()
+                    self.broker.control("POST", "/v1/clock/advance", {"ms": 60000})
+                    database = sqlite3.connect(file, timeout=LIMIT_S)
+                    stored = database.execute("SELECT sum(count) FROM words").fetchone()[0]
+                    self.assertGreater(stored, 0)
+                    database.close()
+            if stored < len(words):
+                run("sqlite_offsets", *arguments[1:], str(len(words) - stored))
+            database = sqlite3.connect(file, timeout=LIMIT_S)
+            self.assertEqual(database.execute("SELECT count(*), min(count), max(count) FROM words").fetchone(), (50, 60, 60))
+            self.assertEqual(database.execute("SELECT sum(next) FROM offsets").fetchone()[0], len(words))
+            database.close()
 
     def test_embedded_cluster(self):
         """The cluster inside the test process loses a broker, the code under test loses nothing."""
