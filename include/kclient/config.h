@@ -58,6 +58,8 @@ KC_EXPORT void kc_config_set_partitioner(kc_config *config, const kc_partitioner
 /* Make an assignor known, for partition.assignment.strategy to name it. KC_ERR_ARGUMENT: no name, no function, or a
  * comma in the name. KC_ERR_NO_MEMORY. */
 KC_EXPORT kc_err kc_config_add_assignor(kc_config *config, const kc_assignor *assignor);
+/* Who is told of resets and stalls of a consumer; NULL: they are only logged. */
+KC_EXPORT void kc_config_set_notice(kc_config *config, kc_notice_fn fn, void *context);
 /* Default listener of subscribe; NULL: none. */
 KC_EXPORT void kc_config_set_rebalance_listener(kc_config *config, const kc_rebalance_listener *listener);
 

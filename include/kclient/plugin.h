@@ -77,6 +77,33 @@ typedef struct kc_rebalance_listener {
     void (*on_lost)(void *context, const kc_topic_partition *partitions, size_t count);
 } kc_rebalance_listener;
 
+/* Something that happened to a consumer that is no error. */
+typedef enum kc_notice_kind {
+    KC_NOTICE_RESET = 1,     /* a position jumped without the application's wish */
+    KC_NOTICE_STALLED = 2,   /* no progress for some time, though the library tried what it can */
+    KC_NOTICE_RECOVERED = 3, /* that is over */
+} kc_notice_kind;
+
+/* Texts are borrowed for the call. */
+typedef struct kc_notice {
+    kc_notice_kind kind;
+    const char *topic; /* NULL: about the membership in the group */
+    int32_t partition;
+    /* RESET: NO_OFFSET, OUT_OF_RANGE, TRUNCATED (the log was cut below the position) or TOPIC_RECREATED. STALLED,
+     * RECOVERED: the state of the position or of the group, as in kc_consumer_state. */
+    const char *reason;
+    int64_t from_offset; /* RESET: the position until now, KC_OFFSET_NONE: there was none ... */
+    int32_t from_epoch;  /* ... and its leader epoch, -1: unknown */
+    int64_t to_offset;   /* RESET: the position from now on: records in between are repeated, or skipped, or gone */
+    int32_t to_epoch;
+    int64_t for_ms;   /* STALLED, RECOVERED: how long there was no progress */
+    const char *text; /* all of it in a sentence */
+} kc_notice;
+
+/* Called by poll, commit, unsubscribe or close, on the application's thread, as the rebalance listener is; that of a
+ * reset before the first record of the new position is returned. */
+typedef void (*kc_notice_fn)(void *context, const kc_notice *notice);
+
 /* A topic that somebody in the group reads. */
 typedef struct kc_assignor_topic {
     const char *name;

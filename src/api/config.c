@@ -4,6 +4,7 @@
  * rules differ for defaults (idempotence steps aside silently for acks=1, but contradicting it explicitly is an error:
  * PROTOCOL 2.1). */
 #include "api/config.h"
+#include "api/duration.h"
 #include "cluster/cluster.h"
 #include "protocol/compress.h"
 #include "runtime/runtime.h"
@@ -78,6 +79,15 @@ static bool list_ok(const struct kci_config_row *row, const char *text)
     return true;
 }
 
+/* What stands behind "word:"; only by_duration has something there. */
+static bool take_argument(struct kci_settings *settings, const struct kci_config_row *row,
+                          const struct kci_config_choice *choice, const char *argument)
+{
+    bool by_duration =
+        field_of(settings, row) == (void *)&settings->auto_offset_reset && choice->value == KCI_RESET_BY_DURATION;
+    return by_duration && kci_duration_parse(argument, &settings->auto_offset_reset_by_ms);
+}
+
 /* Parse into `settings`; text replaces (and frees) what was there. */
 static kc_err parse_value(struct kci_settings *settings, const struct kci_config_row *row, const char *value,
                           kc_error *error)
@@ -100,7 +110,11 @@ static kc_err parse_value(struct kci_settings *settings, const struct kci_config
         return KC_OK;
     }
     if (row->type == KCI_TYPE_CHOICE) {
-        const struct kci_config_choice *choice = choice_of(row, value, strlen(value));
+        const char *colon = strchr(value, ':');
+        const struct kci_config_choice *choice =
+            choice_of(row, value, colon ? (size_t)(colon - value) + 1 : strlen(value));
+        if (choice && colon && !take_argument(settings, row, choice, colon + 1))
+            choice = NULL;
         if (!choice)
             return bad_value(row, value, error);
         *(int32_t *)field = choice->value;
@@ -287,7 +301,12 @@ kc_err kc_config_get(const kc_config *config, const char *key, char *value, size
     case KCI_TYPE_CHOICE:
         for (const struct kci_config_choice *c = row->choices; c->word; c++)
             if (c->value == *(const int32_t *)field) {
-                snprintf(value, size, "%s", c->word);
+                char duration[40];
+                bool argument = c->word[0] && c->word[strlen(c->word) - 1] == ':';
+                snprintf(value, size, "%s%s", c->word,
+                         argument
+                             ? kci_duration_text(config->settings.auto_offset_reset_by_ms, duration, sizeof duration)
+                             : "");
                 break;
             }
         return KC_OK;
@@ -386,6 +405,12 @@ kc_err kc_config_add_assignor(kc_config *config, const kc_assignor *assignor)
     kc_err err = append_plugin(&array, &config->settings.assignor_count, assignor, sizeof *assignor);
     config->settings.assignors = array;
     return err;
+}
+
+void kc_config_set_notice(kc_config *config, kc_notice_fn fn, void *context)
+{
+    config->settings.notice = fn;
+    config->settings.notice_context = context;
 }
 
 /* ---- the whole ---- */

@@ -9,11 +9,16 @@ static const struct kci_config_choice acks_words[] = {
 static const struct kci_config_choice codec_words[] = { { "none", KCI_CODEC_NONE },     { "gzip", KCI_CODEC_GZIP },
                                                         { "snappy", KCI_CODEC_SNAPPY }, { "lz4", KCI_CODEC_LZ4 },
                                                         { "zstd", KCI_CODEC_ZSTD },     { NULL, 0 } };
-static const struct kci_config_choice reset_words[] = {
-    { "latest", KCI_RESET_LATEST },      { "earliest", KCI_RESET_EARLIEST }, { "none", KCI_RESET_NONE },
-    { "largest", KCI_RESET_LATEST },     { "end", KCI_RESET_LATEST },        { "smallest", KCI_RESET_EARLIEST },
-    { "beginning", KCI_RESET_EARLIEST }, { "error", KCI_RESET_NONE },        { NULL, 0 }
-};
+static const struct kci_config_choice reset_words[] = { { "latest", KCI_RESET_LATEST },
+                                                        { "earliest", KCI_RESET_EARLIEST },
+                                                        { "none", KCI_RESET_NONE },
+                                                        { "largest", KCI_RESET_LATEST },
+                                                        { "end", KCI_RESET_LATEST },
+                                                        { "smallest", KCI_RESET_EARLIEST },
+                                                        { "beginning", KCI_RESET_EARLIEST },
+                                                        { "error", KCI_RESET_NONE },
+                                                        { "by_duration:", KCI_RESET_BY_DURATION },
+                                                        { NULL, 0 } };
 static const struct kci_config_choice protocol_words[] = {
     { "classic", 0 }, { "consumer", 1 }, { "CLASSIC", 0 }, { "CONSUMER", 1 }, { NULL, 0 }
 };
@@ -223,7 +228,8 @@ const struct kci_config_row kci_config_rows[] = {
         "in any order and from any thread; automatic commits, and commits without a list, cover only what is done without a gap."),
     I32("max.unacknowledged.records", NULL, C, max_unacknowledged_records, 1, INT32_MAX, "100000",
         "With acknowledgement.mode=explicit: when so many records were returned and not acknowledged, poll returns no more until some are."),
-    ONE("auto.offset.reset", NULL, C, auto_offset_reset, reset_words, "latest", "Where to begin when the group has no offset, or it is out of range."),
+    ONE("auto.offset.reset", NULL, C, auto_offset_reset, reset_words, "latest",
+        "Where to begin when the group has no offset, or it is out of range. by_duration:PT2H begins two hours back (ISO 8601; KIP-1106). Every reset is told: kc_config_set_notice()."),
     ONE("isolation.level", NULL, C, isolation_level, isolation_words, "read_uncommitted", "Whether records of open and aborted transactions are seen."),
     I32("fetch.min.bytes", NULL, C, fetch_min_bytes, 0, INT32_MAX, "1", "A broker waits until it has this much, or fetch.max.wait.ms is over."),
     I32("fetch.max.bytes", NULL, C, fetch_max_bytes, 1024, INT32_MAX, "52428800", "Most bytes of one fetch response; a larger single batch still passes."),

@@ -121,6 +121,7 @@ static kc_err start(kc_consumer *consumer, kc_error *error)
         .lock_ops = kci_lock_system(),
         .wake = wake_loop,
         .notify = open_gate,
+        .wall_ms = kci_clock_wall_ms,
     };
     if (s->log)
         options.logger =
@@ -194,6 +195,8 @@ static void run_event(kc_consumer *consumer, struct kci_consumer_event *event)
             tell_commit(consumer, items, count);
         if (event->commit)
             event->commit(event->context, event->code, items, count);
+    } else if (event->kind == KCI_EVENT_NOTICE && consumer->settings->notice) {
+        consumer->settings->notice(consumer->settings->notice_context, &event->notice);
     }
     consumer->in_callback = false;
     kci_consumer_event_done(consumer->core, event, kci_clock_us());

@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include <kclient/config.h>
 
-enum kci_offset_reset { KCI_RESET_LATEST, KCI_RESET_EARLIEST, KCI_RESET_NONE };
+enum kci_offset_reset { KCI_RESET_LATEST, KCI_RESET_EARLIEST, KCI_RESET_NONE, KCI_RESET_BY_DURATION };
 /* What key.serializer and value.serializer name, and their deserializers. */
 enum kci_format {
     KCI_FORMAT_BYTES,
@@ -89,6 +89,7 @@ struct kci_settings {
     int32_t acknowledge_explicitly;     /* acknowledgement.mode: 1 explicit, 0 implicit */
     int32_t max_unacknowledged_records; /* explicit only */
     int32_t auto_offset_reset;          /* enum kci_offset_reset */
+    int64_t auto_offset_reset_by_ms;    /* KCI_RESET_BY_DURATION: how far back */
     int32_t isolation_level;            /* enum kci_isolation */
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
     int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
@@ -111,7 +112,9 @@ struct kci_settings {
     kc_serializer key_serializer, value_serializer; /* serialize NULL: none */
     kc_partitioner partitioner;                     /* partition NULL: Kafka's default */
     kc_rebalance_listener rebalance_listener;       /* all NULL: none */
-    kc_assignor *assignors;                         /* the user's; owned array */
+    kc_notice_fn notice;                            /* NULL: none */
+    void *notice_context;
+    kc_assignor *assignors; /* the user's; owned array */
     size_t assignor_count;
 };
 

@@ -212,7 +212,9 @@ bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_ki
         kci_partition_list_free(c->alloc, partitions);
         return false;
     }
-    event->face = (struct kci_consumer_event){ kind, *partitions, fn, context, code };
+    event->face = (struct kci_consumer_event){
+        .kind = kind, .partitions = *partitions, .commit = fn, .context = context, .code = code
+    };
     kci_list_push(&c->events, &event->link);
     kci_consumer_tell(c);
     return true;
@@ -230,6 +232,7 @@ static bool take_event(struct kci_consumer *c, struct kci_consumer_event *out, i
     struct kci_event *event = KCI_CONTAINER(link, struct kci_event, link);
     *out = event->face;
     kci_alloc_free(c->alloc, event);
+    c->notices -= out->kind == KCI_EVENT_NOTICE;
     c->event_runs = true;
     c->last_poll = now; /* a callback has max.poll.interval.ms, like the work on records */
     return true;
@@ -248,9 +251,11 @@ void kci_consumer_event_done(struct kci_consumer *c, struct kci_consumer_event *
     kci_consumer_lock(c);
     c->event_runs = false;
     c->last_poll = now;
-    if (event->kind != KCI_EVENT_COMMITTED)
+    if (event->kind != KCI_EVENT_COMMITTED && event->kind != KCI_EVENT_NOTICE)
         kci_group_event_done(c, event->kind, now);
     kci_partition_list_free(c->alloc, &event->partitions);
+    kci_alloc_free(c->alloc, event->texts);
+    event->texts = NULL;
     event->kind = KCI_EVENT_NONE;
     kci_consumer_unlock(c);
 }

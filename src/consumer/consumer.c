@@ -9,6 +9,7 @@
  * is under the lock and wake the I/O thread. */
 #include "consumer/internal.h"
 #include "consumer/positions.h"
+#include "consumer/reset.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -78,9 +79,10 @@ static void want_topics(struct kci_consumer *c, int64_t now)
 }
 
 /* New metadata: what is wrong with a topic that is read is told once. */
-static void use_metadata(struct kci_consumer *c)
+static void use_metadata(struct kci_consumer *c, int64_t now)
 {
     c->metadata_changed = false;
+    kci_reset_check_topics(c, now);
     KCI_LIST_EACH(link, &c->subscription.topics)
     {
         struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
@@ -105,7 +107,7 @@ static void step(void *self, int64_t now)
     c->next_at = KCI_NEVER;
     want_topics(c, now);
     if (c->metadata_changed)
-        use_metadata(c);
+        use_metadata(c, now);
     kci_group_step(c, now);
     kci_operations_step(c, now);
     kci_catalog_step(c, now);
@@ -192,6 +194,7 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     c->wake_context = options->wake_context;
     c->notify = options->notify;
     c->notify_context = options->notify_context;
+    c->wall_ms = options->wall_ms;
     kci_lock_init(&c->lock, options->lock_ops);
     kci_prng_seed(&c->prng, options->seed);
     kci_list_init(&c->events);
@@ -255,6 +258,7 @@ void kci_consumer_destroy(struct kci_consumer *c, int64_t now)
     while ((link = kci_list_pop(&c->events))) {
         struct kci_event *event = KCI_CONTAINER(link, struct kci_event, link);
         kci_partition_list_free(c->alloc, &event->face.partitions);
+        kci_alloc_free(c->alloc, event->face.texts);
         kci_alloc_free(c->alloc, event);
     }
     kci_operations_destroy(c);

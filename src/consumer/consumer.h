@@ -42,6 +42,8 @@ struct kci_consumer_options {
     void (*notify)(
         void *context); /* something came for the application: it should poll, or look at its operation; I/O thread */
     void *notify_context;
+    int64_t (*wall_ms)(
+        void); /* milliseconds since 1970, for auto.offset.reset=by_duration; NULL: `now` is since 1970 */
     enum kci_consumer_plant plant;
 };
 
@@ -77,6 +79,7 @@ enum kci_consumer_event_kind {
     KCI_EVENT_REVOKED,   /* on_revoked(partitions): they are dropped when the event is done */
     KCI_EVENT_LOST,      /* on_lost(partitions) */
     KCI_EVENT_COMMITTED, /* commit(code, partitions) */
+    KCI_EVENT_NOTICE,    /* settings' notice(notice) */
 };
 /* Something that must run on the application's thread, without any lock. */
 struct kci_consumer_event {
@@ -85,6 +88,8 @@ struct kci_consumer_event {
     kc_commit_fn commit;                  /* of KCI_EVENT_COMMITTED; may be NULL */
     void *context;
     kc_err code;
+    kc_notice notice; /* of KCI_EVENT_NOTICE */
+    char *texts;      /* that notice points to; freed by kci_consumer_event_done */
 };
 /* A poll begins: everything that earlier polls returned counts as worked on from now on. */
 void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now);

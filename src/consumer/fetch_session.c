@@ -82,7 +82,11 @@ static bool take_wanted(struct kci_fetch_session *session, const struct kci_assi
         entry->partition = a->partition;
         entry->topic_id = info->id;
     }
-    entry->changed = fresh || session->epoch == 0 || entry->offset != a->fetch_offset || entry->leader_epoch != epoch;
+    /* A follower may not have heard of the newest epochs: only the leader is asked whether histories agree. */
+    int32_t fetched_epoch = a->preferred >= 0 ? -1 : a->fetch_epoch;
+    entry->changed = fresh || session->epoch == 0 || entry->offset != a->fetch_offset || entry->leader_epoch != epoch ||
+                     entry->fetched_epoch != fetched_epoch;
+    entry->fetched_epoch = fetched_epoch;
     entry->offset = a->fetch_offset;
     entry->leader_epoch = epoch;
     entry->version = a->version;
@@ -155,7 +159,7 @@ static bool build_topics(struct kci_fetch_session *session, struct kci_assigned 
             .partition = entry->partition,
             .current_leader_epoch = entry->leader_epoch,
             .fetch_offset = entry->offset,
-            .last_fetched_epoch = -1,
+            .last_fetched_epoch = entry->fetched_epoch,
             .log_start_offset = -1,
             .partition_max_bytes = partition_bytes_max,
             .high_watermark = INT64_MAX,

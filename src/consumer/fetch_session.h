@@ -12,7 +12,8 @@ struct kci_session_entry {
     uint64_t round;   /* the last request that wanted it */
     int64_t offset;
     int32_t partition, leader_epoch;
-    bool changed; /* must be in the request that is being built */
+    int32_t fetched_epoch; /* leader epoch of the record before offset, as sent; -1: not said */
+    bool changed;          /* must be in the request that is being built */
 };
 
 struct kci_fetch_session {

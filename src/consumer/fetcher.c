@@ -11,6 +11,7 @@
  * some.  The request for the others then must not park at the broker for fetch.max.wait.ms, or the one that was left
  * out would starve: it is sent with wait 0, and if it brings nothing the next one waits until the queue is drained. */
 #include "consumer/internal.h"
+#include "consumer/reset.h"
 
 #include <inttypes.h>
 
@@ -260,20 +261,7 @@ static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t
         back_off(c, a, now);
         return;
     }
-    if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
-        kci_assigned_fail(&c->subscription, a, KC_ERR_OFFSET_OUT_OF_RANGE, now,
-                          "offset %" PRId64
-                          " of %s [%d] is not in the log (any more) and auto.offset.reset is none: seek",
-                          a->position, a->topic->name.data, (int)a->partition);
-        kci_consumer_tell(c);
-        return;
-    }
-    kci_log(&c->logger, KCI_LOG_WARN, "fetch", "%s [%d]: offset %" PRId64 " is out of range, resetting to the %s",
-            a->topic->name.data, (int)a->partition, a->position,
-            c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? "beginning" : "end");
-    kci_assigned_seek(&c->subscription, a,
-                      c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END, -1,
-                      now);
+    kci_reset_begin(c, a, KCI_RESET_OUT_OF_RANGE, now);
 }
 
 /* PROTOCOL 3.3: what the error of one partition means. */
@@ -323,6 +311,12 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
         return true;
     }
     a->attempts = 0;
+    if (p->diverging_epoch >= 0) { /* KIP-595: the leader's log and what we have read part before our position */
+        int32_t current;
+        kci_consumer_leader(a->topic, a->partition, &current);
+        kci_reset_diverged(c, a, p->diverging_offset, p->diverging_epoch, current, now);
+        return true;
+    }
     if (p->high_watermark >= 0)
         a->high_watermark = p->high_watermark;
     if (p->last_stable_offset >= 0)

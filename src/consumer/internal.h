@@ -24,6 +24,7 @@ struct kci_consumer {
     void *wake_context;
     void (*notify)(void *);
     void *notify_context;
+    int64_t (*wall_ms)(void);        /* the shell's wall clock; NULL: `now` */
     bool wake_wanted, notify_wanted; /* done when the lock is given back */
 
     struct kci_cluster *cluster; /* the I/O thread's; never touched by the application's functions */
@@ -38,6 +39,7 @@ struct kci_consumer {
     struct kci_catalog catalog;
     struct kci_operations operations;
     struct kci_list events; /* struct kci_event; owned */
+    uint32_t notices;       /* of them, those that nobody waits for: bounded */
     size_t requests;        /* kci_request under way */
 
     _Atomic bool woken; /* kci_consumer_wakeup() was called */

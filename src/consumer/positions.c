@@ -6,6 +6,7 @@
  * PROTOCOL 3.3.  Transient ones never lead to a reset: only "there is no such offset" does. */
 #include "consumer/positions.h"
 #include "consumer/internal.h"
+#include "consumer/reset.h"
 
 #include <inttypes.h>
 
@@ -13,20 +14,6 @@ static void retry(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
 {
     a->not_before = kci_consumer_retry_at(c, a->attempts++, now);
     kci_consumer_at(c, a->not_before);
-}
-
-/* No offset is known: the policy decides. */
-static void use_policy(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
-{
-    if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
-        kci_assigned_fail(&c->subscription, a, KC_ERR_NO_OFFSET, now,
-                          "%s [%d] has no committed offset and auto.offset.reset is none: seek", a->topic->name.data,
-                          (int)a->partition);
-        kci_consumer_tell(c);
-        return;
-    }
-    a->reset_time = c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? -2 : -1;
-    kci_assigned_enter(a, KCI_POSITION_RESET, now);
 }
 
 /* The partition of an item, if the answer still counts. */
@@ -125,7 +112,7 @@ static void committed_known(struct kci_request *request, int64_t now)
         }
         a->attempts = 0;
         if (item->offset < 0) {
-            use_policy(c, a, now);
+            kci_reset_begin(c, a, KCI_RESET_NO_OFFSET, now);
             continue;
         }
         a->committed = item->offset;
@@ -150,9 +137,9 @@ static void reset_known(struct kci_request *request, int64_t now)
         struct kci_assigned *a = still_wanted(c, item, KCI_POSITION_RESET);
         if (!a)
             continue;
-        if (request->error == KC_OK && item->answered && item->error == KCI_NONE && item->offset >= 0) {
-            kci_assigned_found(a, item->offset, item->offset_epoch, now);
-            kci_consumer_tell(c);
+        bool ok = request->error == KC_OK && item->answered && item->error == KCI_NONE;
+        if (ok && (item->offset >= 0 || a->reset_time >= 0)) {
+            kci_reset_found(c, a, item->offset, item->offset_epoch, now);
             continue;
         }
         if (item->error == KCI_TOPIC_AUTHORIZATION_FAILED)
@@ -181,24 +168,7 @@ static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const st
         kci_assigned_enter(a, KCI_POSITION_READY, now);
         return;
     }
-    kci_log(&c->logger, KCI_LOG_WARN, "fetch",
-            "%s [%d]: the log was truncated: we are at %" PRId64 ", epoch %d ends at %" PRId64, a->topic->name.data,
-            (int)a->partition, a->fetch_offset, (int)a->fetch_epoch, item->offset);
-    if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
-        kci_assigned_fail(&c->subscription, a, KC_ERR_OFFSET_OUT_OF_RANGE, now,
-                          "the log of %s [%d] was truncated: position %" PRId64 " lies behind offset %" PRId64
-                          " where its leader epoch ends, and auto.offset.reset is none: seek",
-                          a->topic->name.data, (int)a->partition, a->fetch_offset, item->offset);
-        kci_consumer_tell(c);
-    } else if (item->offset < 0 || item->offset_epoch < 0) {
-        kci_assigned_seek(&c->subscription, a,
-                          c->settings->auto_offset_reset == KCI_RESET_EARLIEST ? KC_OFFSET_BEGINNING : KC_OFFSET_END,
-                          -1, now);
-    } else { /* what was fetched ahead may be of the other history: drop it all */
-        int64_t offset = a->position < item->offset ? a->position : item->offset;
-        kci_assigned_seek(&c->subscription, a, offset, offset == a->position ? a->epoch : item->offset_epoch, now);
-        a->checked_epoch = item->current_epoch;
-    }
+    kci_reset_diverged(c, a, item->offset, item->offset_epoch, item->current_epoch, now);
 }
 
 static void epoch_known(struct kci_request *request, int64_t now)
@@ -272,7 +242,7 @@ void kci_positions_step(struct kci_consumer *c, int64_t now)
         if (!due(c, a, KCI_POSITION_COMMITTED, now))
             continue;
         if (!c->settings->group_id)
-            use_policy(c, a, now);
+            kci_reset_begin(c, a, KCI_RESET_NO_OFFSET, now);
         else
             need_committed = true;
     }

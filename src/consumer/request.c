@@ -177,7 +177,7 @@ bool kci_request_list_offsets(struct kci_request *request, int32_t node, int64_t
             };
     }
     /* Version 1 has no isolation level: acceptable only when none is wanted. */
-    return send(request, node, KCI_API_LIST_OFFSETS, r && r->isolation_level ? 2 : 1, 10, ok ? r : NULL,
+    return send(request, node, KCI_API_LIST_OFFSETS, r && r->isolation_level ? 2 : 1, 11, ok ? r : NULL,
                 read_list_offsets, now);
 }
 

@@ -406,6 +406,7 @@ void kci_assigned_seek(struct kci_subscription *s, struct kci_assigned *a, int64
     a->error = KC_OK;
     a->previous = -1;
     a->moved_in_poll = 0;
+    a->reset_reason = KCI_RESET_NO_REASON;
     if (offset >= 0) {
         kci_assigned_found(a, offset, epoch, now);
         return;

@@ -37,6 +37,15 @@ enum kci_position_state {
 };
 extern const struct kci_state_table kci_position_states;
 
+/* Why a position was given up; names and texts in notice.c and reset.c. */
+enum kci_reset_reason {
+    KCI_RESET_NO_REASON, /* the application's own wish */
+    KCI_RESET_NO_OFFSET,
+    KCI_RESET_OUT_OF_RANGE,
+    KCI_RESET_TRUNCATED,
+    KCI_RESET_RECREATED,
+};
+
 struct kci_assigned {
     struct kci_list link;             /* in the subscription; the order is the order of fetching */
     struct kci_list ready_link;       /* in the subscription's list of partitions with runs */
@@ -62,7 +71,11 @@ struct kci_assigned {
     int64_t fetch_offset;     /* the next one to be asked from the broker, >= position */
     int32_t fetch_epoch;      /* leader epoch of the batch before fetch_offset */
     int32_t checked_epoch;    /* leader epoch of the metadata when the position was last known to be valid */
-    int64_t reset_time;       /* ListOffsets' timestamp: -1 end, -2 beginning */
+    int64_t reset_time;       /* ListOffsets' timestamp: -1 end, -2 beginning, else ms since 1970 */
+    enum kci_reset_reason reset_reason; /* of RESET */
+    int64_t reset_from;                 /* the position that was given up, or KC_OFFSET_NONE */
+    int32_t reset_from_epoch;
+    struct kci_uuid read_id; /* of the topic that the position is in, as the metadata says; zero: not known yet */
     int64_t high_watermark, last_stable_offset, log_start_offset; /* as the leader said last; -1: unknown */
     int32_t preferred;                   /* replica to fetch from instead of the leader (KIP-392), -1: none ... */
     int64_t preferred_until;             /* ... up to this time, microseconds */

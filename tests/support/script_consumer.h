@@ -284,6 +284,17 @@ static inline void script_consumer_init(struct script_consumer *sc, struct scrip
     sc->settings.check_crcs = true;
 }
 
+static inline void sc_notice_(void *context, const kc_notice *notice)
+{
+    (void)context; /* the core only looks whether there is a function; noted in sc_run_event_ */
+    (void)notice;
+}
+/* Notices are wanted: they are noted like events. Before script_consumer_create. */
+static inline void script_want_notices(struct script_consumer *sc)
+{
+    sc->settings.notice = sc_notice_;
+}
+
 static inline void script_consumer_create(struct script_consumer *sc)
 {
     struct kci_consumer_options options = { .alloc = &sc->alloc,
@@ -328,7 +339,14 @@ static inline void sc_run_event_(struct script_consumer *sc, struct kci_consumer
     for (size_t i = 0; i < event->partitions.count; i++)
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s-%d", i ? "," : "",
                  event->partitions.items[i].topic, (int)event->partitions.items[i].partition);
-    if (event->kind == KCI_EVENT_COMMITTED)
+    const kc_notice *notice = &event->notice;
+    if (event->kind == KCI_EVENT_NOTICE && notice->kind == KC_NOTICE_RESET)
+        sc_note(sc, "reset(%s-%d:%s %lld/%d>%lld)", notice->topic, (int)notice->partition, notice->reason,
+                (long long)notice->from_offset, (int)notice->from_epoch, (long long)notice->to_offset);
+    else if (event->kind == KCI_EVENT_NOTICE)
+        sc_note(sc, "%s(%s:%s)", notice->kind == KC_NOTICE_STALLED ? "stalled" : "recovered",
+                notice->topic ? notice->topic : "group", notice->reason);
+    else if (event->kind == KCI_EVENT_COMMITTED)
         sc_note(sc, "commit(%s:%s)", kc_err_name(event->code), list);
     else
         sc_note(sc, "%s(%s)", names[event->kind], list);

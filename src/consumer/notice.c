@@ -1,0 +1,85 @@
+/* A notice waits in the queue of events, so it runs in poll, on the application's thread, in the order of what
+ * happened: that of a reset before the first record of the new position.  Its texts lie in the event's own block. */
+#include "consumer/notice.h"
+#include "consumer/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#define TEXT_BYTES 400 /* of a notice, with NUL */
+
+static const char *const reset_names[] = {
+    [KCI_RESET_NO_REASON] = "",
+    [KCI_RESET_NO_OFFSET] = "NO_OFFSET",
+    [KCI_RESET_OUT_OF_RANGE] = "OUT_OF_RANGE",
+    [KCI_RESET_TRUNCATED] = "TRUNCATED",
+    [KCI_RESET_RECREATED] = "TOPIC_RECREATED",
+};
+
+static void queue(struct kci_consumer *c, const struct kci_assigned *a, kc_notice notice, enum kci_log_level level,
+                  const char *text)
+{
+    kci_log(&c->logger, level, "consumer", "%s", text);
+    if (!c->settings->notice)
+        return;
+    if (c->notices >= KCI_NOTICES_MAX) {
+        kci_log(&c->logger, KCI_LOG_WARN, "consumer", "%u notices wait for a poll: this one is only logged",
+                KCI_NOTICES_MAX);
+        return;
+    }
+    size_t topic_size = a ? a->topic->name.size + 1 : 0;
+    struct kci_event *event = kci_alloc_zero(c->alloc, 1, sizeof *event);
+    char *texts = kci_alloc_new(c->alloc, topic_size + TEXT_BYTES);
+    if (!event || !texts) {
+        kci_alloc_free(c->alloc, event);
+        kci_alloc_free(c->alloc, texts);
+        return; /* the log has it */
+    }
+    if (a) {
+        notice.topic = memcpy(texts, a->topic->name.data, topic_size);
+        notice.partition = a->partition;
+    }
+    snprintf(texts + topic_size, TEXT_BYTES, "%s", text);
+    notice.text = texts + topic_size;
+    event->face = (struct kci_consumer_event){ .kind = KCI_EVENT_NOTICE, .notice = notice, .texts = texts };
+    c->notices++;
+    kci_list_push(&c->events, &event->link);
+    kci_consumer_tell(c);
+}
+
+void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum kci_reset_reason reason, int64_t from,
+                      int32_t from_epoch, const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    kc_notice notice = { .kind = KC_NOTICE_RESET,
+                         .from_offset = from,
+                         .from_epoch = from_epoch,
+                         .to_offset = a->position,
+                         .to_epoch = a->epoch,
+                         .reason = reset_names[reason] };
+    queue(c, a, notice, reason == KCI_RESET_NO_OFFSET ? KCI_LOG_INFO : KCI_LOG_WARN, text);
+}
+
+void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
+                      const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    kc_notice notice = { .kind = over ? KC_NOTICE_RECOVERED : KC_NOTICE_STALLED,
+                         .partition = -1,
+                         .from_offset = KC_OFFSET_NONE,
+                         .from_epoch = -1,
+                         .to_offset = KC_OFFSET_NONE,
+                         .to_epoch = -1,
+                         .reason = kci_states_name(a ? &kci_position_states : &kci_group_states,
+                                                   a ? a->state : c->group.state),
+                         .for_ms = for_us / KCI_MS };
+    queue(c, a, notice, over ? KCI_LOG_INFO : KCI_LOG_WARN, text);
+}

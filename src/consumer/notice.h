@@ -1,0 +1,19 @@
+/* Notices: what happened that is no error, but that an application may want to know (kc_config_set_notice). */
+#ifndef KCI_CONSUMER_NOTICE_H
+#define KCI_CONSUMER_NOTICE_H
+
+#include "consumer/subscription.h"
+
+struct kci_consumer;
+struct kci_event;
+
+#define KCI_NOTICES_MAX 1000u /* that wait for a poll; further ones are only logged */
+
+/* Both log the text, and queue a notice if the application wants them. */
+void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum kci_reset_reason reason, int64_t from,
+                      int32_t from_epoch, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* a NULL: about the group. */
+void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+#endif
