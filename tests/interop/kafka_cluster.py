@@ -1,5 +1,6 @@
 """A real Apache Kafka in KRaft mode, from the jars below build/kafka/VERSION/libs: as many combined nodes as asked for, on free ports."""
 import os
+import random
 import shutil
 import signal
 import socket
@@ -7,22 +8,36 @@ import subprocess
 import tempfile
 import time
 
+import confluent_kafka.admin
+
 FORMAT = "kafka.tools.StorageTool"
 SERVER = "kafka.Kafka"
+WAIT_S = 240  # for a node: JVMs are slow to start on a loaded machine
 CLUSTER_ID = "a2NsaWVudC1pbnRlcm9wMQ"
 HEAP = "-Xmx320m"
 FAST_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 
 
 def free_ports(count):
-    """Ports that were free a moment ago; they are bound all at once, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
+    """Free ports below those that the system gives to outgoing connections: none of the nodes' own takes another's port before it listens."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+            end = int(f.read().split()[0])
+    except OSError:
+        end = 32768
+    candidates = list(range(10000, end)) if end > 11000 else list(range(61000, 65536))
+    random.shuffle(candidates)
+    ports = []
+    for port in candidates:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                ports.append(port)
+            except OSError:
+                continue
+        if len(ports) == count:
+            return ports
+    raise RuntimeError("no free ports")
 
 
 def java(libs, main, *arguments, **options):
@@ -81,22 +96,26 @@ class Kafka:
     def stop_node(self, node, kill=False):
         process = self.processes.pop(node)
         process.send_signal(signal.SIGKILL if kill else signal.SIGTERM)
-        process.wait(60)
+        process.wait(WAIT_S)
 
-    def wait_ready(self, nodes=None, seconds=90):
-        """Until each node answers a connection (the listener opens when the broker is registered)."""
-        until = time.monotonic() + seconds
-        for node in nodes or list(self.processes):
-            while True:
+    def wait_ready(self):
+        """Until each node tells of all: then each is registered, and topics can have replicas on it."""
+        until = time.monotonic() + WAIT_S
+        for node in list(self.processes):
+            while self._nodes_told_by(node) < len(self.processes):
                 if self.processes[node].poll() is not None:
                     raise RuntimeError(f"Kafka node {node} ended:\n{self.log_tail(node)}")
-                try:
-                    socket.create_connection(("127.0.0.1", self.ports[node - 1]), 1).close()
-                    break
-                except OSError:
-                    if time.monotonic() > until:
-                        raise RuntimeError(f"Kafka node {node} does not listen:\n{self.log_tail(node)}") from None
-                    select_pause(0.1)
+                if time.monotonic() > until:
+                    raise RuntimeError(f"Kafka node {node} does not see its cluster:\n{self.log_tail(node)}")
+                select_pause(0.1)
+
+    def _nodes_told_by(self, node):
+        try:
+            socket.create_connection(("127.0.0.1", self.ports[node - 1]), 1).close()
+            admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": f"127.0.0.1:{self.ports[node - 1]}", "log_level": 0})
+            return len(admin.list_topics(timeout=10).brokers)
+        except (OSError, confluent_kafka.KafkaException):
+            return 0
 
     def log_tail(self, node):
         with open(os.path.join(self.top, f"node-{node}.log"), encoding="utf-8", errors="replace") as f:

@@ -5,7 +5,7 @@ import threading
 import unittest
 
 from common import CODECS, Settings, kc_consume, kc_produce, lines_of, program, run
-from kafka_cluster import Kafka, java
+from kafka_cluster import WAIT_S, Kafka, java, select_pause
 
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 DEMO_MB = "60"
@@ -71,24 +71,28 @@ class RealKafka:
     def test_the_demo_with_a_node_stopped_and_started(self):
         """A consumer is killed and a node stopped half-way; every file comes back equal."""
         node = 2
-        process = self.cluster.processes.pop(node)
-        reaper = threading.Thread(target=process.wait)  # so that its end can be seen by the command below
-        reaper.start()
-        config = os.path.join(self.cluster.top, f"node-{node}.properties")
-        pid_file = os.path.join(self.cluster.top, "restarted.pid")
-        server = shlex.join(java(self.cluster.libs, "kafka.Kafka", config, heap="-Xmx320m"))
-        start = f"tail --pid={process.pid} -f /dev/null; echo $$ > {pid_file}; exec {server}"
+        process = self.cluster.processes[node]
+        wanted = os.path.join(self.cluster.top, "wanted")
+        over = threading.Event()
+
+        def start_when_wanted():
+            while not os.path.exists(wanted) and not over.is_set():
+                select_pause(0.05)
+            if os.path.exists(wanted):
+                process.wait()
+                self.cluster.start_node(node)
+
+        starter = threading.Thread(target=start_when_wanted)
+        starter.start()
         try:
             done = run([program("demo"), "/usr/include", "/usr/share/doc", "--bootstrap", self.bootstrap, "--limit", DEMO_MB,
-                        "--stop-command", f"kill {process.pid}", "--start-command", f"sh -c {shlex.quote(start)} >/dev/null 2>&1 &"], limit=300)
+                        "--stop-command", f"kill {process.pid}", "--start-command", f"touch {shlex.quote(wanted)}"], limit=2 * WAIT_S)
             self.assertIn("all files are equal", done.stdout)
             print(done.stdout)
         finally:
-            process.kill()
-            reaper.join()
-            if os.path.exists(pid_file):
-                with open(pid_file, encoding="ascii") as f:
-                    os.kill(int(f.read()), 9)
+            over.set()
+            starter.join()
+        self.cluster.wait_ready()  # the other tests want all nodes
 
 
 class NewKafkaTest(RealKafka, unittest.TestCase):
