@@ -6,6 +6,7 @@
 #include <kclient/admin.h>
 #include <kclient/consumer.h>
 #include <kclient/metrics.h>
+#include <kclient/groups.h>
 #include <kclient/producer.h>
 #include <kclient/serializer.h>
 #include <kclient/worker.h>

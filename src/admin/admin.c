@@ -22,6 +22,7 @@ struct kci_admin {
 static void finish(struct kci_admin_op *op)
 {
     struct kci_admin *admin = op->admin;
+    op->seeking = false;
     kci_list_remove(&op->link);
     atomic_store_explicit(&op->finished, true, memory_order_release); /* from here on it is the submitter's */
     admin->options.notify(admin->options.context);
@@ -92,9 +93,11 @@ static void on_done(struct kci_call *call, const struct kci_reply *reply, int64_
         snprintf(op->last, sizeof op->last, "%s", reply->text ? reply->text : kc_err_text(reply->error));
         if (reply->error == KC_ERR_TIMED_OUT && now >= op->deadline)
             finish_timed_out(op, now);
-        else if (is_transient(reply->error))
+        else if (is_transient(reply->error)) {
+            if (op->group)
+                kci_coordinator_lost(&op->coordinator, op->last, now);
             retry_later(op, now);
-        else
+        } else
             finish_failed(op, reply->error, op->last);
         return;
     }
@@ -108,18 +111,46 @@ static void on_done(struct kci_call *call, const struct kci_reply *reply, int64_
     }
     snprintf(op->last, sizeof op->last, "broker %d answered %s", reply->node, kci_error_name(code));
     drop_answer(op);
-    kci_cluster_refresh(op->admin->cluster, op->last, now);
+    if (op->group)
+        kci_coordinator_lost(&op->coordinator, op->last, now);
+    else
+        kci_cluster_refresh(op->admin->cluster, op->last, now);
     retry_later(op, now);
+}
+
+/* Whom to ask; false: nobody yet, or never. */
+static bool find_node(struct kci_admin_op *op, int32_t *node, int64_t now)
+{
+    *node = op->node;
+    if (!op->group)
+        return true;
+    if (!op->coordinator.cluster)
+        kci_coordinator_init(&op->coordinator, op->admin->cluster, 0, op->group);
+    *node = kci_coordinator_node(&op->coordinator, now);
+    op->seeking = *node == KCI_NODE_NONE;
+    int16_t code = op->coordinator.error;
+    if (op->seeking && code != KCI_NONE) {
+        snprintf(op->last, sizeof op->last, "the coordinator of group \"%.100s\" cannot be found: %s", op->group,
+                 kci_error_name(code));
+        if (!kci_error_flags(code) && code != KCI_UNKNOWN_SERVER_ERROR)
+            finish_failed(op, (kc_err)code, op->last);
+    }
+    return *node != KCI_NODE_NONE;
 }
 
 static void attempt(struct kci_admin_op *op, int64_t now)
 {
     int64_t left_ms = op->deadline == KCI_NEVER ? INT32_MAX : (op->deadline - now + 999) / 1000;
-    int32_t timeout_ms = op->admin->options.settings->request_timeout_ms;
+    int32_t timeout_ms = op->admin->options.settings->request_timeout_ms, node;
     if (left_ms <= 0) {
+        if (op->group && op->coordinator.cluster)
+            kci_coordinator_stop(&op->coordinator, now);
         finish_timed_out(op, now);
         return;
     }
+    op->retry_at = KCI_NEVER;
+    if (!find_node(op, &node, now))
+        return;
     op->call = (struct kci_call){ .api = op->api,
                                   .version_min = op->version_min,
                                   .version_max = op->version_max,
@@ -129,8 +160,7 @@ static void attempt(struct kci_admin_op *op, int64_t now)
                                   .done = on_done,
                                   .owner = op };
     op->attempts++;
-    op->retry_at = KCI_NEVER;
-    kci_cluster_call(op->admin->cluster, op->node, &op->call, now);
+    kci_cluster_call(op->admin->cluster, node, &op->call, now);
 }
 
 static void take_submitted(struct kci_admin *admin)
@@ -148,7 +178,7 @@ static void step(void *self, int64_t now)
     KCI_LIST_EACH(node, &admin->active)
     {
         struct kci_admin_op *op = KCI_CONTAINER(node, struct kci_admin_op, link);
-        if (op->retry_at <= now)
+        if (op->retry_at <= now || op->seeking)
             attempt(op, now);
     }
     kci_cluster_step(admin->cluster, now);
@@ -162,6 +192,9 @@ static int64_t deadline(void *self)
     {
         struct kci_admin_op *op = KCI_CONTAINER(node, struct kci_admin_op, link);
         at = op->retry_at < at ? op->retry_at : at;
+        int64_t seek_at = op->seeking ? kci_coordinator_deadline(&op->coordinator) : KCI_NEVER;
+        seek_at = op->seeking && op->deadline < seek_at ? op->deadline : seek_at;
+        at = seek_at < at ? seek_at : at;
     }
     return at;
 }
@@ -245,7 +278,9 @@ void kci_admin_destroy(struct kci_admin *admin, int64_t now)
     KCI_LIST_EACH(node, &admin->active)
     {
         struct kci_admin_op *op = KCI_CONTAINER(node, struct kci_admin_op, link);
-        if (op->retry_at != KCI_NEVER)
+        if (op->seeking)
+            kci_coordinator_stop(&op->coordinator, now);
+        if (op->retry_at != KCI_NEVER || op->seeking)
             finish_failed(op, KC_ERR_CLOSED, "the admin client was closed");
     }
     kci_cluster_destroy(admin->cluster, now); /* finishes the calls under way */
@@ -256,6 +291,8 @@ void kci_admin_submit(struct kci_admin *admin, struct kci_admin_op *op)
 {
     op->admin = admin;
     op->retry_at = 0;
+    op->coordinator.cluster = NULL;
+    op->seeking = false;
     kci_lock_take(&admin->lock);
     kci_list_push(&admin->submitted, &op->link);
     kci_lock_release(&admin->lock);

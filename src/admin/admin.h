@@ -18,7 +18,8 @@ struct kci_admin_op {
     /* filled in by the submitter */
     int16_t api;
     int16_t version_min, version_max;
-    int32_t node;        /* KCI_NODE_ANY or KCI_NODE_CONTROLLER */
+    int32_t node;        /* KCI_NODE_ANY, KCI_NODE_CONTROLLER or a broker; not looked at with `group` */
+    const char *group;   /* ask its coordinator; NULL: `node`. Lives until finished */
     const void *request; /* struct kci_<api>_request; lives until finished */
     int64_t deadline;    /* monotonic microseconds; KCI_NEVER: none */
     /* Kafka's error code in a decoded response that decides about a retry (NOT_CONTROLLER ...); may be NULL. */
@@ -37,7 +38,9 @@ struct kci_admin_op {
     struct kci_admin *admin;
     struct kci_list link;
     struct kci_call call;
-    int64_t retry_at; /* microseconds; KCI_NEVER: a call is under way */
+    int64_t retry_at; /* microseconds; KCI_NEVER: a call is under way, or a coordinator is looked for */
+    struct kci_coordinator coordinator; /* of group */
+    bool seeking;                       /* the coordinator is looked for */
     uint32_t attempts;
     char last[300]; /* why the last attempt failed */
 };

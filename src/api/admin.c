@@ -1,5 +1,6 @@
 /* The public admin functions: build a request, hand it to the engine's thread, wait, translate the answer. */
 #include "admin/admin.h"
+#include "api/admin_handle.h"
 #include "api/config.h"
 #include "api/metrics.h"
 #include "runtime/runtime.h"
@@ -7,13 +8,6 @@
 #include <stdio.h>
 
 #define CONFIGS_MAX 200 /* of one new topic: more than Kafka has keys */
-
-struct kc_admin {
-    struct kci_settings *settings;
-    struct kci_loop *loop;
-    struct kci_gate *gate;
-    struct kci_admin *engine;
-};
 
 static void wake(void *context)
 {
@@ -83,13 +77,13 @@ void kc_admin_close(kc_admin *admin)
     kci_alloc_free(kci_heap_alloc(), admin);
 }
 
-static int64_t deadline_of(int32_t timeout_ms)
+int64_t kci_admin_handle_deadline(int32_t timeout_ms)
 {
     return timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
 }
 
 /* Submit and wait; the engine keeps the deadline. */
-static kc_err run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
+kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
 {
     kci_admin_submit(admin->engine, op);
     for (;;) {
@@ -185,9 +179,9 @@ kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t
                                .version_max = 7,
                                .node = KCI_NODE_CONTROLLER,
                                .request = &request,
-                               .deadline = deadline_of(timeout_ms),
+                               .deadline = kci_admin_handle_deadline(timeout_ms),
                                .verdict = create_verdict };
-    err = run(admin, &op, error);
+    err = kci_admin_handle_run(admin, &op, error);
     if (err == KC_OK) {
         const struct kci_create_topics_response *response = op.response;
         err = response->topics_count == 1
@@ -220,9 +214,9 @@ kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_
                                .version_max = 5,
                                .node = KCI_NODE_CONTROLLER,
                                .request = &request,
-                               .deadline = deadline_of(timeout_ms),
+                               .deadline = kci_admin_handle_deadline(timeout_ms),
                                .verdict = delete_verdict };
-    kc_err err = run(admin, &op, error);
+    kc_err err = kci_admin_handle_run(admin, &op, error);
     if (err == KC_OK) {
         const struct kci_delete_topics_response *response = op.response;
         err = response->responses_count == 1
@@ -343,8 +337,8 @@ kc_err kc_admin_describe(kc_admin *admin, const char *const *names, size_t count
                                .version_max = 12,
                                .node = KCI_NODE_ANY,
                                .request = &request,
-                               .deadline = deadline_of(timeout_ms) };
-    kc_err err = run(admin, &op, error);
+                               .deadline = kci_admin_handle_deadline(timeout_ms) };
+    kc_err err = kci_admin_handle_run(admin, &op, error);
     if (err == KC_OK && !(*out = copy_cluster(op.response)))
         err = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while describing the cluster");
     kci_admin_op_free(&op);

@@ -185,6 +185,7 @@ struct kci_coordinator {
     const char *key; /* group id; borrowed, must outlive it */
     int32_t node; /* KCI_NODE_NONE: not known. A group's is not the broker's plain id: it names a connection of its own
                      to that broker, so that heartbeats do not wait behind a fetch. All functions here take it */
+    int32_t broker;     /* its plain id, as of the last answer */
     int64_t not_before; /* microseconds: back-off of the lookup */
     int64_t found_at;   /* microseconds: when `node` became known */
     int32_t attempts;

@@ -108,6 +108,7 @@ static void done(struct kci_call *call, const struct kci_reply *reply, int64_t n
         return;
     }
     c->node = c->type == 0 ? kci_node_lane(c->cluster, answer->node_id) : answer->node_id;
+    c->broker = answer->node_id;
     c->found_at = now;
     kci_log(&c->cluster->logger, KCI_LOG_DEBUG, "coord", "coordinator of %s is broker %d", c->key,
             (int)answer->node_id);

@@ -1,0 +1,20 @@
+/* The admin handle from inside: what the files of the admin functions share. */
+#ifndef KCI_API_ADMIN_HANDLE_H
+#define KCI_API_ADMIN_HANDLE_H
+
+#include "admin/admin.h"
+#include <kclient/groups.h>
+
+struct kc_admin {
+    struct kci_settings *settings;
+    struct kci_loop *loop;
+    struct kci_gate *gate;
+    struct kci_admin *engine;
+};
+
+/* Submit and wait; the engine keeps the deadline. Release the answer with kci_admin_op_free(), also after an error. */
+kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error);
+/* Monotonic microseconds; timeout_ms < 0: KCI_NEVER. */
+int64_t kci_admin_handle_deadline(int32_t timeout_ms);
+
+#endif
