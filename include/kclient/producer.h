@@ -47,24 +47,25 @@ KC_EXPORT kc_err kc_producer_ready(kc_producer *producer, const char *topic, int
 KC_EXPORT kc_err kc_producer_partitions(kc_producer *producer, const char *topic, int32_t timeout_ms, int32_t *count,
                                         kc_error *error);
 
-#define KC_PURGE_QUEUED 1u    /* records that were never put into a request                            */
+#define KC_PURGE_QUEUED    1u /* records that were never put into a request                            */
 #define KC_PURGE_IN_FLIGHT 2u /* records that were: an answer, or another attempt, is awaited          */
-/* Give up records whose fate is open: each is reported with KC_ERR_PURGED, and with KC_MAYBE_APPLIED if an attempt may have reached the
- * log. Returns at once; the reports come soon after, in order, so that a queued record is reported behind those in flight before it.
- * What other threads send at the same time may be purged or not. flags: KC_PURGE_QUEUED, KC_PURGE_IN_FLIGHT or both; else
- * KC_ERR_ARGUMENT. Any thread, also from a callback. */
+/* Give up records whose fate is open: each is reported with KC_ERR_PURGED, and with KC_MAYBE_APPLIED if an attempt may
+ * have reached the log. Returns at once; the reports come soon after, in order, so that a queued record is reported
+ * behind those in flight before it. What other threads send at the same time may be purged or not. flags:
+ * KC_PURGE_QUEUED, KC_PURGE_IN_FLIGHT or both; else KC_ERR_ARGUMENT. Any thread, also from a callback. */
 KC_EXPORT kc_err kc_producer_purge(kc_producer *producer, uint32_t flags);
 
-/* Reports without a callback: take up to `capacity` deliveries from a queue inside the producer, in the order of a delivery function.
- * Waits up to timeout_ms until there is one. Returns how many were stored. Needs kc_config_set_delivery_polled(); 0 without it.
- * `topic` of a delivery lives as long as the producer, `text` until the next call of this function. The queue holds 100,000
- * deliveries: while it is full no further records are taken (kc_producer_send() waits, then says KC_ERR_QUEUE_FULL), so what comes on top
- * are the fates of records that were taken before. What is not taken before kc_producer_close() is lost: flush and poll first.
- * One thread at a time. */
-KC_EXPORT size_t kc_producer_poll_deliveries(kc_producer *producer, kc_delivery *out, size_t capacity, int32_t timeout_ms);
+/* Reports without a callback: take up to `capacity` deliveries from a queue inside the producer, in the order of a
+ * delivery function. Waits up to timeout_ms until there is one. Returns how many were stored. Needs
+ * kc_config_set_delivery_polled(); 0 without it. `topic` of a delivery lives as long as the producer, `text` until the
+ * next call of this function. The queue holds 100,000 deliveries: while it is full no further records are taken
+ * (kc_producer_send() waits, then says KC_ERR_QUEUE_FULL), so what comes on top are the fates of records that were
+ * taken before. What is not taken before kc_producer_close() is lost: flush and poll first. One thread at a time. */
+KC_EXPORT size_t kc_producer_poll_deliveries(kc_producer *producer, kc_delivery *out, size_t capacity,
+                                             int32_t timeout_ms);
 
-/* Many records in one block of bytes and one call, for callers to whom a call or a pointer is dear (cgo, JNI). The records follow each
- * other without gaps; numbers are in the byte order of the machine and need no alignment:
+/* Many records in one block of bytes and one call, for callers to whom a call or a pointer is dear (cgo, JNI). The
+ * records follow each other without gaps; numbers are in the byte order of the machine and need no alignment:
  *
  *   offset  size
  *        0     4  uint32 bytes of this record, these four included
@@ -74,12 +75,13 @@ KC_EXPORT size_t kc_producer_poll_deliveries(kc_producer *producer, kc_delivery 
  *       24     4  int32  key size, -1: null
  *       28     4  int32  value size, -1: null
  *       32     4  uint32 number of headers, 256 at most
- *       36        key, value, then for each header: int32 name size (with its NUL), int32 value size (-1: null), name, NUL, value
+ *       36        key, value, then for each header: int32 name size (with its NUL), int32 value size (-1: null), name,
+ * NUL, value
  *
- * All go to `topic`. *accepted, waiting and errors are those of kc_producer_send(); KC_ERR_ARGUMENT also where sizes do not add up: the
- * records before that place were taken. Any thread. */
-KC_EXPORT kc_err kc_producer_send_packed(kc_producer *producer, const char *topic, const void *data, size_t size, size_t *accepted,
-                                         kc_error *error);
+ * All go to `topic`. *accepted, waiting and errors are those of kc_producer_send(); KC_ERR_ARGUMENT also where sizes do
+ * not add up: the records before that place were taken. Any thread. */
+KC_EXPORT kc_err kc_producer_send_packed(kc_producer *producer, const char *topic, const void *data, size_t size,
+                                         size_t *accepted, kc_error *error);
 
 /* Records whose fate is open. Any thread. */
 KC_EXPORT size_t kc_producer_pending(const kc_producer *producer);

@@ -3,8 +3,8 @@
  * 0 us old and is counted as early, so that one sees that the clocks are not in step. */
 #include "plugins/latency.h"
 #include "base/cursor.h"
-#include "consumer/record_walk.h"
 #include "base/histogram.h"
+#include "consumer/record_walk.h"
 
 #include <kclient/serializer.h>
 #include <string.h>
