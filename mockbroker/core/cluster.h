@@ -179,6 +179,7 @@ struct mb_append {
     struct kci_bytes records;
     int16_t acks;
     int16_t version;         /* of Produce; INT16_MAX: our own */
+    int32_t partition;       /* index, for the texts of errors */
     bool internal;           /* written by a coordinator */
     struct kci_arena *arena; /* for record errors */
     /* out */
@@ -190,7 +191,7 @@ struct mb_append {
 };
 struct mb_record_error {
     int32_t index;
-    const char *message; /* static */
+    const char *message; /* static or in the arena */
 };
 void mb_partition_append(struct mb_partition *partition, int32_t broker, struct mb_append *append, int64_t now);
 /* Recompute the high watermark of the leader, wake who waited for it. */

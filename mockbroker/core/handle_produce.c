@@ -7,6 +7,8 @@
  * The batches stay where the request's frame has them: the logs take references to it. */
 #include "mockbroker/core/cluster.h"
 
+#define ATTRIBUTES_AT 22 /* of a batch: the byte of them that says transactional */
+
 struct produce;
 
 struct produce_wait { /* one partition that is not yet as far as acks=all asks */
@@ -23,6 +25,7 @@ struct produce { /* in the arena of the request */
     int32_t left;       /* waits that are not over */
     bool begun;         /* all partitions were appended: the last wait may answer */
     bool failed;        /* some partition has an error */
+    bool unauthorized;  /* the whole of it */
     struct mb_alarm timeout;
 };
 
@@ -147,7 +150,9 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
     kci_codec_init(&kci_produce_response__partition_produce_response_schema, result);
     result->index = data->index;
     result->base_offset = -1;
-    if (body->acks < -1 || body->acks > 1)
+    if (produce->unauthorized)
+        append.error = KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    else if (body->acks < -1 || body->acks > 1)
         append.error = KCI_INVALID_REQUIRED_ACKS;
     else if (!partition)
         append.error = topic_error ? topic_error : KCI_UNKNOWN_TOPIC_OR_PARTITION;
@@ -167,6 +172,18 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
     result->log_start_offset = leader->log.start_offset;
     if (body->acks == -1 && leader->high_watermark <= append.last_offset)
         wait_for(produce, partition, append.last_offset + 1, result);
+}
+
+/* A transactional batch in a request without a transactional id: nobody may do that, so nothing is done. */
+static bool lacks_transaction(const struct kci_produce_request *body)
+{
+    for (int32_t t = 0; !body->transactional_id.data && t < body->topic_data_count; t++)
+        for (int32_t p = 0; p < body->topic_data[t].partition_data_count; p++) {
+            struct kci_bytes records = body->topic_data[t].partition_data[p].records;
+            if (records.size >= KCI_BATCH_HEADER_BYTES && (records.data[ATTRIBUTES_AT] & KCI_BATCH_TRANSACTIONAL))
+                return true;
+        }
+    return false;
 }
 
 static bool prepare(struct produce *produce, const struct kci_produce_request *body)
@@ -209,6 +226,7 @@ void mb_handle_produce(struct mb_request *request, int64_t now)
         mb_request_hang_up(request, "no memory for a produce request", now);
         return;
     }
+    produce->unauthorized = lacks_transaction(body);
     for (int32_t t = 0; t < body->topic_data_count; t++) {
         const struct kci_produce_request__topic_produce_data *data = &body->topic_data[t];
         const struct kci_uuid *id = request->header.version >= 13 ? &data->topic_id : NULL;

@@ -169,7 +169,7 @@ static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_
     case MB_PRODUCER_DUPLICATE:
         *duplicate = true;
         append->last_offset = append->base_offset + header->last_offset_delta;
-        append->append_time_ms = leader->partition->topic->config.log_append_time ? timestamp_ms : -1;
+        append->append_time_ms = timestamp_ms; /* whatever the topic's kind of timestamps: so says Kafka */
         return KCI_NONE;
     case MB_PRODUCER_OUT_OF_ORDER:
         append->message = "the sequence of the batch is not the next one of its producer";
@@ -214,6 +214,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
     struct kci_frame *rewritten = NULL;
     bool duplicate = false;
     append->base_offset = append->last_offset = append->append_time_ms = -1;
+    append->partition = partition->index;
     append->error = mb_partition_check(partition, broker, -1);
     if (append->error)
         return;

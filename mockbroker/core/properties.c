@@ -44,7 +44,10 @@ static const struct mb_config_row rows[] = {
     B("auto.create.topics.enable", "true"),
     B("auto.leader.rebalance.enable", "true"),
     I("background.threads", "10", POSITIVE_INT),
+    I("compression.gzip.level", "-1", -1, 9),
+    I("compression.lz4.level", "9", 1, 17),
     S("compression.type", "producer", "producer,uncompressed,gzip,snappy,lz4,zstd"),
+    I("compression.zstd.level", "3", -131072, 22),
     L("connections.max.idle.ms", "600000", ANY),
     L("connections.max.reauth.ms", "0", NATURAL),
     B("controlled.shutdown.enable", "true"),
@@ -300,7 +303,8 @@ bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char
 bool mb_properties_is_dynamic(size_t i)
 {
     static const char names[] =
-        "background.threads,compression.type,follower.replication.throttled.rate,leader.replication.throttled.rate,"
+        "background.threads,compression.gzip.level,compression.lz4.level,compression.type,compression.zstd.level,"
+        "follower.replication.throttled.rate,leader.replication.throttled.rate,"
         "replica.alter.log.dirs.io.max.bytes.per.second,log.cleaner.backoff.ms,log.cleaner.delete.retention.ms,"
         "log.cleaner.max.compaction.lag.ms,log.cleaner.min.cleanable.ratio,log.cleaner.min.compaction.lag.ms,"
         "log.cleanup.policy,log.flush.interval.messages,log.flush.interval.ms,log.index.interval.bytes,"

@@ -76,6 +76,7 @@ struct mb_topic_config {
     int64_t flush_ms;                                     /* flush.ms; -1: never */
     int32_t min_insync;                                   /* min.insync.replicas */
     int codec;                                            /* compression.type: KCI_CODEC_*, or -1 for "producer" */
+    int32_t codec_level;                                  /* of codec */
     bool log_append_time;                                 /* message.timestamp.type */
     bool delete, compact;                                 /* cleanup.policy */
     bool unclean;                                         /* unclean.leader.election.enable */

@@ -29,6 +29,9 @@ enum key {
     FLUSH_MS,
     INDEX_INTERVAL_BYTES,
     INDEX_BYTES,
+    GZIP_LEVEL,
+    LZ4_LEVEL,
+    ZSTD_LEVEL,
 };
 
 /* clang-format off */
@@ -53,9 +56,9 @@ static const struct mb_config_row rows[] = {
     [FLUSH_MS] = { "flush.ms", MB_CONFIG_LONG, LONG_MAX_TEXT, 0, INT64_MAX, NULL, "log.flush.interval.ms" },
     [INDEX_INTERVAL_BYTES] = { "index.interval.bytes", MB_CONFIG_INT, "4096", 0, INT32_MAX, NULL, "log.index.interval.bytes" },
     [INDEX_BYTES] = { "segment.index.bytes", MB_CONFIG_INT, "10485760", 4, INT32_MAX, NULL, "log.index.size.max.bytes" },
-    { "compression.gzip.level", MB_CONFIG_INT, "-1", -1, 9, NULL, NULL },
-    { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, NULL },
-    { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, NULL },
+    [GZIP_LEVEL] = { "compression.gzip.level", MB_CONFIG_INT, "-1", -1, 9, NULL, "compression.gzip.level" },
+    [LZ4_LEVEL] = { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, "compression.lz4.level" },
+    [ZSTD_LEVEL] = { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, "compression.zstd.level" },
     { "file.delete.delay.ms", MB_CONFIG_LONG, "60000", 0, INT64_MAX, NULL, "log.segment.delete.delay.ms" },
     { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
@@ -187,6 +190,12 @@ void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_pro
     config->delete = strstr(policy, "delete") != NULL;
     config->compact = strstr(policy, "compact") != NULL;
     config->codec = strcmp(codec, "uncompressed") == 0 ? KCI_CODEC_NONE : kci_codec_of(kci_str_of(codec));
+    config->codec_level = KCI_LEVEL_DEFAULT;
+    if (config->codec == KCI_CODEC_GZIP || config->codec == KCI_CODEC_LZ4 || config->codec == KCI_CODEC_ZSTD)
+        config->codec_level = (int32_t)number_of(config, properties,
+                                                 config->codec == KCI_CODEC_GZIP  ? GZIP_LEVEL
+                                                 : config->codec == KCI_CODEC_LZ4 ? LZ4_LEVEL
+                                                                                  : ZSTD_LEVEL);
     config->batch_bytes_max = (int32_t)number_of(config, properties, MAX_MESSAGE_BYTES);
     config->timestamp_after_ms = number_of(config, properties, TIMESTAMP_AFTER);
     config->timestamp_before_ms = number_of(config, properties, TIMESTAMP_BEFORE);

@@ -1,14 +1,20 @@
-/* What a producer may write.  In the order of Kafka's checks:
+/* What a producer may write.  In the order of Kafka's checks, and with its codes, as a differential test against it
+ * holds:
  *
- *      one batch, whole, magic 2      INVALID_RECORD, CORRUPT_MESSAGE (lengths)     CRC           CORRUPT_MESSAGE
- *      zstd before Produce v7         UNSUPPORTED_COMPRESSION_TYPE                  size          MESSAGE_TOO_LARGE
- *      base offset 0, count, control, sequence                                      INVALID_RECORD
- *      every record: lengths, offsets 0, 1, 2 ...                                   INVALID_RECORD
- *      compacted topic: keys          INVALID_RECORD + record_errors                timestamps    INVALID_TIMESTAMP
+ *      a whole batch, one, magic 2      INVALID_RECORD      zstd before Produce v7      UNSUPPORTED_COMPRESSION_TYPE
+ *      base offset 0                    INVALID_RECORD      size                        MESSAGE_TOO_LARGE
+ *      CRC                              CORRUPT_MESSAGE     no such codec               UNKNOWN_SERVER_ERROR
+ *      count, control, sequence         INVALID_RECORD      what does not decompress    UNKNOWN_SERVER_ERROR
+ *      every record: lengths, offsets 0, 1, 2 ...           INVALID_RECORD
+ *      compacted topic: keys, times     INVALID_RECORD or, when a time is wrong, INVALID_TIMESTAMP; with record_errors
+ *      size as it is stored             MESSAGE_TOO_LARGE   larger than a segment       RECORD_LIST_TOO_LARGE
+ *
+ * Where Kafka says nothing but a code, the answer says why.  Offsets of a batch that is not compressed are checked here
+ * and not by Kafka, which stores them as they come.  The beginning of a second batch behind the first is cut off.
  *
  * The walk over the records is the consumer's iterator (protocol/records.h).  Compressed batches are decompressed for
- * it, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only: LogAppendTime, a wrong
- * maxTimestamp, and a topic with a codec of its own. */
+ * it, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only: a timestamp type that is
+ * not the topic's, a wrong maxTimestamp, and a topic with a codec of its own. */
 #include "mockbroker/core/validate.h"
 
 #include "base/checksum.h"
@@ -47,78 +53,145 @@ static int16_t refuse(struct mb_append *append, int16_t error, const char *messa
     return error;
 }
 
-static int16_t check_header(const struct mb_topic *topic, struct mb_append *append, struct kci_batch_header *header)
+/* The first batch of what was sent; what is left of another is forgotten. */
+static int16_t cut_batch(struct mb_append *append, struct kci_batch_header *header)
 {
     struct kci_reader r = kci_reader_of(append->records.data, append->records.size);
-    size_t total = 0;
-    if (!append->records.data || append->records.size == 0)
-        return refuse(append, KCI_INVALID_RECORD,
-                      "Produce requests with version 3 or later must have exactly one record batch");
-    switch (kci_batch_peek(&r, header, &total)) {
+    struct kci_batch_header next;
+    size_t total = 0, next_total = 0;
+    if (append->records.size > 16 && append->records.data[16] > 2)
+        return refuse(append, KCI_CORRUPT_MESSAGE, "Invalid magic found in record");
+    switch (append->records.data ? kci_batch_peek(&r, header, &total) : KCI_BATCH_PARTIAL) {
     case KCI_BATCH_OK:
         break;
-    case KCI_BATCH_BAD_MAGIC:
-        return refuse(append, KCI_INVALID_RECORD, "the record batch is of no known magic");
+    case KCI_BATCH_PARTIAL:
+        return refuse(append, KCI_INVALID_RECORD,
+                      "Produce requests of version 3 or later must have a whole record batch");
     default:
-        return refuse(append, KCI_CORRUPT_MESSAGE,
-                      "the record batch is shorter than it says, or its length is impossible");
+        return refuse(append, KCI_CORRUPT_MESSAGE, "the length of the record batch is impossible");
     }
     if (header->magic != 2)
         return refuse(append, KCI_INVALID_RECORD,
-                      "Produce requests with version 3 or later may only contain batches of magic 2");
-    if (total != append->records.size)
-        return refuse(append, KCI_INVALID_RECORD,
-                      "Produce requests with version 3 or later must have exactly one record batch");
-    int codec = header->attributes & KCI_BATCH_CODEC_MASK;
-    if (codec >= KCI_CODEC_COUNT || (codec == KCI_CODEC_ZSTD && append->version < 7))
+                      "Produce requests of version 3 or later may only contain batches of magic 2");
+    if ((header->attributes & KCI_BATCH_CODEC_MASK) == KCI_CODEC_ZSTD && append->version < 7)
         return KCI_UNSUPPORTED_COMPRESSION_TYPE;
-    if (total > (size_t)topic->config.batch_bytes_max)
-        return KCI_MESSAGE_TOO_LARGE;
-    if (total > (size_t)topic->config.segment_bytes)
-        return KCI_RECORD_LIST_TOO_LARGE;
-    if (!append->internal && !kci_batch_crc_ok(append->records.data, total))
-        return refuse(append, KCI_CORRUPT_MESSAGE, "the CRC of the record batch is wrong");
+    r = kci_reader_of(append->records.data + total, append->records.size - total);
+    if (kci_batch_peek(&r, &next, &next_total) != KCI_BATCH_PARTIAL)
+        return refuse(append, KCI_INVALID_RECORD,
+                      "Produce requests of version 3 or later must have exactly one record batch");
+    append->records.size = total;
+    return KCI_NONE;
+}
+
+static int16_t check_header(const struct mb_topic *topic, struct mb_append *append, struct kci_batch_header *header)
+{
+    int16_t error = cut_batch(append, header);
+    if (error)
+        return error;
     if (header->base_offset != 0)
         return refuse(append, KCI_INVALID_RECORD, "the base offset of a produced batch must be 0");
+    if (append->records.size > (size_t)topic->config.batch_bytes_max)
+        return KCI_MESSAGE_TOO_LARGE;
+    if (!append->internal && !kci_batch_crc_ok(append->records.data, append->records.size))
+        return refuse(append, KCI_CORRUPT_MESSAGE, "the CRC of the record batch is wrong");
+    if ((header->attributes & KCI_BATCH_CODEC_MASK) >= KCI_CODEC_COUNT)
+        return refuse(append, KCI_UNKNOWN_SERVER_ERROR, "there is no such compression codec");
     if (header->record_count <= 0 || header->last_offset_delta != header->record_count - 1)
         return refuse(append, KCI_INVALID_RECORD,
                       "the record count and the last offset delta of the batch do not agree");
     if (!append->internal && (header->attributes & KCI_BATCH_CONTROL))
         return refuse(append, KCI_INVALID_RECORD, "clients must not write control records");
-    if (header->producer_id >= 0 && (header->base_sequence < 0 || header->producer_epoch < 0))
-        return refuse(append, KCI_INVALID_RECORD, "a batch with a producer id needs an epoch and a sequence");
+    if (header->producer_id >= 0 && header->base_sequence < 0)
+        return refuse(append, KCI_INVALID_RECORD, "a batch with a producer id needs a sequence");
     if (header->attributes & KCI_BATCH_TRANSACTIONAL)
         return KCI_INVALID_TXN_STATE; /* no transaction was begun: there is no coordinator for them */
     return KCI_NONE;
 }
 
-/* The bad records one by one: only when the walk has found some. */
-static void list_errors(struct mb_append *append, const struct kci_batch_header *header, const uint8_t *plain,
-                        size_t size, int64_t low_ms, int64_t high_ms, bool need_key, const char *message)
+/* ---- record by record
+ * ------------------------------------------------------------------------------------------------ */
+
+#define ERRORS_SHOWN     3 /* in the text, as Kafka has it */
+#define ERROR_BYTES      224
+#define ERROR_LIST_BYTES (ERRORS_SHOWN * (ERROR_BYTES + 40) + 160)
+
+struct rules {
+    bool need_key, append_time;
+    bool of_broker;          /* the batch says LogAppendTime, which only a broker may */
+    int64_t low_ms, high_ms; /* of a CreateTime */
+};
+
+static bool time_is_wrong(const struct rules *rules, int64_t timestamp_ms)
 {
-    struct kci_reader r = kci_reader_of(plain, size);
+    if (!rules->append_time && timestamp_ms != -1)
+        return timestamp_ms < rules->low_ms || timestamp_ms > rules->high_ms;
+    return rules->of_broker;
+}
+
+static const char *describe(const struct mb_topic *topic, struct mb_append *append, const struct rules *rules,
+                            bool of_time, int32_t index, int64_t timestamp_ms)
+{
+    char *text = kci_arena_take(append->arena, ERROR_BYTES + MB_TOPIC_NAME_MAX);
+    if (!text)
+        return "out of memory";
+    if (!of_time)
+        snprintf(text, ERROR_BYTES + MB_TOPIC_NAME_MAX,
+                 "Compacted topic cannot accept message without key in topic partition %s-%d", topic->name,
+                 append->partition);
+    else if (rules->append_time || timestamp_ms == -1)
+        snprintf(text, ERROR_BYTES,
+                 "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.");
+    else
+        snprintf(
+            text, ERROR_BYTES,
+            "Timestamp %lld of message with offset %d is out of range. The timestamp should be within [%lld, %lld]",
+            (long long)timestamp_ms, index, (long long)rules->low_ms, (long long)rules->high_ms);
+    return text;
+}
+
+static const char *sum_up(struct mb_append *append)
+{
+    char *text = kci_arena_take(append->arena, ERROR_LIST_BYTES);
+    if (!text)
+        return "out of memory";
+    int used = snprintf(text, ERROR_LIST_BYTES,
+                        "One or more records have been rejected due to %d record errors in total, and only showing the "
+                        "first three errors at most: [",
+                        append->record_error_count);
+    for (int32_t i = 0; i < append->record_error_count && i < ERRORS_SHOWN; i++)
+        used += snprintf(text + used, ERROR_LIST_BYTES - (size_t)used, "%sRecordError(batchIndex=%d, message='%.*s')",
+                         i ? ", " : "", append->record_errors[i].index, ERROR_BYTES, append->record_errors[i].message);
+    snprintf(text + used, ERROR_LIST_BYTES - (size_t)used, "]");
+    return text;
+}
+
+/* The bad records one by one: only when the walk has found some. */
+static int16_t list_errors(const struct mb_topic *topic, struct mb_append *append,
+                           const struct kci_batch_header *header, const uint8_t *plain, size_t size,
+                           const struct rules *rules)
+{
+    struct kci_batch_iterator it;
+    struct kci_record_view view;
     struct mb_record_error *errors = kci_arena_array(append->arena, (size_t)header->record_count, sizeof *errors);
+    bool any_time = false;
     int32_t count = 0;
-    for (int32_t i = 0; errors && i < header->record_count && !r.failed; i++) {
-        int32_t length = kci_reader_varint(&r);
-        struct kci_reader one = kci_reader_of(kci_reader_take(&r, (size_t)length), r.failed ? 0 : (size_t)length);
-        kci_reader_i8(&one);
-        int64_t timestamp = header->base_timestamp_ms + kci_reader_varlong(&one);
-        kci_reader_varint(&one);
-        bool no_key = kci_reader_varint(&one) < 0;
-        if (need_key ? no_key : timestamp < low_ms || timestamp > high_ms)
-            errors[count++] = (struct mb_record_error){ i, message };
+    if (!errors || !kci_batch_walk(&it, plain, size, header->record_count))
+        return KCI_UNKNOWN_SERVER_ERROR;
+    for (int32_t i = 0; kci_batch_next(&it, &view) > 0; i++) {
+        int64_t timestamp_ms = rules->of_broker
+                                   ? header->max_timestamp_ms
+                                   : (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)view.timestamp_ms);
+        bool no_key = rules->need_key && !view.key.data, of_time = !no_key && time_is_wrong(rules, timestamp_ms);
+        any_time |= of_time;
+        if (no_key || of_time)
+            errors[count++] = (struct mb_record_error){ i, describe(topic, append, rules, of_time, i, timestamp_ms) };
     }
+    if (!count)
+        return KCI_NONE;
     append->record_errors = errors;
     append->record_error_count = count;
-    char *text = kci_arena_take(append->arena, 256);
-    if (text)
-        snprintf(
-            text, 256,
-            "One or more records have been rejected due to %d record errors in total, and only showing the first three "
-            "errors at most: %s",
-            count, message);
-    append->message = text;
+    append->message = any_time ? "One or more records have been rejected due to invalid timestamp" : sum_up(append);
+    return any_time ? KCI_INVALID_TIMESTAMP : KCI_INVALID_RECORD;
 }
 
 static int64_t minus_clamped(int64_t a, int64_t b)
@@ -134,37 +207,36 @@ static int16_t check_records(const struct mb_topic *topic, struct mb_append *app
                              struct kci_batch_header *header, const uint8_t *plain, size_t size)
 {
     struct mb_records_walk walk;
+    struct rules rules = { .need_key = topic->config.compact,
+                           .append_time = topic->config.log_append_time,
+                           .of_broker = (header->attributes & KCI_BATCH_LOG_APPEND_TIME) != 0,
+                           .low_ms = minus_clamped(wall_ms, topic->config.timestamp_before_ms),
+                           .high_ms = plus_clamped(wall_ms, topic->config.timestamp_after_ms) };
     if (!mb_validate_walk(plain, size, header->record_count, &walk))
         return refuse(append, KCI_INVALID_RECORD, "the records of the batch do not agree with its header");
-    if (topic->config.compact && walk.null_keys) {
-        list_errors(append, header, plain, size, 0, 0, true, "Compacted topic cannot accept message without key");
-        return KCI_INVALID_RECORD;
-    }
-    if (topic->config.log_append_time)
-        return KCI_NONE;
-    int64_t low = minus_clamped(wall_ms, topic->config.timestamp_before_ms);
-    int64_t high = plus_clamped(wall_ms, topic->config.timestamp_after_ms);
     int64_t first = (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)walk.min_timestamp_delta);
     int64_t last = (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)walk.max_timestamp_delta);
-    if (!append->internal && (first < low || last > high)) {
-        list_errors(append, header, plain, size, low, high, false, "Timestamp is out of range");
-        return KCI_INVALID_TIMESTAMP;
-    }
-    header->max_timestamp_ms = last;
-    return KCI_NONE;
+    bool suspicious = (rules.need_key && walk.null_keys) || rules.of_broker ||
+                      (!rules.append_time && (first < rules.low_ms || last > rules.high_ms));
+    int16_t error =
+        suspicious && !append->internal ? list_errors(topic, append, header, plain, size, &rules) : KCI_NONE;
+    if (!error && !rules.append_time && !rules.of_broker)
+        header->max_timestamp_ms = last;
+    return error;
 }
 
 /* Store under another codec: the records section is compressed anew, its bytes stay the same. */
-static int16_t rewrite(struct mb_cluster *cluster, int codec, const uint8_t *batch, const uint8_t *plain, size_t size,
-                       struct kci_batch_header *header, struct kci_frame **rewritten)
+static int16_t rewrite(struct mb_cluster *cluster, const struct mb_topic *topic, const uint8_t *batch,
+                       const uint8_t *plain, size_t size, struct kci_batch_header *header, struct kci_frame **rewritten)
 {
+    int codec = topic->config.codec;
     struct kci_writer w = kci_writer_of(cluster->alloc, MB_DECOMPRESSED_BYTES_MAX);
     kci_writer_bytes(&w, batch, KCI_BATCH_HEADER_BYTES);
     if (codec == KCI_CODEC_NONE) {
         kci_writer_bytes(&w, plain, size);
     } else {
         struct kci_iov piece = { plain, size };
-        if (kci_compress(cluster->compressor, codec, KCI_LEVEL_DEFAULT, &piece, 1, &w) != KCI_COMPRESS_OK)
+        if (kci_compress(cluster->compressor, codec, topic->config.codec_level, &piece, 1, &w) != KCI_COMPRESS_OK)
             w.failed = true;
     }
     struct kci_frame *frame = w.failed ? NULL : kci_frame_new(cluster->alloc, (uint32_t)w.size);
@@ -186,12 +258,15 @@ static void patch(uint8_t *batch, size_t size, const struct mb_topic *topic, int
                   struct kci_batch_header *header)
 {
     int64_t written = (int64_t)kci_be64(batch + MAX_TIMESTAMP_AT);
+    int16_t attributes = header->attributes;
     if (topic->config.log_append_time) {
-        header->attributes = (int16_t)(header->attributes | KCI_BATCH_LOG_APPEND_TIME);
+        header->attributes = (int16_t)(attributes | KCI_BATCH_LOG_APPEND_TIME);
         header->max_timestamp_ms = wall_ms;
-    } else if (written == header->max_timestamp_ms) {
-        return;
+    } else {
+        header->attributes = (int16_t)(attributes & ~KCI_BATCH_LOG_APPEND_TIME);
     }
+    if (written == header->max_timestamp_ms && attributes == header->attributes)
+        return;
     kci_put16(batch + ATTRIBUTES_AT, (uint16_t)header->attributes);
     kci_put64(batch + MAX_TIMESTAMP_AT, (uint64_t)header->max_timestamp_ms);
     kci_put32(batch + CRC_AT, kci_crc32c(0, batch + ATTRIBUTES_AT, size - ATTRIBUTES_AT));
@@ -204,9 +279,6 @@ int16_t mb_validate_batch(struct mb_cluster *cluster, const struct mb_topic *top
     int16_t error = check_header(topic, append, header);
     if (error)
         return error;
-    if ((header->attributes & KCI_BATCH_LOG_APPEND_TIME) && !append->internal)
-        return refuse(append, KCI_INVALID_TIMESTAMP,
-                      "a producer must not set the timestamp type of a batch to LogAppendTime");
     int codec = header->attributes & KCI_BATCH_CODEC_MASK;
     int wanted = topic->config.codec < 0 ? codec : topic->config.codec;
     const uint8_t *plain = append->records.data + KCI_BATCH_HEADER_BYTES;
@@ -224,16 +296,21 @@ int16_t mb_validate_batch(struct mb_cluster *cluster, const struct mb_topic *top
         case KCI_COMPRESS_NO_MEMORY:
             return KCI_UNKNOWN_SERVER_ERROR;
         default:
-            return refuse(append, KCI_CORRUPT_MESSAGE, "the compressed records cannot be decompressed");
+            return refuse(append, KCI_UNKNOWN_SERVER_ERROR, "the compressed records cannot be decompressed");
         }
     }
     if (look)
         error = check_records(topic, append, wall_ms, header, plain, size);
     if (!error && wanted != codec)
-        error = rewrite(cluster, wanted, append->records.data, plain, size, header, rewritten);
+        error = rewrite(cluster, topic, append->records.data, plain, size, header, rewritten);
+    size_t stored = *rewritten ? (*rewritten)->size : append->records.size;
+    if (!error && stored > (size_t)topic->config.batch_bytes_max)
+        error = KCI_MESSAGE_TOO_LARGE;
+    else if (!error && stored > (size_t)topic->config.segment_bytes)
+        error = KCI_RECORD_LIST_TOO_LARGE;
     if (!error) {
         uint8_t *batch = *rewritten ? (*rewritten)->data : (uint8_t *)(uintptr_t)append->records.data;
-        patch(batch, *rewritten ? (*rewritten)->size : append->records.size, topic, wall_ms, header);
+        patch(batch, stored, topic, wall_ms, header);
     }
     kci_alloc_free(cluster->alloc, unpacked);
     return error;

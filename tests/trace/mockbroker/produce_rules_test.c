@@ -49,16 +49,16 @@ static void bad_batches_are_refused_one_by_one(void **state)
         int16_t error;
     } bad[] = {
         { 7, 1, KCI_INVALID_RECORD },                              /* base offset */
-        { 11, (uint8_t)(good.data[11] + 1), KCI_CORRUPT_MESSAGE }, /* longer than it is */
+        { 11, (uint8_t)(good.data[11] + 1), KCI_INVALID_RECORD },  /* longer than it is: not a whole batch */
+        { 11, (uint8_t)(good.data[11] - 1), KCI_CORRUPT_MESSAGE }, /* shorter: the CRC is of all of it */
         { 11, 3, KCI_CORRUPT_MESSAGE },                            /* shorter than a header */
         { 16, 1, KCI_INVALID_RECORD },                             /* magic */
-        { 16, 9, KCI_INVALID_RECORD },
+        { 16, 9, KCI_CORRUPT_MESSAGE },
         { 17, (uint8_t)(good.data[17] ^ 1), KCI_CORRUPT_MESSAGE }, /* CRC */
-        { 22, 7, KCI_UNSUPPORTED_COMPRESSION_TYPE },               /* codec 7 */
-        { 22, 8, KCI_INVALID_TIMESTAMP },                          /* LogAppendTime */
-        { 22, 16, KCI_INVALID_TXN_STATE },                         /* transactional */
+        { 22, 7, KCI_UNKNOWN_SERVER_ERROR },                       /* codec 7 */
+        { 22, 16, KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED },     /* transactional, in a request that is not */
         { 22, 32, KCI_INVALID_RECORD },                            /* control */
-        { 22, 2, KCI_CORRUPT_MESSAGE },                            /* says snappy, is not */
+        { 22, 2, KCI_UNKNOWN_SERVER_ERROR },                       /* says snappy, is not */
         { 26, 7, KCI_INVALID_RECORD },                             /* last offset delta */
         { 60, 4, KCI_INVALID_RECORD },                             /* count */
         { 61, 99, KCI_INVALID_RECORD },                            /* length of the first record */
@@ -73,7 +73,7 @@ static void bad_batches_are_refused_one_by_one(void **state)
     assert_int_equal(world_look(&world, "orders", 0).log_end, 0);
     assert_int_equal(produce("orders", good)->error_code, 0);
     assert_int_equal(produce("orders", (struct kci_bytes){ NULL, 0 })->error_code, KCI_INVALID_RECORD);
-    assert_int_equal(produce("orders", (struct kci_bytes){ good.data, 40 })->error_code, KCI_CORRUPT_MESSAGE);
+    assert_int_equal(produce("orders", (struct kci_bytes){ good.data, 40 })->error_code, KCI_INVALID_RECORD);
 }
 
 static void sizes_have_limits(void **state)
@@ -94,7 +94,15 @@ static void compacted_topics_want_keys_and_say_which_lack_them(void **state)
     assert_int_equal(produced->error_code, KCI_INVALID_RECORD);
     assert_int_equal(produced->record_errors_count, 2);
     assert_int_equal(produced->record_errors[1].batch_index, 1);
-    assert_non_null(produced->error_message.data);
+    assert_string_equal(produced->record_errors[1].batch_index_error_message.data,
+                        "Compacted topic cannot accept message without key in topic partition state-0");
+    assert_string_equal(
+        produced->error_message.data,
+        "One or more records have been rejected due to 2 record errors in total, and only showing the first three "
+        "errors "
+        "at most: [RecordError(batchIndex=0, message='Compacted topic cannot accept message without key in topic "
+        "partition state-0'), RecordError(batchIndex=1, message='Compacted topic cannot accept message without key in "
+        "topic partition state-0')]");
     for (int codec = 0; codec < KCI_CODEC_COUNT; codec++)
         if (kci_codec_built_in(codec)) {
             assert_int_equal(
@@ -118,6 +126,11 @@ static void times_far_off_are_refused(void **state)
         produce("near", world_batch(&world, (struct batch_of){ .count = 3, .timestamp_ms = wall_ms - 1002 }));
     assert_int_equal(produced->error_code, KCI_INVALID_TIMESTAMP);
     assert_int_equal(produced->record_errors_count, 2);
+    assert_string_equal(produced->error_message.data,
+                        "One or more records have been rejected due to invalid timestamp");
+    assert_int_equal(
+        produce("near", with(world_batch(&world, (struct batch_of){ .timestamp_ms = -1 }), 22, 0))->error_code,
+        0); /* no timestamp at all is none that is too old */
     assert_int_equal(
         produce("near", world_batch(&world, (struct batch_of){ .timestamp_ms = wall_ms + 3600001 }))->error_code,
         KCI_INVALID_TIMESTAMP);
