@@ -75,12 +75,10 @@ class Raw:
 
     def producer_id(self):
         """A new id; the epoch is 0."""
-        for _ in range(100):
+        error, until = LOADING, time.monotonic() + 60
+        while error == LOADING and time.monotonic() < until:
             answer = self.call(INIT_PRODUCER_ID, 1, struct.pack(">hi", -1, 60000))
             error, pid, epoch = struct.unpack(">hqh", answer[4:16])
-            if error != LOADING:
-                break
-            time.sleep(0.1)
         assert error == 0 and epoch == 0, (error, epoch)
         return pid
 
