@@ -43,6 +43,8 @@ const struct mb_control_route mb_control_routes[] = {
       mb_control_post_journal },
     { "GET", "/v1/requests", "?api=&client_id=&topic=&group=&since=&format=jsonl: the journal",
       mb_control_get_requests },
+    { "GET", "/v1/telemetry", "client metrics: the latest pushes, with the names of their metrics",
+      mb_control_get_telemetry },
     { "POST", "/v1/verify", "{\"match\": {}, \"count\": 1}: a question to the journal", mb_control_post_verify },
     { "POST", "/v1/reset", "no topics, no groups, no faults, an empty journal", mb_control_post_reset },
     { "GET", "/metrics", "Prometheus text", mb_control_get_metrics },

@@ -76,6 +76,7 @@ void mb_control_release_fault(struct mb_control_request *request, struct mb_clus
 void mb_control_get_clock(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_clock(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_journal(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_get_telemetry(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_requests(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_verify(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_reset(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);

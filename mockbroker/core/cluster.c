@@ -16,6 +16,7 @@
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/metadata_store.h"
 #include "mockbroker/core/quota.h"
+#include "mockbroker/core/telemetry.h"
 #include <stdio.h>
 
 #define IDLE_LOOK_US 1000000 /* idle connections are looked for at most this often */
@@ -33,6 +34,11 @@ bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id)
 {
     const struct mb_broker *broker = mb_cluster_broker(cluster, id);
     return broker && broker->running;
+}
+
+void mb_cluster_log_dir(const struct mb_cluster *cluster, int32_t broker, char name[MB_LOG_DIR_NAME_MAX])
+{
+    snprintf(name, MB_LOG_DIR_NAME_MAX, cluster->options.storage ? "broker-%d" : "memory-%d", broker);
 }
 
 void mb_cluster_set_address(struct mb_cluster *cluster, int32_t id, const char *host, uint16_t port)
@@ -238,6 +244,7 @@ static bool make_brokers(struct mb_cluster *cluster, int32_t count)
             return false;
     }
     cluster->controller = 1;
+    cluster->controller_epoch = 1;
     return true;
 }
 
@@ -261,6 +268,10 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
             kci_alloc_free(alloc, cluster->brokers[i].dynamic[k]);
     }
     kci_alloc_free(alloc, cluster->brokers);
+    mb_acls_clear(&cluster->acls);
+    mb_scram_users_clear(&cluster->scram_users);
+    mb_resources_clear(&cluster->resources);
+    mb_telemetry_destroy(cluster);
     mb_fault_destroy(cluster);
     mb_fault_storage_unwrap(cluster);
     mb_journal_set(cluster, 0);
@@ -308,6 +319,9 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     cluster->alarms = kci_heap_of(alloc);
     cluster->topics = kci_map_of(alloc, kci_prng_next(&cluster->prng));
     cluster->topic_ids = kci_map_of(alloc, kci_prng_next(&cluster->prng));
+    mb_acls_init(&cluster->acls, alloc);
+    mb_scram_users_init(&cluster->scram_users, alloc);
+    mb_resources_init(&cluster->resources, alloc);
     kci_list_init(&cluster->late);
     kci_list_init(&cluster->connections);
     kci_list_init(&cluster->runnable);
@@ -322,6 +336,9 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
         cluster->persona = (size_t)mb_persona_find(kci_str_of(release));
         mb_cluster_advertise(cluster);
         mb_features_init(cluster);
+        cluster->authorizer =
+            mb_properties_text(&cluster->properties,
+                               (size_t)mb_properties_find(kci_str_of("authorizer.class.name")))[0] != '\0';
         cluster->compressor = kci_compressor_new(alloc);
         cluster->records_check_full =
             strcmp(

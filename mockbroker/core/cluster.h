@@ -4,6 +4,7 @@
 
 #include "base/list.h"
 #include "base/prng.h"
+#include "mockbroker/core/acl.h"
 #include "mockbroker/core/broker.h"
 #include "mockbroker/core/features.h"
 #include "mockbroker/core/persona.h"
@@ -11,6 +12,8 @@
 #include "mockbroker/core/properties.h"
 #include "mockbroker/core/replica_log.h"
 #include "mockbroker/core/request.h"
+#include "mockbroker/core/resource_config.h"
+#include "mockbroker/core/scram_users.h"
 
 #define MB_BROKERS_MAX             100
 #define MB_PARTITIONS_MAX          10000              /* of one topic: Kafka's controller refuses more in one request */
@@ -20,17 +23,20 @@
 #define MB_RESPONSE_BYTES_MAX      ((size_t)256 << 20)
 #define MB_DECOMPRESSED_BYTES_MAX  ((size_t)256 << 20) /* of one produced batch: beyond it the batch is a bomb */
 
-#define MB_API_ROWS_MAX 100 /* rows of api_table.c */
+#define MB_LOG_DIR_NAME_MAX 32
+#define MB_API_ROWS_MAX     100 /* rows of api_table.c */
 
 struct mb_fetch_sessions;
 struct mb_faults;
 struct mb_fault_storage;
 struct mb_journal;
 struct mb_quotas;
+struct mb_telemetry;
 
 struct mb_broker {
     int32_t id; /* 1 .. N */
     bool running;
+    bool unregistered; /* it is down, and will not be told of until it starts again */
     bool has_address;
     char host[256];
     uint16_t port;
@@ -53,6 +59,7 @@ struct mb_cluster {
     struct mb_broker *brokers;
     int32_t broker_count;
     int32_t controller;       /* id of the running broker that answers for the controller; -1: none */
+    int32_t controller_epoch; /* rises with every new controller */
     struct kci_list late;     /* struct mb_alarm that could not be put into the heap */
     struct kci_heap alarms;   /* struct mb_alarm */
     struct kci_map topics;    /* name -> struct mb_topic */
@@ -78,7 +85,12 @@ struct mb_cluster {
     struct mb_faults *faults;      /* NULL: none was ever armed; fault.h */
     struct mb_fault_storage *disk; /* in front of options.storage; NULL: in memory */
     struct mb_journal *journal;    /* NULL: off; journal.h */
-    struct mb_quotas *quotas;      /* NULL: none was ever set; quota.h */
+    struct mb_acls acls;
+    bool authorizer; /* authorizer.class.name is set: the ACLs are looked at */
+    struct mb_scram_users scram_users;
+    struct mb_resources resources;  /* settings of groups and client metrics */
+    struct mb_telemetry *telemetry; /* NULL: no client asked for it yet; telemetry.h */
+    struct mb_quotas *quotas;       /* NULL: none was ever set; quota.h */
 };
 
 struct mb_replica {
@@ -135,6 +147,8 @@ struct mb_topic {
 /* ---- cluster.c ---- */
 struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id); /* NULL: no such id */
 bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id);
+/* The one log directory of a broker, as clients are told. */
+void mb_cluster_log_dir(const struct mb_cluster *cluster, int32_t broker, char name[MB_LOG_DIR_NAME_MAX]);
 
 /* ---- topic.c: names, ids, life and death ---- */
 bool mb_topic_name_ok(struct kci_str name, const char **why);
@@ -295,6 +309,22 @@ void mb_handle_describe_log_dirs(struct mb_request *request, int64_t now);
 void mb_handle_list_config_resources(struct mb_request *request, int64_t now);
 void mb_handle_alter_configs(struct mb_request *request, int64_t now);
 void mb_handle_incremental_alter_configs(struct mb_request *request, int64_t now);
+void mb_handle_describe_producers(struct mb_request *request, int64_t now);
+void mb_handle_describe_quorum(struct mb_request *request, int64_t now);
+void mb_handle_update_features(struct mb_request *request, int64_t now);
+void mb_handle_unregister_broker(struct mb_request *request, int64_t now);
+void mb_handle_alter_replica_log_dirs(struct mb_request *request, int64_t now);
+void mb_handle_create_delegation_token(struct mb_request *request, int64_t now);
+void mb_handle_renew_delegation_token(struct mb_request *request, int64_t now);
+void mb_handle_expire_delegation_token(struct mb_request *request, int64_t now);
+void mb_handle_describe_delegation_token(struct mb_request *request, int64_t now);
+void mb_handle_describe_acls(struct mb_request *request, int64_t now);
+void mb_handle_create_acls(struct mb_request *request, int64_t now);
+void mb_handle_delete_acls(struct mb_request *request, int64_t now);
+void mb_handle_describe_user_scram_credentials(struct mb_request *request, int64_t now);
+void mb_handle_alter_user_scram_credentials(struct mb_request *request, int64_t now);
+void mb_handle_get_telemetry_subscriptions(struct mb_request *request, int64_t now);
+void mb_handle_push_telemetry(struct mb_request *request, int64_t now);
 void mb_handle_describe_client_quotas(struct mb_request *request, int64_t now);
 void mb_handle_alter_client_quotas(struct mb_request *request, int64_t now);
 void mb_handle_describe_cluster(struct mb_request *request, int64_t now);

@@ -344,3 +344,17 @@ void mb_connections_reap(struct mb_cluster *cluster)
         kci_alloc_free(cluster->alloc, connection);
     }
 }
+
+static void keep(char out[MB_SOFTWARE_TEXT_MAX + 1], struct kci_str text)
+{
+    size_t size = text.size < MB_SOFTWARE_TEXT_MAX ? text.size : MB_SOFTWARE_TEXT_MAX;
+    if (size)
+        memcpy(out, text.data, size);
+    out[size] = '\0';
+}
+
+void mb_connection_software(struct mb_connection *connection, struct kci_str name, struct kci_str version)
+{
+    keep(connection->software_name, name);
+    keep(connection->software_version, version);
+}

@@ -4,6 +4,8 @@
 
 #include "mockbroker/core/cluster.h"
 
+#define MB_SOFTWARE_TEXT_MAX 60 /* of a name or version of client software; longer ones are cut */
+
 /* One answer on its way out. */
 struct mb_outgoing {
     struct kci_list link;       /* of connection->outgoing */
@@ -23,8 +25,10 @@ struct mb_connection {
     struct kci_list dirty; /* of cluster->dirty */
     kci_conn conn;         /* 0: closed */
     int32_t broker;
-    char client_host[48]; /* "/127.0.0.1" */
-    char local_host[48];  /* "127.0.0.1": by which the client reached us */
+    char client_host[48];                         /* "/127.0.0.1" */
+    char local_host[48];                          /* "127.0.0.1": by which the client reached us */
+    char software_name[MB_SOFTWARE_TEXT_MAX + 1]; /* of ApiVersions v3+; empty: not said */
+    char software_version[MB_SOFTWARE_TEXT_MAX + 1];
     struct kci_splitter splitter;
     struct mb_request *request; /* being handled: its answer comes before the next request is looked at */
     struct kci_list outgoing;   /* struct mb_outgoing */
@@ -38,6 +42,8 @@ struct mb_connection {
     struct mb_alarm unmute;
 };
 
+/* Who the client says it is (KIP-511). */
+void mb_connection_software(struct mb_connection *connection, struct kci_str name, struct kci_str version);
 /* Queue an answer (takes body and rope) and let the next request go on. */
 void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *outgoing);
 /* Queue bytes (takes them) of a request that goes on. */

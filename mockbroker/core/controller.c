@@ -111,6 +111,7 @@ static void choose_controller(struct mb_cluster *cluster)
     for (int32_t i = 0; i < cluster->broker_count && cluster->controller < 0; i++)
         if (cluster->brokers[i].running)
             cluster->controller = cluster->brokers[i].id;
+    cluster->controller_epoch++;
 }
 
 /* The broker is fenced: it leaves every ISR that has another member, and leads nothing any more. */
@@ -167,6 +168,7 @@ int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t 
         return KCI_NONE;
     cluster->now = now;
     broker->running = true;
+    broker->unregistered = false;
     choose_controller(cluster);
     kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d starts", id);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)

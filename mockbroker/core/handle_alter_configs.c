@@ -1,5 +1,5 @@
-/* AlterConfigs (all settings of a resource at once, deprecated) and IncrementalAlterConfigs (KIP-339), of topics (2)
- * and brokers (4).  A resource whose change is refused does not hinder the others. */
+/* AlterConfigs (all settings of a resource at once, deprecated) and IncrementalAlterConfigs (KIP-339), of topics,
+ * brokers, groups and client metrics.  A resource whose change is refused does not hinder the others. */
 #include "mockbroker/core/alter_configs.h"
 #include "mockbroker/core/cluster.h"
 #include <stdio.h>
@@ -7,7 +7,6 @@
 
 #define TEXT_BYTES    300
 #define RESOURCES_MAX 2000 /* of one request: each is compared with all others */
-enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4 };
 
 struct alteration {
     struct mb_request *request;
@@ -61,10 +60,13 @@ static int16_t alter(struct alteration *alteration, int64_t now)
     }
     if (alteration->count && !alteration->changes)
         return KCI_UNKNOWN_SERVER_ERROR;
-    if (alteration->type == RESOURCE_TOPIC)
+    if (alteration->type == MB_RESOURCE_TOPIC)
         return alter_topic(alteration, now);
-    if (alteration->type == RESOURCE_BROKER)
+    if (alteration->type == MB_RESOURCE_BROKER)
         return alter_broker(alteration, now);
+    if (mb_resource_rows(alteration->type))
+        return mb_alter_resource(alteration->request->cluster, alteration->type, alteration->name, alteration->changes,
+                                 alteration->count, alteration->replace, alteration->dry, alteration->text, TEXT_BYTES);
     snprintf(alteration->text, TEXT_BYTES, "Resources of type %d cannot be altered here.", alteration->type);
     return KCI_INVALID_REQUEST;
 }

@@ -1,12 +1,11 @@
-/* DescribeConfigs of topics (2) and brokers (4): value, where it comes from, its synonyms in the order of precedence,
- * its type. */
+/* DescribeConfigs of topics, brokers, groups and client metrics: value, where it comes from, its synonyms in the order
+ * of precedence, its type. */
 #include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define SYNONYMS_MAX 4
-enum { RESOURCE_TOPIC = 2, RESOURCE_BROKER = 4, RESOURCE_BROKER_LOGGER = 8 };
 
 typedef struct kci_describe_configs_request__describe_configs_resource asked_resource;
 typedef struct kci_describe_configs_response__describe_configs_result result_out;
@@ -122,6 +121,31 @@ static void describe_default_broker(struct mb_request *request, const asked_reso
     }
 }
 
+/* A group or a subscription for client metrics; one that has no setting of its own shows the defaults. */
+static void describe_resource(struct mb_request *request, const asked_resource *asked, result_out *result)
+{
+    const struct kci_describe_configs_request *body = request->body;
+    const struct mb_cluster *cluster = request->cluster;
+    int8_t type = asked->resource_type;
+    const struct mb_resource *resource = mb_resource_find(&cluster->resources, type, asked->resource_name);
+    int8_t source = type == MB_RESOURCE_GROUP ? MB_SOURCE_GROUP : MB_SOURCE_CLIENT_METRICS;
+    result->configs = kci_arena_array(&request->arena, mb_resource_rows(type), sizeof *result->configs);
+    for (size_t i = 0; result->configs && i < mb_resource_rows(type); i++) {
+        const struct mb_config_row *row = mb_resource_row(type, i);
+        bool own = resource && resource->values[i];
+        if (!is_asked(asked, row->name))
+            continue;
+        config_out *out = add_config(request, result, row);
+        out->value = kci_str_of(mb_resource_text(cluster, resource, type, i));
+        out->config_source = own ? source : MB_SOURCE_DEFAULT;
+        if (!body->include_synonyms || !out->synonyms)
+            continue;
+        if (own)
+            add_synonym(out, row->name, resource->values[i], source);
+        add_synonym(out, row->name, mb_resource_text(cluster, NULL, type, i), MB_SOURCE_DEFAULT);
+    }
+}
+
 static void refuse(result_out *result, int16_t error, const char *message)
 {
     result->error_code = error;
@@ -135,7 +159,7 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
     result->resource_type = asked->resource_type;
     result->resource_name = asked->resource_name;
     result->error_message = kci_str_of(NULL);
-    if (asked->resource_type == RESOURCE_TOPIC) {
+    if (asked->resource_type == MB_RESOURCE_TOPIC) {
         const struct mb_topic *topic = mb_topic_find(request->cluster, asked->resource_name);
         if (topic)
             describe_topic(request, asked, topic, result);
@@ -143,7 +167,7 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
             refuse(result, KCI_INVALID_TOPIC_EXCEPTION, why);
         else
             refuse(result, KCI_UNKNOWN_TOPIC_OR_PARTITION, kci_error_text(KCI_UNKNOWN_TOPIC_OR_PARTITION));
-    } else if (asked->resource_type == RESOURCE_BROKER) {
+    } else if (asked->resource_type == MB_RESOURCE_BROKER) {
         char text[16];
         snprintf(text, sizeof text, "%.*s", (int)(asked->resource_name.size < 12 ? asked->resource_name.size : 12),
                  asked->resource_name.data ? asked->resource_name.data : "");
@@ -154,6 +178,13 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
             describe_broker(request, asked, mb_cluster_broker(request->cluster, id), result);
         else
             refuse(result, KCI_INVALID_REQUEST, "Unexpected broker id: ask the broker itself.");
+    } else if (mb_resource_rows(asked->resource_type)) {
+        if (asked->resource_name.size)
+            describe_resource(request, asked, result);
+        else
+            refuse(result, KCI_INVALID_REQUEST,
+                   asked->resource_type == MB_RESOURCE_GROUP ? "Group name must not be empty"
+                                                             : "Client metrics subscription name must not be empty");
     } else {
         refuse(result, KCI_INVALID_REQUEST, "This resource type cannot be described here.");
     }

@@ -1,8 +1,6 @@
 /* DescribeLogDirs (KIP-113): what the replicas of this broker weigh, and how far they are behind.  A broker has one
- * directory; its capacity is not known here. */
+ * directory, which is never cordoned (v5, KIP-1066); its capacity is not known here. */
 #include "mockbroker/core/cluster.h"
-
-#include <stdio.h>
 
 typedef struct kci_describe_log_dirs_response__describe_log_dirs_topic topic_out;
 typedef struct kci_describe_log_dirs_response__describe_log_dirs_partition partition_out;
@@ -45,12 +43,11 @@ void mb_handle_describe_log_dirs(struct mb_request *request, int64_t now)
     struct kci_describe_log_dirs_response response;
     struct kci_describe_log_dirs_response__describe_log_dirs_result result;
     struct mb_topic *topic;
-    char directory[32];
+    char directory[MB_LOG_DIR_NAME_MAX];
     size_t topics = 0;
     kci_codec_init(&kci_describe_log_dirs_response_schema, &response);
     kci_codec_init(&kci_describe_log_dirs_response__describe_log_dirs_result_schema, &result);
-    snprintf(directory, sizeof directory, request->cluster->options.storage ? "broker-%d" : "memory-%d",
-             request->broker);
+    mb_cluster_log_dir(request->cluster, request->broker, directory);
     result.log_dir = kci_str_of(directory);
     response.results = &result;
     response.results_count = 1;

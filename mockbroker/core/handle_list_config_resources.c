@@ -1,16 +1,13 @@
-/* ListConfigResources (KIP-1142): the names of what has a configuration.  Version 0 asks for client metrics only, of
- * which there are none. */
+/* ListConfigResources (KIP-1142): the names of what has a configuration.  Version 0 asks for client metrics only. */
 #include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
-
-enum { TOPIC = 2, BROKER = 4, BROKER_LOGGER = 8, CLIENT_METRICS = 16, GROUP = 32 };
 
 static bool is_asked(const struct mb_request *request, int8_t type)
 {
     const struct kci_list_config_resources_request *body = request->body;
     if (request->header.version == 0)
-        return false;
+        return type == MB_RESOURCE_CLIENT_METRICS;
     for (int32_t i = 0; i < body->resource_types_count; i++)
         if (body->resource_types[i] == type)
             return true;
@@ -22,7 +19,8 @@ static bool are_known(const struct mb_request *request)
     const struct kci_list_config_resources_request *body = request->body;
     for (int32_t i = 0; request->header.version > 0 && i < body->resource_types_count; i++) {
         int8_t type = body->resource_types[i];
-        if (type != TOPIC && type != BROKER && type != BROKER_LOGGER && type != CLIENT_METRICS && type != GROUP)
+        if (type != MB_RESOURCE_TOPIC && type != MB_RESOURCE_BROKER && type != MB_RESOURCE_BROKER_LOGGER &&
+            type != MB_RESOURCE_CLIENT_METRICS && type != MB_RESOURCE_GROUP)
             return false;
     }
     return true;
@@ -44,21 +42,28 @@ void mb_handle_list_config_resources(struct mb_request *request, int64_t now)
     struct kci_list_config_resources_response response;
     struct mb_topic *topic;
     char id[16];
-    size_t count = 2 * (size_t)cluster->broker_count;
+    size_t count = 2 * (size_t)cluster->broker_count + cluster->resources.count;
     kci_codec_init(&kci_list_config_resources_response_schema, &response);
     for (size_t at = 0; mb_topic_next(cluster, &at) != NULL;)
         count++;
     response.config_resources = kci_arena_array(&request->arena, count, sizeof *response.config_resources);
     if (!are_known(request))
         response.error_code = KCI_UNSUPPORTED_VERSION;
-    for (size_t at = 0; response.config_resources && is_asked(request, TOPIC) && (topic = mb_topic_next(cluster, &at));)
-        add(request, &response, TOPIC, topic->name);
+    for (size_t at = 0;
+         response.config_resources && is_asked(request, MB_RESOURCE_TOPIC) && (topic = mb_topic_next(cluster, &at));)
+        add(request, &response, MB_RESOURCE_TOPIC, topic->name);
     for (int32_t i = 0; response.config_resources && i < cluster->broker_count; i++) {
         snprintf(id, sizeof id, "%d", cluster->brokers[i].id);
-        if (is_asked(request, BROKER))
-            add(request, &response, BROKER, id);
-        if (is_asked(request, BROKER_LOGGER) && cluster->brokers[i].running)
-            add(request, &response, BROKER_LOGGER, id);
+        if (is_asked(request, MB_RESOURCE_BROKER))
+            add(request, &response, MB_RESOURCE_BROKER, id);
+        if (is_asked(request, MB_RESOURCE_BROKER_LOGGER) && cluster->brokers[i].running)
+            add(request, &response, MB_RESOURCE_BROKER_LOGGER, id);
+    }
+    KCI_LIST_EACH(node, &cluster->resources.all)
+    {
+        const struct mb_resource *resource = KCI_CONTAINER(node, struct mb_resource, link);
+        if (response.config_resources && is_asked(request, resource->type))
+            add(request, &response, resource->type, resource->name);
     }
     mb_request_answer(request, &response, now);
 }

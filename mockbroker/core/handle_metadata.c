@@ -1,5 +1,6 @@
 /* Metadata: brokers, topics, who leads.  A topic that does not exist is made when client and auto.create.topics.enable
  * allow. */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
 typedef struct kci_metadata_response__metadata_response_topic topic_out;
@@ -38,8 +39,7 @@ static bool fill_topic(struct mb_request *request, const struct mb_topic *topic,
     out->topic_id = topic->id;
     out->is_internal = topic->internal;
     if (body->include_topic_authorized_operations)
-        out->topic_authorized_operations =
-            0x0df8; /* read, write, create, delete, alter, describe, describe and alter configs */
+        out->topic_authorized_operations = mb_authorized_operations(request, MB_ACL_TOPIC, kci_str_of(topic->name));
     out->partitions = kci_arena_array(&request->arena, (size_t)topic->partition_count, sizeof *out->partitions);
     for (int32_t i = 0; out->partitions && i < topic->partition_count; i++, out->partitions_count++)
         if (!fill_partition(request, topic->partitions[i], &out->partitions[i]))
@@ -118,7 +118,8 @@ void mb_handle_metadata(struct mb_request *request, int64_t now)
     response.cluster_id = kci_str_of(request->cluster->id);
     response.controller_id = request->cluster->controller;
     if (body->include_cluster_authorized_operations)
-        response.cluster_authorized_operations = 0x1fb0;
+        response.cluster_authorized_operations =
+            mb_authorized_operations(request, MB_ACL_CLUSTER, kci_str_of(MB_ACL_CLUSTER_NAME));
     bool ok = fill_brokers(request, &response);
     /* no list means all topics; before v1 an empty list does */
     if (ok && (body->topics_count < 0 || (request->header.version == 0 && body->topics_count == 0))) {

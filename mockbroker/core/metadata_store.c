@@ -9,6 +9,7 @@
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
  *                                   [<how many of the replicas, from the first, are the target of a reassignment>
  *                                   <which of them are being added>]
+ *                         acl, scram, feature, resource ...                     entity_store.c
  *                         clean                                                 all logs are whole and synced
  *                         end <crc-32c of all above, 8 hex digits>
  *      broker-<id>/<topic>-<partition>/<20 digits>.log                          log_store.c
@@ -18,6 +19,8 @@
  * shutdown; a lower one only means that the election computes it again.  Leader epochs are in the batches themselves,
  * and so are sequences: the epoch cache and the producer windows are rebuilt from the logs at start. */
 #include "mockbroker/core/metadata_store.h"
+
+#include "mockbroker/core/entity_store.h"
 
 #include "base/checksum.h"
 #include "mockbroker/core/log_index.h"
@@ -165,6 +168,7 @@ static void store_metadata(struct mb_cluster *cluster, bool clean)
     for (int32_t i = 0; i < cluster->broker_count; i++)
         put_properties(&w, cluster->brokers[i].id, cluster->brokers[i].dynamic);
     put_quotas(&w, cluster);
+    mb_entities_put(&w, cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         put_topic(&w, topic);
     snprintf(line, sizeof line, "end %08x\n", w.failed ? 0 : kci_crc32c(0, w.data, w.size));
@@ -422,6 +426,8 @@ static bool load_line(struct loader *loader, const char *line)
         return loader->clean = true;
     if (strncmp(line, "broker ", 7) == 0)
         return load_property(loader, line);
+    if (mb_entities_know(line))
+        return mb_entities_load(loader->cluster, line) || refuse(loader, line, "not understood");
     if (strncmp(line, "quota ", 6) == 0)
         return load_quota(loader, line);
     if (strncmp(line, "partition ", 10) == 0)

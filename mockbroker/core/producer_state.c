@@ -107,3 +107,21 @@ void mb_producers_expire(struct mb_producers *producers, int64_t before_ms)
         }
     }
 }
+
+size_t mb_producers_list(const struct mb_producers *producers, struct mb_producer_view *out, size_t max)
+{
+    const struct kci_map_entry *entry;
+    size_t count = 0;
+    for (size_t at = 0; count < max && (entry = kci_map_next(&producers->map, &at)) != NULL;) {
+        const struct mb_producer *producer = entry->value;
+        struct mb_producer_view *view = &out[count];
+        if (!producer->count)
+            continue;
+        memcpy(&view->id, entry->key, sizeof view->id);
+        view->epoch = producer->epoch;
+        view->last_sequence = producer->batches[producer->count - 1].last_sequence;
+        view->timestamp_ms = producer->batches[producer->count - 1].timestamp_ms;
+        count++;
+    }
+    return count;
+}

@@ -29,6 +29,15 @@ enum mb_producer_verdict mb_producers_check(const struct mb_producers *producers
 bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_header *header);
 /* The base offset of the last batch of a producer; -1: it is not known. */
 int64_t mb_producers_last(const struct mb_producers *producers, int64_t producer_id);
+/* What is told of a producer. */
+struct mb_producer_view {
+    int64_t id;
+    int16_t epoch;
+    int32_t last_sequence;
+    int64_t timestamp_ms; /* of its last batch */
+};
+/* At most `max` of them; how many. */
+size_t mb_producers_list(const struct mb_producers *producers, struct mb_producer_view *out, size_t max);
 /* Forget producers whose newest batch is of before_ms or earlier. */
 void mb_producers_expire(struct mb_producers *producers, int64_t before_ms);
 

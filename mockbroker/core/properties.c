@@ -41,6 +41,8 @@
 /* clang-format off */
 static const struct mb_config_row rows[] = {
     S("advertised.listeners", "", NULL),
+    B("allow.everyone.if.no.acl.found", "false"),
+    S("authorizer.class.name", "", NULL),
     B("auto.create.topics.enable", "true"),
     B("auto.leader.rebalance.enable", "true"),
     I("background.threads", "10", POSITIVE_INT),
@@ -141,6 +143,8 @@ static const struct mb_config_row rows[] = {
     I("socket.receive.buffer.bytes", "102400", ANY),
     I("socket.request.max.bytes", "104857600", POSITIVE_INT),
     I("socket.send.buffer.bytes", "102400", ANY),
+    S("super.users", "", NULL),
+    I("telemetry.max.bytes", "1048576", POSITIVE_INT),
     L("transaction.abort.timed.out.transaction.cleanup.interval.ms", "10000", POSITIVE),
     I("transaction.max.timeout.ms", "900000", POSITIVE_INT),
     L("transaction.remove.expired.transaction.cleanup.interval.ms", "3600000", POSITIVE),

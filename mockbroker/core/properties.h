@@ -101,6 +101,8 @@ enum mb_config_source { /* the numbers of DescribeConfigs */
                         MB_SOURCE_DEFAULT_BROKER = 3, /* altered, of all brokers */
                         MB_SOURCE_STATIC_BROKER = 4,  /* given at start */
                         MB_SOURCE_DEFAULT = 5,
+                        MB_SOURCE_CLIENT_METRICS = 7,
+                        MB_SOURCE_GROUP = 8,
 };
 /* The value in force and where it comes from. */
 const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,

@@ -1,10 +1,11 @@
-/* A cluster as it was at its start, for the next test: no topics, no groups, no faults, no quotas, an empty
- * journal.  Brokers,
+/* A cluster as it was at its start, for the next test: no topics, no groups, no faults, no quotas, no ACLs, no
+ * SCRAM users, the features of a new cluster, no settings of groups and client metrics, an empty journal.  Brokers,
  * connections, producer ids and time go on. */
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/journal.h"
 #include "mockbroker/core/quota.h"
+#include "mockbroker/core/telemetry.h"
 
 void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
 {
@@ -20,5 +21,11 @@ void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
         at = 0;
     }
     mb_quota_destroy(cluster);
+    mb_acls_clear(&cluster->acls);
+    mb_scram_users_clear(&cluster->scram_users);
+    mb_resources_clear(&cluster->resources);
+    mb_telemetry_destroy(cluster);
+    mb_features_init(cluster);
+    mb_controller_changed(cluster);
     mb_journal_clear(cluster);
 }

@@ -1,0 +1,35 @@
+/* Create, Renew, Expire and DescribeDelegationToken (KIP-48).  A token stands for the user who asked for it, so Kafka
+ * gives none on a connection that did not authenticate; every connection here is such a one. */
+#include "mockbroker/core/cluster.h"
+
+void mb_handle_create_delegation_token(struct mb_request *request, int64_t now)
+{
+    struct kci_create_delegation_token_response response;
+    kci_codec_init(&kci_create_delegation_token_response_schema, &response);
+    response.error_code = KCI_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED;
+    mb_request_answer(request, &response, now);
+}
+
+void mb_handle_renew_delegation_token(struct mb_request *request, int64_t now)
+{
+    struct kci_renew_delegation_token_response response;
+    kci_codec_init(&kci_renew_delegation_token_response_schema, &response);
+    response.error_code = KCI_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED;
+    mb_request_answer(request, &response, now);
+}
+
+void mb_handle_expire_delegation_token(struct mb_request *request, int64_t now)
+{
+    struct kci_expire_delegation_token_response response;
+    kci_codec_init(&kci_expire_delegation_token_response_schema, &response);
+    response.error_code = KCI_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED;
+    mb_request_answer(request, &response, now);
+}
+
+void mb_handle_describe_delegation_token(struct mb_request *request, int64_t now)
+{
+    struct kci_describe_delegation_token_response response;
+    kci_codec_init(&kci_describe_delegation_token_response_schema, &response);
+    response.error_code = KCI_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED;
+    mb_request_answer(request, &response, now);
+}

@@ -1,0 +1,196 @@
+/* What the broker remembers of client metrics: an instance for each client that asked, and the latest pushes.  Of a
+ * push the names of the metrics are told, found by walking the protobuf of OTLP:
+ *
+ *      MetricsData 1 -> ResourceMetrics 2 -> ScopeMetrics 2 -> Metric 1 -> name */
+#include "mockbroker/core/telemetry.h"
+
+#include "mockbroker/core/json.h"
+
+#include <stdio.h>
+
+#define CLIENT_TEXT_MAX 100
+
+struct push {
+    struct kci_list link; /* of mb_telemetry.pushes, oldest first */
+    struct kci_uuid instance;
+    int64_t time_ms; /* wall clock */
+    int32_t broker;
+    char client_id[CLIENT_TEXT_MAX];
+    bool terminating;
+    int8_t codec;
+    size_t wire_size, size; /* bytes as they came, and of the data behind the struct */
+};
+struct mb_telemetry {
+    struct kci_map instances; /* uuid -> struct mb_telemetry_instance, owned */
+    struct kci_list pushes;
+    size_t push_count;
+};
+
+static struct mb_telemetry *begin(struct mb_cluster *cluster)
+{
+    struct mb_telemetry *telemetry = cluster->telemetry;
+    if (telemetry)
+        return telemetry;
+    telemetry = kci_alloc_zero(cluster->alloc, 1, sizeof *telemetry);
+    if (!telemetry)
+        return NULL;
+    telemetry->instances = kci_map_of(cluster->alloc, kci_prng_next(&cluster->prng));
+    kci_list_init(&telemetry->pushes);
+    return cluster->telemetry = telemetry;
+}
+
+struct mb_telemetry_instance *mb_telemetry_instance(struct mb_cluster *cluster, const struct kci_uuid *id, bool create)
+{
+    struct mb_telemetry *telemetry = begin(cluster);
+    struct mb_telemetry_instance *instance = telemetry ? kci_map_get(&telemetry->instances, id->b, sizeof id->b) : NULL;
+    if (instance || !create || !telemetry || telemetry->instances.count >= MB_TELEMETRY_INSTANCES_MAX)
+        return instance;
+    instance = kci_alloc_zero(cluster->alloc, 1, sizeof *instance);
+    if (!instance)
+        return NULL;
+    instance->id = *id;
+    while (kci_uuid_is_zero(&instance->id))
+        for (size_t i = 0; i < sizeof instance->id.b; i++)
+            instance->id.b[i] = (uint8_t)kci_prng_below(&cluster->prng, 256);
+    instance->asked_at = instance->pushed_at = INT64_MIN;
+    if (kci_map_set(&telemetry->instances, instance->id.b, sizeof instance->id.b, instance))
+        return instance;
+    kci_alloc_free(cluster->alloc, instance);
+    return NULL;
+}
+
+static void drop_oldest(struct mb_cluster *cluster)
+{
+    struct kci_list *node = kci_list_pop(&cluster->telemetry->pushes);
+    kci_alloc_free(cluster->alloc, KCI_CONTAINER(node, struct push, link));
+    cluster->telemetry->push_count--;
+}
+
+bool mb_telemetry_keep(struct mb_request *request, const uint8_t *plain, size_t size, size_t wire_size, int64_t now)
+{
+    const struct kci_push_telemetry_request *body = request->body;
+    struct mb_cluster *cluster = request->cluster;
+    struct push *push = begin(cluster) ? kci_alloc_zero(cluster->alloc, 1, sizeof *push + size) : NULL;
+    if (!push)
+        return false;
+    push->instance = body->client_instance_id;
+    push->time_ms = mb_cluster_wall_ms(cluster, now);
+    push->broker = request->broker;
+    snprintf(push->client_id, sizeof push->client_id, "%.*s",
+             (int)(request->header.client_id.size < CLIENT_TEXT_MAX ? request->header.client_id.size : CLIENT_TEXT_MAX),
+             request->header.client_id.data ? request->header.client_id.data : "");
+    push->terminating = body->terminating;
+    push->codec = body->compression_type;
+    push->wire_size = wire_size;
+    push->size = size;
+    if (size)
+        memcpy(push + 1, plain, size);
+    kci_list_push(&cluster->telemetry->pushes, &push->link);
+    if (++cluster->telemetry->push_count > MB_TELEMETRY_PUSHES_MAX)
+        drop_oldest(cluster);
+    return true;
+}
+
+void mb_telemetry_destroy(struct mb_cluster *cluster)
+{
+    struct mb_telemetry *telemetry = cluster->telemetry;
+    struct kci_map_entry *entry;
+    if (!telemetry)
+        return;
+    while (telemetry->push_count)
+        drop_oldest(cluster);
+    for (size_t at = 0; (entry = kci_map_next(&telemetry->instances, &at)) != NULL;)
+        kci_alloc_free(cluster->alloc, entry->value);
+    kci_map_destroy(&telemetry->instances);
+    kci_alloc_free(cluster->alloc, telemetry);
+    cluster->telemetry = NULL;
+}
+
+/* ---- the names of the metrics ---- */
+
+enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+static const uint32_t path[] = { 1, 2, 2, 1 };
+#define DEPTH (sizeof path / sizeof path[0])
+
+/* The next field that is bytes. false: the end, or not protobuf. */
+static bool next_bytes(struct kci_reader *r, uint32_t *field, struct kci_bytes *bytes)
+{
+    while (kci_reader_left(r) && !r->failed) {
+        uint32_t tag = kci_reader_uvarint(r);
+        *field = tag >> 3;
+        if ((tag & 7) == WIRE_BYTES) {
+            bytes->size = kci_reader_uvarint(r);
+            bytes->data = kci_reader_take(r, bytes->size);
+            return bytes->data != NULL;
+        }
+        if ((tag & 7) == WIRE_VARINT)
+            kci_reader_uvarlong(r);
+        else if ((tag & 7) == WIRE_FIXED64 || (tag & 7) == WIRE_FIXED32)
+            kci_reader_take(r, (tag & 7) == WIRE_FIXED64 ? 8 : 4);
+        else
+            return false;
+    }
+    return false;
+}
+
+/* Walk down the path without recursion: a reader for each level. */
+static void put_names(struct kci_writer *w, const uint8_t *data, size_t size)
+{
+    struct kci_reader readers[DEPTH];
+    size_t level = 0;
+    bool first = true;
+    readers[0] = kci_reader_of(data, size);
+    for (;;) {
+        struct kci_bytes bytes;
+        uint32_t field;
+        if (!next_bytes(&readers[level], &field, &bytes)) {
+            if (level-- == 0)
+                return;
+        } else if (field == path[level] && level + 1 < DEPTH) {
+            readers[++level] = kci_reader_of(bytes.data, bytes.size);
+        } else if (field == path[level]) {
+            mb_json_put(w, first ? "" : ",");
+            mb_json_put_string(w, (struct kci_str){ (const char *)bytes.data, bytes.size });
+            first = false;
+        }
+    }
+}
+
+static void put_push(struct kci_writer *w, const struct push *push)
+{
+    char hex[2 * sizeof push->instance.b + 1];
+    for (size_t i = 0; i < sizeof push->instance.b; i++)
+        snprintf(hex + 2 * i, 3, "%02x", push->instance.b[i]);
+    mb_json_put(w, "{\"time_ms\":");
+    mb_json_put_integer(w, push->time_ms);
+    mb_json_put(w, ",\"broker\":");
+    mb_json_put_integer(w, push->broker);
+    mb_json_put(w, ",\"client_instance_id\":");
+    mb_json_put_string(w, kci_str_of(hex));
+    mb_json_put(w, ",\"client_id\":");
+    mb_json_put_string(w, kci_str_of(push->client_id));
+    mb_json_put(w, push->terminating ? ",\"terminating\":true" : ",\"terminating\":false");
+    mb_json_put(w, ",\"compression\":");
+    mb_json_put_string(w, kci_str_of(kci_codec_name(push->codec)));
+    mb_json_put(w, ",\"wire_bytes\":");
+    mb_json_put_integer(w, (int64_t)push->wire_size);
+    mb_json_put(w, ",\"bytes\":");
+    mb_json_put_integer(w, (int64_t)push->size);
+    mb_json_put(w, ",\"metrics\":[");
+    put_names(w, (const uint8_t *)(push + 1), push->size);
+    mb_json_put(w, "]}");
+}
+
+void mb_telemetry_write(const struct mb_cluster *cluster, struct kci_writer *w)
+{
+    bool first = true;
+    mb_json_put(w, "{\"pushes\":[");
+    if (cluster->telemetry)
+        KCI_LIST_EACH(node, &cluster->telemetry->pushes)
+        {
+            mb_json_put(w, first ? "" : ",");
+            put_push(w, KCI_CONTAINER(node, struct push, link));
+            first = false;
+        }
+    mb_json_put(w, "]}");
+}

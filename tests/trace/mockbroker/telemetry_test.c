@@ -1,0 +1,137 @@
+/* Client metrics (KIP-714): a client asks what is wanted, pushes it at that pace, and the broker keeps it. */
+#include "mockbroker/core/telemetry.h"
+#include "support/mock_world.h"
+
+static struct kci_get_telemetry_subscriptions_response *ask(struct client *client, struct kci_uuid id)
+{
+    struct kci_get_telemetry_subscriptions_request request = { .client_instance_id = id };
+    return client_call(client, KCI_API_GET_TELEMETRY_SUBSCRIPTIONS, 0, &request);
+}
+
+static int16_t push_as(struct client *client, const struct kci_get_telemetry_subscriptions_response *told,
+                       struct kci_bytes metrics, int8_t codec, bool last)
+{
+    struct kci_push_telemetry_request request = { .client_instance_id = told->client_instance_id,
+                                                  .subscription_id = told->subscription_id,
+                                                  .terminating = last,
+                                                  .compression_type = codec,
+                                                  .metrics = metrics };
+    struct kci_push_telemetry_response *response = client_call(client, KCI_API_PUSH_TELEMETRY, 0, &request);
+    return response->error_code;
+}
+
+static void subscribe(struct world *world, const char *key, const char *value)
+{
+    char text[200];
+    struct mb_config_change change = { .name = kci_str_of(key), .value = kci_str_of(value) };
+    assert_int_equal(mb_alter_resource(world->cluster, MB_RESOURCE_CLIENT_METRICS, NAME("s"), &change, 1, false, false,
+                                       text, sizeof text),
+                     0);
+}
+
+/* MetricsData { ResourceMetrics { ScopeMetrics { Metric { name "a.b" } } } } */
+static const uint8_t otlp[] = { 0x0a, 0x09, 0x12, 0x07, 0x12, 0x05, 0x0a, 0x03, 'a', '.', 'b' };
+static const struct kci_bytes metrics = { otlp, sizeof otlp };
+
+static bool is_written(struct world *world, const char *text)
+{
+    struct kci_writer w = kci_writer_of(&world->alloc, 1 << 20);
+    mb_telemetry_write(world->cluster, &w);
+    kci_writer_i8(&w, 0);
+    bool found = strstr((const char *)w.data, text) != NULL;
+    kci_writer_destroy(&w);
+    return found;
+}
+
+static void a_client_pushes_what_was_asked_for(void **state)
+{
+    struct world world;
+    const struct kci_uuid none = { { 0 } };
+    (void)state;
+    world_open(&world, 1, NULL);
+    struct client *client = world_client(&world, 1);
+    client->id = "shop-1";
+    struct kci_get_telemetry_subscriptions_response *told = ask(client, none);
+    assert_int_equal(told->error_code, 0);
+    assert_int_equal(told->requested_metrics_count, 0);
+    assert_int_equal(told->push_interval_ms, 300000);
+    assert_false(kci_uuid_is_zero(&told->client_instance_id));
+
+    subscribe(&world, "match", "client_id=shop-.*");
+    subscribe(&world, "metrics", "org.apache.kafka.producer.,a.");
+    subscribe(&world, "interval.ms", "1000");
+    assert_int_equal(push_as(client, told, metrics, 0, false), KCI_UNKNOWN_SUBSCRIPTION_ID);
+    told = ask(client, told->client_instance_id); /* may ask at once: what is wanted has changed */
+    assert_int_equal(told->requested_metrics_count, 2);
+    assert_true(kci_str_equal(told->requested_metrics[1], NAME("a.")));
+    assert_int_equal(told->push_interval_ms, 1000);
+
+    world_at(&world, SECOND);
+    assert_int_equal(push_as(client, told, metrics, 0, false), 0);
+    assert_int_equal(push_as(client, told, metrics, 0, false), KCI_THROTTLING_QUOTA_EXCEEDED);
+    assert_int_equal(ask(client, told->client_instance_id)->error_code, KCI_THROTTLING_QUOTA_EXCEEDED);
+    world_at(&world, 2 * SECOND);
+    assert_int_equal(push_as(client, told, metrics, 0, true), 0);
+    world_at(&world, 10 * SECOND);
+    assert_int_equal(push_as(client, told, metrics, 0, true), KCI_INVALID_REQUEST); /* it said that it ended */
+    assert_true(is_written(&world, "\"client_id\":\"shop-1\""));
+    assert_true(is_written(&world, "\"metrics\":[\"a.b\"]"));
+    assert_true(is_written(&world, "\"terminating\":true"));
+
+    client = world_client(&world, 1);
+    client->id = "other";
+    assert_int_equal(ask(client, none)->requested_metrics_count, 0);
+    world_close(&world);
+}
+
+static void what_is_no_push_is_refused(void **state)
+{
+    struct world world;
+    const struct kci_uuid none = { { 0 } };
+    (void)state;
+    world_open(&world, 1, "telemetry.max.bytes=11");
+    subscribe(&world, "metrics", "*");
+    subscribe(&world, "interval.ms", "100");
+    struct client *client = world_client(&world, 1);
+    struct kci_get_telemetry_subscriptions_response stranger = { .client_instance_id = none };
+    assert_int_equal(push_as(client, &stranger, metrics, 0, false), KCI_INVALID_REQUEST);
+    stranger.client_instance_id.b[3] = 1;
+    assert_int_equal(push_as(client, &stranger, metrics, 0, false), KCI_UNKNOWN_SUBSCRIPTION_ID);
+    struct kci_get_telemetry_subscriptions_response *told = ask(client, none);
+    assert_int_equal(told->requested_metrics_count, 1);
+    assert_true(kci_str_equal(told->requested_metrics[0], NAME("*")));
+    assert_int_equal(told->telemetry_max_bytes, 11);
+    static const uint8_t much[12];
+    const struct {
+        struct kci_bytes bytes;
+        int8_t codec;
+        int16_t error;
+    } bad[] = { { metrics, 9, KCI_UNSUPPORTED_COMPRESSION_TYPE },
+                { { much, sizeof much }, 0, KCI_TELEMETRY_TOO_LARGE },
+                { metrics, KCI_CODEC_GZIP, KCI_INVALID_RECORD } };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        world_at(&world, world.now + SECOND);
+        assert_int_equal(push_as(client, told, bad[i].bytes, bad[i].codec, false), bad[i].error);
+    }
+    assert_true(is_written(&world, "{\"pushes\":[]}"));
+    /* bytes that are no protobuf are kept, and have no names */
+    world_at(&world, world.now + SECOND);
+    assert_int_equal(push_as(client, told, (struct kci_bytes){ (const uint8_t *)"\x0a\x7fzz", 4 }, 0, false), 0);
+    assert_true(is_written(&world, "\"metrics\":[]"));
+    /* only the latest are kept */
+    for (int i = 0; i < MB_TELEMETRY_PUSHES_MAX + 10; i++) {
+        world_at(&world, world.now + SECOND);
+        assert_int_equal(push_as(client, told, metrics, 0, false), 0);
+    }
+    assert_false(is_written(&world, "\"metrics\":[]"));
+    world_close(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_pushes_what_was_asked_for),
+        cmocka_unit_test(what_is_no_push_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
