@@ -35,6 +35,11 @@ enum mb_plant {
     MB_PLANT_NONE = 0,
     MB_PLANT_HW_AHEAD = 1, /* the high watermark is the leader's log end, whatever the ISR has */
     MB_PLANT_NO_DEDUP = 2, /* sequences of idempotent producers are not looked at */
+    MB_PLANT_SAME_EPOCH,   /* a new leader goes on in the epoch of the old one */
+    MB_PLANT_NO_CUT,       /* followers keep what their leader does not have */
+    MB_PLANT_NO_FENCING,   /* commits of an old generation are taken */
+    MB_PLANT_FORGETFUL,    /* a restart does not know the producers of before */
+    MB_PLANT_UNCOUNTED,    /* faults do not count whom they met */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */

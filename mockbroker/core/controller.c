@@ -35,7 +35,7 @@ void mb_controller_lead(struct mb_partition *partition, struct mb_replica *repli
     struct mb_cluster *cluster = partition->cluster;
     bool unclean = !replica->in_isr;
     partition->leader = replica->broker;
-    partition->leader_epoch++;
+    partition->leader_epoch += cluster->options.plant != MB_PLANT_SAME_EPOCH || partition->leader_epoch < 0;
     partition->epoch_start = replica->log.end_offset;
     if (!mb_log_epoch_begin(&replica->log, partition->leader_epoch, partition->epoch_start))
         kci_log(&cluster->logger, KCI_LOG_ERROR, "controller", "out of memory: %s-%d forgets where epoch %d began",

@@ -37,7 +37,8 @@ bool mb_fault_hit(struct mb_fault *fault)
     if (fault->seen < fault->match.nth || (fault->match.probability_ppm < 1000000 &&
                                            !kci_prng_chance(&fault->prng, fault->match.probability_ppm, 1000000)))
         return false;
-    fault->hits++;
+    if (fault->faults->cluster->options.plant != MB_PLANT_UNCOUNTED) /* planted defect */
+        fault->hits++;
     if (fault->hits == fault->count)
         disarm(fault);
     return true;

@@ -118,7 +118,8 @@ static int fetch_from(struct mb_replica *follower, struct mb_replica *leader)
     struct mb_partition *partition = follower->partition;
     int error = 0;
     if (follower->synced_epoch != partition->leader_epoch) {
-        error = truncate_to_leader(follower, leader);
+        if (partition->cluster->options.plant != MB_PLANT_NO_CUT)
+            error = truncate_to_leader(follower, leader);
         if (!error)
             follower->synced_epoch = partition->leader_epoch;
     }

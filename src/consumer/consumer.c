@@ -202,7 +202,8 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     c->subscription.explicit_acks = s->acknowledge_explicitly;
     kci_operations_init(c);
     kci_fetcher_init(c);
-    c->shared = kci_shared_new(c->alloc, s->fetch_memory_max, options->lock_ops, options->wake, options->wake_context);
+    int64_t memory_max = s->fetch_memory_max * (c->plant == KCI_PLANT_NO_LIMIT ? 1000 : 1); /* planted defect */
+    c->shared = kci_shared_new(c->alloc, memory_max, options->lock_ops, options->wake, options->wake_context);
     if (!c->shared) {
         kci_alloc_free(c->alloc, c);
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");

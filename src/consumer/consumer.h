@@ -23,11 +23,23 @@ struct kci_operation;
 
 /* Defects that a simulation plants in order to see its checks find them. */
 enum kci_consumer_plant {
-    KCI_PLANT_NONE,
+    KCI_CONSUMER_PLANT_NONE,
     KCI_PLANT_COMMIT_AHEAD,      /* commits what was fetched, not what was returned (G2, G3) */
     KCI_PLANT_STALE_FETCH,       /* a fetch from before a seek or rebalance is returned (F6) */
     KCI_PLANT_POSITION_BY_COUNT, /* the position moves by the number of records, not by the batch (F1) */
     KCI_PLANT_COMMIT_AFTER_LOST, /* commits in a new generation what was read in an old one (G2, G4) */
+    KCI_PLANT_IGNORE_CUT,        /* a log that was truncated below the position is read on (F4) */
+    KCI_PLANT_RESET_EASILY,      /* a leader that moved counts as an offset that is gone (F5) */
+    KCI_PLANT_SESSION_STALE,     /* a fetch session is not told of a new position (F7) */
+    KCI_PLANT_KEEP_REVOKED,      /* partitions that were given back are read on (G1) */
+    KCI_PLANT_LOST_IS_REVOKED,   /* who lost its membership is told to give back in an orderly way (G4) */
+    KCI_PLANT_ALL_ASSIGNED,      /* told what it has, not what is new (G5) */
+    KCI_PLANT_REJOIN_ALWAYS,     /* each heartbeat that is answered begins a rebalance (G7) */
+    KCI_PLANT_LEADER_FORGOTTEN,  /* a moved leader is not looked for (L2) */
+    KCI_PLANT_DEAF,              /* heartbeats do not say that the group is being rebalanced (L3) */
+    KCI_PLANT_LEAVE_PATIENTLY,   /* leaving has no deadline (L5) */
+    KCI_PLANT_IMPATIENT,         /* fetches do not wait at the broker (L6) */
+    KCI_PLANT_NO_LIMIT,          /* fetch.memory.max is no limit (R2) */
 };
 
 struct kci_consumer_options {

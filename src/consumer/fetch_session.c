@@ -84,8 +84,8 @@ static bool take_wanted(struct kci_fetch_session *session, const struct kci_assi
     }
     /* A follower may not have heard of the newest epochs: only the leader is asked whether histories agree. */
     int32_t fetched_epoch = a->preferred >= 0 ? -1 : a->fetch_epoch;
-    entry->changed = fresh || session->epoch == 0 || entry->offset != a->fetch_offset || entry->leader_epoch != epoch ||
-                     entry->fetched_epoch != fetched_epoch;
+    bool moved = entry->offset != a->fetch_offset || entry->fetched_epoch != fetched_epoch;
+    entry->changed = fresh || session->epoch == 0 || (moved && !session->stale) || entry->leader_epoch != epoch;
     entry->fetched_epoch = fetched_epoch;
     entry->offset = a->fetch_offset;
     entry->leader_epoch = epoch;

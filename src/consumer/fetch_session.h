@@ -23,6 +23,7 @@ struct kci_fetch_session {
     int32_t epoch;                         /* of the next request; 0: a full one */
     uint64_t round;                        /* requests built */
     bool with_ids;                         /* topics are named by id */
+    bool stale;                            /* planted defect: new positions are not told */
     struct kci_map entries;                /* key -> kci_session_entry, owned */
     uint32_t resets;                       /* times that a session was given up, for statistics and tests */
 };

@@ -65,6 +65,7 @@ static struct kci_fetch_node *find_node(struct kci_consumer *c, int32_t id)
     node->target = TARGET_FIRST;
     node->arena = kci_arena_of(c->alloc, 64u << 20);
     kci_fetch_session_init(&node->session, c->alloc, &c->subscription, kci_prng_next(&c->prng));
+    node->session.stale = c->plant == KCI_PLANT_SESSION_STALE;
     kci_list_push(&c->fetcher.nodes, &node->link);
     return node;
 }
@@ -163,7 +164,7 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     kci_arena_reset(&node->arena);
     struct kci_fetch_request *request = &node->request;
     kci_codec_init(&kci_fetch_request_schema, request);
-    request->max_wait_ms = node->left_out ? 0 : s->fetch_max_wait_ms;
+    request->max_wait_ms = node->left_out || c->plant == KCI_PLANT_IMPATIENT ? 0 : s->fetch_max_wait_ms;
     request->min_bytes = s->fetch_min_bytes;
     request->max_bytes = (int32_t)reserved;
     request->isolation_level = s->isolation_level == KCI_READ_COMMITTED;
@@ -268,7 +269,12 @@ static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t
 static void partition_error(struct kci_consumer *c, struct kci_assigned *a, const struct kci_fetch_partition *p,
                             int64_t now)
 {
-    if (p->error == KCI_OFFSET_OUT_OF_RANGE) {
+    bool moved = p->error == KCI_NOT_LEADER_OR_FOLLOWER || p->error == KCI_FENCED_LEADER_EPOCH;
+    if (moved && c->plant == KCI_PLANT_LEADER_FORGOTTEN) { /* planted defect */
+        back_off(c, a, now);
+        return;
+    }
+    if (p->error == KCI_OFFSET_OUT_OF_RANGE || (moved && c->plant == KCI_PLANT_RESET_EASILY)) {
         out_of_range(c, a, now);
         return;
     }

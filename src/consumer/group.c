@@ -295,7 +295,8 @@ void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t gener
     } else if (g->modern) {
         return;
     } else if (error == KCI_REBALANCE_IN_PROGRESS) {
-        if (g->state == KCI_GROUP_STABLE && generation == g->generation) /* else we are at it already */
+        bool deaf = c->plant == KCI_PLANT_DEAF;                                   /* planted defect */
+        if (!deaf && g->state == KCI_GROUP_STABLE && generation == g->generation) /* else we are at it already */
             kci_group_want_rejoin(c, "a commit met a rebalance");
     } else if (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_ILLEGAL_GENERATION) {
         if (generation >= 0 && generation == g->generation)
@@ -349,7 +350,8 @@ static void begin_join(struct kci_consumer *c, int64_t now)
     KCI_LIST_EACH(link, &c->subscription.assigned)
     {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
-        a->revoking = !g->cooperative || g->generation < 0 || !a->topic->subscribed;
+        bool all = !g->cooperative && c->plant != KCI_PLANT_KEEP_REVOKED; /* or a planted defect */
+        a->revoking = all || g->generation < 0 || !a->topic->subscribed;
     }
     if (g->generation < 0) {
         bool tell = c->subscription.assigned_count > 0;
@@ -364,9 +366,11 @@ static void begin_join(struct kci_consumer *c, int64_t now)
 
 bool kci_group_queue_partitions(struct kci_consumer *c, int kind)
 {
-    kci_assigned_is which = kind == KCI_EVENT_ASSIGNED  ? kci_assigned_is_fresh
-                            : kind == KCI_EVENT_REVOKED ? kci_assigned_is_revoking
-                                                        : kci_assigned_is_any;
+    bool all = kind == KCI_EVENT_ASSIGNED && c->plant == KCI_PLANT_ALL_ASSIGNED; /* planted defect */
+    kci_assigned_is which = all                          ? kci_assigned_is_any
+                            : kind == KCI_EVENT_ASSIGNED ? kci_assigned_is_fresh
+                            : kind == KCI_EVENT_REVOKED  ? kci_assigned_is_revoking
+                                                         : kci_assigned_is_any;
     struct kci_partition_list list;
     return kci_subscription_list(&c->subscription, which, &list) &&
            kci_consumer_queue_event(c, (enum kci_consumer_event_kind)kind, &list, NULL, NULL, KC_OK);
@@ -397,7 +401,9 @@ bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only
     if (c->event_runs)
         return false;
     if (revoke)
-        return kci_group_queue_partitions(c, g->generation < 0 || g->lost ? KCI_EVENT_LOST : KCI_EVENT_REVOKED);
+        return kci_group_queue_partitions(c, (g->generation < 0 || g->lost) && c->plant != KCI_PLANT_LOST_IS_REVOKED
+                                                 ? KCI_EVENT_LOST
+                                                 : KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_YIELDING && g->generation >= 0 && !leaving_only)
         return kci_group_queue_partitions(c, KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_FAILED && g->lost && !leaving_only)

@@ -25,8 +25,12 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
         g->session_until = now + (int64_t)c->settings->session_timeout_ms * KCI_MS;
     switch (r->error_code) {
     case KCI_NONE:
+        if (c->plant == KCI_PLANT_REJOIN_ALWAYS && g->state == KCI_GROUP_STABLE) /* planted defect */
+            kci_group_want_rejoin(c, "why not");
         break;
     case KCI_REBALANCE_IN_PROGRESS:
+        if (c->plant == KCI_PLANT_DEAF) /* planted defect */
+            break;
         if (g->state == KCI_GROUP_STABLE || g->state == KCI_GROUP_ASSIGNING || g->state == KCI_GROUP_YIELDING)
             kci_group_want_rejoin(c, "the group is being rebalanced");
         break;

@@ -124,6 +124,7 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now)
     bool late = now >= g->leave_deadline;
     if (!late)
         kci_consumer_at(c, g->leave_deadline);
+    late = late && c->plant != KCI_PLANT_LEAVE_PATIENTLY; /* planted defect */
     if (g->state == KCI_GROUP_LEAVING_COMMIT && (late || !commits_under_way(c))) {
         if (late && commits_under_way(c))
             g->left_code = KC_ERR_TIMED_OUT;

@@ -237,6 +237,8 @@ static bool choose(struct appending *a, const kc_record *record)
     } else if (record->partition == KC_PARTITION_ANY && record->key.data &&
                !a->producer->settings->partitioner_ignore_keys) {
         a->index = a->next_index >= 0 ? a->next_index : kci_partitioner_by_key(record, a->partition_count);
+        if (a->producer->plant == KCI_PLANT_WRONG_HASH) /* planted defect */
+            a->index = (a->index + 1) % a->partition_count;
     } else {
         a->sticky = true;
         a->sticky_seen = atomic_load_explicit(&a->topic->sticky, memory_order_relaxed);

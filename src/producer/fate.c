@@ -63,7 +63,8 @@ void kci_fate_attempt_failed(struct kci_producer *producer, struct kci_batch *ba
     const struct kci_settings *settings = producer->settings;
     struct kci_backoff backoff = { settings->retry_backoff_ms, settings->retry_backoff_max_ms };
     bool late = now >= batch->created_at + (int64_t)settings->delivery_timeout_ms * 1000;
-    if (!retriable || late || batch->attempts > settings->retries) {
+    bool spent = batch->attempts > settings->retries && producer->plant != KCI_PLANT_IGNORE_RETRIES;
+    if (!retriable || late || spent) {
         kci_fate_fail(producer, batch, retriable && late ? KC_ERR_TIMED_OUT : code, cause);
         return;
     }
@@ -74,6 +75,8 @@ void kci_fate_attempt_failed(struct kci_producer *producer, struct kci_batch *ba
     batch->partition->pipelined = false;
     uint32_t attempt = batch->attempts > 0 ? (uint32_t)batch->attempts - 1 : 0;
     batch->retry_at = now + kci_backoff_us(backoff, attempt, kci_prng_next(&producer->random));
+    if (producer->plant == KCI_PLANT_NO_BACKOFF) /* planted defect */
+        batch->retry_at = now;
     kci_count(&producer->counters.batches_retried, 1);
 }
 

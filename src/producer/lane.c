@@ -26,6 +26,12 @@ static struct kci_batch *first_of(const struct kci_list *list)
     return node ? KCI_CONTAINER(node, struct kci_batch, link) : NULL;
 }
 
+static int64_t delivery_timeout_us(const struct kci_producer *producer)
+{
+    int64_t planted = producer->plant == KCI_PLANT_LATE_EXPIRY ? 2 : 1; /* defect */
+    return (int64_t)producer->settings->delivery_timeout_ms * 1000 * planted;
+}
+
 /* ---- the conclusion ---- */
 
 /* May the open batch go now? Under the partition's lock. */
@@ -58,8 +64,7 @@ static enum kci_lane lane_of_queue(struct kci_producer *producer, struct kci_par
     }
     kci_lock_release(&partition->lock);
     if (oldest != KCI_NEVER && partition->expiry.at == KCI_NEVER)
-        kci_heap_set(&producer->expiries, &partition->expiry,
-                     oldest + (int64_t)producer->settings->delivery_timeout_ms * 1000);
+        kci_heap_set(&producer->expiries, &partition->expiry, oldest + delivery_timeout_us(producer));
     return lane;
 }
 
@@ -267,7 +272,7 @@ static void take_all(struct kci_producer *producer, struct kci_partition *partit
 
 void kci_lane_expire(struct kci_producer *producer, struct kci_partition *partition, int64_t now)
 {
-    int64_t timeout = (int64_t)producer->settings->delivery_timeout_ms * 1000;
+    int64_t timeout = delivery_timeout_us(producer);
     take_all(producer, partition, now - timeout);
     KCI_LIST_EACH(node, &partition->outstanding)
     {

@@ -37,7 +37,7 @@ static void look_at_flags(struct kci_producer *producer, int64_t now)
         kci_idle_used(producer, topic, now);
         kci_cluster_refresh(producer->cluster, "a topic or a partition of it is not known", now);
     }
-    if (atomic_load(&producer->abandoned)) {
+    if (atomic_load(&producer->abandoned) && producer->plant != KCI_PLANT_IGNORE_ABANDON) {
         struct kci_cause *cause = kci_cause_new(producer->alloc, now, "the producer was closed");
         kci_lane_fail_all(producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT, KC_ERR_CLOSED, cause, now);
         kci_cause_release(cause);
@@ -201,6 +201,8 @@ static void init(struct kci_producer *producer, const struct kci_producer_option
     producer->idle_at = KCI_NEVER;
     init_numbers(producer);
     kci_pool_init(&producer->pool, options->alloc, options->lock_ops, options->settings->buffer_memory);
+    if (producer->plant == KCI_PLANT_NO_CEILING) /* planted defect */
+        producer->pool.limit *= 1000;
     kci_lock_init(&producer->topics_lock, options->lock_ops);
     kci_lock_init(&producer->compressing.lock, options->lock_ops);
     producer->topics = kci_map_of(options->alloc, options->seed);

@@ -30,6 +30,16 @@ enum kci_plant {
     KCI_PLANT_FORGET_EXPIRED,  /* what expires is not reported at all (P5) */
     KCI_PLANT_WRONG_OFFSET,    /* offsets in reports are one too high (P7) */
     KCI_PLANT_SURE_OF_TIMEOUT, /* an unanswered record is reported as surely not written (P4) */
+    KCI_PLANT_FLUSHED_EARLY,   /* a flush is done as soon as it is asked for (P6) */
+    KCI_PLANT_WRONG_HASH,      /* keys go to the neighbour of their partition (P8) */
+    KCI_PLANT_CROSS_TALK,      /* a request names another partition for a batch (P9) */
+    KCI_PLANT_IGNORE_RETRIES,  /* `retries` is no limit (P10) */
+    KCI_PLANT_LATE_EXPIRY,     /* records expire after twice their time (L1) */
+    KCI_PLANT_IGNORE_ABANDON,  /* who gives up waits for ever (L5) */
+    KCI_PLANT_NO_BACKOFF,      /* a failed batch is sent again at once (L6) */
+    KCI_PLANT_LEAK,            /* idle requests are not freed (R1) */
+    KCI_PLANT_NO_CEILING,      /* buffer.memory is no limit (R2) */
+    KCI_PLANT_REUSE_IN_FLIGHT, /* the bytes of an expired batch change while the connection has them (R3) */
 };
 
 struct kci_producer_options {

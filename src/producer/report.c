@@ -127,6 +127,8 @@ void kci_report_all(struct kci_producer *producer, int64_t now)
         kci_counts_done(producer, batch, now);
         if (wanted && !forget)
             report_records(producer, batch, now);
+        if (batch->in_request && producer->plant == KCI_PLANT_REUSE_IN_FLIGHT) /* planted defect */
+            memset(kci_batch_header_bytes(batch), 0xDD, KCI_BATCH_HEADER_BYTES);
         if (batch->in_request)
             batch->reported = true; /* the bytes still belong to the connection: freed when the call is over */
         else

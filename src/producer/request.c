@@ -45,6 +45,8 @@ void kci_request_destroy_all(struct kci_producer *producer)
 {
     for (struct kci_list *node; (node = kci_list_pop(&producer->idle_requests)) != NULL;) {
         struct kci_produce *request = KCI_CONTAINER(node, struct kci_produce, link);
+        if (producer->plant == KCI_PLANT_LEAK) /* planted defect */
+            continue;
         kci_alloc_free(producer->alloc, request->batches);
         kci_alloc_free(producer->alloc, request->pieces);
         kci_writer_destroy(&request->frame);
@@ -124,7 +126,8 @@ static bool put_batch(struct kci_produce *request, int16_t version, const struct
                  request->piece_count + batch->chunk_count + 2, sizeof(struct kci_iov)))
         return false;
     request->pieces = array;
-    kci_writer_i32(w, batch->partition->index);
+    bool astray = request->producer->plant == KCI_PLANT_CROSS_TALK && batch->partition->index > 0; /* planted defect */
+    kci_writer_i32(w, batch->partition->index - astray);
     if (version >= VERSION_FLEXIBLE)
         kci_writer_uvarint(w, batch->bytes + 1);
     else
