@@ -8,12 +8,15 @@
 #include "workload.h"
 #include "world.h"
 
+#include "support/test_alloc.h"
+
 #define SIM_CONSUMERS_MAX (SIM_MEMBERS_MAX + 2) /* slots: one that leaves slowly keeps its own; and the reader */
 
 struct kci_producer;
 struct kci_consumer;
 struct kci_operation;
 struct mb_cluster;
+struct mb_group_view;
 
 /* What all actors share. */
 struct sim_stage {
@@ -44,9 +47,13 @@ struct sim_brokers {
     } each[SIM_BROKERS];
 };
 void sim_brokers_open(struct sim_brokers *brokers, struct sim_stage *stage);
+/* All of them are gone, until _heal. */
+void sim_brokers_black_out(struct sim_brokers *brokers);
 void sim_brokers_heal(struct sim_brokers *brokers);
 /* All replicas have everything; else *why says who has not. */
 bool sim_brokers_in_sync(struct sim_brokers *brokers, char *why, size_t size);
+/* false: there is no group, or nobody coordinates it now. */
+bool sim_brokers_group(struct sim_brokers *brokers, struct mb_group_view *view);
 int64_t sim_brokers_end(struct sim_brokers *brokers, int32_t partition); /* high watermark */
 /* Demand that all replicas are the same, byte for byte. */
 void sim_brokers_compare(struct sim_brokers *brokers);
@@ -68,8 +75,12 @@ struct sim_producer {
     int32_t left;     /* records still to be sent */
     kc_record *burst; /* being sent; owned, with the bytes behind */
     size_t burst_count, burst_done;
-    bool waiting;        /* for room or metadata */
-    bool finished;       /* sends nothing any more */
+    bool waiting;             /* for room or metadata */
+    bool finished;            /* sends nothing any more */
+    bool ending;              /* was told to give up: must have told all fates when the alarm fires */
+    struct test_alloc memory; /* of core */
+    struct kci_alloc alloc;
+    int64_t created_at;  /* microseconds, as all times here */
     uint64_t ticket;     /* of a flush; 0: none */
     size_t ticket_count; /* records sent before it */
 };
@@ -96,6 +107,10 @@ struct sim_consumer {
     enum sim_consumer_state state;
     int64_t until; /* of the poll, or of leaving */
     struct kci_operation *operation;
+    int64_t commit_begun;
+    int32_t commit_generation; /* of the group, when the operation began */
+    struct test_alloc memory;  /* of core */
+    struct kci_alloc alloc;
     int64_t hold[SIM_PARTITIONS_MAX]; /* index in the history; -1: not held */
     int64_t next[SIM_PARTITIONS_MAX]; /* behind the last delivered */
     bool paused[SIM_PARTITIONS_MAX];

@@ -4,6 +4,7 @@
 
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_records.h"
+#include "mockbroker/core/view.h"
 #include "protocol/records.h"
 
 #include <assert.h>
@@ -136,6 +137,17 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
 
 /* ---- phase 2 ---- */
 
+void sim_brokers_black_out(struct sim_brokers *b)
+{
+    sim_note(&b->stage->world, "no broker is there any more");
+    for (int i = 0; i < SIM_BROKERS; i++)
+        if (!b->each[i].down) {
+            b->each[i].down = true;
+            mb_cluster_broker_stop(b->cluster, i + 1, false, b->stage->world.now);
+        }
+    sim_host_wake(b->host);
+}
+
 void sim_brokers_heal(struct sim_brokers *b)
 {
     sim_alarm_stop(&b->stage->world, &b->next);
@@ -164,6 +176,14 @@ int64_t sim_brokers_end(struct sim_brokers *b, int32_t partition)
 {
     struct mb_partition_view view;
     return mb_cluster_partition(b->cluster, topic(), partition, &view) == 0 ? view.high_watermark : -1;
+}
+
+bool sim_brokers_group(struct sim_brokers *b, struct mb_group_view *view)
+{
+    for (size_t at = 0; mb_view_group_next(b->cluster, &at, view);)
+        if (kci_str_equal(view->id, kci_str_of(SIM_GROUP)))
+            return true;
+    return false;
 }
 
 static void read_order(struct sim_brokers *b, int32_t partition, const struct kci_batch_header *header,

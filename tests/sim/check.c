@@ -109,6 +109,9 @@ static void check_no_cross_talk(history *h, verdict *v)
             else if (!send || send->checksum != value->checksum)
                 sim_violation(v, "P9", "partition %d offset %zu holds record %u/%u, which nobody sent", p, i,
                               value->producer, value->counter);
+            else if (h->keyed && value->partition >= 0 && value->partition != p)
+                sim_violation(v, "P8", "record %u/%u, whose key belongs to partition %d, is in partition %d",
+                              value->producer, value->counter, value->partition, p);
             else if ((value->partition >= 0 && value->partition != p) || (send->reports && send->partition != p))
                 sim_violation(v, "P9", "record %u/%u for partition %d is in partition %d", value->producer,
                               value->counter, send->partition, p);
@@ -129,6 +132,29 @@ static void check_acked_not_lost(history *h, verdict *v)
                 sim_violation(v, "P1", "record %u/%u was acknowledged at partition %d offset %lld and is in no log", s,
                               i, send->partition, (long long)send->offset);
         }
+    tally_close(&tally);
+}
+
+static void check_leader_acked_not_lost(history *h, verdict *v)
+{
+    struct tally tally = tally_open(h);
+    for (uint32_t s = 0; h->acks_leader && s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
+            const struct sim_send *send = &h->senders.items[s].sends.items[i];
+            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i])
+                sim_violation(v, "P10", "record %u/%u was acknowledged by a leader that stayed and is in no log", s, i);
+        }
+    tally_close(&tally);
+}
+
+static void check_attempts(history *h, verdict *v)
+{
+    struct tally tally = tally_open(h);
+    for (uint32_t s = 0; s < h->senders.count; s++)
+        for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++)
+            if ((int64_t)tally.times[tally.first[s] + i] > h->attempts_max)
+                sim_violation(v, "P10", "record %u/%u is in the log %u times; it may be sent %d times", s, i,
+                              tally.times[tally.first[s] + i], h->attempts_max);
     tally_close(&tally);
 }
 
@@ -226,6 +252,11 @@ static void check_in_time(history *h, verdict *v)
 
 /* ---- consumers ---- */
 
+static int64_t first_offset(history *h, int32_t partition)
+{
+    return h->logs.items[partition].records.count ? h->logs.items[partition].records.items[0].offset : 0;
+}
+
 static void check_contiguous(history *h, verdict *v)
 {
     int64_t *next = kci_alloc_zero(h->alloc, h->holds.count + 1, sizeof *next);
@@ -235,10 +266,12 @@ static void check_contiguous(history *h, verdict *v)
     for (size_t i = 0; i < h->deliveries.count; i++) {
         const struct sim_delivery *d = &h->deliveries.items[i];
         const struct sim_hold *hold = &h->holds.items[d->hold];
+        bool again = d->offset == first_offset(h, hold->partition) && next[d->hold] > d->offset &&
+                     next[d->hold] != hold->position; /* a reset that nobody asked for */
         if (next[d->hold] >= 0 && d->offset != next[d->hold])
-            sim_violation(v, "F1", "consumer %d got offset %lld of partition %d at %.3f s where %lld was next",
-                          hold->consumer, (long long)d->offset, hold->partition, (double)d->at / 1e6,
-                          (long long)next[d->hold]);
+            sim_violation(v, again ? "F5" : "F1",
+                          "consumer %d got offset %lld of partition %d at %.3f s where %lld was next", hold->consumer,
+                          (long long)d->offset, hold->partition, (double)d->at / 1e6, (long long)next[d->hold]);
         if (d->at < hold->from || d->at > hold->to)
             sim_violation(v, "F6", "consumer %d got offset %lld of partition %d at %.3f s without holding it",
                           hold->consumer, (long long)d->offset, hold->partition, (double)d->at / 1e6);
@@ -278,6 +311,23 @@ static void check_one_owner(history *h, verdict *v)
                 a->consumer != b->consumer && (!h->fixed_members || (a->from < b->to && b->from < a->to)))
                 sim_violation(v, "G1", "partition %d belongs to consumers %d and %d in generation %d", a->partition,
                               a->consumer, b->consumer, from);
+        }
+}
+
+/* A commit that began after somebody else had the partition in a later generation is one of a member that is gone. */
+static void check_fenced(history *h, verdict *v)
+{
+    for (size_t i = 0; i < h->accepted.count; i++)
+        for (size_t k = 0; k < h->holds.count; k++) {
+            const struct sim_accepted *commit = &h->accepted.items[i];
+            const struct sim_hold *hold = &h->holds.items[k];
+            if (hold->partition == commit->partition && hold->consumer != commit->consumer &&
+                hold->generation > commit->generation && hold->from < commit->begun)
+                sim_violation(v, "G4",
+                              "consumer %d committed for partition %d in generation %d at %.3f s, when consumer %d had "
+                              "it in generation %d",
+                              commit->consumer, commit->partition, commit->generation, (double)commit->begun / 1e6,
+                              hold->consumer, hold->generation);
         }
 }
 
@@ -365,9 +415,11 @@ static void check_all_committed(history *h, verdict *v)
 
 const struct sim_check sim_checks[] = {
     { "B3", "a committed log has every offset once", check_offsets },
-    { "P9", "a record is where it was sent to, whole", check_no_cross_talk },
+    { "P8, P9", "a record is where it was sent to, whole", check_no_cross_talk },
     { "P1", "what was acknowledged is in the log", check_acked_not_lost },
     { "P2", "with idempotence no record is in the log twice", check_not_twice },
+    { "P10", "with acks=1 nothing is lost while the leader stays", check_leader_acked_not_lost },
+    { "P10", "without idempotence a record is there at most once for each attempt", check_attempts },
     { "P3", "with idempotence records stand in the order in which they were sent", check_order },
     { "P4", "what surely failed is not in the log", check_failed_not_written },
     { "P5", "one report for each record, in order", check_one_report },
@@ -376,6 +428,7 @@ const struct sim_check sim_checks[] = {
     { "F1", "a consumer gets each offset of what it holds, in order", check_contiguous },
     { "F2", "what is delivered is what the log has", check_no_phantom },
     { "G1", "a partition has one owner in a generation", check_one_owner },
+    { "G4", "who lost its partitions does not commit for them", check_fenced },
     { "G2", "committed offsets rise", check_commits_rise },
     { "G3", "what is committed was delivered", check_commit_behind_delivery },
     { "G3", "everything is delivered in the end", check_all_delivered },

@@ -22,6 +22,7 @@ static void begin(void)
     alloc = test_alloc_counting(&memory);
     sim_history_init(&history, &alloc, 2);
     history.delivery_us = 1000 * MS;
+    history.attempts_max = INT32_MAX;
     assert_int_equal(sim_history_sender(&history), 0);
 }
 
@@ -202,6 +203,44 @@ static void p7_the_reported_offset_is_the_true_one(void **state)
     end();
 }
 
+static void p8_a_key_has_its_partition(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t counter = sent(1, 0); /* says the key */
+    reported(counter, 0, KC_OK, 0, 0, MS);
+    sim_history_logged(&history, 0, (struct sim_logged){ .value = value_of(counter, 1), .offset = 0 });
+    history.senders.items[0].sends.items[counter].partition = 0;
+    ASSERT_VERDICT("P9"); /* without keys it is cross-talk */
+    history.keyed = true;
+    ASSERT_VERDICT("P8");
+    end();
+    begin();
+    history.keyed = true;
+    stored(1, 0);
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p10_weaker_promises_are_promises_too(void **state)
+{
+    (void)state;
+    begin();
+    history.idempotent = history.acks_all = false;
+    uint32_t counter = sent(0, 0);
+    reported(counter, 0, KC_OK, 0, -1, MS);
+    ASSERT_VERDICT(""); /* the leader may have changed */
+    history.acks_leader = true;
+    ASSERT_VERDICT("P10");
+    logged(0, 0, counter);
+    ASSERT_VERDICT("");
+    logged(0, 1, counter);
+    ASSERT_VERDICT("");
+    history.attempts_max = 1; /* retries=0 */
+    ASSERT_VERDICT("P10");
+    end();
+}
+
 static void p9_a_record_is_where_it_was_sent_to_and_whole(void **state)
 {
     (void)state;
@@ -288,6 +327,20 @@ static void f1_a_consumer_gets_each_offset_in_order(void **state)
     end();
 }
 
+static void f5_nobody_goes_back_to_the_beginning_by_himself(void **state)
+{
+    (void)state;
+    begin();
+    for (int64_t i = 0; i < 3; i++)
+        stored(0, i);
+    uint32_t hold = held(0, 0, 1, 1);
+    delivered(hold, 1, 1, MS);
+    ASSERT_VERDICT("");
+    delivered(hold, 0, 0, MS);
+    ASSERT_VERDICT("F5");
+    end();
+}
+
 static void f2_what_is_delivered_is_what_the_log_has(void **state)
 {
     (void)state;
@@ -346,6 +399,23 @@ static void g1_a_partition_has_one_owner_in_a_generation(void **state)
     ASSERT_VERDICT(""); /* the second took the place of the first */
     history.fixed_members = false;
     ASSERT_VERDICT("G1");
+    end();
+}
+
+static void g4_who_lost_a_partition_does_not_commit_for_it(void **state)
+{
+    (void)state;
+    begin();
+    held(1, 0, 7, -1);
+    held(2, 0, 8, -1);
+    history.holds.items[1].from = 5 * MS;
+    sim_history_accepted(&history, (struct sim_accepted){ 1, 0, 7, 4 * MS });
+    ASSERT_VERDICT(""); /* it may have arrived in time */
+    sim_history_accepted(&history, (struct sim_accepted){ 2, 0, 8, 6 * MS });
+    sim_history_accepted(&history, (struct sim_accepted){ 1, 1, 7, 6 * MS }); /* another partition */
+    ASSERT_VERDICT("");
+    sim_history_accepted(&history, (struct sim_accepted){ 1, 0, 7, 6 * MS });
+    ASSERT_VERDICT("G4");
     end();
 }
 
@@ -418,14 +488,18 @@ int main(void)
         cmocka_unit_test(p4_what_surely_failed_is_not_in_the_log),
         cmocka_unit_test(p5_each_record_has_one_report_in_order),
         cmocka_unit_test(p7_the_reported_offset_is_the_true_one),
+        cmocka_unit_test(p8_a_key_has_its_partition),
+        cmocka_unit_test(p10_weaker_promises_are_promises_too),
         cmocka_unit_test(p9_a_record_is_where_it_was_sent_to_and_whole),
         cmocka_unit_test(a_value_says_when_it_is_damaged),
         cmocka_unit_test(l1_a_report_comes_in_time),
         cmocka_unit_test(b3_a_log_has_every_offset_once),
         cmocka_unit_test(f1_a_consumer_gets_each_offset_in_order),
+        cmocka_unit_test(f5_nobody_goes_back_to_the_beginning_by_himself),
         cmocka_unit_test(f2_what_is_delivered_is_what_the_log_has),
         cmocka_unit_test(f6_nothing_is_delivered_after_it_was_given_back),
         cmocka_unit_test(g1_a_partition_has_one_owner_in_a_generation),
+        cmocka_unit_test(g4_who_lost_a_partition_does_not_commit_for_it),
         cmocka_unit_test(g2_committed_offsets_rise),
         cmocka_unit_test(g3_only_what_was_delivered_is_committed),
         cmocka_unit_test(g3_everything_is_delivered_in_the_end),

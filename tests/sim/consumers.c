@@ -11,15 +11,16 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define POLL_US     (200 * SIM_MS) /* how long one poll waits */
-#define ERROR_US    (20 * SIM_MS)  /* pause after an error */
-#define LEAVE_US    (5 * SIM_S)    /* time limit of close */
-#define COMMIT_US   SIM_S          /* time limit of a commit that is waited for */
-#define LATE_US     (60 * SIM_MS)  /* by which it may be late */
-#define COMMIT_RARE 10             /* in phase 2 only every so many polls commit: it is to catch up */
-#define COMMITS_MAX 16             /* asynchronous ones under way */
-#define OVERSLEEP   200 /* one piece of work in so many takes longer than max.poll.interval.ms, if that is short */
-#define OVERSLEPT   (3 * SIM_S)
+#define POLL_US         (200 * SIM_MS) /* how long one poll waits */
+#define ERROR_US        (20 * SIM_MS)  /* pause after an error */
+#define COMMIT_US       SIM_S          /* time limit of a commit that is waited for */
+#define LATE_US         (60 * SIM_MS)  /* by which it may be late */
+#define COMMIT_RARE     10             /* in phase 2 only every so many polls commit: it is to catch up */
+#define COMMITS_MAX     16             /* asynchronous ones under way */
+#define MEMORY_BYTES    (1 << 19)      /* besides fetch.memory.max */
+#define GENERATION_BITS 20  /* of the context of an asynchronous commit; the rest is the time when it began */
+#define OVERSLEEP       200 /* one piece of work in so many takes longer than max.poll.interval.ms, if that is short */
+#define OVERSLEPT       (3 * SIM_S)
 
 static void look(void *owner, int64_t now);
 
@@ -85,7 +86,7 @@ void sim_consumer_join(struct sim_consumer *c)
     const char *const topics[] = { SIM_TOPIC };
     kc_error error;
     struct kci_consumer_options options = {
-        .alloc = stage->alloc,
+        .alloc = &c->alloc,
         .settings = &c->settings,
         .transport = c->transport,
         .logger = sim_logger(c->host),
@@ -97,6 +98,8 @@ void sim_consumer_join(struct sim_consumer *c)
         .plant = (enum kci_consumer_plant)stage->plants.consumer,
     };
     assert(c->state == SIM_GONE);
+    c->memory = (struct test_alloc){ 0 };
+    c->alloc = test_alloc_counting(&c->memory);
     kc_err result = kci_consumer_create(&c->core, &options, &error);
     assert(result == KC_OK);
     sim_host_set(c->host, kci_consumer_engine(c->core));
@@ -120,6 +123,17 @@ void sim_consumer_join(struct sim_consumer *c)
     sim_alarm_set(&stage->world, &c->alarm, stage->world.now);
 }
 
+static void check_memory(struct sim_consumer *c)
+{
+    struct sim_verdict *verdict = &c->stage->verdict;
+    if (c->memory.peak_bytes > (size_t)c->settings.fetch_memory_max + MEMORY_BYTES)
+        sim_violation(verdict, "R2", "consumer %d took %zu bytes; fetch.memory.max is %lld", c->number,
+                      c->memory.peak_bytes, (long long)c->settings.fetch_memory_max);
+    if (c->memory.live_blocks)
+        sim_violation(verdict, "R1", "consumer %d left %zu blocks (%zu bytes)", c->number, c->memory.live_blocks,
+                      c->memory.live_bytes);
+}
+
 static void end(struct sim_consumer *c)
 {
     for (int32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
@@ -129,6 +143,7 @@ static void end(struct sim_consumer *c)
     kci_consumer_destroy(c->core, c->stage->world.now);
     c->core = NULL;
     sim_host_crash(c->host);
+    check_memory(c);
     sim_alarm_stop(&c->stage->world, &c->alarm);
     c->state = SIM_GONE;
 }
@@ -144,10 +159,44 @@ void sim_consumer_crash(struct sim_consumer *c)
 
 /* ---- events and records ---- */
 
+/* PROTOCOL 3.5: nothing is given twice, only what is held is taken away, and who is no member any more hears of a loss.
+ */
+static void check_event(struct sim_consumer *c, const struct kci_consumer_event *event)
+{
+    struct sim_verdict *verdict = &c->stage->verdict;
+    size_t held = 0;
+    for (int32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
+        held += c->hold[p] >= 0;
+    if (event->kind == KCI_EVENT_REVOKED && c->core->group.generation < 0)
+        sim_violation(verdict, "G4", "consumer %d is to give back what it has lost", c->number);
+    if (event->kind == KCI_EVENT_ASSIGNED && !c->core->group.cooperative && held)
+        sim_violation(verdict, "G5", "consumer %d gets partitions (eager) and still holds %zu", c->number, held);
+    for (size_t i = 0; i < event->partitions.count; i++) {
+        int32_t partition = event->partitions.items[i].partition;
+        bool holds = c->hold[partition] >= 0;
+        if (event->kind == KCI_EVENT_ASSIGNED && holds)
+            sim_violation(verdict, "G5", "consumer %d gets partition %d, which it has", c->number, partition);
+        if ((event->kind == KCI_EVENT_REVOKED || event->kind == KCI_EVENT_LOST) && !holds)
+            sim_violation(verdict, "G5", "consumer %d is to give back partition %d, which it has not", c->number,
+                          partition);
+    }
+}
+
+static void note_accepted(struct sim_consumer *c, const struct kci_partition_list *list, int64_t begun,
+                          int32_t generation)
+{
+    for (size_t i = 0; i < list->count; i++)
+        sim_history_accepted(&c->stage->history, (struct sim_accepted){ .consumer = c->number,
+                                                                        .partition = list->items[i].partition,
+                                                                        .generation = generation,
+                                                                        .begun = begun });
+}
+
 static void run_event(struct sim_consumer *c, struct kci_consumer_event *event)
 {
     static const char *const kinds[] = { "nothing", "gets", "is to give back", "has lost", "has committed" };
     struct sim_world *world = &c->stage->world;
+    check_event(c, event);
     sim_trace(world, (uint64_t)event->kind << 32 | (uint64_t)event->partitions.count);
     for (size_t i = 0; i < event->partitions.count; i++) {
         const kc_topic_partition *item = &event->partitions.items[i];
@@ -162,6 +211,9 @@ static void run_event(struct sim_consumer *c, struct kci_consumer_event *event)
         if (event->kind == KCI_EVENT_REVOKED || event->kind == KCI_EVENT_LOST)
             let_go(c, item->partition);
     }
+    if (event->kind == KCI_EVENT_COMMITTED && event->code == KC_OK)
+        note_accepted(c, &event->partitions, (int64_t)((uintptr_t)event->context >> GENERATION_BITS),
+                      (int32_t)((uintptr_t)event->context & ((1u << GENERATION_BITS) - 1)) - 1);
     for (int32_t p = 0; event->kind == KCI_EVENT_ASSIGNED && p < SIM_PARTITIONS_MAX; p++)
         held_again(c, p); /* kept over the rebalance */
     kci_consumer_event_done(c->core, event, world->now);
@@ -232,6 +284,14 @@ static void rest(struct sim_consumer *c, enum sim_consumer_state state, int64_t 
     sim_alarm_set(&c->stage->world, &c->alarm, at);
 }
 
+static void on_commit(void *context, kc_err code, const kc_topic_partition *items, size_t count)
+{
+    (void)context; /* run_event() has written it down */
+    (void)code;
+    (void)items;
+    (void)count;
+}
+
 static void commit(struct sim_consumer *c, int64_t now)
 {
     kc_error error;
@@ -246,10 +306,13 @@ static void commit(struct sim_consumer *c, int64_t now)
         }
         if (queued > COMMITS_MAX)
             return;
-        kci_consumer_commit_async(c->core, NULL, 0, NULL, NULL, now, &error);
+        uint64_t when = (uint64_t)now << GENERATION_BITS | (uint64_t)(c->core->group.generation + 1);
+        kci_consumer_commit_async(c->core, NULL, 0, on_commit, (void *)(uintptr_t)when, now, &error);
         return;
     }
     c->until = now + COMMIT_US + LATE_US;
+    c->commit_begun = now;
+    c->commit_generation = c->core->group.generation;
     kci_consumer_begin_commit(c->core, &c->operation, NULL, 0, now, now + COMMIT_US, &error);
     if (c->operation)
         rest(c, SIM_COMMITTING, c->until);
@@ -261,7 +324,7 @@ static void look_at_commit(struct sim_consumer *c, int64_t now)
     struct kci_consumer_event event;
     kc_err code = KC_OK;
     kc_error error;
-    bool done = kci_consumer_operation_done(c->core, c->operation, &items, &code, &error);
+    bool ended = kci_consumer_operation_done(c->core, c->operation, &items, &code, &error), done = ended;
     if (!done && now >= c->until) {
         sim_violation(&c->stage->verdict, "L5", "a commit of consumer %d is late", c->number);
         done = true;
@@ -271,6 +334,8 @@ static void look_at_commit(struct sim_consumer *c, int64_t now)
         return;
     }
     sim_note(&c->stage->world, "%s committed: %s", c->name, kc_err_name(code));
+    if (ended && code == KC_OK)
+        note_accepted(c, items, c->commit_begun, c->commit_generation);
     kci_consumer_operation_end(c->core, c->operation);
     c->operation = NULL;
     for (kci_consumer_next_event(c->core, &event, now); event.kind != KCI_EVENT_NONE;
@@ -318,6 +383,11 @@ static void poll(struct sim_consumer *c, int64_t now)
     int64_t work = stage->healed ? SIM_MS : (int64_t)kci_prng_below(&c->prng, (uint64_t)w->work_max + 1);
     if (c->settings.max_poll_interval_ms < 3000 && !stage->healed && kci_prng_chance(&c->prng, 1, OVERSLEEP))
         work = OVERSLEPT;
+    if (!c->reader && !stage->healed && kci_prng_chance(&c->prng, w->freeze, 1000000)) {
+        work = 1 + (int64_t)kci_prng_below(&c->prng, (uint64_t)c->settings.session_timeout_ms * 3 * SIM_MS);
+        sim_note(&stage->world, "%s stands still for %.3f s", c->name, (double)work / 1e6);
+        sim_host_pause(c->host, now + work);
+    }
     rest(c, SIM_WORKING, now + work);
 }
 
@@ -375,20 +445,21 @@ static void look(void *owner, int64_t now)
 void sim_consumer_leave(struct sim_consumer *c)
 {
     int64_t now = c->stage->world.now;
-    if (c->state == SIM_GONE || c->state == SIM_LEAVING)
+    if (c->state == SIM_GONE || c->state == SIM_LEAVING || c->host->paused_until > now)
         return;
     if (c->state == SIM_POLLING)
         kci_consumer_poll_leave(c->core, now);
     kci_consumer_operation_end(c->core, c->operation);
     c->operation = NULL;
     sim_note(&c->stage->world, "%s (consumer %d) leaves", c->name, c->number);
-    c->until = now + LEAVE_US;
+    c->until = now + c->stage->workload.leave_us;
     kci_consumer_begin_leave(c->core, true, now, c->until);
     rest(c, SIM_LEAVING, now);
 }
 
 void sim_consumer_heal(struct sim_consumer *c)
 {
+    sim_host_pause(c->host, 0);
     for (int32_t p = 0; c->core && p < c->stage->workload.partitions; p++)
         if (c->paused[p])
             pause_or_resume(c, p, false);

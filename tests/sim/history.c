@@ -50,6 +50,7 @@ void sim_history_destroy(struct sim_history *history)
     kci_alloc_free(history->alloc, history->holds.items);
     kci_alloc_free(history->alloc, history->deliveries.items);
     kci_alloc_free(history->alloc, history->commits.items);
+    kci_alloc_free(history->alloc, history->accepted.items);
 }
 
 /* ---- values ---- */
@@ -154,6 +155,13 @@ void sim_history_commit(struct sim_history *history, struct sim_commit commit)
 {
     struct sim_commit *at;
     ADD(history, history->commits, &at);
+    *at = commit;
+}
+
+void sim_history_accepted(struct sim_history *history, struct sim_accepted commit)
+{
+    struct sim_accepted *at;
+    ADD(history, history->accepted, &at);
     *at = commit;
 }
 

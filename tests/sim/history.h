@@ -64,6 +64,10 @@ struct sim_delivery {
     int64_t offset, at;
     struct sim_value value;
 };
+struct sim_accepted { /* a commit that a consumer waited for, and that the coordinator took */
+    int32_t consumer, partition, generation;
+    int64_t begun; /* microseconds */
+};
 struct sim_commit { /* as stored by the coordinator, in its order */
     int32_t partition;
     int64_t offset;
@@ -74,6 +78,9 @@ struct sim_history {
     const struct kci_alloc *alloc;
     int32_t partitions;
     bool acks_all, idempotent; /* which promises the producers gave */
+    bool acks_leader;          /* acks=1, and no leader changes in the whole run */
+    bool keyed;                /* records go to the partition that their key says */
+    int32_t attempts_max;      /* retries + 1; INT32_MAX: no limit */
     bool commits_rise;         /* nothing holds a commit up on its way while a later one passes on a new connection */
     int64_t delivery_us;       /* time limit of one record */
     SIM_LIST(struct sim_sender) senders;
@@ -81,6 +88,7 @@ struct sim_history {
     SIM_LIST(struct sim_hold) holds;
     SIM_LIST(struct sim_delivery) deliveries;
     SIM_LIST(struct sim_commit) commits;
+    SIM_LIST(struct sim_accepted) accepted;
     bool group, reader; /* a group, a consumer with a hand assignment: each was to read everything */
     bool fixed_members; /* one with the same id may take over within a generation */
     bool committed;     /* every member has left in order, with automatic commits */
@@ -103,6 +111,7 @@ void sim_history_report(struct sim_history *history, uint32_t sender, uint32_t c
 uint32_t sim_history_hold(struct sim_history *history, struct sim_hold hold);
 void sim_history_deliver(struct sim_history *history, struct sim_delivery delivery);
 void sim_history_commit(struct sim_history *history, struct sim_commit commit);
+void sim_history_accepted(struct sim_history *history, struct sim_accepted commit);
 void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record);
 
 #endif

@@ -1,5 +1,6 @@
 /* sim: runs seeds, and says which one broke what.  A seed that fails is run once more with its last events printed:
  * they are the same. */
+#include "plants.h"
 #include "run.h"
 
 #include <errno.h>
@@ -8,33 +9,11 @@
 #include <string.h>
 #include <time.h>
 
-struct plant {
-    const char *name;
-    struct sim_plants plants;
-    const char *property; /* that it violates */
-    const char *meaning;
-};
-
-static const struct plant plants[] = {
-    { "none", { 0 }, "", "no defect" },
-    { "fresh-sequence", { .producer = 1 }, "P2", "a retry takes a new sequence number" },
-    { "overtake", { .producer = 2 }, "P3", "new batches pass one that is to be sent again" },
-    { "ack-before-sent", { .producer = 3 }, "P1", "a lost connection counts as success" },
-    { "two-fates", { .producer = 4 }, "P5", "a failed record is reported twice" },
-    { "forget-expired", { .producer = 5 }, "P5", "what expires is not reported" },
-    { "wrong-offset", { .producer = 6 }, "P7", "reported offsets are one too high" },
-    { "sure-of-timeout", { .producer = 7 }, "P4", "what got no answer is reported as surely not written" },
-    { "commit-ahead", { .consumer = 1 }, "G3", "commits what was fetched, not what was returned" },
-    { "stale-fetch", { .consumer = 2 }, "F1", "a fetch from before a seek is returned" },
-    { "commit-after-lost", { .consumer = 4 }, "G2", "commits in a new generation what was read in an old one" },
-    { "hw-ahead", { .broker = 1 }, "P1", "the high watermark does not wait for the ISR" },
-    { "no-dedup", { .broker = 2 }, "P2", "the broker does not look at sequences" },
-};
-
 struct options {
     uint64_t first, seeds;
-    const struct plant *plant;
-    bool twice, verbose, expect_found, keep_going;
+    uint64_t shard, shards; /* only seeds (or defects) with this remainder */
+    const struct sim_plant *plant;
+    bool twice, verbose, expect_found, keep_going, planted;
 };
 
 static void print_line(void *context, const char *text)
@@ -45,14 +24,18 @@ static void print_line(void *context, const char *text)
 static int help(FILE *out)
 {
     fprintf(out,
-            "usage: sim [--seeds N] [--first S] [--twice] [--plant NAME [--expect-found]] [--keep-going] [--verbose]\n"
+            "usage: sim [--seeds N] [--first S] [--twice] [--plant NAME [--expect-found]] [--planted] [--keep-going]\n"
+            "           [--shard I/N] [--verbose]\n"
             "Producers, consumers and three brokers in one thread with virtual time. A run is its seed.\n"
             "  --seeds N        how many seeds (200)\n"
             "  --first S        the first one (1)\n"
+            "  --shard I/N      of these only every Nth, I from 0\n"
             "  --twice          run each seed twice and compare what happened\n"
-            "  --plant NAME     with a defect on purpose:\n");
-    for (size_t i = 1; i < sizeof plants / sizeof *plants; i++)
-        fprintf(out, "                     %-18s %s (%s)\n", plants[i].name, plants[i].meaning, plants[i].property);
+            "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
+            "  --plant NAME     with one of them:\n");
+    for (size_t i = 1; i < sim_plant_count; i++)
+        fprintf(out, "                     %-4s %-18s %s\n", sim_plant_list[i].property, sim_plant_list[i].name,
+                sim_plant_list[i].meaning);
     fprintf(out, "  --expect-found   succeed when a violation of that property is found, fail when none is\n"
                  "  --keep-going     do not stop at the first violation\n"
                  "  --verbose        print every event of every run, with the logs of all engines\n"
@@ -70,34 +53,57 @@ static bool number(const char *text, uint64_t *out)
     return errno == 0 && *end == '\0';
 }
 
+static bool shard(const char *text, struct options *o)
+{
+    char ignored;
+    unsigned long long i, n;
+    if (!text || sscanf(text, "%llu/%llu%c", &i, &n, &ignored) != 2 || i >= n)
+        return false;
+    o->shard = i;
+    o->shards = n;
+    return true;
+}
+
+static const struct sim_plant *plant_named(const char *name)
+{
+    for (size_t k = 0; name && k < sim_plant_count; k++)
+        if (strcmp(name, sim_plant_list[k].name) == 0)
+            return &sim_plant_list[k];
+    return NULL;
+}
+
+/* An option without a value. */
+static bool take_flag(const char *word, struct options *o)
+{
+    const struct {
+        const char *word;
+        bool *flag;
+    } flags[] = { { "--twice", &o->twice },
+                  { "--verbose", &o->verbose },
+                  { "--expect-found", &o->expect_found },
+                  { "--keep-going", &o->keep_going },
+                  { "--planted", &o->planted } };
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+        if (strcmp(word, flags[i].word) == 0)
+            return *flags[i].flag = true;
+    return false;
+}
+
 static bool parse(int count, char **words, struct options *o)
 {
-    *o = (struct options){ .first = 1, .seeds = 200, .plant = &plants[0] };
+    *o = (struct options){ .first = 1, .seeds = 200, .shards = 1, .plant = &sim_plant_list[0] };
     for (int i = 1; i < count; i++) {
         const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
-        if (strcmp(word, "--twice") == 0) {
-            o->twice = true;
-        } else if (strcmp(word, "--verbose") == 0) {
-            o->verbose = true;
-        } else if (strcmp(word, "--expect-found") == 0) {
-            o->expect_found = true;
-        } else if (strcmp(word, "--keep-going") == 0) {
-            o->keep_going = true;
-        } else if (strcmp(word, "--seeds") == 0 && number(value, &o->seeds)) {
-            i++;
-        } else if (strcmp(word, "--first") == 0 && number(value, &o->first)) {
-            i++;
-        } else if (strcmp(word, "--plant") == 0 && value) {
-            o->plant = NULL;
-            for (size_t k = 0; k < sizeof plants / sizeof *plants; k++)
-                if (strcmp(value, plants[k].name) == 0)
-                    o->plant = &plants[k];
-            if (!o->plant)
-                return false;
-            i++;
-        } else {
+        if (take_flag(word, o))
+            continue;
+        bool ok = strcmp(word, "--seeds") == 0   ? number(value, &o->seeds)
+                  : strcmp(word, "--first") == 0 ? number(value, &o->first)
+                  : strcmp(word, "--shard") == 0 ? shard(value, o)
+                  : strcmp(word, "--plant") == 0 ? (o->plant = plant_named(value)) != NULL
+                                                 : false;
+        if (!ok)
             return false;
-        }
+        i++;
     }
     return true;
 }
@@ -107,14 +113,16 @@ static void explain(uint64_t seed, const struct options *o, const struct sim_res
     static struct sim_tail tail;
     struct sim_workload workload;
     struct sim_result again;
+    bool plain = o->plant == sim_plant_list;
     sim_workload_draw(&workload, seed);
-    printf("seed %llu%s%s violates %s: %s\n", (unsigned long long)seed, o->plant == plants ? "" : " with ",
-           o->plant == plants ? "" : o->plant->name, result->verdict.property, result->verdict.text);
+    printf("seed %llu%s%s violates %s: %s\n", (unsigned long long)seed, plain ? "" : " with ",
+           plain ? "" : o->plant->name, result->verdict.property, result->verdict.text);
     sim_workload_tell(&workload, print_line, stdout);
     memset(&tail, 0, sizeof tail);
     tail.engine_logs = true;
     sim_run(seed, &o->plant->plants, &tail, &again);
-    printf("the last events (all of them: sim --first %llu --seeds 1 --verbose):\n", (unsigned long long)seed);
+    printf("the last events (all of them: sim --first %llu --seeds 1%s%s --verbose):\n", (unsigned long long)seed,
+           plain ? "" : " --plant ", plain ? "" : o->plant->name);
     for (uint64_t i = tail.count > 40 ? tail.count - 40 : 0; i < tail.count; i++)
         printf("  %s\n", tail.lines[i % SIM_TAIL_LINES]);
     if (again.trace != result->trace)
@@ -129,10 +137,29 @@ static double seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* A defect may break more than the promise that it is planted for. */
+static bool violates(const struct sim_result *result, const char *property)
+{
+    char word[8];
+    snprintf(word, sizeof word, " %s ", property);
+    return strstr(result->verdict.all, word) != NULL;
+}
+
+static void run_twice(uint64_t seed, const struct options *o, struct sim_result *result, uint64_t trace_before)
+{
+    struct sim_result second;
+    sim_run(seed, &o->plant->plants, NULL, &second);
+    if (second.trace != result->trace || second.events != result->events)
+        sim_violation(&result->verdict, "S1", "two runs differ: trace %016llx and %016llx",
+                      (unsigned long long)result->trace, (unsigned long long)second.trace);
+    if (result->trace == trace_before)
+        sim_violation(&result->verdict, "S1", "the trace is that of the seed before");
+}
+
 /* One seed; false: a violation. */
 static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *total, uint64_t *trace_before)
 {
-    struct sim_result result, second;
+    struct sim_result result;
     struct sim_tail *tail = NULL;
     if (o->verbose) {
         tail = calloc(1, sizeof *tail);
@@ -147,21 +174,13 @@ static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *
     total->delivered += result.delivered;
     total->acked += result.acked;
     total->events += result.events;
-    if (o->twice) {
-        sim_run(seed, &o->plant->plants, NULL, &second);
-        if (second.trace != result.trace || second.events != result.events)
-            sim_violation(&result.verdict, "S1", "two runs differ: trace %016llx and %016llx",
-                          (unsigned long long)result.trace, (unsigned long long)second.trace);
-        if (result.trace == *trace_before)
-            sim_violation(&result.verdict, "S1", "the trace is that of the seed before");
-    }
+    if (o->twice)
+        run_twice(seed, o, &result, *trace_before);
     *trace_before = result.trace;
     total->trace = total->trace * UINT64_C(0x9e3779b97f4a7c15) + result.trace;
     bool ok = result.verdict.violations == 0;
-    if (o->expect_found) { /* a defect may break more than the promise that it is planted for */
-        char word[8];
-        snprintf(word, sizeof word, " %s ", o->plant->property);
-        ok = !strstr(result.verdict.all, word);
+    if (o->expect_found) {
+        ok = !violates(&result, o->plant->property);
         if (!ok)
             printf("%s is found by seed %llu, which violates%s: %s\n", o->plant->name, (unsigned long long)seed,
                    result.verdict.all, result.verdict.text);
@@ -170,6 +189,30 @@ static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *
     }
     fflush(stdout);
     return ok;
+}
+
+/* The table of docs/simulation.md: which defect is found, by how many seeds. true: all are. */
+static bool run_planted(const struct options *o)
+{
+    bool all = true;
+    printf("| property | planted defect | found by seed | which says |\n|---|---|---|---|\n");
+    for (size_t i = 1 + (size_t)o->shard; i < sim_plant_count; i += (size_t)o->shards) {
+        const struct sim_plant *plant = &sim_plant_list[i];
+        struct sim_result result = { .trace = 0 };
+        uint64_t seed = o->first;
+        while (seed < o->first + o->seeds && (sim_run(seed, &plant->plants, NULL, &result), true) &&
+               !violates(&result, plant->property))
+            seed++;
+        bool found = seed < o->first + o->seeds;
+        printf("| %s | %s: %s | ", plant->property, plant->name, plant->meaning);
+        if (found)
+            printf("%llu |%s|\n", (unsigned long long)seed, result.verdict.all);
+        else
+            printf("NOT FOUND in %llu | |\n", (unsigned long long)o->seeds);
+        fflush(stdout);
+        all &= found;
+    }
+    return all;
 }
 
 int main(int count, char **words)
@@ -182,8 +225,10 @@ int main(int count, char **words)
         return help(stdout);
     if (!parse(count, words, &o))
         return help(stderr);
-    for (; done < o.seeds && (bad == 0 || o.keep_going); done++) {
-        bad += !run_seed(o.first + done, &o, &total, &trace);
+    if (o.planted)
+        return run_planted(&o) ? 0 : 1;
+    for (uint64_t i = o.shard; i < o.seeds && (bad == 0 || o.keep_going); i += o.shards, done++) {
+        bad += !run_seed(o.first + i, &o, &total, &trace);
         if (seconds() - said > 10) {
             said = seconds();
             fprintf(stderr, "%llu seeds, %llu with a violation\n", (unsigned long long)done + 1,

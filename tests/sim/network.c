@@ -14,7 +14,8 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight */
+#define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight, when the world is well */
+#define REST_BYTES    (16 * 1024)  /* of what a short send left are remembered */
 #define NAME_BYTES    48
 #define HEALED_DELAY  (5 * SIM_MS) /* most delay of a piece when the world is well */
 #define OFFER_AGAIN   SIM_MS       /* after a receiver had no space */
@@ -52,6 +53,10 @@ struct end { /* of a link */
     bool gone;                /* closed it itself, or was told */
     bool short_send;          /* waits for on_sent */
     size_t in_flight;         /* bytes on their way to the other end */
+    uint32_t frame_left;      /* bytes of the frame that was begun and not yet sent whole */
+    uint32_t head, head_size; /* its length, as far as that was sent */
+    uint8_t *rest;            /* these bytes, as they were when a send was short; owned */
+    size_t rest_size;
     int64_t last_at;          /* arrival of the last piece that it sent */
     struct kci_list incoming; /* struct piece */
     struct arrival arrival;   /* of the first of `incoming` */
@@ -148,8 +153,10 @@ static void lose_incoming(struct sim_world *world, struct end *end)
 
 static void free_link(struct sim_world *world, struct link *link)
 {
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         lose_incoming(world, &link->ends[i]);
+        kci_alloc_free(world->alloc, link->ends[i].rest);
+    }
     world->table[(link->ends[0].conn - 1) / 2] = NULL;
     kci_list_remove(&link->link);
     kci_alloc_free(world->alloc, link);
@@ -237,6 +244,63 @@ static struct piece *new_piece(struct sim_world *world, const struct kci_iov *pi
     return piece;
 }
 
+/* What an engine could not send of a frame that it has begun stays as it is until it can (R3): the next send begins
+ * with it. */
+static void compare_rest(struct sim_world *world, struct end *end, const struct kci_iov *pieces, size_t count)
+{
+    for (size_t i = 0, at = 0; i < count && at < end->rest_size; i++) {
+        size_t n = pieces[i].size < end->rest_size - at ? pieces[i].size : end->rest_size - at;
+        world->torn |= n && memcmp(pieces[i].data, end->rest + at, n) != 0;
+        at += n;
+    }
+    kci_alloc_free(world->alloc, end->rest);
+    end->rest = NULL;
+    end->rest_size = 0;
+}
+
+/* `size` bytes were sent: where in a frame does that end? */
+static void follow_frames(struct end *end, const struct kci_iov *pieces, size_t size)
+{
+    for (size_t i = 0; size; i++) {
+        const uint8_t *at = pieces[i].data;
+        size_t left = pieces[i].size < size ? pieces[i].size : size;
+        size -= left;
+        while (left) {
+            if (end->frame_left) {
+                uint32_t n = end->frame_left < left ? end->frame_left : (uint32_t)left;
+                end->frame_left -= n;
+                at += n;
+                left -= n;
+                continue;
+            }
+            end->head = end->head << 8 | *at++;
+            left--;
+            if (++end->head_size == 4) {
+                end->frame_left = end->head;
+                end->head = end->head_size = 0;
+            }
+        }
+    }
+}
+
+static void remember_rest(struct sim_world *world, struct end *end, const struct kci_iov *pieces, size_t count,
+                          size_t sent)
+{
+    size_t most = end->frame_left < REST_BYTES ? end->frame_left : REST_BYTES;
+    if (!most)
+        return;
+    end->rest = kci_alloc_new(world->alloc, most);
+    assert(end->rest);
+    for (size_t i = 0; i < count && end->rest_size < most; i++) {
+        size_t skip = pieces[i].size < sent ? pieces[i].size : sent, n = pieces[i].size - skip;
+        sent -= skip;
+        n = n < most - end->rest_size ? n : most - end->rest_size;
+        if (n)
+            memcpy(end->rest + end->rest_size, (const uint8_t *)pieces[i].data + skip, n);
+        end->rest_size += n;
+    }
+}
+
 static size_t transport_send(void *context, kci_conn conn, const struct kci_iov *pieces, size_t count)
 {
     struct sim_host *host = context;
@@ -245,13 +309,18 @@ static size_t transport_send(void *context, kci_conn conn, const struct kci_iov 
     struct link *link = find_link(world, conn, &from);
     assert(link && !link->ends[from].gone);
     struct end *end = &link->ends[from], *to = &link->ends[!from];
-    size_t total = 0, room = link->broken ? 0 : ROOM_BYTES - end->in_flight;
+    size_t total = 0, room = link->broken ? 0 : world->faults.room - end->in_flight;
     for (size_t i = 0; i < count; i++)
         total += pieces[i].size;
     size_t size = total < room ? total : room;
     if (size > 1 && kci_prng_chance(&world->prng, 1, SHORT_SEND))
         size = 1 + (size_t)kci_prng_below(&world->prng, size);
     end->short_send = size < total;
+    if (end->rest)
+        compare_rest(world, end, pieces, count);
+    follow_frames(end, pieces, size);
+    if (end->short_send && !link->broken)
+        remember_rest(world, end, pieces, count, size);
     if (size == 0)
         return 0;
     end->in_flight += size;
@@ -437,8 +506,34 @@ static void on_resolved(struct sim_world *world, struct resolved *resolved)
     kci_alloc_free(world->alloc, resolved);
 }
 
+/* Whom the event would reach. */
+static const struct sim_host *target_of(const struct event *event)
+{
+    const struct attempt *attempt = (const struct attempt *)event;
+    const struct arrival *arrival = (const struct arrival *)event;
+    const struct closed *closed = (const struct closed *)event;
+    switch ((enum kind)event->kind) {
+    case KIND_ATTEMPT:
+        return attempt->link->ends[!attempt->answer].host;
+    case KIND_ARRIVAL:
+        return arrival->of->ends[arrival->to].host;
+    case KIND_CLOSED:
+        return closed->link->ends[closed->to].host;
+    case KIND_RESOLVED:
+        return ((const struct resolved *)event)->host;
+    case KIND_ALARM:
+        break;
+    }
+    return NULL;
+}
+
 void sim_network_event(struct sim_world *world, struct event *event)
 {
+    const struct sim_host *host = target_of(event);
+    if (host && host->paused_until > world->now) {
+        sim_schedule(world, event, host->paused_until);
+        return;
+    }
     switch ((enum kind)event->kind) {
     case KIND_ALARM: /* the world's */
         break;
@@ -481,7 +576,7 @@ void sim_world_heal(struct sim_world *world)
 {
     int64_t delay_min = world->faults.delay_min;
     int64_t delay_max = world->faults.delay_max < HEALED_DELAY ? world->faults.delay_max : HEALED_DELAY;
-    world->faults = (struct sim_faults){ .delay_min = delay_min, .delay_max = delay_max };
+    world->faults = (struct sim_faults){ .delay_min = delay_min, .delay_max = delay_max, .room = ROOM_BYTES };
     KCI_LIST_EACH(node, &world->links)
     {
         struct link *link = KCI_CONTAINER(node, struct link, link);

@@ -4,12 +4,16 @@
 
 #include "base/checksum.h"
 #include "producer/producer.h"
+#include "protocol/compress.h"
 
 #include <assert.h>
 #include <stdio.h>
 
 #define WAIT_US       (100 * SIM_MS) /* for room, when nobody notifies */
 #define PARTITION_ANY 64             /* keys differ by so many */
+#define GIVE_UP_US    (60 * SIM_MS)  /* time limit of a producer that is told to give up */
+#define MEMORY_BYTES  (1 << 20)      /* besides buffer.memory */
+#define CODEC_BYTES   (2 << 20)      /* besides both: a batch is compressed into another place */
 
 static void act(void *owner, int64_t now);
 
@@ -45,7 +49,7 @@ static void create(struct sim_producer *p)
     struct sim_stage *stage = p->stage;
     kc_error error;
     struct kci_producer_options options = {
-        .alloc = stage->alloc,
+        .alloc = &p->alloc,
         .settings = &p->settings,
         .transport = p->transport,
         .logger = sim_logger(p->host),
@@ -56,17 +60,52 @@ static void create(struct sim_producer *p)
         .plant = (enum kci_plant)stage->plants.producer,
     };
     p->sender = sim_history_sender(&stage->history);
+    p->created_at = stage->world.now;
+    p->memory = (struct test_alloc){ 0 };
+    p->alloc = test_alloc_counting(&p->memory);
     kc_err result = kci_producer_create(&p->core, &options, stage->world.now, &error);
     assert(result == KC_OK);
     (void)result;
     sim_host_set(p->host, kci_producer_engine(p->core));
 }
 
+/* A batch that failed waits for retry.backoff.ms (20 % less at most), unless its leader changed. */
+static void check_retries(struct sim_producer *p)
+{
+    struct sim_stage *stage = p->stage;
+    const struct kci_settings *s = &p->settings;
+    kc_producer_stats stats;
+    kci_producer_stats(p->core, &stats);
+    uint64_t batches = (uint64_t)stage->workload.partitions * (uint64_t)s->max_in_flight_requests_per_connection;
+    uint64_t rounds = (uint64_t)(stage->world.now - p->created_at) / ((uint64_t)s->retry_backoff_ms * 800) + 1;
+    uint64_t limit = batches * (rounds + 2 * stats.leader_changes);
+    if (stats.batches_retried > limit)
+        sim_violation(&stage->verdict, "L6", "%s sent batches again %llu times; its back-off allows %llu", p->name,
+                      (unsigned long long)stats.batches_retried, (unsigned long long)limit);
+}
+
+static void check_memory(struct sim_producer *p)
+{
+    struct sim_verdict *verdict = &p->stage->verdict;
+    size_t limit = (size_t)p->settings.buffer_memory + MEMORY_BYTES;
+    if (p->settings.compression_type != KCI_CODEC_NONE)
+        limit += CODEC_BYTES;
+    if (p->memory.peak_bytes > limit)
+        sim_violation(verdict, "R2", "%s took %zu bytes; buffer.memory is %lld", p->name, p->memory.peak_bytes,
+                      (long long)p->settings.buffer_memory);
+    if (p->memory.live_blocks)
+        sim_violation(verdict, "R1", "%s left %zu blocks (%zu bytes)", p->name, p->memory.live_blocks,
+                      p->memory.live_bytes);
+}
+
 static void destroy(struct sim_producer *p)
 {
+    check_retries(p);
     kci_producer_destroy(p->core, p->stage->world.now);
     p->core = NULL;
     sim_host_crash(p->host);
+    check_memory(p);
+    p->ending = false;
     p->burst_count = p->burst_done = 0;
     p->ticket = 0;
     p->waiting = false;
@@ -177,14 +216,38 @@ static void look_at_flush(struct sim_producer *p)
     }
 }
 
+/* What close does when its time is over. */
+static void give_up(struct sim_producer *p, int64_t now)
+{
+    sim_note(&p->stage->world, "%s is to give up", p->name);
+    kci_producer_close(p->core);
+    kci_producer_abandon(p->core);
+    p->ending = true;
+    p->waiting = false;
+    sim_alarm_set(&p->stage->world, &p->alarm, now + GIVE_UP_US);
+}
+
+static void look_at_end(struct sim_producer *p)
+{
+    sim_note(&p->stage->world, "%s is destroyed", p->name);
+    if (p->ending && kci_producer_pending(p->core))
+        sim_violation(&p->stage->verdict, "L5", "%s was told to give up and has %zu records without a report", p->name,
+                      kci_producer_pending(p->core));
+}
+
 static void act(void *owner, int64_t now)
 {
     struct sim_producer *p = owner;
     const struct sim_workload *w = &p->stage->workload;
     if (p->finished)
         return;
-    if (kci_prng_chance(&p->prng, w->abandon, 1000000)) {
-        sim_note(&p->stage->world, "%s is destroyed", p->name);
+    if (p->ending || kci_prng_chance(&p->prng, w->abandon, 1000000)) {
+        bool politely = !p->ending && kci_prng_chance(&p->prng, 1, 2);
+        if (politely) {
+            give_up(p, now);
+            return;
+        }
+        look_at_end(p);
         destroy(p);
         create(p);
     }

@@ -8,15 +8,18 @@
 #include "run.h"
 
 #include "actors.h"
-#include "support/test_alloc.h"
+#include "consumer/internal.h"
+#include "mockbroker/core/view.h"
 
 #include <stdio.h>
 
-#define LOOK_US     (20 * SIM_MS)     /* phase 2 looks this often whether all is done */
-#define PROGRESS_US (60 * SIM_S)      /* time limit of phase 2, besides time-outs that must pass */
-#define QUIET_US    (2 * SIM_S)       /* how long nobody may be busy */
-#define QUIET_STEPS 50                /* steps per second and engine that are not busy */
-#define QUIET_FETCH (4 * SIM_BROKERS) /* steps of one round of fetches */
+#define LOOK_US     (20 * SIM_MS)           /* phase 2 looks this often whether all is done */
+#define PROGRESS_US (60 * SIM_S)            /* time limit of phase 2, besides time-outs that must pass */
+#define GROUP_US    (5 * SIM_S)             /* in which a group comes to rest, besides its time-outs */
+#define GENERATIONS (8 * SIM_CONSUMERS_MAX) /* rounds in which it does */
+#define QUIET_US    (2 * SIM_S)             /* how long nobody may be busy */
+#define QUIET_STEPS 50                      /* steps per second and engine that are not busy */
+#define QUIET_FETCH (4 * SIM_BROKERS)       /* steps of one round of fetches */
 
 struct run {
     struct sim_stage stage;
@@ -137,6 +140,35 @@ static bool all_there(struct run *run)
     return true;
 }
 
+/* All who should be in the group are, for the coordinator and for themselves, and every partition has its owner. */
+static bool group_is_stable(struct run *run)
+{
+    const struct sim_workload *w = &run->stage.workload;
+    struct mb_group_view view;
+    if (!w->members)
+        return true;
+    if (!sim_brokers_group(&run->brokers, &view) || strcmp(view.state, "Stable") != 0 ||
+        (int)view.members != members_now(run))
+        return false;
+    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++) {
+        const struct sim_consumer *c = &run->consumers[i];
+        if (c->state != SIM_GONE && c->state != SIM_LEAVING &&
+            (c->core->group.state != KCI_GROUP_STABLE || c->core->group.rejoin ||
+             c->core->group.generation != view.generation))
+            return false;
+    }
+    for (int32_t p = 0; p < w->partitions; p++)
+        if (!held_by_member(run, p))
+            return false;
+    return true;
+}
+
+static int32_t generation(struct run *run)
+{
+    struct mb_group_view view;
+    return sim_brokers_group(&run->brokers, &view) ? view.generation : -1;
+}
+
 static bool settled(struct run *run, char *why, size_t size)
 {
     int64_t ends[SIM_PARTITIONS_MAX];
@@ -145,18 +177,38 @@ static bool settled(struct run *run, char *why, size_t size)
             return false;
     for (int32_t p = 0; p < run->stage.workload.partitions; p++)
         ends[p] = sim_brokers_end(&run->brokers, p);
-    return sim_brokers_in_sync(&run->brokers, why, size) && delivered_all(run, ends, why, size);
+    if (!sim_brokers_in_sync(&run->brokers, why, size) || !delivered_all(run, ends, why, size))
+        return false;
+    snprintf(why, size, "the group is not stable");
+    return group_is_stable(run);
 }
 
 static bool advance(struct run *run, int64_t until)
 {
     struct sim_stage *stage = &run->stage;
-    if (sim_world_run(&stage->world, until))
+    bool runs = sim_world_run(&stage->world, until);
+    if (stage->world.torn)
+        sim_violation(&stage->verdict, "R3", "bytes of a frame changed while the rest of it waited to be sent");
+    if (runs)
         return true;
     const struct sim_host *host = sim_world_busiest(&stage->world);
     sim_violation(&stage->verdict, "L6", "virtual time stands still at %.6f s: %s is busy",
                   (double)stage->world.now / 1e6, host ? host->name : "nobody");
     return false;
+}
+
+/* L3: the group comes to rest; G7: in few rounds. */
+static void look_at_group(struct run *run, int64_t since, int32_t before, bool *stable)
+{
+    struct sim_stage *stage = &run->stage;
+    const struct kci_settings *s = &stage->workload.consumer_settings;
+    int64_t limit = 2 * SIM_MS * ((int64_t)s->max_poll_interval_ms + s->session_timeout_ms) + GROUP_US;
+    *stable = *stable || group_is_stable(run);
+    if (!*stable && stage->world.now > since + limit)
+        sim_violation(&stage->verdict, "L3", "the group is not stable %.1f s after the last fault",
+                      (double)(stage->world.now - since) / 1e6);
+    if (generation(run) - before > GENERATIONS)
+        sim_violation(&stage->verdict, "G7", "%d generations since the last fault", generation(run) - before);
 }
 
 static void heal(struct run *run)
@@ -173,9 +225,15 @@ static void heal(struct run *run)
         sim_producer_finish(&run->producers[i]);
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
         sim_consumer_heal(&run->consumers[i]);
+    int64_t since = stage->world.now;
+    int32_t before = generation(run);
+    bool stable = false;
     int64_t limit = stage->world.now + PROGRESS_US + stage->history.delivery_us +
                     (int64_t)w->consumer_settings.max_poll_interval_ms * 1000;
     while (!all_there(run) || !settled(run, why, sizeof why)) {
+        look_at_group(run, since, before, &stable);
+        if (stage->verdict.violations)
+            return;
         if (stage->world.now >= limit) {
             sim_violation(&stage->verdict, "L2", "no progress without faults: %s", why);
             return;
@@ -197,8 +255,11 @@ static void demand_quiet(struct run *run)
     {
         KCI_CONTAINER(node, struct sim_host, link)->steps = 0;
     }
+    int32_t before = generation(run);
     if (stage->verdict.violations || !advance(run, stage->world.now + QUIET_US))
         return;
+    if (generation(run) != before && stage->workload.members)
+        sim_violation(&stage->verdict, "G7", "a rebalance with nothing to do, to generation %d", generation(run));
     KCI_LIST_EACH(node, &stage->world.hosts)
     {
         struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
@@ -214,11 +275,16 @@ static void close_all(struct run *run)
     struct sim_stage *stage = &run->stage;
     bool all_leave = kci_prng_chance(&run->prng, 1, 2);
     stage->clean_end = true;
+    if (kci_prng_chance(&run->prng, 1, 4)) { /* close returns also when there is nobody to talk to */
+        sim_brokers_black_out(&run->brokers);
+        if (!stage->world.spinning)
+            advance(run, stage->world.now + (int64_t)kci_prng_below(&run->prng, SIM_S));
+    }
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
         if (all_leave || kci_prng_chance(&run->prng, 1, 2))
             sim_consumer_leave(&run->consumers[i]);
     if (!stage->world.spinning)
-        advance(run, stage->world.now + 6 * SIM_S);
+        advance(run, stage->world.now + stage->workload.leave_us + SIM_S);
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
         sim_consumer_crash(&run->consumers[i]);
     for (int i = 0; i < stage->workload.producers; i++)
@@ -226,6 +292,7 @@ static void close_all(struct run *run)
     sim_alarm_stop(&stage->world, &run->churn);
     if (!stage->world.spinning)
         advance(run, stage->world.now + SIM_S);
+    sim_brokers_heal(&run->brokers);
     sim_brokers_read(&run->brokers);
     sim_brokers_close(&run->brokers);
 }
@@ -258,7 +325,12 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     stage->world.faults = stage->workload.faults;
     sim_history_init(&stage->history, &alloc, stage->workload.partitions);
     stage->history.acks_all = stage->workload.acks == -1;
+    stage->history.acks_leader = stage->workload.acks == 1 && stage->workload.broker_us == 0;
     stage->history.idempotent = stage->workload.idempotent;
+    stage->history.attempts_max = stage->workload.producer_settings.retries < INT32_MAX
+                                      ? stage->workload.producer_settings.retries + 1
+                                      : INT32_MAX;
+    stage->history.keyed = stage->workload.choice == SIM_CHOOSE_KEY;
     stage->history.fixed_members = stage->workload.fixed_members;
     stage->history.commits_rise = stage->workload.faults.stall == 0;
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;

@@ -64,11 +64,11 @@ static void draw_producers(struct kci_prng *prng, struct sim_workload *w)
     w->choice = (enum sim_choice)kci_prng_below(prng, 3);
     w->burst_max = (int32_t)around(prng, 1, 5);
     w->pause_max = around(prng, 2 * SIM_MS, 5);
-    w->value_max = one_in(prng, 5) ? 3000 : 60;
+    w->value_max = one_in(prng, 4) ? 3000 : 60;
     w->records_max = 1500;
     w->abandon = one_in(prng, 4) ? 5000 : 0;
     w->flush = one_in(prng, 2) ? 20000 : 0;
-    w->acks = one_in(prng, 8) ? (int32_t)between(prng, 0, 1) : -1;
+    w->acks = one_in(prng, 6) ? (int32_t)between(prng, 0, 1) : -1;
     w->idempotent = w->acks == -1 && !one_in(prng, 8);
     s->client_id = "producer";
     s->acks = w->acks;
@@ -101,6 +101,8 @@ static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
     w->work_max = one_in(prng, 3) ? around(prng, SIM_MS, 8) : 2 * SIM_MS;
     w->fixed_members = one_in(prng, 6);
     w->churn_us = w->members && one_in(prng, 2) ? around(prng, SIM_S, 2) : 0;
+    w->freeze = one_in(prng, 3) ? (uint32_t)around(prng, 2000, 4) : 0;
+    w->leave_us = around(prng, 50 * SIM_MS, 6);
     w->crash = one_in(prng, 2) ? 500000 : 0;
     w->seek = one_in(prng, 2) ? 20000 : 0;
     w->pause = one_in(prng, 4) ? 20000 : 0;
@@ -128,7 +130,7 @@ static void draw_brokers(struct kci_prng *prng, struct sim_workload *w)
 {
     w->min_insync = (int32_t)between(prng, 1, 2);
     w->replication_delay_us = one_in(prng, 3) ? 0 : around(prng, SIM_MS, 7);
-    w->broker_us = one_in(prng, 4) ? 0 : around(prng, 20 * SIM_MS, 7);
+    w->broker_us = one_in(prng, w->acks == 1 ? 2 : 4) ? 0 : around(prng, 20 * SIM_MS, 7);
     w->kill = one_in(prng, 3) ? 0 : 1;
     w->stop = one_in(prng, 3) ? 0 : 1;
     w->move = one_in(prng, 3) || !(w->kill || w->stop) ? 2 : 0;
@@ -152,6 +154,7 @@ static void draw_network(struct kci_prng *prng, struct sim_faults *f)
     f->stall_max = around(prng, 50 * SIM_MS, 7);
     f->hole = one_in(prng, 2) ? 0 : (uint32_t)around(prng, 10, 6);
     f->resolve = one_in(prng, 4) ? 50000 : 0;
+    f->room = one_in(prng, 3) ? (size_t)around(prng, 600, 6) : 256 * 1024;
     f->drip = one_in(prng, 4) ? (uint32_t)around(prng, 20000, 5) : 0;
 }
 
@@ -203,12 +206,13 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     line(context, text);
     snprintf(text, sizeof text,
              "%d members%s%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
-             "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, seek %u, "
-             "pause %u",
+             "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, freeze %u, "
+             "leave in %.1f s, seek %u, pause %u",
              w->members, w->fixed_members ? " with fixed ids" : "", w->reader ? " and a reader" : "",
              commits[w->commit], c->session_timeout_ms, c->max_poll_interval_ms, c->partition_assignment_strategy,
              c->max_poll_records, (double)w->work_max / 1e3, c->fetch_max_bytes, c->max_partition_fetch_bytes,
-             c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6, w->crash, w->seek, w->pause);
+             c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6, w->crash, w->freeze,
+             (double)w->leave_us / 1e6, w->seek, w->pause);
     line(context, text);
     snprintf(text, sizeof text,
              "brokers: each %.1f s one of kill %u, stop %u, move %u; down to %.1f s, %d at a time; followers lag to "
@@ -218,8 +222,8 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     line(context, text);
     snprintf(text, sizeof text,
              "network: delay to %.1f ms; of a million: cut %u, refuse %u, hole %u, stall %u (to %.1f s), resolve %u, "
-             "drip %u",
+             "drip %u; %zu bytes under way",
              (double)w->faults.delay_max / 1e3, w->faults.cut, w->faults.refuse, w->faults.hole, w->faults.stall,
-             (double)w->faults.stall_max / 1e6, w->faults.resolve, w->faults.drip);
+             (double)w->faults.stall_max / 1e6, w->faults.resolve, w->faults.drip, w->faults.room);
     line(context, text);
 }

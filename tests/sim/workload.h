@@ -47,7 +47,9 @@ struct sim_workload {
     int64_t work_max;   /* microseconds of work on what one poll returned */
     bool fixed_members; /* group.instance.id for each slot */
     int64_t churn_us;   /* mean time between members coming and going; 0: never */
+    int64_t leave_us;   /* time limit of close */
     uint32_t crash;     /* millionths per departure: without a goodbye */
+    uint32_t freeze;    /* millionths per poll of a member: its process stands still, perhaps longer than its session */
     uint32_t seek;      /* millionths per poll of the reader */
     uint32_t pause;     /* millionths per poll */
     struct kci_settings consumer_settings;

@@ -85,6 +85,10 @@ static int64_t step_hosts(struct sim_world *world)
         struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
         if (!sim_alive(host))
             continue;
+        if (host->paused_until > world->now) {
+            next = host->paused_until < next ? host->paused_until : next;
+            continue;
+        }
         if (host->due || host->deadline <= world->now) {
             host->due = false;
             host->steps++;
@@ -110,7 +114,8 @@ bool sim_world_run(struct sim_world *world, int64_t until)
         int64_t at = step_hosts(world);
         KCI_LIST_EACH(node, &world->hosts) /* one that was stepped may have woken one before it */
         {
-            if (KCI_CONTAINER(node, struct sim_host, link)->due)
+            const struct sim_host *host = KCI_CONTAINER(node, struct sim_host, link);
+            if (host->due && host->paused_until <= world->now && sim_alive(host))
                 at = world->now;
         }
         timer = kci_heap_first(&world->events);
@@ -149,7 +154,7 @@ void sim_world_init(struct sim_world *world, const struct kci_alloc *alloc, uint
     world->alloc = alloc;
     world->now = SIM_S;
     world->events = kci_heap_of(alloc);
-    world->faults = (struct sim_faults){ .delay_min = 20, .delay_max = 800 };
+    world->faults = (struct sim_faults){ .delay_min = 20, .delay_max = 800, .room = 256 * 1024 };
     kci_prng_seed(&world->prng, seed);
     kci_list_init(&world->hosts);
     kci_list_init(&world->links);
@@ -185,12 +190,19 @@ void sim_host_crash(struct sim_host *host)
 {
     host->engine = (struct kci_engine){ NULL, NULL };
     host->incarnation++;
+    host->paused_until = 0;
     sim_network_crash(host);
 }
 
 void sim_host_wake(struct sim_host *host)
 {
     host->due = true;
+}
+
+void sim_host_pause(struct sim_host *host, int64_t until)
+{
+    host->paused_until = until;
+    host->due = true; /* then */
 }
 
 void sim_alarm_set(struct sim_world *world, struct sim_alarm *alarm, int64_t at)

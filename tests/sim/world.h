@@ -40,6 +40,7 @@ struct sim_host {
     struct kci_engine engine; /* self NULL: crashed or not yet set; events for it are dropped */
     const char *name;         /* borrowed */
     uint32_t incarnation;     /* rises with each crash: answers to questions of an earlier life are dropped */
+    int64_t paused_until;     /* its process stands still: nothing reaches it and it does nothing */
     bool due;                 /* must be stepped in this instant */
     int64_t deadline;         /* as the engine said after its last step */
     uint64_t steps;           /* ever */
@@ -54,6 +55,7 @@ struct sim_faults {    /* probabilities in millionths, per event of the kind */
     uint32_t stall;    /* a stream stops for up to stall_max */
     uint32_t resolve;  /* a look-up of a name fails */
     uint32_t drip;     /* a connection is made: its bytes arrive a few at a time */
+    size_t room;       /* bytes under way in one direction of a connection: what does not fit waits at the sender */
     int64_t stall_max; /* microseconds */
     int64_t delay_min, delay_max; /* of each piece, microseconds */
 };
@@ -70,6 +72,7 @@ struct sim_world {
     uint64_t trace; /* hash of everything that happened */
     uint64_t event_count;
     uint64_t spin_count;   /* rounds of one instant: see SIM_SPIN_MAX */
+    bool torn;             /* bytes changed while they waited to be sent: a bug */
     bool spinning;         /* an engine asked for a step at the same instant again and again: a bug */
     struct sim_tail *tail; /* NULL: nobody looks */
 };
@@ -94,6 +97,8 @@ void sim_host_set(struct sim_host *host, struct kci_engine engine);
 void sim_host_crash(struct sim_host *host);
 /* The engine must be stepped: what the wake function of a client does. */
 void sim_host_wake(struct sim_host *host);
+/* The process stands still until then, as if the machine had other things to do. */
+void sim_host_pause(struct sim_host *host, int64_t until);
 /* A name and port that a host answers, with the `user` of on_accept. */
 void sim_listen(struct sim_host *host, const char *name, uint16_t port, void *user);
 void sim_alarm_set(struct sim_world *world, struct sim_alarm *alarm, int64_t at);

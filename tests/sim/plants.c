@@ -1,0 +1,61 @@
+/* The list of planted defects, in the order of the properties in docs/simulation.md. */
+#include "plants.h"
+
+#include "consumer/consumer.h"
+#include "mockbroker/core/broker.h"
+#include "producer/producer.h"
+
+#define P(number)                                                                                                      \
+    {                                                                                                                  \
+        .producer = KCI_PLANT_##number                                                                                 \
+    }
+#define C(number)                                                                                                      \
+    {                                                                                                                  \
+        .consumer = KCI_PLANT_##number                                                                                 \
+    }
+#define B(number)                                                                                                      \
+    {                                                                                                                  \
+        .broker = MB_PLANT_##number                                                                                    \
+    }
+
+const struct sim_plant sim_plant_list[] = {
+    { "", "none", { 0 }, "no defect" },
+    { "P1", "ack-before-sent", P(ACK_BEFORE_SENT), "a lost connection counts as success" },
+    { "P1", "hw-ahead", B(HW_AHEAD), "the high watermark does not wait for the ISR" },
+    { "P2", "fresh-sequence", P(FRESH_SEQUENCE), "a retry takes a new sequence number" },
+    { "P2", "no-dedup", B(NO_DEDUP), "the broker does not look at sequences" },
+    { "P3", "overtake", P(OVERTAKE), "new batches pass one that is to be sent again" },
+    { "P4", "sure-of-timeout", P(SURE_OF_TIMEOUT), "what got no answer is reported as surely not written" },
+    { "P5", "two-fates", P(TWO_FATES), "a failed record is reported twice" },
+    { "P5", "forget-expired", P(FORGET_EXPIRED), "what expires is not reported" },
+    { "P6", "flushed-early", P(FLUSHED_EARLY), "a flush does not wait" },
+    { "P7", "wrong-offset", P(WRONG_OFFSET), "reported offsets are one too high" },
+    { "P8", "wrong-hash", P(WRONG_HASH), "a key goes to the neighbour of its partition" },
+    { "P9", "cross-talk", P(CROSS_TALK), "a request names another partition for a batch" },
+    { "P10", "ack-of-leader", P(ACK_BEFORE_SENT), "with acks=1, too: a lost connection counts as success" },
+    { "P10", "ignore-retries", P(IGNORE_RETRIES), "`retries` is no limit" },
+    { "L1", "late-expiry", P(LATE_EXPIRY), "records expire after twice their time" },
+    { "L5", "ignore-abandon", P(IGNORE_ABANDON), "a producer that gives up waits for ever" },
+    { "L6", "no-backoff", P(NO_BACKOFF), "a failed batch is sent again at once" },
+    { "R1", "leak", P(LEAK), "requests are not freed" },
+    { "R2", "no-ceiling", P(NO_CEILING), "buffer.memory is no limit" },
+    { "R3", "reuse-in-flight", P(REUSE_IN_FLIGHT), "bytes change while a connection has them" },
+    { "F1", "stale-fetch", C(STALE_FETCH), "a fetch from before a seek is returned" },
+    { "F5", "reset-easily", C(RESET_EASILY), "a leader that moved counts as an offset that is gone" },
+    { "L2", "session-stale", C(SESSION_STALE), "a fetch session is not told of new positions (F7)" },
+    { "G1", "keep-revoked", C(KEEP_REVOKED), "partitions that were given back are read on" },
+    { "G2", "commit-after-lost", C(COMMIT_AFTER_LOST), "commits in a new generation what was read in an old one" },
+    { "G3", "commit-ahead", C(COMMIT_AHEAD), "commits what was fetched, not what was returned" },
+    { "G4", "lost-is-revoked", C(LOST_IS_REVOKED), "who lost its membership is told to give back" },
+    { "G4", "no-fencing", B(NO_FENCING), "the coordinator takes commits of old generations" },
+    { "G5", "all-assigned", C(ALL_ASSIGNED), "told what it has, not what is new" },
+    { "G7", "rejoin-always", C(REJOIN_ALWAYS), "each heartbeat begins a rebalance" },
+    { "L2", "leader-forgotten", C(LEADER_FORGOTTEN), "a leader that moved is not looked for" },
+    { "L3", "deaf", C(DEAF), "heartbeats do not say that the group is being rebalanced" },
+    { "L5", "leave-patiently", C(LEAVE_PATIENTLY), "leaving has no deadline" },
+    { "L6", "impatient", C(IMPATIENT), "fetches do not wait at the broker" },
+    { "R2", "no-limit", C(NO_LIMIT), "fetch.memory.max is no limit" },
+    { "B3", "same-epoch", B(SAME_EPOCH), "a new leader goes on in the epoch of the old one" },
+    { "B3", "no-cut", B(NO_CUT), "followers keep what their leader does not have" },
+};
+const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
