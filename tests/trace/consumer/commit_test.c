@@ -116,6 +116,29 @@ static void test_fenced_by_generation(void **state)
     script_consumer_end(&sc);
 }
 
+/* A commit that waits for its next attempt while the group is rebalanced is about partitions that may be somebody
+ * else's by now: it is not sent with the new generation, which would take back what the new owner has committed. */
+static void test_belongs_to_its_generation(void **state)
+{
+    (void)state;
+    begin_with_records();
+    struct kci_operation *operation = commit(60000);
+    const struct kci_offset_commit_request *request = script_pending(&peer, NULL, KCI_API_OFFSET_COMMIT)->message;
+    assert_int_equal(request->generation_id_or_member_epoch, 1);
+    script_advance(&peer, 3000);
+    script_answer_commit(&sc, KCI_COORDINATOR_LOAD_IN_PROGRESS); /* again after a back-off */
+    script_beat(&sc, KCI_REBALANCE_IN_PROGRESS);
+    script_poll(&sc);
+    script_answer_join(&sc, KCI_NONE, 2, "other");
+    script_answer_sync(&sc, KCI_NONE, "0");
+    script_poll(&sc);
+    assert_string_equal(kci_consumer_group_state(sc.core), "STABLE");
+    script_advance(&peer, 2000);
+    assert_false(script_waits(&sc, KCI_API_OFFSET_COMMIT));
+    expect_end(operation, KC_ERR_REBALANCE_IN_PROGRESS);
+    script_consumer_end(&sc);
+}
+
 /* Asynchronous commits: one after the other, never retried; callbacks in order, in the next poll. */
 static void test_async_in_order(void **state)
 {
@@ -222,7 +245,7 @@ int main(void)
         cmocka_unit_test(test_deadline),       cmocka_unit_test(test_fenced_by_generation),
         cmocka_unit_test(test_async_in_order), cmocka_unit_test(test_automatic),
         cmocka_unit_test(test_committed),      cmocka_unit_test(test_offsets),
-        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_given_up),       cmocka_unit_test(test_belongs_to_its_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -346,6 +346,34 @@ static void test_ceiling(void **state)
     script_consumer_end(&sc);
 }
 
+/* Memory for one fetch at a time: brokers take turns, also when the first always has more. */
+static void test_brokers_take_turns_when_memory_is_short(void **state)
+{
+    kc_topic_partition items[] = { { "t", 0, 0, -1, NULL, KC_OK }, { "t", 1, 0, -1, NULL, KC_OK } };
+    char asked[100] = "";
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.max_partition_fetch_bytes = 80 << 10;
+    sc.settings.fetch_memory_max = 160 << 10; /* a quarter is kept for decompression */
+    sc.park_fetch = true;
+    script_consumer_create(&sc);
+    assert_int_equal(kci_consumer_assign(sc.core, items, 2, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    for (int i = 0; i < 6; i++) {
+        script_append(&sc, 0, 10);
+        script_append(&sc, 1, 10);
+        struct script_request *r = script_expect(&sc, KCI_API_FETCH);
+        assert_false(script_waits(&sc, KCI_API_FETCH)); /* there is memory for one */
+        snprintf(asked + strlen(asked), sizeof asked - strlen(asked), "%.2s ", r->conn->address);
+        assert_true(script_answer_fetch(&sc, r, false));
+        script_settle(&peer);
+        script_poll_all(&sc);
+        sc.seen[0] = 0;
+    }
+    assert_string_equal(asked, "b1 b2 b1 b2 b1 b2 ");
+    script_consumer_end(&sc);
+}
+
 /* wakeup ends one poll. */
 static void test_wakeup(void **state)
 {
@@ -459,6 +487,7 @@ int main(void)
         cmocka_unit_test(test_compressed),
         cmocka_unit_test(test_records_outlive),
         cmocka_unit_test(test_ceiling),
+        cmocka_unit_test(test_brokers_take_turns_when_memory_is_short),
         cmocka_unit_test(test_wakeup),
         cmocka_unit_test(test_truncated_response),
         cmocka_unit_test(test_out_of_memory),

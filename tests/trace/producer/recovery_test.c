@@ -133,6 +133,33 @@ static void test_no_overtaking_before_the_first_acknowledgement(void **state)
     script_producer_destroy(&sp);
 }
 
+/* With acks=all a leader that is deposed while it waits for its followers has written: a record that fails after such
+ * an answer, and no other, may be in the log for good. With acks=1 the same answer means that nothing was written. */
+static void test_a_deposed_leader_may_have_written(void **state)
+{
+    static const int16_t refusals[] = { KCI_NOT_LEADER_OR_FOLLOWER, KCI_KAFKA_STORAGE_ERROR, KCI_LEADER_NOT_AVAILABLE };
+    static const char *const fates[2][3] = { { "w=0 a=TIMED_OUT", "w=0 a=TIMED_OUT", "w=0 a=TIMED_OUT" },
+                                             { "w=0 a=TIMED_OUT?", "w=0 a=TIMED_OUT?", "w=0 a=TIMED_OUT" } };
+    (void)state;
+    for (int all = 0; all < 2; all++)
+        for (int i = 0; i < 3; i++) {
+            script_producer_init(&sp);
+            sp.settings.acks = all ? -1 : 1;
+            sp.settings.enable_idempotence = all;
+            sp.settings.delivery_timeout_ms = 3000;
+            sp.settings.request_timeout_ms = 1000;
+            script_producer_create(&sp);
+            script_warm_up(&sp, 1);
+            script_fault(&sp, SCRIPT_ERROR, refusals[i]);
+            for (int n = 0; n < 50; n++)
+                script_fault(&sp, SCRIPT_ERROR, KCI_LEADER_NOT_AVAILABLE);
+            script_send(&sp, 0, "a");
+            script_advance(&sp.peer, 4000);
+            script_fates_are(&sp, fates[all][i]);
+            script_producer_destroy(&sp);
+        }
+}
+
 /* NOT_LEADER with a hint (KIP-951): the retry goes to the new leader at once, without back-off. */
 static void test_leader_hint(void **state)
 {
@@ -470,6 +497,7 @@ int main(void)
         cmocka_unit_test_setup(test_ambiguous_error, setup),
         cmocka_unit_test_setup(test_five_in_flight, setup),
         cmocka_unit_test_setup(test_no_overtaking_before_the_first_acknowledgement, setup),
+        cmocka_unit_test(test_a_deposed_leader_may_have_written),
         cmocka_unit_test_setup(test_leader_hint, setup),
         cmocka_unit_test_setup(test_leader_moves, setup),
         cmocka_unit_test_setup(test_failure_behind_a_retry, setup),

@@ -34,6 +34,25 @@ static void test_reserve(void **state)
     assert_int_equal(memory.live_blocks, 0);
 }
 
+/* One finds no room, another that asks for less does: the first is still woken when bytes come back. */
+static void test_who_finds_room_leaves_the_wake_to_who_does_not(void **state)
+{
+    int woken = 0;
+    (void)state;
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    struct kci_shared *shared = kci_shared_new(&alloc, 100, NULL, count_wake, &woken);
+    assert_int_equal(kci_shared_reserve(shared, 70, 70, 0), 70);
+    assert_int_equal(kci_shared_reserve(shared, 60, 60, 0), 0);
+    assert_int_equal(kci_shared_reserve(shared, 10, 10, 0), 10);
+    kci_shared_give_back(shared, 70);
+    assert_int_equal(woken, 1);
+    kci_shared_give_back(shared, 10);
+    assert_int_equal(woken, 1);
+    kci_shared_release(shared);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
 /* After the consumer is gone nobody is woken, and the last holder frees. */
 static void test_detached(void **state)
 {
@@ -55,6 +74,7 @@ static void test_detached(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_reserve), cmocka_unit_test(test_detached) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_reserve), cmocka_unit_test(test_detached),
+                                        cmocka_unit_test(test_who_finds_room_leaves_the_wake_to_who_does_not) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
