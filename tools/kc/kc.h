@@ -12,6 +12,7 @@ enum { KC_EXIT_OK = 0, KC_EXIT_FAILED = 1, KC_EXIT_USAGE = 2 };
 int kct_produce(int argc, char **argv);
 int kct_consume(int argc, char **argv);
 int kct_topic(int argc, char **argv);
+int kct_group(int argc, char **argv);
 int kct_perf(int argc, char **argv);
 
 /* Set by SIGINT and SIGTERM: finish what is under way and end. */

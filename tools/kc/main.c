@@ -17,6 +17,7 @@ static const char help[] =
     "  kc produce -b ADDR -t TOPIC [-K DELIM] [-H k=v] [-X key=value]...   records from stdin, a line each\n"
     "  kc consume -b ADDR -t TOPIC [-g GROUP] [-o beginning|end|OFFSET|@ms] [-c N] [-e] [-f FORMAT | -J]\n"
     "  kc topic   list|describe|create|delete -b ADDR [TOPIC]\n"
+    "  kc group   list|describe|lag|reset|delete|delete-offsets -b ADDR [GROUP] [-t TOPIC] [-o WHERE]\n"
     "  kc perf    produce|consume|latency -b ADDR -t TOPIC [-n N] [-s BYTES] [-X k=v]...   one line of JSON\n"
     "  kc config-reference                                                  docs/configuration.md\n"
     "  kc metrics-reference                                                 docs/metrics.md\n"
@@ -197,6 +198,8 @@ int main(int argc, char **argv)
         return kct_consume(argc - 1, argv + 1);
     if (strcmp(command, "topic") == 0)
         return kct_topic(argc - 1, argv + 1);
+    if (strcmp(command, "group") == 0)
+        return kct_group(argc - 1, argv + 1);
     if (strcmp(command, "perf") == 0)
         return kct_perf(argc - 1, argv + 1);
     if (strcmp(command, "config-reference") == 0)
