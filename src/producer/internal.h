@@ -79,6 +79,7 @@ struct kci_partition {
     enum kci_lane lane;
     struct kci_list lane_link; /* target->ready, or producer->lingering, or producer->leaderless */
     struct kci_target *target; /* leader; NULL: none known */
+    int64_t leaderless_at;     /* microseconds: since when there is none */
     int32_t leader_epoch;
     struct kci_timer timer;      /* linger or back-off; always in producer->timers */
     struct kci_timer expiry;     /* when the oldest batch may have expired; always in producer->expiries */

@@ -185,6 +185,7 @@ void kci_lane_leader(struct kci_producer *producer, struct kci_partition *partit
     kci_list_remove(&partition->lane_link);
     partition->lane = KCI_LANE_IDLE;
     partition->target = target;
+    partition->leaderless_at = now;
     struct kci_batch *head = first_of(&partition->outstanding);
     if (head && head->state == KCI_BATCH_WAITING && target)
         head->retry_at = 0; /* KIP-951: a new leader is tried at once */

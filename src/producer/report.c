@@ -13,7 +13,26 @@ static double seconds(int64_t us)
     return (double)us / 1e6;
 }
 
-/* "timed out after 30.0 s: 3 attempts; last: broker 2 (10.0.0.5:9092) answered NOT_ENOUGH_REPLICAS 1.2 s ago" */
+/* What is known of the record in the log: the same as the traits say, in words. */
+static const char *fate_of(const struct kci_batch *batch)
+{
+    return batch->maybe_applied ? "may have been written" : batch->attempts ? "not written" : "never sent";
+}
+
+/* What stands in the way of a batch that no attempt has failed for. */
+static void explain_waiting(struct kci_producer *producer, const struct kci_partition *partition, char *why,
+                            size_t size, int64_t now)
+{
+    size_t used = 0;
+    if (!partition->target)
+        used = (size_t)snprintf(why, size, "nobody leads the partition, for %.1f s; ",
+                                seconds(now - partition->leaderless_at));
+    if (used < size)
+        kci_producer_explain(producer, partition->topic->name, why + used, size - used, now);
+}
+
+/* "timed out after 30.0 s: 3 attempts, not written; last: broker 2 (10.0.0.5:9092) answered NOT_ENOUGH_REPLICAS 1.2 s
+ * ago" */
 static const char *text_of(struct kci_producer *producer, const struct kci_batch *batch, int64_t now)
 {
     struct kci_partition *partition = batch->partition;
@@ -25,17 +44,18 @@ static const char *text_of(struct kci_producer *producer, const struct kci_batch
     else if (batch->in_request)
         snprintf(why, sizeof why, "no answer yet");
     else
-        kci_producer_explain(producer, name, why, sizeof why, now);
+        explain_waiting(producer, partition, why, sizeof why, now);
+    const char *plural = batch->attempts == 1 ? "" : "s", *fate = fate_of(batch);
     if (batch->code == KC_ERR_TIMED_OUT)
-        snprintf(text, size, "%s-%d: timed out after %.1f s: %d attempt%s; last: %s", name, (int)partition->index,
-                 seconds(now - batch->created_at), (int)batch->attempts, batch->attempts == 1 ? "" : "s", why);
+        snprintf(text, size, "%s-%d: timed out after %.1f s: %d attempt%s, %s; last: %s", name, (int)partition->index,
+                 seconds(now - batch->created_at), (int)batch->attempts, plural, fate, why);
     else if (batch->code == KC_ERR_CLOSED)
-        snprintf(text, size, "%s-%d: the producer was closed before an answer came: %d attempt%s%s%s", name,
-                 (int)partition->index, (int)batch->attempts, batch->attempts == 1 ? "" : "s",
-                 batch->cause ? "; last: " : "", batch->cause ? why : "");
+        snprintf(text, size, "%s-%d: the producer was closed before an answer came: %d attempt%s, %s%s%s", name,
+                 (int)partition->index, (int)batch->attempts, plural, fate, batch->cause ? "; last: " : "",
+                 batch->cause ? why : "");
     else
-        snprintf(text, size, "%s-%d: %s, after %d attempt%s", name, (int)partition->index, why, (int)batch->attempts,
-                 batch->attempts == 1 ? "" : "s");
+        snprintf(text, size, "%s-%d: %s, after %d attempt%s, %s", name, (int)partition->index, why,
+                 (int)batch->attempts, plural, fate);
     return text;
 }
 

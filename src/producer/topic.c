@@ -93,7 +93,7 @@ static void *block_new(struct kci_producer *producer, struct kci_topic *topic, s
 
 /* Its timers stay in the heaps for ever, so that setting them later cannot fail. */
 static bool partition_init(struct kci_producer *producer, struct kci_topic *topic, struct kci_partition *partition,
-                           int32_t index)
+                           int32_t index, int64_t now)
 {
     kci_lock_init(&partition->lock, producer->lock_ops);
     kci_list_init(&partition->queue);
@@ -101,6 +101,7 @@ static bool partition_init(struct kci_producer *producer, struct kci_topic *topi
     partition->topic = topic;
     partition->index = index;
     partition->producer_id = -1;
+    partition->leaderless_at = now;
     partition->leader_epoch = -1;
     partition->last_acked_offset = -1;
     return kci_heap_set(&producer->timers, &partition->timer, KCI_NEVER) &&
@@ -108,7 +109,7 @@ static bool partition_init(struct kci_producer *producer, struct kci_topic *topi
 }
 
 /* Make partitions up to count. false: out of memory, and nothing is changed for readers. */
-static bool grow(struct kci_producer *producer, struct kci_topic *topic, int32_t count)
+static bool grow(struct kci_producer *producer, struct kci_topic *topic, int32_t count, int64_t now)
 {
     int32_t have = atomic_load(&topic->count);
     struct kci_partition **array = atomic_load(&topic->partitions);
@@ -129,7 +130,7 @@ static bool grow(struct kci_producer *producer, struct kci_topic *topic, int32_t
     if (!fresh)
         return false;
     for (int32_t i = have; i < count; i++) {
-        if (!partition_init(producer, topic, &fresh[i - have], i)) {
+        if (!partition_init(producer, topic, &fresh[i - have], i, now)) {
             for (int32_t k = have; k <= i; k++) {
                 kci_heap_remove(&producer->timers, &fresh[k - have].timer);
                 kci_heap_remove(&producer->expiries, &fresh[k - have].expiry);
@@ -148,7 +149,7 @@ static void update(struct kci_producer *producer, struct kci_topic *topic, int64
     int16_t error = info->error;
     bool barred = error && !(kci_error_flags(error) & KCI_ERROR_RETRIABLE);
     atomic_store(&topic->barred, barred ? error : 0);
-    if (info->partitions && count > have && !grow(producer, topic, count)) {
+    if (info->partitions && count > have && !grow(producer, topic, count, now)) {
         kci_log(&producer->logger, KCI_LOG_ERROR, "producer", "out of memory for the %d partitions of topic %s",
                 (int)count, topic->name);
         kci_cluster_refresh(producer->cluster, "out of memory for a topic", now);
