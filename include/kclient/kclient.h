@@ -5,8 +5,8 @@
 
 #include <kclient/admin.h>
 #include <kclient/consumer.h>
-#include <kclient/metrics.h>
 #include <kclient/groups.h>
+#include <kclient/metrics.h>
 #include <kclient/producer.h>
 #include <kclient/serializer.h>
 #include <kclient/worker.h>
