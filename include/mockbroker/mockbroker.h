@@ -65,8 +65,26 @@ KC_MOCK_EXPORT int kc_mock_broker_stop(kc_mock *cluster, int32_t broker);
 KC_MOCK_EXPORT int kc_mock_broker_kill(kc_mock *cluster, int32_t broker);
 /* Start a stopped broker again: same id, same port, same logs. */
 KC_MOCK_EXPORT int kc_mock_broker_start(kc_mock *cluster, int32_t broker);
+/* Let a broker stall: its connections stay open and silent, and after broker.session.timeout.ms (9 s) others lead what
+ * it led. resume: it goes on with what has come meanwhile. Pausing what is stopped is BROKER_NOT_AVAILABLE (8). */
+KC_MOCK_EXPORT int kc_mock_broker_pause(kc_mock *cluster, int32_t broker);
+KC_MOCK_EXPORT int kc_mock_broker_resume(kc_mock *cluster, int32_t broker);
 /* Make a replica of the partition its leader. */
 KC_MOCK_EXPORT int kc_mock_move_leader(kc_mock *cluster, const char *topic, int32_t partition, int32_t broker);
+/* Elect the preferred replica; unclean: any live one when nobody leads, which may lose records. */
+KC_MOCK_EXPORT int kc_mock_elect(kc_mock *cluster, const char *topic, int32_t partition, int unclean);
+/* Let these brokers (1 .. 100) hold the partition, the first one preferred; done when all of them are in sync. */
+KC_MOCK_EXPORT int kc_mock_reassign(kc_mock *cluster, const char *topic, int32_t partition, const int32_t *brokers,
+                                    int32_t count);
+/* Only these replicas are in sync, until they are named again; the leader must be among them. */
+KC_MOCK_EXPORT int kc_mock_set_isr(kc_mock *cluster, const char *topic, int32_t partition, const int32_t *brokers,
+                                   int32_t count);
+/* The replica on a broker loses its records from offset on, as if its disk had. */
+KC_MOCK_EXPORT int kc_mock_truncate(kc_mock *cluster, const char *topic, int32_t partition, int32_t broker,
+                                    int64_t offset);
+/* Make a group rebalance as if there were a reason; throw a member out as if it had been silent. */
+KC_MOCK_EXPORT int kc_mock_group_rebalance(kc_mock *cluster, const char *group);
+KC_MOCK_EXPORT int kc_mock_group_kick(kc_mock *cluster, const char *group, const char *member_id);
 /* What a partition looks like now. */
 typedef struct kc_mock_partition {
     int32_t leader, leader_epoch; /* leader -1: none */
@@ -87,6 +105,9 @@ KC_MOCK_EXPORT int kc_mock_fault_remove(kc_mock *cluster, int32_t id);
 /* Let go what a barrier holds, oldest first, at most count requests (-1: all); how many those were. -1: no such
  * barrier. */
 KC_MOCK_EXPORT int kc_mock_fault_release(kc_mock *cluster, int32_t id, int32_t count);
+/* Switch a fault off (it stays with its counts; what it holds goes on) or on (count and duration begin again). -1: no
+ * such fault. */
+KC_MOCK_EXPORT int kc_mock_fault_switch(kc_mock *cluster, int32_t id, int on);
 /* How often a fault has happened; how many requests its barrier holds. -1: no such fault. */
 KC_MOCK_EXPORT int64_t kc_mock_fault_hits(kc_mock *cluster, int32_t id);
 KC_MOCK_EXPORT int64_t kc_mock_fault_held(kc_mock *cluster, int32_t id);

@@ -103,6 +103,28 @@ void mb_control_delete_fault(struct mb_control_request *request, struct mb_clust
         no_fault(request);
 }
 
+/* POST /v1/faults/ID/on and /off */
+static void switch_fault(struct mb_control_request *request, struct mb_cluster *cluster, bool on, int64_t now)
+{
+    int32_t id;
+    if (!fault_id(request, &id))
+        return;
+    if (mb_fault_switch(cluster, id, on, now))
+        mb_control_answer_code(request, 0);
+    else
+        no_fault(request);
+}
+
+void mb_control_fault_on(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+{
+    switch_fault(request, cluster, true, now);
+}
+
+void mb_control_fault_off(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+{
+    switch_fault(request, cluster, false, now);
+}
+
 void mb_control_delete_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
 {
     mb_fault_remove_all(cluster, now);

@@ -33,9 +33,9 @@ static void print_cluster(FILE *out, const struct mb_cluster *cluster)
     fprintf(out, "# TYPE mockbroker_requests_in_flight gauge\nmockbroker_requests_in_flight %zu\n", view.requests);
     fprintf(out, "# TYPE mockbroker_broker_running gauge\n");
     for (int32_t id = 1; id <= view.brokers; id++) {
-        bool running;
-        mb_view_broker(cluster, id, &running);
-        fprintf(out, "mockbroker_broker_running{broker=\"%d\"} %d\n", (int)id, (int)running);
+        enum mb_broker_state state;
+        mb_view_broker(cluster, id, &state);
+        fprintf(out, "mockbroker_broker_running{broker=\"%d\"} %d\n", (int)id, state == MB_BROKER_RUNNING);
     }
 }
 

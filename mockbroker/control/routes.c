@@ -14,11 +14,12 @@
 
 const struct mb_control_route mb_control_routes[] = {
     { "GET", "/v1/cluster", "brokers and controller", mb_control_get_cluster },
-    { "POST", "/v1/brokers/*/*", "stop (in an orderly way), kill, start", mb_control_post_broker },
+    { "POST", "/v1/brokers/*/*", "stop (in an orderly way), kill, start, pause, resume", mb_control_post_broker },
     { "GET", "/v1/topics", "all topics", mb_control_get_topics },
     { "POST", "/v1/topics", "{\"name\", \"partitions\", \"replication_factor\", \"configs\": {}}",
       mb_control_post_topic },
     { "DELETE", "/v1/topics/*", "delete a topic", mb_control_delete_topic },
+    { "GET", "/v1/topics/*", "its partitions: leaders, offsets, replicas", mb_control_get_topic },
     { "GET", "/v1/topics/*/*", "leader, epoch, offsets of a partition", mb_control_get_partition },
     { "GET", "/v1/topics/*/*/records", "?from=OFFSET&max=COUNT: decoded records", mb_control_get_records },
     { "POST", "/v1/topics/*/*/leader", "{\"broker\": ID}: make it the leader", mb_control_post_leader },
@@ -30,12 +31,17 @@ const struct mb_control_route mb_control_routes[] = {
     { "POST", "/v1/topics/*/*/truncate", "{\"broker\": ID, \"offset\": N}: its replica loses the rest",
       mb_control_post_truncate },
     { "GET", "/v1/groups", "all groups", mb_control_get_groups },
+    { "GET", "/v1/groups/*", "its members, and what is committed, with lag", mb_control_get_group },
+    { "POST", "/v1/groups/*/rebalance", "as if there were a reason", mb_control_post_rebalance },
+    { "POST", "/v1/groups/*/kick", "{\"member\": ID}: out it goes", mb_control_post_kick },
     { "GET", "/v1/faults", "all faults with their counts, and those that never fired", mb_control_get_faults },
     { "POST", "/v1/faults", "{\"match\": {}, \"count\": 1, \"action\": \"silence\"}, or an array",
       mb_control_post_faults },
     { "DELETE", "/v1/faults", "remove all", mb_control_delete_faults },
     { "GET", "/v1/faults/*", "one fault with its counts", mb_control_get_fault },
     { "DELETE", "/v1/faults/*", "remove it; what it holds goes on", mb_control_delete_fault },
+    { "POST", "/v1/faults/*/on", "arm it anew", mb_control_fault_on },
+    { "POST", "/v1/faults/*/off", "it stays with its counts and happens no more", mb_control_fault_off },
     { "POST", "/v1/faults/*/release", "{\"count\": 1}, or all: let go what a barrier holds", mb_control_release_fault },
     { "GET", "/v1/clock", "the cluster's time", mb_control_get_clock },
     { "POST", "/v1/clock/*", "freeze, advance {\"ms\"}, rate {\"rate\"}, resume", mb_control_post_clock },
@@ -48,6 +54,7 @@ const struct mb_control_route mb_control_routes[] = {
     { "POST", "/v1/verify", "{\"match\": {}, \"count\": 1}: a question to the journal", mb_control_post_verify },
     { "POST", "/v1/reset", "no topics, no groups, no faults, an empty journal", mb_control_post_reset },
     { "GET", "/metrics", "Prometheus text", mb_control_get_metrics },
+    { "GET", "/", "the console, for people with a browser", mb_control_get_console },
 };
 const size_t mb_control_route_count = sizeof mb_control_routes / sizeof mb_control_routes[0];
 
@@ -86,6 +93,7 @@ static unsigned status_of(int code)
     case KCI_OFFSET_OUT_OF_RANGE:
     case KCI_GROUP_ID_NOT_FOUND:
     case KCI_BROKER_ID_NOT_REGISTERED:
+    case KCI_UNKNOWN_MEMBER_ID:
         return 404;
     case KCI_INVALID_TOPIC_EXCEPTION:
     case KCI_INVALID_PARTITIONS:
@@ -150,7 +158,7 @@ static bool split(struct mb_control_request *request, const char *path)
 static bool matches(const struct mb_control_request *request, const char *path)
 {
     size_t at = 0;
-    for (const char *part = path; *part;) {
+    for (const char *part = path; part[0] && part[1];) {
         size_t size = strcspn(++part, "/");
         if (at == request->segment_count)
             return false;

@@ -53,10 +53,10 @@ bool mb_control_number(struct mb_control_request *request, const char *what, con
 /* ---- handlers: cluster.c, topics.c, partitions.c, records.c, metrics.c ---- */
 void mb_control_get_cluster(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_broker(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
-void mb_control_get_groups(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_topics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_delete_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_get_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_partition(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_leader(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_elect(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
@@ -66,12 +66,23 @@ void mb_control_post_truncate(struct mb_control_request *request, struct mb_clus
 void mb_control_get_records(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_metrics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 
+/* ---- groups.c ---- */
+void mb_control_get_groups(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_get_group(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_rebalance(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_kick(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+
+/* ---- console.c ---- */
+void mb_control_get_console(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+
 /* ---- faults.c ---- */
 void mb_control_get_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_delete_faults(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_fault(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_delete_fault(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_fault_on(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_fault_off(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_release_fault(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_clock(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_clock(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);

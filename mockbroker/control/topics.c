@@ -108,26 +108,46 @@ static json_t *replicas_json(const struct mb_cluster *cluster, struct kci_str to
     return all;
 }
 
-void mb_control_get_partition(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+/* NULL: no such partition, *code says so. */
+static json_t *partition_json(const struct mb_cluster *cluster, const char *topic, int32_t index, int16_t *code)
 {
-    struct kci_str topic = kci_str_of(request->segments[2]);
     struct mb_partition_view view;
-    int64_t index;
+    *code = mb_cluster_partition(cluster, kci_str_of(topic), index, &view);
+    return *code ? NULL
+                 : json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "topic", topic, "partition",
+                             (int)index, "leader", (int)view.leader, "leader_epoch", (int)view.leader_epoch,
+                             "isr_count", (int)view.isr_count, "log_start", (json_int_t)view.log_start, "last_stable",
+                             (json_int_t)view.last_stable, "high_watermark", (json_int_t)view.high_watermark, "log_end",
+                             (json_int_t)view.log_end, "replicas", replicas_json(cluster, kci_str_of(topic), index));
+}
+
+void mb_control_get_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+{
+    int16_t code;
+    json_t *partitions = json_array(), *partition;
     (void)now;
-    if (!mb_control_number(request, "partition", request->segments[3], INT32_MAX, &index))
-        return;
-    int16_t code = mb_cluster_partition(cluster, topic, (int32_t)index, &view);
-    if (code) {
+    for (int32_t i = 0; (partition = partition_json(cluster, request->segments[2], i, &code)) != NULL; i++)
+        json_array_append_new(partitions, partition);
+    if (json_array_size(partitions) == 0) {
+        json_decref(partitions);
         mb_control_answer_code(request, code);
         return;
     }
-    mb_control_answer(request, 200,
-                      json_pack("{s:s, s:i, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:o}", "topic", request->segments[2],
-                                "partition", (int)index, "leader", (int)view.leader, "leader_epoch",
-                                (int)view.leader_epoch, "isr_count", (int)view.isr_count, "log_start",
-                                (json_int_t)view.log_start, "last_stable", (json_int_t)view.last_stable,
-                                "high_watermark", (json_int_t)view.high_watermark, "log_end", (json_int_t)view.log_end,
-                                "replicas", replicas_json(cluster, topic, (int32_t)index)));
+    mb_control_answer(request, 200, json_pack("{s:s, s:o}", "name", request->segments[2], "partitions", partitions));
+}
+
+void mb_control_get_partition(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+{
+    int64_t index;
+    int16_t code;
+    (void)now;
+    if (!mb_control_number(request, "partition", request->segments[3], INT32_MAX, &index))
+        return;
+    json_t *partition = partition_json(cluster, request->segments[2], (int32_t)index, &code);
+    if (code)
+        mb_control_answer_code(request, code);
+    else
+        mb_control_answer(request, 200, partition);
 }
 
 void mb_control_post_leader(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)

@@ -59,6 +59,9 @@ int16_t mb_cluster_create_topic(struct mb_cluster *cluster, struct kci_str name,
 int16_t mb_cluster_delete_topic(struct mb_cluster *cluster, struct kci_str name, int64_t now);
 int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t broker, bool clean, int64_t now);
 int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t broker, int64_t now);
+/* The broker stalls (pause.c): connections stay open and silent; after broker.session.timeout.ms others lead. */
+int16_t mb_cluster_broker_pause(struct mb_cluster *cluster, int32_t broker, int64_t now);
+int16_t mb_cluster_broker_resume(struct mb_cluster *cluster, int32_t broker, int64_t now);
 int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
                                int64_t now);
 /* The preferred leader leads if it can; unclean: any live replica, when nobody leads. */
@@ -75,6 +78,10 @@ int16_t mb_cluster_set_isr(struct mb_cluster *cluster, struct kci_str topic, int
  * good; else it fetches them again. */
 int16_t mb_cluster_truncate(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
                             int64_t offset, int64_t now);
+
+/* A group rebalances as if there were a reason; a member is thrown out as if it had been silent. */
+int16_t mb_cluster_group_rebalance(struct mb_cluster *cluster, struct kci_str group, int64_t now);
+int16_t mb_cluster_group_kick(struct mb_cluster *cluster, struct kci_str group, struct kci_str member, int64_t now);
 
 /* Faults, the journal's entries, topics and groups go: a fresh cluster for the next test. */
 void mb_cluster_reset(struct mb_cluster *cluster, int64_t now);

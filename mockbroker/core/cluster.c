@@ -235,6 +235,7 @@ static bool make_brokers(struct mb_cluster *cluster, int32_t count)
     cluster->broker_count = count;
     for (int32_t i = 0; i < count; i++) {
         struct mb_broker *broker = &cluster->brokers[i];
+        broker->cluster = cluster;
         broker->id = i + 1;
         broker->running = true;
         snprintf(broker->host, sizeof broker->host, "broker-%d", broker->id); /* until the shell knows better */
@@ -263,6 +264,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         mb_topic_free(topic);
     for (int32_t i = 0; i < cluster->broker_count; i++) {
+        mb_alarm_stop(cluster, &cluster->brokers[i].fence);
         mb_fetch_sessions_free(cluster->brokers[i].sessions);
         for (size_t k = 0; k < mb_properties_count(); k++)
             kci_alloc_free(alloc, cluster->brokers[i].dynamic[k]);

@@ -34,9 +34,12 @@ struct mb_quotas;
 struct mb_telemetry;
 
 struct mb_broker {
-    int32_t id; /* 1 .. N */
-    bool running;
-    bool unregistered; /* it is down, and will not be told of until it starts again */
+    struct mb_cluster *cluster; /* back pointer */
+    int32_t id;                 /* 1 .. N */
+    bool running;               /* registered and not fenced: may lead, is told of in Metadata */
+    bool paused;                /* neither reads nor answers (pause.c) */
+    struct mb_alarm fence;      /* it has been paused for broker.session.timeout.ms */
+    bool unregistered;          /* it is down, and will not be told of until it starts again */
     bool has_address;
     char host[256];
     uint16_t port;
@@ -242,6 +245,14 @@ void mb_controller_shrink(struct mb_replica *replica, int64_t now);
 void mb_controller_expand(struct mb_replica *replica, int64_t now);
 void mb_controller_changed(struct mb_cluster *cluster); /* topics, leaders or ISRs changed: to be stored */
 
+/* The broker is fenced, or registers again: leaders and ISRs follow. */
+void mb_controller_leave(struct mb_cluster *cluster, int32_t broker, int64_t now);
+void mb_controller_join(struct mb_cluster *cluster, int32_t broker, int64_t now);
+
+/* ---- pause.c: brokers that stall ---- */
+bool mb_cluster_is_paused(const struct mb_cluster *cluster, int32_t id);
+void mb_pause_forget(struct mb_broker *broker); /* it is stopped, or resumed */
+
 /* ---- election.c: leaders by request (KIP-460) ---- */
 int16_t mb_election_run(struct mb_partition *partition, bool unclean, int64_t now);
 
@@ -275,6 +286,8 @@ void mb_connection_hang_up(struct mb_connection *connection, const char *why, in
 void mb_connections_close_broker(struct mb_cluster *cluster, int32_t broker, int64_t now);  /* 0: of all brokers */
 /* Close those that did nothing for connections.max.idle.ms; the time to look again, KCI_NEVER: idleness is allowed. */
 int64_t mb_connections_close_idle(struct mb_cluster *cluster, int64_t now);
+/* A broker goes on: it reads, and sends what it had not. */
+void mb_connections_resume(struct mb_cluster *cluster, int32_t broker);
 /* Those that were not read may be again. */
 void mb_connections_wake(struct mb_cluster *cluster);
 bool mb_connections_run(struct mb_cluster *cluster, int64_t now);

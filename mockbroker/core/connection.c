@@ -37,7 +37,8 @@ static void print_host(char *out, size_t size, const struct kci_address *address
 void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
                            const struct kci_address *local, int64_t now)
 {
-    if (!mb_cluster_is_running(cluster, broker) || (cluster->faults && mb_fault_refuses(cluster, broker)))
+    bool open = mb_cluster_is_running(cluster, broker) || mb_cluster_is_paused(cluster, broker);
+    if (!open || (cluster->faults && mb_fault_refuses(cluster, broker)))
         return NULL;
     struct mb_connection *connection = kci_alloc_zero(cluster->alloc, 1, sizeof *connection);
     if (!connection)
@@ -59,9 +60,15 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
 /* ---- in
  * -------------------------------------------------------------------------------------------------------------- */
 
+static bool is_paused(const struct mb_connection *connection)
+{
+    return mb_cluster_is_paused(connection->cluster, connection->broker);
+}
+
 static bool may_go_on(const struct mb_connection *connection)
 {
-    return connection->conn && !connection->request && !connection->muted && connection->outgoing_bytes < BACKLOG_BYTES;
+    return connection->conn && !connection->request && !connection->muted &&
+           connection->outgoing_bytes < BACKLOG_BYTES && !is_paused(connection);
 }
 
 static void pump(struct mb_connection *connection, int64_t now)
@@ -94,7 +101,7 @@ static void pump(struct mb_connection *connection, int64_t now)
 void *mb_connection_space(struct mb_connection *connection, size_t *size)
 {
     bool bytes_wait = connection->splitter.large || connection->splitter.end > connection->splitter.start;
-    if (!connection->conn || (bytes_wait && !may_go_on(connection)) ||
+    if (!connection->conn || is_paused(connection) || (bytes_wait && !may_go_on(connection)) ||
         (connection->cluster->faults && mb_fault_deaf(connection))) {
         connection->reading_paused = true;
         return NULL;
@@ -137,6 +144,19 @@ void mb_connections_wake(struct mb_cluster *cluster)
 {
     KCI_LIST_EACH(node, &cluster->connections)
     make_runnable(KCI_CONTAINER(node, struct mb_connection, link));
+}
+
+void mb_connections_resume(struct mb_cluster *cluster, int32_t broker)
+{
+    KCI_LIST_EACH(node, &cluster->connections)
+    {
+        struct mb_connection *connection = KCI_CONTAINER(node, struct mb_connection, link);
+        if (connection->broker != broker)
+            continue;
+        if (!connection->blocked && !kci_list_linked(&connection->dirty))
+            kci_list_push(&cluster->dirty, &connection->dirty);
+        make_runnable(connection);
+    }
 }
 
 bool mb_connections_run(struct mb_cluster *cluster, int64_t now)
@@ -229,7 +249,7 @@ static void advance(struct mb_connection *connection, size_t taken)
 static void flush(struct mb_connection *connection)
 {
     const struct kci_transport *transport = &connection->cluster->options.transport;
-    while (connection->conn && !kci_list_empty(&connection->outgoing)) {
+    while (connection->conn && !kci_list_empty(&connection->outgoing) && !is_paused(connection)) {
         struct kci_iov pieces[PIECES_MAX];
         size_t count = 0, offered = 0;
         KCI_LIST_EACH(node, &connection->outgoing)
@@ -323,7 +343,7 @@ int64_t mb_connections_close_idle(struct mb_cluster *cluster, int64_t now)
     KCI_LIST_EACH(node, &cluster->connections)
     {
         struct mb_connection *connection = KCI_CONTAINER(node, struct mb_connection, link);
-        bool busy = connection->request || !kci_list_empty(&connection->outgoing);
+        bool busy = connection->request || !kci_list_empty(&connection->outgoing) || is_paused(connection);
         if (!busy && now - connection->active_at >= limit)
             mb_connection_hang_up(connection, "it was idle for connections.max.idle.ms", now);
         else if (!busy && connection->active_at + limit < next)

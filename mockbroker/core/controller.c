@@ -115,7 +115,7 @@ static void choose_controller(struct mb_cluster *cluster)
 }
 
 /* The broker is fenced: it leaves every ISR that has another member, and leads nothing any more. */
-static void leave(struct mb_cluster *cluster, int32_t broker, int64_t now)
+void mb_controller_leave(struct mb_cluster *cluster, int32_t broker, int64_t now)
 {
     struct mb_topic *topic;
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
@@ -140,14 +140,15 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clea
     struct mb_broker *broker = mb_cluster_broker(cluster, id);
     if (!broker)
         return KCI_BROKER_ID_NOT_REGISTERED;
-    if (!broker->running)
+    if (!broker->running && !broker->paused)
         return KCI_NONE;
     cluster->now = now;
     kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d %s", id, clean ? "stops" : "is killed");
+    mb_pause_forget(broker);
     broker->running = false;
     if (!clean)
         mb_connections_close_broker(cluster, id, now);
-    leave(cluster, id, now);
+    mb_controller_leave(cluster, id, now);
     if (clean) {
         mb_fetch_wait_run(cluster, now);
         mb_connections_flush(cluster, now);
@@ -158,22 +159,13 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clea
     return KCI_NONE;
 }
 
-int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t now)
+void mb_controller_join(struct mb_cluster *cluster, int32_t broker, int64_t now)
 {
-    struct mb_broker *broker = mb_cluster_broker(cluster, id);
     struct mb_topic *topic;
-    if (!broker)
-        return KCI_BROKER_ID_NOT_REGISTERED;
-    if (broker->running)
-        return KCI_NONE;
-    cluster->now = now;
-    broker->running = true;
-    broker->unregistered = false;
     choose_controller(cluster);
-    kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d starts", id);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++) {
-            struct mb_replica *replica = mb_partition_replica(topic->partitions[i], id);
+            struct mb_replica *replica = mb_partition_replica(topic->partitions[i], broker);
             if (!replica)
                 continue;
             replica->synced_epoch = -1;
@@ -182,6 +174,22 @@ int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t 
             else
                 mb_replication_kick(topic->partitions[i], now);
         }
+}
+
+int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t now)
+{
+    struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    if (!broker)
+        return KCI_BROKER_ID_NOT_REGISTERED;
+    if (broker->running && !broker->paused)
+        return KCI_NONE;
+    cluster->now = now;
+    if (broker->paused)
+        return mb_cluster_broker_resume(cluster, id, now);
+    kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d starts", id);
+    broker->running = true;
+    broker->unregistered = false;
+    mb_controller_join(cluster, id, now);
     if (cluster->options.listener)
         cluster->options.listener(cluster->options.listener_context, id, true);
     return KCI_NONE;

@@ -39,7 +39,8 @@ bool mb_fault_hit(struct mb_fault *fault)
         return false;
     if (fault->faults->cluster->options.plant != MB_PLANT_UNCOUNTED) /* planted defect */
         fault->hits++;
-    if (fault->hits == fault->count)
+    fault->used++;
+    if (fault->used == fault->count)
         disarm(fault);
     return true;
 }
@@ -82,7 +83,6 @@ static struct mb_fault *new_fault(struct mb_faults *faults, const struct mb_json
     if (!fault)
         return NULL;
     fault->faults = faults;
-    fault->armed = true;
     fault->end.fire = end_fires;
     fault->end.owner = fault;
     fault->spec = kci_alloc_new(alloc, spec->raw.size + 1);
@@ -100,13 +100,20 @@ static struct mb_fault *new_fault(struct mb_faults *faults, const struct mb_json
     return fault;
 }
 
-static void arm(struct mb_faults *faults, struct mb_fault *fault, int64_t now)
+static void arm(struct mb_fault *fault, int64_t now)
+{
+    fault->armed = true;
+    fault->used = 0;
+    if (fault->duration_us >= 0)
+        mb_alarm_set(fault->faults->cluster, &fault->end, now + fault->duration_us);
+}
+
+static void add(struct mb_faults *faults, struct mb_fault *fault, int64_t now)
 {
     fault->id = ++faults->last_id;
     kci_list_push(&faults->all, &fault->link);
     faults->count++;
-    if (fault->duration_us >= 0)
-        mb_alarm_set(faults->cluster, &fault->end, now + fault->duration_us);
+    arm(fault, now);
 }
 
 static int add_all(struct mb_faults *faults, const struct mb_json *first, size_t count, char *why, size_t why_size,
@@ -133,7 +140,7 @@ static int add_all(struct mb_faults *faults, const struct mb_json *first, size_t
     while ((node = kci_list_pop(&fresh)) != NULL) {
         struct mb_fault *fault = KCI_CONTAINER(node, struct mb_fault, link);
         if (ok)
-            arm(faults, fault, now);
+            add(faults, fault, now);
         else
             free_fault(fault);
     }
@@ -188,19 +195,11 @@ static void forget_in(struct mb_fault **faults, size_t count, const struct mb_fa
             faults[i] = NULL;
 }
 
-static void remove_fault(struct mb_fault *fault, int64_t now)
+/* What it holds goes on. */
+static void let_go(struct mb_fault *fault, int64_t now)
 {
     struct mb_faults *faults = fault->faults;
     bool again = true;
-    kci_list_remove(&fault->link);
-    faults->count--;
-    disarm(fault);
-    KCI_LIST_EACH(node, &faults->plans)
-    {
-        struct mb_fault_plan *plan = KCI_CONTAINER(node, struct mb_fault_plan, link);
-        forget_in(plan->before, plan->before_count, fault);
-        forget_in(plan->after, plan->after_count, fault);
-    }
     while (again) { /* a plan that goes on may end others with its connection: begin anew each time */
         again = false;
         KCI_LIST_EACH(node, &faults->plans)
@@ -213,6 +212,21 @@ static void remove_fault(struct mb_fault *fault, int64_t now)
             break;
         }
     }
+}
+
+static void remove_fault(struct mb_fault *fault, int64_t now)
+{
+    struct mb_faults *faults = fault->faults;
+    kci_list_remove(&fault->link);
+    faults->count--;
+    disarm(fault);
+    KCI_LIST_EACH(node, &faults->plans)
+    {
+        struct mb_fault_plan *plan = KCI_CONTAINER(node, struct mb_fault_plan, link);
+        forget_in(plan->before, plan->before_count, fault);
+        forget_in(plan->after, plan->after_count, fault);
+    }
+    let_go(fault, now);
     free_fault(fault);
 }
 
@@ -221,6 +235,18 @@ bool mb_fault_remove(struct mb_cluster *cluster, int32_t id, int64_t now)
     struct mb_fault *fault = find(cluster, id);
     if (fault)
         remove_fault(fault, now);
+    return fault != NULL;
+}
+
+bool mb_fault_switch(struct mb_cluster *cluster, int32_t id, bool on, int64_t now)
+{
+    struct mb_fault *fault = find(cluster, id);
+    if (fault && on && !fault->armed) {
+        arm(fault, now);
+    } else if (fault && !on && fault->armed) {
+        disarm(fault);
+        let_go(fault, now);
+    }
     return fault != NULL;
 }
 

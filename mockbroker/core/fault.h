@@ -86,10 +86,11 @@ struct mb_fault {
     struct mb_fault_action action;
     int64_t count;       /* most hits; -1: no limit */
     int64_t duration_us; /* armed this long; -1: no limit */
-    bool armed;          /* false: spent */
+    bool armed;          /* false: spent, or switched off */
     struct mb_alarm end; /* of the duration */
     int64_t seen;        /* requests (or connections, or writes) that matched all but nth and probability */
     int64_t hits;
+    int64_t used; /* hits since it was armed: count is compared with it */
     int64_t held; /* requests that wait in its barrier now */
     struct kci_prng prng;
     struct mb_faults *faults;
@@ -131,6 +132,9 @@ int mb_fault_add(struct mb_cluster *cluster, struct kci_str json, int32_t *first
                  int64_t now);
 /* false: no such fault. What it holds goes on. */
 bool mb_fault_remove(struct mb_cluster *cluster, int32_t id, int64_t now);
+/* Off: it happens no more, but stays with its counts; what it holds goes on. On: armed anew, count and duration begin
+ * again. false: no such fault. */
+bool mb_fault_switch(struct mb_cluster *cluster, int32_t id, bool on, int64_t now);
 void mb_fault_remove_all(struct mb_cluster *cluster, int64_t now);
 /* Let go what a barrier holds, oldest first, at most `most` (-1: all). The number let go, or -1: no such barrier. */
 int64_t mb_fault_release(struct mb_cluster *cluster, int32_t id, int64_t most, int64_t now);

@@ -107,6 +107,8 @@ int mb_modern_reconcile(struct mb_modern_member *member, const struct mb_tpset *
 /* ---- modern_heartbeat.c ---- */
 /* Heard now: the session starts anew. */
 void mb_modern_member_alive(struct mb_modern_member *member, int64_t now);
+/* It is out of the group, without being asked; `why` is for the log. */
+void mb_modern_member_fence(struct mb_modern_member *member, const char *why, int64_t now);
 /* The time to revoke starts (after loading, too). */
 void mb_modern_member_watch_revocation(struct mb_modern_member *member, int64_t now);
 /* Is this the member's epoch? 0, UNKNOWN_MEMBER_ID or STALE_MEMBER_EPOCH; *out is the member, or NULL. */

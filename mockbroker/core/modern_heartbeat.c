@@ -95,7 +95,7 @@ static bool fence(struct mb_modern_member *member, struct mb_group_records *reco
     return looked;
 }
 
-static void fence_unasked(struct mb_modern_member *member, const char *why, int64_t now)
+void mb_modern_member_fence(struct mb_modern_member *member, const char *why, int64_t now)
 {
     struct mb_group *group = member->group;
     struct mb_group_records records = mb_group_records_of(mb_group_alloc(group));
@@ -109,14 +109,14 @@ static void fence_unasked(struct mb_modern_member *member, const char *why, int6
 
 static void session_over(void *owner, int64_t now)
 {
-    fence_unasked(owner, "it was silent for its session", now);
+    mb_modern_member_fence(owner, "it was silent for its session", now);
 }
 
 static void revocation_over(void *owner, int64_t now)
 {
     struct mb_modern_member *member = owner;
     if (member->epoch == member->revoke_epoch)
-        fence_unasked(member, "it did not give up its partitions in time", now);
+        mb_modern_member_fence(member, "it did not give up its partitions in time", now);
 }
 
 void mb_modern_member_alive(struct mb_modern_member *member, int64_t now)

@@ -324,7 +324,8 @@ static void raise_start(struct mb_partition *partition, int64_t offset)
     for (int32_t i = 0; i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
         if (replica->broker == partition->leader ||
-            (at_once && mb_cluster_is_running(partition->cluster, replica->broker)))
+            (at_once && mb_cluster_is_running(partition->cluster, replica->broker) &&
+             !mb_cluster_is_paused(partition->cluster, replica->broker)))
             mb_log_raise_start(&replica->log, offset);
     }
 }
@@ -376,7 +377,7 @@ void mb_partition_compact(struct mb_partition *partition, int64_t now)
     struct mb_cluster *cluster = partition->cluster;
     for (int32_t i = 0; partition->topic->config.compact && i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
-        if (!mb_cluster_is_running(cluster, replica->broker))
+        if (!mb_cluster_is_running(cluster, replica->broker) || mb_cluster_is_paused(cluster, replica->broker))
             continue;
         struct mb_compaction compaction = { .config = &partition->topic->config,
                                             .producers = &replica->producers,

@@ -46,6 +46,7 @@ static const struct mb_config_row rows[] = {
     B("auto.create.topics.enable", "true"),
     B("auto.leader.rebalance.enable", "true"),
     I("background.threads", "10", POSITIVE_INT),
+    I("broker.session.timeout.ms", "9000", POSITIVE_INT),
     I("compression.gzip.level", "-1", -1, 9),
     I("compression.lz4.level", "9", 1, 17),
     S("compression.type", "producer", "producer,uncompressed,gzip,snappy,lz4,zstd"),

@@ -14,7 +14,9 @@ static bool is_live_follower(const struct mb_replica *replica)
 {
     const struct mb_partition *partition = replica->partition;
     return partition->leader >= 0 && replica->broker != partition->leader &&
-           mb_cluster_is_running(partition->cluster, replica->broker);
+           mb_cluster_is_running(partition->cluster, replica->broker) &&
+           !mb_cluster_is_paused(partition->cluster, replica->broker) &&
+           !mb_cluster_is_paused(partition->cluster, partition->leader);
 }
 
 static void schedule(struct mb_replica *follower, int64_t now)

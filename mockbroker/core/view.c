@@ -2,6 +2,7 @@
 #include "mockbroker/core/view.h"
 
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern.h"
 
@@ -15,11 +16,21 @@ void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *o
     out->connections++;
 }
 
-bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, bool *running)
+bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, enum mb_broker_state *state)
 {
     const struct mb_broker *broker = mb_cluster_broker(cluster, id);
-    *running = broker && broker->running;
+    *state = MB_BROKER_STOPPED;
+    if (broker && broker->paused)
+        *state = broker->running ? MB_BROKER_PAUSED : MB_BROKER_FENCED;
+    else if (broker && broker->running)
+        *state = MB_BROKER_RUNNING;
     return broker != NULL;
+}
+
+const char *mb_view_broker_state(enum mb_broker_state state)
+{
+    static const char *const names[] = { "stopped", "running", "paused", "fenced" };
+    return names[state];
 }
 
 bool mb_view_topic_next(const struct mb_cluster *cluster, size_t *at, struct mb_topic_view *out)
@@ -44,18 +55,69 @@ size_t mb_view_replicas(const struct mb_cluster *cluster, struct kci_str topic_n
     return count;
 }
 
-bool mb_view_group_next(const struct mb_cluster *cluster, size_t *at, struct mb_group_view *out)
+static void view_group(const struct mb_group *group, struct mb_group_view *out)
 {
-    const struct mb_groups *groups = cluster->groups;
-    const struct kci_map_entry *entry = kci_map_next(&groups->by_id, at);
-    if (!entry)
-        return false;
-    const struct mb_group *group = entry->value;
+    const struct mb_groups *groups = group->owner;
     *out = (struct mb_group_view){ .id = group->id,
                                    .state = mb_group_state_name(group),
                                    .protocol = group->modern ? mb_modern_assignor(group) : group->protocol,
                                    .generation = group->modern ? group->modern->epoch : group->generation,
                                    .coordinator = groups->partitions[group->partition].broker,
+                                   .modern = group->modern != NULL,
                                    .members = group->modern ? group->modern->member_count : group->member_count };
-    return true;
+}
+
+bool mb_view_group_next(const struct mb_cluster *cluster, size_t *at, struct mb_group_view *out)
+{
+    const struct kci_map_entry *entry = kci_map_next(&cluster->groups->by_id, at);
+    if (entry)
+        view_group(entry->value, out);
+    return entry != NULL;
+}
+
+bool mb_view_group(const struct mb_cluster *cluster, struct kci_str id, struct mb_group_view *out)
+{
+    const struct mb_group *group = mb_groups_find(cluster->groups, id);
+    if (group)
+        view_group(group, out);
+    return group != NULL;
+}
+
+const void *mb_view_member_next(const struct mb_cluster *cluster, struct kci_str id, const void *previous,
+                                struct mb_group_member_view *out)
+{
+    const struct mb_group *group = mb_groups_find(cluster->groups, id);
+    const struct kci_list *members = !group ? NULL : group->modern ? &group->modern->members : &group->members;
+    const struct kci_list *node = !members   ? NULL
+                                  : previous ? ((const struct kci_list *)previous)->next
+                                             : members->next;
+    if (!members || node == members)
+        return NULL;
+    if (group->modern) {
+        const struct mb_modern_member *member = KCI_CONTAINER(node, const struct mb_modern_member, link);
+        *out = (struct mb_group_member_view){ member->id, member->client_id, member->client_host, member->instance_id,
+                                              member->epoch };
+    } else {
+        const struct mb_group_member *member = KCI_CONTAINER(node, const struct mb_group_member, link);
+        *out = (struct mb_group_member_view){ member->id, member->client_id, member->client_host, member->instance_id,
+                                              -1 };
+    }
+    return node;
+}
+
+void mb_view_group_offsets(const struct mb_cluster *cluster, struct kci_str id,
+                           void (*each)(void *context, const struct mb_group_offset_view *offset), void *context)
+{
+    const struct mb_group *group = mb_groups_find(cluster->groups, id);
+    const struct mb_offset_topic *topic;
+    for (size_t at = 0; group && (topic = mb_offsets_next_topic(group, &at)) != NULL;) {
+        const struct mb_offset *offset;
+        int32_t index;
+        for (size_t in = 0; (offset = mb_offsets_next(topic, &in, &index)) != NULL;) {
+            struct mb_partition_view view = { .log_end = -1 };
+            mb_cluster_partition(cluster, topic->name, index, &view);
+            each(context, &(struct mb_group_offset_view){ topic->name.data, index, offset->offset, view.high_watermark,
+                                                          offset->metadata });
+        }
+    }
 }

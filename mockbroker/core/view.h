@@ -14,8 +14,10 @@ struct mb_cluster_view {
 };
 void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *out);
 
-/* false: no such broker. */
-bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, bool *running);
+enum mb_broker_state { MB_BROKER_STOPPED, MB_BROKER_RUNNING, MB_BROKER_PAUSED, MB_BROKER_FENCED };
+/* false: no such broker. FENCED: paused for so long that others lead. */
+bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, enum mb_broker_state *state);
+const char *mb_view_broker_state(enum mb_broker_state state); /* "running" */
 
 struct mb_topic_view {
     const char *name; /* borrowed */
@@ -42,8 +44,29 @@ struct mb_group_view {
     struct kci_str protocol; /* the assignor; data NULL: none */
     int32_t generation;
     int32_t coordinator; /* broker id; -1: none now */
+    bool modern;         /* of the consumer protocol (KIP-848) */
     size_t members;
 };
 bool mb_view_group_next(const struct mb_cluster *cluster, size_t *at, struct mb_group_view *out);
+bool mb_view_group(const struct mb_cluster *cluster, struct kci_str id, struct mb_group_view *out); /* false: none */
+
+struct mb_group_member_view {
+    struct kci_str id, client_id, client_host; /* borrowed */
+    struct kci_str instance_id;                /* borrowed; data NULL: a dynamic member */
+    int32_t epoch;                             /* consumer protocol; -1: classic */
+};
+/* The member after `previous` (NULL: the first one), by order of joining; NULL: there are no more. For as long as
+ * nothing changes. */
+const void *mb_view_member_next(const struct mb_cluster *cluster, struct kci_str group, const void *previous,
+                                struct mb_group_member_view *out);
+struct mb_group_offset_view {
+    const char *topic; /* borrowed */
+    int32_t partition;
+    int64_t offset, log_end; /* committed; of the partition, -1: it is gone */
+    struct kci_str metadata; /* borrowed */
+};
+/* Call `each` for every committed offset, topics and partitions in no order. */
+void mb_view_group_offsets(const struct mb_cluster *cluster, struct kci_str group,
+                           void (*each)(void *context, const struct mb_group_offset_view *offset), void *context);
 
 #endif

@@ -53,6 +53,30 @@ static void brokers_go_and_come_back(void **state)
     kc_mock_stop(mock);
 }
 
+/* What HTTP can ask for, C can: replicas, elections and groups are steered, too. */
+static void replicas_are_steered(void **state)
+{
+    static const int32_t first[] = { 1, 2 }, other[] = { 3, 1 };
+    kc_mock_partition view;
+    (void)state;
+    kc_mock *mock = start(3, "orders:1:3");
+    assert_int_equal(kc_mock_set_isr(mock, "orders", 0, first, 2), 0);
+    assert_int_equal(kc_mock_describe(mock, "orders", 0, &view), 0);
+    assert_int_equal(view.isr_count, 2);
+    assert_int_equal(kc_mock_reassign(mock, "orders", 0, other, 2), 0);
+    assert_true(kc_mock_reassign(mock, "orders", 0, other, 0) > 0);
+    assert_true(kc_mock_elect(mock, "nothing", 0, 0) > 0);
+    assert_int_equal(kc_mock_truncate(mock, "orders", 0, 1, 0), 0);
+    assert_int_equal(kc_mock_broker_pause(mock, 2), 0);
+    assert_int_equal(kc_mock_clock_advance(mock, 10000), 0);
+    assert_int_equal(kc_mock_broker_resume(mock, 2), 0);
+    assert_true(kc_mock_broker_pause(mock, 4) > 0);
+    assert_int_equal(kc_mock_group_rebalance(mock, "nobody"), 69); /* GROUP_ID_NOT_FOUND */
+    assert_int_equal(kc_mock_group_kick(mock, "nobody", "me"), 69);
+    assert_int_equal(kc_mock_fault_switch(mock, 1, 1), -1);
+    kc_mock_stop(mock);
+}
+
 static void topics(void **state)
 {
     kc_mock_partition view;
@@ -207,9 +231,13 @@ static void faults_clock_and_journal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(brokers_go_and_come_back),        cmocka_unit_test(topics),
-        cmocka_unit_test(several_clusters_in_one_process), cmocka_unit_test(orders_from_several_threads),
-        cmocka_unit_test(failures_have_a_reason),          cmocka_unit_test(faults_clock_and_journal),
+        cmocka_unit_test(brokers_go_and_come_back),
+        cmocka_unit_test(replicas_are_steered),
+        cmocka_unit_test(topics),
+        cmocka_unit_test(several_clusters_in_one_process),
+        cmocka_unit_test(orders_from_several_threads),
+        cmocka_unit_test(failures_have_a_reason),
+        cmocka_unit_test(faults_clock_and_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

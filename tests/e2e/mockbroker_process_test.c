@@ -167,8 +167,18 @@ static void the_control_plane(void **state)
     expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"stopped\"");
     expect_http(at, "POST /v1/brokers/2/start", "", " 200 ", "true");
     expect_http(at, "POST /v1/brokers/3/start", "", " 404 ", "no broker 3");
+    expect_http(at, "POST /v1/brokers/2/pause", "", " 200 ", "true");
+    expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"paused\"");
+    expect_http(at, "POST /v1/brokers/2/resume", "", " 200 ", "true");
     expect_http(at, "POST /v1/brokers/1/dance", "", " 404 ", "stop, kill, start");
     expect_http(at, "GET /v1/groups", "", " 200 ", "\"groups\": []");
+    expect_http(at, "GET /v1/groups/g", "", " 404 ", "no group g");
+    expect_http(at, "POST /v1/groups/g/rebalance", "", " 404 ", "GROUP_ID_NOT_FOUND");
+    expect_http(at, "POST /v1/groups/g/kick", "{}", " 400 ", "member");
+    expect_http(at, "GET /v1/topics/orders", "", " 200 ", "\"partitions\": [");
+    expect_http(at, "GET /v1/topics/nothing", "", " 404 ", "UNKNOWN_TOPIC_OR_PARTITION");
+    expect_http(at, "POST /v1/faults/7/off", "", " 404 ", "no fault 7");
+    expect_http(at, "GET /", "", " 200 ", "<title>mockbroker</title>");
     expect_http(at, "GET /metrics", "", " 200 ", "mockbroker_broker_running{broker=\"2\"} 1");
     expect_http(at, "GET /nowhere", "", " 404 ", "\"hint\"");
     expect_http(at, "PUT /v1/topics", "", " 405 ", "POST");

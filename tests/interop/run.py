@@ -18,7 +18,7 @@ sys.dont_write_bytecode = True
 from common import Settings  # noqa: E402
 
 TEST_LIMIT_S = 600  # a test that hangs is a failure, and says where
-MODULES = ["kcat_test", "python_test", "java_test", "groups_test", "groups848_test", "groups848_ours_test", "cooperative_test", "faults_test", "admin_test", "admin_tour_test", "versions_test", "produce_rules_test", "real_kafka_test"]
+MODULES = sorted(name[:-3] for name in os.listdir(os.path.dirname(os.path.abspath(__file__))) if name.endswith("_test.py"))
 
 
 def each(suite):
