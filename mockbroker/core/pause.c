@@ -69,6 +69,7 @@ int16_t mb_cluster_broker_resume(struct mb_cluster *cluster, int32_t id, int64_t
         kick_all(cluster, id, now);
     } else {
         broker->running = true;
+        broker->unregistered = false;
         mb_controller_join(cluster, id, now);
     }
     mb_connections_resume(cluster, id);
