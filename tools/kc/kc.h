@@ -13,6 +13,8 @@ int kct_produce(int argc, char **argv);
 int kct_consume(int argc, char **argv);
 int kct_topic(int argc, char **argv);
 int kct_group(int argc, char **argv);
+int kct_cluster(int argc, char **argv);
+int kct_doctor(int argc, char **argv);
 int kct_perf(int argc, char **argv);
 
 /* Set by SIGINT and SIGTERM: finish what is under way and end. */

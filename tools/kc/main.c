@@ -18,6 +18,8 @@ static const char help[] =
     "  kc consume -b ADDR -t TOPIC [-g GROUP] [-o beginning|end|OFFSET|@ms] [-c N] [-e] [-f FORMAT | -J]\n"
     "  kc topic   list|describe|create|delete -b ADDR [TOPIC]\n"
     "  kc group   list|describe|lag|reset|delete|delete-offsets -b ADDR [GROUP] [-t TOPIC] [-o WHERE]\n"
+    "  kc cluster -b ADDR                                                   brokers and controller\n"
+    "  kc doctor  -b ADDR [-t TOPIC]                                        the first step that fails, and why\n"
     "  kc perf    produce|consume|latency -b ADDR -t TOPIC [-n N] [-s BYTES] [-X k=v]...   one line of JSON\n"
     "  kc config-reference                                                  docs/configuration.md\n"
     "  kc metrics-reference                                                 docs/metrics.md\n"
@@ -198,6 +200,10 @@ int main(int argc, char **argv)
         return kct_consume(argc - 1, argv + 1);
     if (strcmp(command, "topic") == 0)
         return kct_topic(argc - 1, argv + 1);
+    if (strcmp(command, "cluster") == 0)
+        return kct_cluster(argc - 1, argv + 1);
+    if (strcmp(command, "doctor") == 0)
+        return kct_doctor(argc - 1, argv + 1);
     if (strcmp(command, "group") == 0)
         return kct_group(argc - 1, argv + 1);
     if (strcmp(command, "perf") == 0)
