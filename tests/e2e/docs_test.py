@@ -44,6 +44,17 @@ class Docs(unittest.TestCase):
             for path in re.findall(r"`((?:src|include|mockbroker|tools|examples|tests|docs|bench|cmake)/[\w./-]*)`", read(page)):
                 self.assertTrue(os.path.exists(os.path.join(SOURCE, path)), f"{page}: {path}")
 
+    def test_named_tests_exist(self):
+        """Each test that a page names, as `folder/file:test`, is in that file and, in C, in its list."""
+        named = {(page, path, test) for page in pages() for path, test in re.findall(r"`((?:unit|trace|e2e|sim|interop|wire)/[\w/]+_test):(\w+)`", read(page))}
+        self.assertTrue(named)
+        for page, path, test in named:
+            full = os.path.join(SOURCE, "tests", path)
+            if os.path.exists(full + ".c"):
+                self.assertGreaterEqual(len(re.findall(rf"\b{test}\b", read(full + ".c"))), 2, f"{page}: {path} does not run {test}")
+            else:
+                self.assertIn(f"def {test}(", read(full + ".py"), f"{page}: {path}")
+
     def test_configuration_page(self):
         """docs/configuration.md is what `kc config-reference` prints."""
         out, _ = run("kc", "config-reference")

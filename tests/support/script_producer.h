@@ -79,6 +79,7 @@ struct script_producer {
     size_t fate_count;
     struct script_fate fates[SCRIPT_FATES];
     int32_t hint_leader, hint_epoch; /* KIP-951, with the next NOT_LEADER; hint_leader 0: none */
+    int32_t throttle_ms;             /* in every answer */
 };
 
 /* ---- the engine's surroundings ---- */
@@ -183,6 +184,7 @@ static inline void script_produce_answer(struct script_producer *sp, struct scri
     kci_codec_init(&kci_produce_response_schema, &response);
     response.responses = kci_arena_array(&arena, (size_t)request->topic_data_count, sizeof *response.responses);
     response.responses_count = request->topic_data_count;
+    response.throttle_time_ms = sp->throttle_ms;
     for (int32_t t = 0; t < request->topic_data_count; t++) {
         const struct kci_produce_request__topic_produce_data *topic = &request->topic_data[t];
         struct kci_produce_response__topic_produce_response *out = &response.responses[t];
