@@ -73,7 +73,10 @@ kc_err kci_poll_commit_now(kc_worker *worker, struct kci_list *parts, int64_t un
     kc_topic_partition *offsets = gather(parts, true, &count);
     if (!offsets)
         return KC_OK;
-    kc_err result = kc_consumer_commit(worker->consumer, offsets, count, left_ms(until), NULL);
+    kc_err result;
+    do /* a wakeup is for poll; here it would let partitions go that another member then begins where nothing is done */
+        result = kc_consumer_commit(worker->consumer, offsets, count, left_ms(until), NULL);
+    while (result == KC_ERR_WOKEN);
     kci_worker_count(worker, result == KC_OK ? KCI_COUNT_COMMITS : KCI_COUNT_COMMIT_FAILURES, 1);
     kci_alloc_free(kci_heap_alloc(), offsets);
     return result;

@@ -129,8 +129,8 @@ static kc_worker_stats stats_of(const kc_worker *worker)
     while (!(condition))                                                                                               \
     assert_int_equal(kc_worker_wait((worker), 5, &error), KC_ERR_TIMED_OUT)
 
-/* The sum over the partitions of what the group has committed and of what is in the log. */
-static void assert_all_committed(const char *topic, int64_t expected)
+/* The sum over the partitions of what the group has committed. */
+static int64_t committed_of(const char *topic)
 {
     kc_consumer *consumer;
     kc_topic_partition offsets[PARTITIONS];
@@ -141,8 +141,13 @@ static void assert_all_committed(const char *topic, int64_t expected)
     assert_int_equal(kc_consumer_committed(consumer, offsets, PARTITIONS, WAIT_MS, &error), KC_OK);
     for (int i = 0; i < PARTITIONS; i++)
         sum += offsets[i].offset > 0 ? offsets[i].offset : 0;
-    assert_int_equal(sum, expected);
     kc_consumer_close(consumer, WAIT_MS);
+    return sum;
+}
+
+static void assert_all_committed(const char *topic, int64_t expected)
+{
+    assert_int_equal(committed_of(topic), expected);
 }
 
 /* Four threads, forty keys: each key in its order, each record once, everything committed at the end. */
@@ -291,6 +296,7 @@ static void rebalance_drains(void **state)
         UNTIL(first, atomic_load(&handled[i]) >= 1);
     bool committed_all = stats_of(first).commit_failures + stats_of(second).commit_failures == 0;
     assert_int_equal(kc_worker_close(first, WAIT_MS), KC_OK);
+    UNTIL(second, committed_of("t") == 2000); /* what is given back without a commit comes to the other again */
     assert_int_equal(kc_worker_close(second, WAIT_MS), KC_OK);
     for (int i = 0; committed_all && i < 2000; i++)
         assert_int_equal(atomic_load(&handled[i]), 1);
