@@ -160,6 +160,7 @@ static void commit_answered(struct kci_request *request, int64_t now)
     for (size_t i = 0; request->error == KC_OK && i < request->count; i++) {
         const struct kci_request_item *item = &request->items[i];
         int16_t error = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
+        bool gone = error == KCI_UNKNOWN_TOPIC_OR_PARTITION || error == KCI_UNKNOWN_TOPIC_ID;
         struct kci_assigned *a =
             kci_subscription_find(&c->subscription, kci_partition_key(item->topic, item->partition));
         if (!operation->done)
@@ -168,6 +169,8 @@ static void commit_answered(struct kci_request *request, int64_t now)
             a->committed = item->number;
         if (error != KCI_NONE) {
             first = first == KCI_NONE ? error : first;
+            if (gone && operation->automatic) /* deleted, as a rule: no rebalance waits for it to come back */
+                all_retriable = false;
             all_retriable &= retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
         }
     }

@@ -5,7 +5,8 @@
  *
  * Each answer is held against the items that were asked for: a partition that nobody asked about is ignored, one that
  * is missing stays unanswered (and is asked again by its owner). OffsetFetch has two shapes, a list of groups (8+) and
- * one group; both are made, and the one that the version has is sent. */
+ * one group; both are made, and the one that the version has is sent.  OffsetFetch and OffsetCommit name topics by id
+ * from version 10 on: that is for requests all of whose ids are known. */
 #include "consumer/internal.h"
 
 #include <stdlib.h>
@@ -32,6 +33,16 @@ void kci_request_free(struct kci_request *request)
     kci_alloc_free(c->alloc, request);
 }
 
+/* A topic that was asked for by id is another one by now, or gone. */
+static void look_again(const struct kci_request *request, int64_t now)
+{
+    for (size_t i = 0; i < request->count; i++)
+        if (request->items[i].answered && request->items[i].error == KCI_UNKNOWN_TOPIC_ID) {
+            kci_cluster_refresh(request->consumer->cluster, "the coordinator does not know the id of a topic", now);
+            return;
+        }
+}
+
 static void done(struct kci_call *call, const struct kci_reply *reply, int64_t now)
 {
     struct kci_request *request = call->owner;
@@ -46,6 +57,7 @@ static void done(struct kci_call *call, const struct kci_reply *reply, int64_t n
         request->read(request, reply->response);
     else
         kci_cluster_explain(c->cluster, c->why, sizeof c->why, now);
+    look_again(request, now);
     request->finish(request, now);
     kci_request_free(request);
     kci_consumer_unlock(c);
@@ -100,14 +112,21 @@ static size_t topic_end(const struct kci_request *request, size_t i)
     return end;
 }
 
+/* Is it the topic that an answer speaks of: by name, or without one by id? */
+static bool names(const struct kci_request_item *item, struct kci_str topic, const struct kci_uuid *id)
+{
+    return topic.size ? kci_str_equal(item->topic->name, topic)
+                      : id && !kci_uuid_is_zero(id) && kci_uuid_equal(&item->topic_id, id);
+}
+
 /* The item of an answer, or NULL. `*near` remembers the topic of the last one, since answers come by topic. */
-static struct kci_request_item *find_item(struct kci_request *request, struct kci_str topic, int32_t partition,
-                                          size_t *near)
+static struct kci_request_item *find_item(struct kci_request *request, struct kci_str topic, const struct kci_uuid *id,
+                                          int32_t partition, size_t *near)
 {
     size_t first = *near;
-    if (first >= request->count || !kci_str_equal(request->items[first].topic->name, topic)) {
+    if (first >= request->count || !names(&request->items[first], topic, id)) {
         for (first = 0; first < request->count; first = topic_end(request, first))
-            if (kci_str_equal(request->items[first].topic->name, topic))
+            if (names(&request->items[first], topic, id))
                 break;
         if (first >= request->count)
             return NULL;
@@ -124,6 +143,18 @@ static struct kci_request_item *find_item(struct kci_request *request, struct kc
     bool found = low < request->count && request->items[low].partition == partition &&
                  request->items[low].topic == request->items[first].topic;
     return found ? &request->items[low] : NULL;
+}
+
+/* Note the ids of the topics; false: one is not known, so versions that name topics by id cannot be used. */
+static bool take_ids(struct kci_request *request)
+{
+    bool all = true;
+    for (size_t i = 0; i < request->count; i++) {
+        const struct kci_topic_info *info = request->items[i].topic->info;
+        request->items[i].topic_id = info ? info->id : (struct kci_uuid){ { 0 } };
+        all = all && !kci_uuid_is_zero(&request->items[i].topic_id);
+    }
+    return all;
 }
 
 static void answer(struct kci_request_item *item, int16_t error, int64_t offset, int32_t epoch)
@@ -145,8 +176,8 @@ static void read_list_offsets(struct kci_request *request, const void *response)
     for (int32_t t = 0; t < r->topics_count; t++)
         for (int32_t p = 0; p < r->topics[t].partitions_count; p++) {
             const struct kci_list_offsets_response__list_offsets_partition_response *from = &r->topics[t].partitions[p];
-            answer(find_item(request, r->topics[t].name, from->partition_index, &near), from->error_code, from->offset,
-                   from->leader_epoch);
+            answer(find_item(request, r->topics[t].name, NULL, from->partition_index, &near), from->error_code,
+                   from->offset, from->leader_epoch);
         }
 }
 
@@ -190,8 +221,8 @@ static void read_epochs(struct kci_request *request, const void *response)
     for (int32_t t = 0; t < r->topics_count; t++)
         for (int32_t p = 0; p < r->topics[t].partitions_count; p++) {
             const struct kci_offset_for_leader_epoch_response__epoch_end_offset *from = &r->topics[t].partitions[p];
-            answer(find_item(request, r->topics[t].topic, from->partition, &near), from->error_code, from->end_offset,
-                   from->leader_epoch);
+            answer(find_item(request, r->topics[t].topic, NULL, from->partition, &near), from->error_code,
+                   from->end_offset, from->leader_epoch);
         }
 }
 
@@ -232,7 +263,7 @@ static void read_offset_fetch(struct kci_request *request, const void *response)
     for (int32_t t = 0; t < r->topics_count; t++)
         for (int32_t p = 0; p < r->topics[t].partitions_count; p++) {
             const struct kci_offset_fetch_response__offset_fetch_response_partition *from = &r->topics[t].partitions[p];
-            struct kci_request_item *item = find_item(request, r->topics[t].name, from->partition_index, &near);
+            struct kci_request_item *item = find_item(request, r->topics[t].name, NULL, from->partition_index, &near);
             answer(item, from->error_code, from->committed_offset, from->committed_leader_epoch);
             if (item)
                 item->text = from->metadata;
@@ -245,7 +276,8 @@ static void read_offset_fetch(struct kci_request *request, const void *response)
         for (int32_t p = 0; p < group->topics[t].partitions_count; p++) {
             const struct kci_offset_fetch_response__offset_fetch_response_partitions *from =
                 &group->topics[t].partitions[p];
-            struct kci_request_item *item = find_item(request, group->topics[t].name, from->partition_index, &near);
+            struct kci_request_item *item =
+                find_item(request, group->topics[t].name, &group->topics[t].topic_id, from->partition_index, &near);
             answer(item, from->error_code, from->committed_offset, from->committed_leader_epoch);
             if (item)
                 item->text = from->metadata;
@@ -292,6 +324,7 @@ bool kci_request_offset_fetch(struct kci_request *request, int32_t node, int64_t
     struct offset_fetch_shapes *shapes = kci_arena_take(&request->arena, sizeof *shapes);
     if (!shapes)
         return false;
+    bool by_id = take_ids(request);
     shapes->group.group_id = kci_str_of(request->consumer->settings->group_id);
     shapes->group.member_epoch = -1;
     shapes->group.topics = kci_arena_array(&request->arena, topics, sizeof *shapes->group.topics);
@@ -302,6 +335,7 @@ bool kci_request_offset_fetch(struct kci_request *request, int32_t node, int64_t
         int32_t *numbers = partition_numbers(request, i, end), t = shapes->topics_count++;
         shapes->group.topics_count = shapes->topics_count;
         shapes->topics[t].name = shapes->group.topics[t].name = request->items[i].topic->name;
+        shapes->group.topics[t].topic_id = request->items[i].topic_id;
         shapes->topics[t].partition_indexes = shapes->group.topics[t].partition_indexes = numbers;
         shapes->topics[t].partition_indexes_count = shapes->group.topics[t].partition_indexes_count =
             (int32_t)(end - i);
@@ -309,7 +343,8 @@ bool kci_request_offset_fetch(struct kci_request *request, int32_t node, int64_t
     }
     request->shapes = shapes;
     request->call.prepare = choose_shape;
-    return send(request, node, KCI_API_OFFSET_FETCH, 1, 9, ok ? &shapes->request : NULL, read_offset_fetch, now);
+    return send(request, node, KCI_API_OFFSET_FETCH, 1, by_id ? 10 : 9, ok ? &shapes->request : NULL, read_offset_fetch,
+                now);
 }
 
 /* ---- OffsetCommit ---- */
@@ -320,8 +355,8 @@ static void read_offset_commit(struct kci_request *request, const void *response
     size_t near = 0;
     for (int32_t t = 0; t < r->topics_count; t++)
         for (int32_t p = 0; p < r->topics[t].partitions_count; p++) {
-            struct kci_request_item *item =
-                find_item(request, r->topics[t].name, r->topics[t].partitions[p].partition_index, &near);
+            struct kci_request_item *item = find_item(request, r->topics[t].name, &r->topics[t].topic_id,
+                                                      r->topics[t].partitions[p].partition_index, &near);
             answer(item, r->topics[t].partitions[p].error_code, item ? item->number : 0, item ? item->epoch : -1);
         }
 }
@@ -332,6 +367,7 @@ bool kci_request_offset_commit(struct kci_request *request, int32_t node, int64_
     int32_t topics = sort_items(request);
     struct kci_offset_commit_request *r = kci_arena_take(&request->arena, sizeof *r);
     char *member = kci_arena_text(&request->arena, kci_group_member_id(&c->group));
+    bool by_id = take_ids(request);
     if (r) {
         r->group_id = kci_str_of(c->settings->group_id);
         r->generation_id_or_member_epoch = request->generation;
@@ -347,6 +383,7 @@ bool kci_request_offset_commit(struct kci_request *request, int32_t node, int64_
         end = topic_end(request, i);
         struct kci_offset_commit_request__offset_commit_request_topic *topic = &r->topics[r->topics_count++];
         topic->name = request->items[i].topic->name;
+        topic->topic_id = request->items[i].topic_id;
         topic->partitions = kci_arena_array(&request->arena, end - i, sizeof *topic->partitions);
         ok = topic->partitions;
         for (size_t k = i; ok && k < end; k++)
@@ -359,6 +396,6 @@ bool kci_request_offset_commit(struct kci_request *request, int32_t node, int64_
                     .committed_metadata = kci_str_of(request->items[k].metadata ? request->items[k].metadata : ""),
                 };
     }
-    return send(request, node, KCI_API_OFFSET_COMMIT, r && r->group_instance_id.data ? 7 : 2, 9, ok ? r : NULL,
-                read_offset_commit, now);
+    return send(request, node, KCI_API_OFFSET_COMMIT, r && r->group_instance_id.data ? 7 : 2, by_id ? 10 : 9,
+                ok ? r : NULL, read_offset_commit, now);
 }

@@ -11,9 +11,10 @@ struct kci_request;
 struct kci_request_item {
     struct kci_consumer_topic *topic; /* counted */
     int32_t partition;
-    uint32_t index;        /* the owner's: which of its items this is */
-    uint64_t version;      /* of the position, or 0 */
-    int32_t current_epoch; /* leader epoch that the metadata says, -1: unknown */
+    struct kci_uuid topic_id; /* that was asked for, with the name; zero: by name only */
+    uint32_t index;           /* the owner's: which of its items this is */
+    uint64_t version;         /* of the position, or 0 */
+    int32_t current_epoch;    /* leader epoch that the metadata says, -1: unknown */
     /* the question */
     int64_t number;       /* ListOffsets: timestamp. OffsetForLeaderEpoch: epoch. OffsetCommit: offset */
     int32_t epoch;        /* OffsetCommit: leader epoch of the record before */

@@ -214,6 +214,7 @@ static inline void script_answer_offset_fetch(struct script_consumer *sc, struct
     group.topics_count = request->groups[0].topics_count;
     for (int32_t t = 0; t < group.topics_count; t++) {
         topics[t].name = request->groups[0].topics[t].name;
+        topics[t].topic_id = request->groups[0].topics[t].topic_id;
         topics[t].partitions = &partitions[used];
         for (int32_t p = 0; p < request->groups[0].topics[t].partition_indexes_count; p++) {
             struct kci_offset_fetch_response__offset_fetch_response_partitions *to = &partitions[used++];
@@ -527,6 +528,7 @@ static inline void script_answer_commit(struct script_consumer *sc, int16_t erro
     response.topics_count = request->topics_count;
     for (int32_t t = 0; t < request->topics_count; t++) {
         topics[t].name = request->topics[t].name;
+        topics[t].topic_id = request->topics[t].topic_id;
         topics[t].partitions = &partitions[used];
         for (int32_t p = 0; p < request->topics[t].partitions_count; p++) {
             kci_codec_init(&kci_offset_commit_response__offset_commit_response_partition_schema, &partitions[used]);
