@@ -18,6 +18,7 @@ static const char help[] =
     "  -B N            records handed over in one call (default 500; latency 1)\n"
     "  -k              give each record a key (8 bytes)\n"
     "  -g GROUP        consume as a member of this group\n"
+    "  -M              what the client counted, as Prometheus text, to stderr (docs/metrics.md)\n"
     "  -X KEY=VALUE    any configuration key; repeatable\n"
     "  -v              log warnings to stderr; -vv info, -vvv debug\n"
     "\n"
@@ -33,7 +34,7 @@ static const char help[] =
 struct perf {
     const char *topic, *group;
     long long records, size, rate, batch;
-    bool keys;
+    bool keys, metrics;
     atomic_ullong failed, delivered;
     uint32_t *latencies_us; /* latency only, by record */
     double begun;
@@ -43,6 +44,19 @@ struct result {
     unsigned long long records, bytes, errors;
     double seconds;
 };
+
+/* The text of a snapshot, to stderr; the snapshot is released. */
+static void print_metrics(kc_metrics *metrics)
+{
+    size_t size = kc_metrics_text(metrics, NULL, 0) + 1;
+    char *text = malloc(size);
+    if (text) {
+        kc_metrics_text(metrics, text, size);
+        fputs(text, stderr);
+    }
+    free(text);
+    kc_metrics_release(metrics);
+}
 
 static double cpu_seconds(struct timeval t)
 {
@@ -163,6 +177,9 @@ static int produce(struct perf *p, kc_config *config)
     double seconds = kct_seconds() - p->begun;
     kc_producer_stats stats;
     kc_producer_get_stats(producer, &stats);
+    kc_metrics *metrics;
+    if (p->metrics && kc_producer_metrics(producer, &metrics, NULL) == KC_OK)
+        print_metrics(metrics);
     kc_producer_close(producer, 5000);
     struct result r = { stats.records_delivered, stats.records_delivered * (unsigned long long)p->size,
                         stats.records_failed, seconds };
@@ -223,6 +240,9 @@ static int consume(struct perf *p, kc_config *config)
     }
     r.seconds = last - begun;
     print_result(&r, &before, checksum == (unsigned long long)-1 ? " " : "");
+    kc_metrics *metrics;
+    if (p->metrics && kc_consumer_metrics(consumer, &metrics, NULL) == KC_OK)
+        print_metrics(metrics);
     kc_consumer_close(consumer, 5000);
     free(partitions);
     return r.records >= (unsigned long long)p->records
@@ -264,7 +284,7 @@ int kct_perf(int argc, char **argv)
     if (config && latency)
         kc_config_set(config, "linger.ms", "0", NULL);
     optind = *what ? 2 : 1;
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:n:s:R:B:kg:X:vh", names, NULL)) != -1) {
+    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:n:s:R:B:kMg:X:vh", names, NULL)) != -1) {
         bool ok = true;
         switch (option) {
         case 'b':
@@ -287,6 +307,9 @@ int kct_perf(int argc, char **argv)
             break;
         case 'k':
             p.keys = true;
+            break;
+        case 'M':
+            p.metrics = true;
             break;
         case 'g':
             p.group = optarg;
