@@ -112,7 +112,7 @@ static int16_t check_header(const struct mb_topic *topic, struct mb_append *appe
  * ------------------------------------------------------------------------------------------------ */
 
 #define ERRORS_SHOWN     3 /* in the text, as Kafka has it */
-#define ERROR_BYTES      224
+#define ERROR_BYTES      (224 + MB_TOPIC_NAME_MAX)
 #define ERROR_LIST_BYTES (ERRORS_SHOWN * (ERROR_BYTES + 40) + 160)
 
 struct rules {
@@ -128,24 +128,27 @@ static bool time_is_wrong(const struct rules *rules, int64_t timestamp_ms)
     return rules->of_broker;
 }
 
-static const char *describe(const struct mb_topic *topic, struct mb_append *append, const struct rules *rules,
-                            bool of_time, int32_t index, int64_t timestamp_ms)
+static const char *lacks_key(const struct mb_topic *topic, struct mb_append *append)
 {
-    char *text = kci_arena_take(append->arena, ERROR_BYTES + MB_TOPIC_NAME_MAX);
+    char *text = kci_arena_take(append->arena, ERROR_BYTES);
     if (!text)
         return "out of memory";
-    if (!of_time)
-        snprintf(text, ERROR_BYTES + MB_TOPIC_NAME_MAX,
-                 "Compacted topic cannot accept message without key in topic partition %s-%d", topic->name,
-                 append->partition);
-    else if (rules->append_time || timestamp_ms == -1)
-        snprintf(text, ERROR_BYTES,
-                 "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.");
-    else
-        snprintf(
-            text, ERROR_BYTES,
-            "Timestamp %lld of message with offset %d is out of range. The timestamp should be within [%lld, %lld]",
-            (long long)timestamp_ms, index, (long long)rules->low_ms, (long long)rules->high_ms);
+    snprintf(text, ERROR_BYTES, "Compacted topic cannot accept message without key in topic partition %s-%d",
+             topic->name, append->partition);
+    return text;
+}
+
+static const char *has_wrong_time(struct mb_append *append, const struct rules *rules, int32_t index,
+                                  int64_t timestamp_ms)
+{
+    if (rules->append_time || timestamp_ms == -1)
+        return "Invalid timestamp type in message. Producer should not set timestamp type to LogAppendTime.";
+    char *text = kci_arena_take(append->arena, ERROR_BYTES);
+    if (!text)
+        return "out of memory";
+    snprintf(text, ERROR_BYTES,
+             "Timestamp %lld of message with offset %d is out of range. The timestamp should be within [%lld, %lld]",
+             (long long)timestamp_ms, index, (long long)rules->low_ms, (long long)rules->high_ms);
     return text;
 }
 
@@ -173,6 +176,7 @@ static int16_t list_errors(const struct mb_topic *topic, struct mb_append *appen
     struct kci_batch_iterator it;
     struct kci_record_view view;
     struct mb_record_error *errors = kci_arena_array(append->arena, (size_t)header->record_count, sizeof *errors);
+    const char *key_text = NULL;
     bool any_time = false;
     int32_t count = 0;
     if (!errors || !kci_batch_walk(&it, plain, size, header->record_count))
@@ -183,8 +187,11 @@ static int16_t list_errors(const struct mb_topic *topic, struct mb_append *appen
                                    : (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)view.timestamp_ms);
         bool no_key = rules->need_key && !view.key.data, of_time = !no_key && time_is_wrong(rules, timestamp_ms);
         any_time |= of_time;
+        if (no_key && !key_text)
+            key_text = lacks_key(topic, append); /* one for all that lack it */
         if (no_key || of_time)
-            errors[count++] = (struct mb_record_error){ i, describe(topic, append, rules, of_time, i, timestamp_ms) };
+            errors[count++] =
+                (struct mb_record_error){ i, no_key ? key_text : has_wrong_time(append, rules, i, timestamp_ms) };
     }
     if (!count)
         return KCI_NONE;
