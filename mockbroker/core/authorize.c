@@ -135,3 +135,13 @@ int32_t mb_authorized_operations(const struct mb_request *request, enum mb_acl_r
             given |= UINT32_C(1) << operation;
     return (int32_t)given;
 }
+
+int16_t mb_authorize_config(const struct mb_request *request, enum mb_acl_operation operation, int8_t resource_type,
+                            struct kci_str name)
+{
+    if (resource_type == MB_RESOURCE_TOPIC)
+        return mb_authorize_topic(request, operation, name) ? KCI_NONE : KCI_TOPIC_AUTHORIZATION_FAILED;
+    if (resource_type == MB_RESOURCE_GROUP)
+        return mb_authorize(request, operation, MB_ACL_GROUP, name) ? KCI_NONE : KCI_GROUP_AUTHORIZATION_FAILED;
+    return mb_authorize_cluster(request, operation) ? KCI_NONE : KCI_CLUSTER_AUTHORIZATION_FAILED;
+}

@@ -53,7 +53,7 @@ static void end_fires(void *owner, int64_t now)
     disarm(owner);
 }
 
-static struct mb_faults *faults_of(struct mb_cluster *cluster)
+struct mb_faults *mb_faults_of(struct mb_cluster *cluster)
 {
     if (!cluster->faults) {
         cluster->faults = kci_alloc_zero(cluster->alloc, 1, sizeof *cluster->faults);
@@ -151,7 +151,7 @@ int mb_fault_add(struct mb_cluster *cluster, struct kci_str json, int32_t *first
                  int64_t now)
 {
     struct kci_arena arena = kci_arena_of(cluster->alloc, MB_FAULT_ARENA_BYTES);
-    struct mb_faults *faults = faults_of(cluster);
+    struct mb_faults *faults = mb_faults_of(cluster);
     const struct mb_json *root = NULL;
     int result = -1;
     snprintf(why, why_size, "out of memory");

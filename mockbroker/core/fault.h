@@ -144,6 +144,9 @@ const char *mb_fault_kind_name(enum mb_fault_kind kind);
 /* fault_parse.c: fill one. false: why. */
 bool mb_fault_parse(struct mb_fault *fault, const struct mb_json *spec, char *why, size_t why_size);
 
+/* The cluster's faults, made on first use. NULL: no memory. */
+struct mb_faults *mb_faults_of(struct mb_cluster *cluster);
+
 /* ---- matching ---- */
 /* Count it as seen and, by nth, probability and count, as a hit. */
 bool mb_fault_hit(struct mb_fault *fault);
@@ -171,6 +174,10 @@ void mb_fault_destroy(struct mb_cluster *cluster);
 
 /* ---- fault_plan.c ---- */
 void mb_fault_plan_go(struct mb_fault_plan *plan, int64_t now);
+
+/* Refuse what the match of an error meets, as an armed fault would, for the authorizer; the fault is not kept. true:
+ * nothing is left of the request, and it is answered. */
+bool mb_fault_refuse_request(struct mb_request *request, const struct mb_fault *fault, int64_t now);
 
 /* ---- fault_bytes.c: an answer as bytes ---- */
 /* Decode, let `change` work on it, encode. false: it cannot be done (and nothing is changed). */

@@ -57,8 +57,10 @@ static void ease(struct mb_request *request)
 
 static struct mb_fault_plan *plan_of(struct mb_request *request)
 {
-    struct mb_faults *faults = request->cluster->faults;
     if (!request->plan) {
+        struct mb_faults *faults = mb_faults_of(request->cluster);
+        if (!faults)
+            return NULL;
         request->plan = kci_alloc_zero(request->cluster->alloc, 1, sizeof *request->plan);
         if (!request->plan)
             return NULL;
@@ -128,14 +130,24 @@ static void hang_up(struct mb_fault_plan *plan, const struct mb_fault *fault, co
     mb_request_hang_up(plan->request, why, now);
 }
 
-/* true: the request is answered. */
-static bool refuse(struct mb_fault_plan *plan, struct mb_fault *fault, int64_t now)
+static const void *empty_answer(struct mb_request *request)
+{
+    void *response = kci_arena_take(&request->arena, kci_schema_size(request->api->response));
+    if (response)
+        kci_codec_init(request->api->response, response);
+    return response;
+}
+
+/* true: the request is answered. `unsaid`: an answer without a place for the error will do. */
+static bool refuse(struct mb_fault_plan *plan, const struct mb_fault *fault, bool unsaid, int64_t now)
 {
     struct mb_request *request = plan->request;
     if (!mb_fault_refuse_part(plan, fault))
         return false;
     const void *response = plan->refused;
     plan->refused = NULL;
+    if (!response && unsaid)
+        response = empty_answer(request);
     const struct kci_produce_request *produce = request->body;
     if (!response)
         hang_up(plan, fault, "this request has no place for the error in its answer", now);
@@ -143,6 +155,14 @@ static bool refuse(struct mb_fault_plan *plan, struct mb_fault *fault, int64_t n
         hang_up(plan, fault, "a Produce request without an answer failed", now); /* all that Kafka can do */
     else
         mb_request_answer(request, response, now);
+    return true;
+}
+
+bool mb_fault_refuse_request(struct mb_request *request, const struct mb_fault *fault, int64_t now)
+{
+    if (plan_of(request))
+        return refuse(request->plan, fault, true, now);
+    mb_request_hang_up(request, "no memory to refuse a request", now);
     return true;
 }
 
@@ -155,7 +175,7 @@ static void run_before(struct mb_fault_plan *plan, int64_t now)
             continue;
         switch (fault->action.kind) {
         case MB_FAULT_ERROR:
-            if (refuse(plan, fault, now))
+            if (refuse(plan, fault, false, now))
                 return;
             break;
         case MB_FAULT_DELAY:

@@ -1,6 +1,7 @@
 /* FindCoordinator: which broker to talk to about a group (v4+: several).  Transactional ids are answered with
  * COORDINATOR_NOT_AVAILABLE, which is what a broker says that has no transaction coordinator (yet): clients ask again
  * until their own time is up.  Share groups (v6) are INVALID_REQUEST, as on a broker where they are switched off. */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/group_registry.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
@@ -18,6 +19,10 @@ static struct found find(struct mb_request *request, int8_t type, struct kci_str
     struct mb_groups *groups = mb_cluster_groups(request->cluster);
     if (type != KEY_GROUP) {
         found.error = type == KEY_TRANSACTION ? KCI_COORDINATOR_NOT_AVAILABLE : KCI_INVALID_REQUEST;
+        return found;
+    }
+    if (mb_authorize_group(request, key)) {
+        found.error = KCI_GROUP_AUTHORIZATION_FAILED;
         return found;
     }
     int32_t leader =

@@ -1,4 +1,5 @@
 /* ListGroups and DescribeGroups: looking, without changing anything. */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_registry.h"
 
@@ -7,7 +8,6 @@
 
 /* READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS as bits of Kafka's AclOperation codes: what everybody may do
  * with a group on a broker without an authorizer. */
-#define GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11)
 
 static const struct kci_str empty = { "", 0 };
 
@@ -46,6 +46,8 @@ void mb_handle_list_groups(struct mb_request *request, int64_t now)
         const struct mb_group *group = entry->value;
         const char *type = group->modern ? "consumer" : "classic";
         if (groups->partitions[group->partition].broker != request->broker ||
+            !(mb_authorize_cluster(request, MB_ACL_DESCRIBE) ||
+              mb_authorize(request, MB_ACL_DESCRIBE, MB_ACL_GROUP, group->id)) ||
             !passes(body->states_filter, body->states_filter_count, state_name(group).data) ||
             !passes(body->types_filter, body->types_filter_count, type))
             continue;
@@ -89,7 +91,7 @@ static void describe(struct mb_request *request, struct kci_str group_id, bool o
     const struct mb_group *group = NULL;
     out->group_id = group_id;
     out->group_state = out->protocol_type = out->protocol_data = empty;
-    out->authorized_operations = operations ? GROUP_OPERATIONS : INT32_MIN;
+    out->authorized_operations = operations ? mb_authorized_operations(request, MB_ACL_GROUP, group_id) : INT32_MIN;
     out->error_code = mb_groups_route(request, group_id, now);
     if (!out->error_code)
         group = mb_groups_find(mb_cluster_groups(request->cluster), group_id);

@@ -11,6 +11,7 @@
  * Invariants: a group in by_id belongs to a loaded partition (or to the one that is being loaded); an append that began
  * before a partition was loaded anew never changes what was loaded (`loads`). */
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/authorize.h"
 
 #include "mockbroker/core/group_expiry.h"
 #include "mockbroker/core/group_load.h"
@@ -84,6 +85,9 @@ int16_t mb_groups_route(const struct mb_request *request, struct kci_str group_i
     struct mb_groups *groups = mb_cluster_groups(request->cluster);
     int32_t partition = mb_groups_partition_of(groups, group_id);
     int32_t leader = mb_internal_leader(request->cluster, kci_str_of(MB_OFFSETS_TOPIC), partition, now);
+    int16_t error = mb_authorize_group(request, group_id);
+    if (error)
+        return error;
     if (leader != request->broker)
         return KCI_NOT_COORDINATOR;
     if (partition >= groups->partition_count || groups->partitions[partition].broker != leader ||

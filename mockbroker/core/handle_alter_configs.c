@@ -1,6 +1,7 @@
 /* AlterConfigs (all settings of a resource at once, deprecated) and IncrementalAlterConfigs (KIP-339), of topics,
  * brokers, groups and client metrics.  A resource whose change is refused does not hinder the others. */
 #include "mockbroker/core/alter_configs.h"
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +58,11 @@ static int16_t alter(struct alteration *alteration, int64_t now)
     if (alteration->too_many) {
         snprintf(alteration->text, TEXT_BYTES, "More than %d resources in one request.", RESOURCES_MAX);
         return KCI_INVALID_REQUEST;
+    }
+    int16_t error = mb_authorize_config(alteration->request, MB_ACL_ALTER_CONFIGS, alteration->type, alteration->name);
+    if (error) {
+        snprintf(alteration->text, TEXT_BYTES, "%s", kci_error_text(error));
+        return error;
     }
     if (alteration->count && !alteration->changes)
         return KCI_UNKNOWN_SERVER_ERROR;

@@ -1,5 +1,6 @@
 /* DescribeConfigs of topics, brokers, groups and client metrics: value, where it comes from, its synonyms in the order
  * of precedence, its type. */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
@@ -159,7 +160,10 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
     result->resource_type = asked->resource_type;
     result->resource_name = asked->resource_name;
     result->error_message = kci_str_of(NULL);
-    if (asked->resource_type == MB_RESOURCE_TOPIC) {
+    int16_t error = mb_authorize_config(request, MB_ACL_DESCRIBE_CONFIGS, asked->resource_type, asked->resource_name);
+    if (error) {
+        refuse(result, error, kci_error_text(error));
+    } else if (asked->resource_type == MB_RESOURCE_TOPIC) {
         const struct mb_topic *topic = mb_topic_find(request->cluster, asked->resource_name);
         if (topic)
             describe_topic(request, asked, topic, result);

@@ -1,5 +1,6 @@
 /* DescribeTopicPartitions (KIP-966): topics in the order of their names, a page at a time.  There are no eligible
  * leader replicas apart from the ISR: a member that leaves is not remembered. */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
 #define PARTITIONS_MAX 2000 /* Kafka's max.request.partition.size.limit */
@@ -47,6 +48,10 @@ static bool fill_topic(struct mb_request *request, struct kci_str name, int32_t 
     topic_out *out = &response->topics[response->topics_count++];
     kci_codec_init(&kci_describe_topic_partitions_response__describe_topic_partitions_response_topic_schema, out);
     out->name = name;
+    if (!mb_authorize_topic(request, MB_ACL_DESCRIBE, name)) {
+        out->error_code = KCI_TOPIC_AUTHORIZATION_FAILED;
+        return true;
+    }
     if (!topic) {
         const char *why;
         out->error_code = mb_topic_name_ok(name, &why) ? KCI_UNKNOWN_TOPIC_OR_PARTITION : KCI_INVALID_TOPIC_EXCEPTION;
@@ -54,7 +59,7 @@ static bool fill_topic(struct mb_request *request, struct kci_str name, int32_t 
     }
     out->topic_id = topic->id;
     out->is_internal = topic->internal;
-    out->topic_authorized_operations = 0x0df8;
+    out->topic_authorized_operations = mb_authorized_operations(request, MB_ACL_TOPIC, name);
     int32_t count = topic->partition_count - first;
     count = count < 0 ? 0 : count > *room ? *room : count;
     *room -= count;

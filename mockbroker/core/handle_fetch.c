@@ -5,6 +5,7 @@
  *
  * Readable is what lies below the high watermark (read_committed: the last stable offset).  Whole batches only; the
  * first partition that has something gives at least one batch, however large (KIP-74). */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/quota.h"
 
@@ -23,6 +24,10 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
     node->high_watermark = node->last_stable = node->log_start = -1;
     node->diverging_epoch = node->leader = node->leader_epoch = -1;
     node->diverging_end = -1;
+    if (request->cluster->authorizer && topic && !mb_authorize_topic(request, MB_ACL_READ, kci_str_of(topic->name))) {
+        node->error = KCI_TOPIC_AUTHORIZATION_FAILED;
+        return NULL;
+    }
     if (!partition) {
         node->error = !topic && id ? KCI_UNKNOWN_TOPIC_ID : KCI_UNKNOWN_TOPIC_OR_PARTITION;
         return NULL;

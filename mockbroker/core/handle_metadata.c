@@ -57,6 +57,17 @@ static int16_t auto_create(struct mb_cluster *cluster, struct kci_str name, stru
     return error;
 }
 
+static bool may_see(const struct mb_request *request, struct kci_str name)
+{
+    return mb_authorize_topic(request, MB_ACL_DESCRIBE, name);
+}
+
+static bool may_create(const struct mb_request *request, struct kci_str name)
+{
+    return may_see(request, name) &&
+           (mb_authorize_cluster(request, MB_ACL_CREATE) || mb_authorize_topic(request, MB_ACL_CREATE, name));
+}
+
 static bool asked_topic(struct mb_request *request, const struct kci_metadata_request__metadata_request_topic *asked,
                         topic_out *out, int64_t now)
 {
@@ -65,8 +76,12 @@ static bool asked_topic(struct mb_request *request, const struct kci_metadata_re
     const char *why;
     int16_t error;
     struct mb_topic *topic = mb_topic_resolve(cluster, asked->name, asked->name.data ? NULL : &asked->topic_id, &error);
-    if (!topic && asked->name.data) {
-        bool allowed = body->allow_auto_topic_creation && mb_cluster_property(cluster, "auto.create.topics.enable");
+    if (topic && !may_see(request, kci_str_of(topic->name))) {
+        error = asked->name.data ? KCI_TOPIC_AUTHORIZATION_FAILED : KCI_UNKNOWN_TOPIC_ID; /* as Kafka: no name leaks */
+        topic = NULL;
+    } else if (!topic && asked->name.data) {
+        bool allowed = body->allow_auto_topic_creation && mb_cluster_property(cluster, "auto.create.topics.enable") &&
+                       may_create(request, asked->name);
         if (!mb_topic_name_ok(asked->name, &why))
             error = KCI_INVALID_TOPIC_EXCEPTION;
         else if (allowed)
@@ -76,6 +91,8 @@ static bool asked_topic(struct mb_request *request, const struct kci_metadata_re
     }
     if (topic)
         return fill_topic(request, topic, out);
+    if (asked->name.data && (error == KCI_UNKNOWN_TOPIC_OR_PARTITION) && !may_see(request, asked->name))
+        error = KCI_TOPIC_AUTHORIZATION_FAILED; /* whether it exists is not told */
     kci_codec_init(&kci_metadata_response__metadata_response_topic_schema, out);
     out->error_code = error;
     out->name = asked->name;
@@ -105,7 +122,8 @@ static bool fill_all(struct mb_request *request, struct kci_metadata_response *r
     size_t at = 0;
     response->topics = kci_arena_array(&request->arena, request->cluster->topics.count, sizeof *response->topics);
     while (response->topics && (topic = mb_topic_next(request->cluster, &at)) != NULL)
-        if (!fill_topic(request, topic, &response->topics[response->topics_count++]))
+        if (may_see(request, kci_str_of(topic->name)) &&
+            !fill_topic(request, topic, &response->topics[response->topics_count++]))
             return false;
     return response->topics != NULL;
 }

@@ -1,5 +1,7 @@
 /* ConsumerGroupDescribe: groups of the consumer protocol as they are.  A classic group, or none, is GROUP_ID_NOT_FOUND
  * (KIP-1043). */
+#include "mockbroker/core/authorize.h"
+#include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/tpset.h"
 
@@ -8,8 +10,7 @@
 typedef struct kci_consumer_group_describe_response__assignment shown_assignment;
 typedef struct kci_consumer_group_describe_response__described_group shown_group;
 
-#define GROUP_OPERATIONS (1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11) /* as in group_describe.c */
-#define MEMBER_CONSUMER  1 /* 0: of the classic protocol, in a mixed group */
+#define MEMBER_CONSUMER 1 /* 0: of the classic protocol, in a mixed group */
 
 static bool show_set(struct mb_request *request, const struct mb_tpset *set, shown_assignment *out)
 {
@@ -70,6 +71,10 @@ static void describe(struct mb_request *request, struct kci_str id, bool operati
     out->group_id = id;
     out->group_state = out->assignor_name = (struct kci_str){ "", 0 };
     out->authorized_operations = INT32_MIN;
+    if (mb_feature_level(request->cluster, MB_FEATURE_GROUP) == 0) {
+        out->error_code = KCI_UNSUPPORTED_VERSION;
+        return;
+    }
     out->error_code = id.size ? mb_groups_route(request, id, now) : KCI_INVALID_GROUP_ID;
     if (out->error_code)
         return;
@@ -89,7 +94,7 @@ static void describe(struct mb_request *request, struct kci_str id, bool operati
     out->assignment_epoch = group->modern->target_epoch;
     out->assignor_name = mb_modern_assignor(group);
     if (operations)
-        out->authorized_operations = GROUP_OPERATIONS;
+        out->authorized_operations = mb_authorized_operations(request, MB_ACL_GROUP, id);
     if (!show_members(request, group->modern, out))
         out->error_code = KCI_UNKNOWN_SERVER_ERROR;
 }

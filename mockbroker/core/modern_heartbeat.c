@@ -125,7 +125,7 @@ void mb_modern_member_alive(struct mb_modern_member *member, int64_t now)
     member->session.fire = session_over;
     member->session.owner = member;
     mb_alarm_set(cluster, &member->session,
-                 now + mb_cluster_property(cluster, "group.consumer.session.timeout.ms") * 1000);
+                 now + mb_group_setting(cluster, member->group->id, "consumer.session.timeout.ms") * 1000);
 }
 
 void mb_modern_member_watch_revocation(struct mb_modern_member *member, int64_t now)
@@ -300,7 +300,7 @@ static bool advance_group(struct mb_group *group, bool bump, struct mb_group_rec
     }
     int64_t since_ms = mb_cluster_wall_ms(cluster, now) - modern->assigned_ms;
     if (modern->target_epoch == modern->epoch ||
-        (since_ms >= 0 && since_ms < mb_cluster_property(cluster, "group.consumer.assignment.interval.ms")))
+        (since_ms >= 0 && since_ms < mb_group_setting(cluster, group->id, "consumer.assignment.interval.ms")))
         return true;
     return mb_modern_compute_target(group, records, now);
 }
@@ -362,7 +362,7 @@ static bool respond(const struct beat *beat, bool with_assignment, int32_t epoch
     out->member_id = (struct kci_str){ kci_arena_text(&request->arena, beat->id), beat->id.size };
     if (epoch >= 0)
         out->heartbeat_interval_ms =
-            (int32_t)mb_cluster_property(request->cluster, "group.consumer.heartbeat.interval.ms");
+            (int32_t)mb_group_setting(request->cluster, beat->body->group_id, "consumer.heartbeat.interval.ms");
     if (with_assignment)
         out->assignment = write_assignment(request, &beat->member->assigned);
     return out->member_id.data && (out->assignment || !with_assignment);
@@ -505,6 +505,10 @@ void mb_handle_consumer_group_heartbeat(struct mb_request *request, int64_t now)
     const char *fault = find_fault(beat.body, request->header.version);
     struct kci_str assignor = beat.body->server_assignor;
     char uuid[40];
+    if (mb_feature_level(request->cluster, MB_FEATURE_GROUP) == 0) { /* the protocol is not enabled (KIP-848) */
+        refuse(&beat, KCI_UNSUPPORTED_VERSION, "%s", kci_error_text(KCI_UNSUPPORTED_VERSION));
+        return;
+    }
     if (fault) {
         refuse(&beat, KCI_INVALID_REQUEST, "%s", fault);
         return;

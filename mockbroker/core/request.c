@@ -1,6 +1,7 @@
 /* The life of a request: see request.h.  Whatever a client sends, it gets Kafka's answer: a header that cannot be read,
  * an API or a version that was not advertised, a body that does not decode, bytes behind the body: the connection is
  * closed.  ApiVersions is the exception: an unknown version of it is answered with version 0 and error 35 (KIP-511). */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/connection.h"
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/journal.h"
@@ -83,6 +84,8 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
     }
     if (cluster->journal)
         mb_journal_begin(request, now);
+    if (cluster->authorizer && mb_authorize_request(request, now))
+        return;
     if (!cluster->faults || !mb_fault_request(request, now))
         row->handle(request, now);
 }

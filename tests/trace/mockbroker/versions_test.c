@@ -184,12 +184,11 @@ static void *request_for(struct world *world, int16_t key, int16_t version, cons
     return request;
 }
 
-static void every_version_is_answered(void **state)
+static void answer_every_version(const char *config)
 {
     struct world world;
     size_t count;
-    (void)state;
-    world_open(&world, 3, NULL);
+    world_open(&world, 3, config);
     world_topic(&world, "orders", 1, 3, NULL);
     const struct mb_api_row *rows = mb_api_rows(&count);
     for (size_t i = 0; i < count; i++) {
@@ -212,6 +211,19 @@ static void every_version_is_answered(void **state)
         }
     }
     world_close(&world);
+}
+
+static void every_version_is_answered(void **state)
+{
+    (void)state;
+    answer_every_version(NULL);
+}
+
+/* An authorizer that allows nothing: refusals have a form in every version, too. */
+static void every_version_is_answered_to_who_may_do_nothing(void **state)
+{
+    (void)state;
+    answer_every_version("authorizer.class.name=standard");
 }
 
 static void what_is_not_advertised_closes_the_connection(void **state)
@@ -241,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_version_is_answered),
+        cmocka_unit_test(every_version_is_answered_to_who_may_do_nothing),
         cmocka_unit_test(what_is_not_advertised_closes_the_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
