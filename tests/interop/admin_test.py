@@ -69,6 +69,8 @@ class AdminTest(OnMockbroker):
         self.assertIn("producer_byte_rate=20000.0", text)
         self.assertIn("request_percentage=50.5", text)
         self.assertIn("consumer_byte_rate=1000000.0", self.tool(CONFIGS, "--entity-type", "clients", "--describe"))
+        self.tool(CONFIGS, "--entity-type", "users", "--entity-name", "ann", "--alter", "--add-config", "controller_mutation_rate=5")
+        self.assertIn("controller_mutation_rate=5.0", self.tool(CONFIGS, "--entity-type", "users", "--describe"))
         begun = time.monotonic()
         kc_produce(self.bootstrap, "t", ["x" * 1000] * 300, "-X", "client.id=fast", "-X", "max.request.size=60000")  # the burst is 200 kB
         self.assertGreater(time.monotonic() - begun, 1.0)
