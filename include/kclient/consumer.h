@@ -60,6 +60,7 @@ KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partitio
  * listeners and commit callbacks. Must be called at least every max.poll.interval.ms, or the group takes the partitions
  * away. KC_ERR_STATE       neither subscribed nor assigned KC_ERR_NO_OFFSET   a partition has no offset and
  * auto.offset.reset=none: seek, then go on KC_ERR_CORRUPT     a batch is damaged: the text says where; seek past it
+ *   KC_ERR_RECORD_TOO_LARGE   a batch does not fit into fetch.memory.max when decompressed: raise it, or seek past it
  *   KC_ERR_WOKEN       kc_consumer_wakeup()
  *   Kafka's own        authorization, fenced instance id, inconsistent protocol: the text says what to do */
 KC_EXPORT kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error);
@@ -167,6 +168,7 @@ typedef struct kc_consumer_state {
     /* Returned and not acknowledged (acknowledgement.mode=explicit); at max.unacknowledged.records, poll returns no
      * more. */
     uint64_t unacknowledged;
+    bool stalled; /* a KC_NOTICE_STALLED was due, and that is not over */
 } kc_consumer_state;
 /* Fill *state for one partition; topic NULL: the group only. Texts are constants. Any thread, never waits. */
 KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition,

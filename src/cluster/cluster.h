@@ -117,6 +117,9 @@ void kci_cluster_call(struct kci_cluster *cluster, int32_t node, struct kci_call
 /* Give up a call: `done` runs before this returns, with KC_ERR_CLOSED. If its bytes are partly sent the connection is
  * closed. */
 void kci_cluster_cancel(struct kci_cluster *cluster, struct kci_call *call, int64_t now);
+/* A second connection to the same broker, for what must not wait behind the answers of the first: its node id. The
+ * broker's own when there is no memory for one, or no such broker. */
+int32_t kci_cluster_lane(struct kci_cluster *cluster, int32_t node);
 /* True if a call to this node would be sent at once: connected, versions known, in-flight place free, not throttled. If
  * not connected, begins to connect (within back-off). */
 bool kci_cluster_node_ready(struct kci_cluster *cluster, int32_t node, int64_t now);

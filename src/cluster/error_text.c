@@ -19,7 +19,7 @@ static const struct own_error own_errors[] = {
     { KC_ERR_UNSUPPORTED, 0, "UNSUPPORTED", "This build or the broker does not have it." },
     { KC_ERR_RECORD_TOO_LARGE, 0, "RECORD_TOO_LARGE",
       "The record is beyond max.request.size or buffer.memory; raise them (and the topic's max.message.bytes) or send "
-      "less." },
+      "less. Of a consumer: a batch is beyond what fetch.memory.max has room for." },
     { KC_ERR_SERIALIZATION, 0, "SERIALIZATION", "A serializer refused the data." },
     { KC_ERR_NO_OFFSET, 0, "NO_OFFSET", "The partition has no offset and auto.offset.reset is none; seek." },
     { KC_ERR_QUEUE_FULL, KC_RETRIABLE, "QUEUE_FULL", "buffer.memory is full; send again later, or raise it." },

@@ -200,3 +200,8 @@ void kci_node_why(const struct kci_node *node, struct kci_text *text, int64_t no
         kci_text_add(text, " is connected, with %d requests in flight", (int)node->in_flight);
     }
 }
+
+int32_t kci_cluster_lane(struct kci_cluster *cluster, int32_t node)
+{
+    return kci_node_lane(cluster, node);
+}

@@ -187,6 +187,7 @@ void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t parti
         state->revoking = a->revoking;
         state->ahead_bytes = a->queued_bytes + a->judging_bytes;
         state->unacknowledged = a->ledger.unacknowledged;
+        state->stalled = a->stalled;
     }
     state->group = kci_states_name(c->group.states, c->group.state);
     state->group_for_ms = c->group.since ? (now - c->group.since) / KCI_MS : -1;
@@ -653,7 +654,7 @@ void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now,
 {
     kci_consumer_lock(c);
     if (closing) {
-        c->fetcher.stopped = true;
+        kci_fetcher_begin_close(c, now, until);
         c->closing = true;
     }
     kci_group_begin_leave(c, now, until);
@@ -663,7 +664,7 @@ void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now,
 bool kci_consumer_left(struct kci_consumer *c, kc_err *code)
 {
     kci_consumer_lock(c);
-    bool left = c->group.left && kci_list_empty(&c->events);
+    bool left = c->group.left && kci_list_empty(&c->events) && (!c->closing || c->fetcher.closed);
     if (left) {
         *code = c->group.left_code;
         KCI_LIST_EACH(link, &c->subscription.topics)

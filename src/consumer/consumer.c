@@ -113,6 +113,7 @@ static void step(void *self, int64_t now)
     kci_catalog_step(c, now);
     kci_positions_step(c, now);
     kci_fetcher_step(c, now);
+    kci_watchdog_step(c, now);
     if (c->group.state == KCI_GROUP_PREPARING || c->group.state == KCI_GROUP_LEAVING_COMMIT)
         kci_group_step(c, now); /* it waits for an operation that may just have ended */
     kci_consumer_unlock(c);

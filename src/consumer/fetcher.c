@@ -199,8 +199,10 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
 
 void kci_fetcher_step(struct kci_consumer *c, int64_t now)
 {
-    if (c->fetcher.stopped)
+    if (c->fetcher.stopped) {
+        kci_fetcher_close_step(c, now);
         return;
+    }
     collect(c, now);
     KCI_LIST_EACH(link, &c->fetcher.nodes)
     {
@@ -414,6 +416,7 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
         kci_cluster_node_hint(c->cluster, endpoint.node, endpoint.host, endpoint.port, endpoint.rack, now);
     kci_fetched_release(fetched);
     node->attempts = 0;
+    node->answered_at = now;
     node->held_back = node->request.max_wait_ms == 0 && empty;
     node->hold_until = now + (int64_t)c->settings->fetch_max_wait_ms * KCI_MS;
     c->stats.bytes_fetched += reply->frame->size;
@@ -464,10 +467,15 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
 
 static void batch_is_bad(struct kci_consumer *c, struct kci_assigned *a, const struct kci_part *part, int64_t now)
 {
-    kci_assigned_fail(&c->subscription, a, part->error == KCI_BATCH_BAD_CODEC ? KC_ERR_UNSUPPORTED : KC_ERR_CORRUPT,
-                      now, "the batch at offset %" PRId64 " of %s [%d] cannot be read: %s%s. Seek past it to go on",
-                      part->next_offset, part->topic, (int)part->partition, kci_batch_error_text(part->error),
-                      part->error == KCI_BATCH_TOO_LARGE ? " (a quarter of fetch.memory.max is the limit)" : "");
+    if (part->error == KCI_BATCH_TOO_LARGE) /* nothing is wrong with it: there is no room */
+        kci_assigned_fail(&c->subscription, a, KC_ERR_RECORD_TOO_LARGE, now,
+                          "the batch at offset %" PRId64 " of %s [%d] has more than %" PRId64
+                          " bytes when decompressed, a quarter of fetch.memory.max: raise that, or seek past it",
+                          part->next_offset, part->topic, (int)part->partition, c->fetcher.plain_max);
+    else
+        kci_assigned_fail(&c->subscription, a, part->error == KCI_BATCH_BAD_CODEC ? KC_ERR_UNSUPPORTED : KC_ERR_CORRUPT,
+                          now, "the batch at offset %" PRId64 " of %s [%d] cannot be read: %s. Seek past it to go on",
+                          part->next_offset, part->topic, (int)part->partition, kci_batch_error_text(part->error));
     kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "%s", a->text);
     kci_consumer_tell(c);
 }

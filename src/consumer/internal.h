@@ -13,6 +13,7 @@
 #include "consumer/request.h"
 #include "consumer/subscription.h"
 #include "consumer/tally.h"
+#include "consumer/watchdog.h"
 
 struct kci_consumer {
     const struct kci_alloc *alloc;
@@ -38,6 +39,7 @@ struct kci_consumer {
     struct kci_group group;
     struct kci_catalog catalog;
     struct kci_operations operations;
+    struct kci_watchdog watchdog;
     struct kci_list events; /* struct kci_event; owned */
     uint32_t notices;       /* of them, those that nobody waits for: bounded */
     size_t requests;        /* kci_request under way */

@@ -83,6 +83,9 @@ struct kci_assigned {
     int64_t committed;  /* what was last committed successfully, or fetched as committed; -1: unknown */
     int64_t not_before; /* back-off of the next question about it, microseconds */
     uint32_t attempts;  /* failed ones in a row */
+    int64_t well_at;    /* when the watchdog last saw it well, microseconds */
+    int64_t healed_at;  /* when the watchdog last tried to help; 0: since then it was well */
+    bool stalled;       /* the application was told that there is no progress */
     kc_err error;       /* of KCI_POSITION_FAILED */
     char text[220];     /* what happened, for the application */
 };

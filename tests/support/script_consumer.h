@@ -31,6 +31,9 @@ struct script_log {
     } batches[SC_BATCHES];
     size_t count;
     int64_t start, end;
+    int64_t open_at; /* where the first open transaction begins; 0: none */
+    struct kci_fetch_response__aborted_transaction aborted[SC_BATCHES]; /* told to whoever reads committed */
+    int32_t aborted_count;
     int16_t error; /* answered instead of data */
 };
 
@@ -111,11 +114,43 @@ static inline void script_append(struct script_consumer *sc, int32_t partition, 
     script_append_with(sc, partition, count, script_plain_batch());
 }
 
+/* A transaction ends: type 0 abort, 1 commit. An abort is told with the offset where it began. */
+static inline void script_append_marker(struct script_consumer *sc, int32_t partition, int64_t producer_id,
+                                        int16_t type, int64_t began_at)
+{
+    struct script_log *log = &sc->logs[partition];
+    struct kci_writer w = kci_writer_of(&sc->peer->alloc, 1u << 20);
+    struct kci_batch_header header = script_plain_batch();
+    const uint8_t key[4] = { 0, 0, 0, (uint8_t)type };
+    struct kci_record record = { 1000, { key, 4 }, { (const uint8_t *)"\0\0\0\0\0\0", 6 }, NULL, 0 };
+    header.base_offset = log->end;
+    header.magic = 2;
+    header.attributes = KCI_BATCH_CONTROL | KCI_BATCH_TRANSACTIONAL;
+    header.producer_id = producer_id;
+    assert_int_equal(kci_batch_write(&w, &header, &record, 1, KCI_LEVEL_DEFAULT), KCI_BATCH_OK);
+    assert_true(log->count < SC_BATCHES);
+    log->batches[log->count].base = log->end;
+    log->batches[log->count].bytes = w.data;
+    log->batches[log->count].size = w.size;
+    log->batches[log->count++].next = ++log->end;
+    if (type == 0) {
+        struct kci_fetch_response__aborted_transaction *aborted = &log->aborted[log->aborted_count++];
+        kci_codec_init(&kci_fetch_response__aborted_transaction_schema, aborted);
+        aborted->producer_id = producer_id;
+        aborted->first_offset = began_at;
+    }
+}
+
+static inline int64_t script_last_stable_(const struct script_log *log)
+{
+    return log->open_at ? log->open_at : log->end;
+}
+
 static inline struct kci_writer script_data_(struct script_consumer *sc, const struct script_log *log, int64_t offset,
-                                             int32_t max_bytes)
+                                             int64_t limit, int32_t max_bytes)
 {
     struct kci_writer w = kci_writer_of(&sc->peer->alloc, 1u << 28);
-    for (size_t i = 0; i < log->count; i++)
+    for (size_t i = 0; i < log->count && log->batches[i].base < limit; i++)
         if (log->batches[i].next > offset && (w.size == 0 || w.size + log->batches[i].size <= (size_t)max_bytes))
             kci_writer_bytes(&w, log->batches[i].bytes, log->batches[i].size);
         else if (log->batches[i].next > offset)
@@ -146,13 +181,21 @@ static inline bool script_answer_fetch(struct script_consumer *sc, struct script
             const struct script_log *log = &sc->logs[from->partition];
             kci_codec_init(&kci_fetch_response__partition_data_schema, to);
             to->partition_index = from->partition;
-            to->high_watermark = to->last_stable_offset = log->end;
+            to->high_watermark = log->end;
+            to->last_stable_offset = script_last_stable_(log);
+            if (request->isolation_level == 1) {
+                to->aborted_transactions = (struct kci_fetch_response__aborted_transaction *)log->aborted;
+                to->aborted_transactions_count = log->aborted_count;
+            }
             to->log_start_offset = log->start;
             to->error_code = log->error;
             if (!log->error && (from->fetch_offset < log->start || from->fetch_offset > log->end))
                 to->error_code = KCI_OFFSET_OUT_OF_RANGE;
-            data[used] = to->error_code ? kci_writer_of(&sc->peer->alloc, 0)
-                                        : script_data_(sc, log, from->fetch_offset, from->partition_max_bytes);
+            data[used] = to->error_code
+                             ? kci_writer_of(&sc->peer->alloc, 0)
+                             : script_data_(sc, log, from->fetch_offset,
+                                            request->isolation_level == 1 ? script_last_stable_(log) : log->end,
+                                            from->partition_max_bytes);
             to->records = (struct kci_bytes){ data[used].data, data[used].size };
             any |= to->error_code || data[used].size;
             used++;
@@ -186,7 +229,8 @@ static inline void script_answer_list_offsets(struct script_consumer *sc, struct
             const struct script_log *log = &sc->logs[from->partition_index];
             kci_codec_init(&kci_list_offsets_response__list_offsets_partition_response_schema, to);
             to->partition_index = from->partition_index;
-            to->offset = from->timestamp == -1 ? log->end : from->timestamp == -2 ? log->start : from->timestamp - 1000;
+            int64_t end = request->isolation_level == 1 ? script_last_stable_(log) : log->end;
+            to->offset = from->timestamp == -1 ? end : from->timestamp == -2 ? log->start : from->timestamp - 1000;
             if (to->offset > log->end)
                 to->offset = -1;
             topics[t].partitions_count++;

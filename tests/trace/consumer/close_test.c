@@ -129,6 +129,58 @@ static void test_leave_while_joining(void **state)
     script_consumer_end(&sc);
 }
 
+/* A fetch session is given back: over another connection when a fetch is parked on its own. */
+static void test_session_closed(void **state)
+{
+    struct kci_fetch_response response;
+    (void)state;
+    begin(false);
+    sc.park_fetch = true;
+    kc_topic_partition item = { "t", 0, 0, -1, NULL, KC_OK };
+    assert_int_equal(kci_consumer_assign(sc.core, &item, 1, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    kci_codec_init(&kci_fetch_response_schema, &response);
+    response.session_id = 77;
+    script_answer(&peer, script_expect(&sc, KCI_API_FETCH), &response);
+    struct script_request *parked = script_expect(&sc, KCI_API_FETCH);
+    kci_consumer_begin_leave(sc.core, true, peer.now, peer.now + 5000000);
+    script_step(&peer);
+    struct script_request *last = script_expect(&sc, KCI_API_FETCH);
+    const struct kci_fetch_request *request = last->message;
+    assert_int_equal(request->session_id, 77);
+    assert_int_equal(request->session_epoch, -1);
+    assert_int_equal(request->topics_count, 0);
+    assert_ptr_not_equal(last->conn, parked->conn);
+    kc_err code;
+    assert_false(kci_consumer_left(sc.core, &code));
+    response.session_id = 0;
+    script_answer(&peer, last, &response);
+    assert_true(kci_consumer_left(sc.core, &code));
+    assert_int_equal(code, KC_OK);
+    script_consumer_end(&sc);
+}
+
+/* The broker does not answer: closing does not wait for long, and it is no failure. */
+static void test_session_not_closed(void **state)
+{
+    struct kci_fetch_response response;
+    kc_err code;
+    (void)state;
+    begin(false);
+    sc.park_fetch = true;
+    script_assign(&sc, 0, 0);
+    kci_codec_init(&kci_fetch_response_schema, &response);
+    response.session_id = 77;
+    script_answer(&peer, script_expect(&sc, KCI_API_FETCH), &response);
+    kci_consumer_begin_leave(sc.core, true, peer.now, peer.now + 5000000);
+    script_advance(&peer, 499);
+    assert_false(kci_consumer_left(sc.core, &code));
+    script_advance(&peer, 1);
+    assert_true(kci_consumer_left(sc.core, &code));
+    assert_int_equal(code, KC_OK);
+    script_consumer_end(&sc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +189,8 @@ int main(void)
         cmocka_unit_test(test_in_every_state),
         cmocka_unit_test(test_unsubscribe),
         cmocka_unit_test(test_leave_while_joining),
+        cmocka_unit_test(test_session_closed),
+        cmocka_unit_test(test_session_not_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,9 +250,31 @@ static void test_bomb(void **state)
     header.attributes = KCI_CODEC_GZIP;
     script_append_with(&sc, 0, 100000, header); /* some 1.5 MB of plain records */
     script_assign(&sc, 0, 0);
-    assert_seen(&sc, "!CORRUPT");
+    assert_seen(&sc, "!RECORD_TOO_LARGE");
     assert_non_null(strstr(sc.last_text, "fetch.memory.max"));
     assert_true(sc.memory.peak_bytes < (1 << 20) + (8 << 20));
+    script_consumer_end(&sc);
+}
+
+/* A batch that is larger than the whole ceiling, but needs no decompression, passes alone. */
+static void test_larger_than_the_ceiling(void **state)
+{
+    kc_consumer_stats stats;
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.fetch_memory_max = 1 << 20;
+    sc.settings.max_poll_records = 1000000;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 100000); /* some 1.5 MB */
+    script_append(&sc, 0, 2);
+    script_assign(&sc, 0, 0);
+    for (int i = 0; i < 10; i++) {
+        sc.seen[0] = 0; /* not all fits there */
+        script_poll(&sc);
+        script_advance(&peer, 600);
+    }
+    kci_consumer_stats(sc.core, &stats);
+    assert_int_equal(stats.records_returned, 100002);
     script_consumer_end(&sc);
 }
 
@@ -484,6 +506,7 @@ int main(void)
         cmocka_unit_test(test_session_errors),
         cmocka_unit_test(test_damaged_batch),
         cmocka_unit_test(test_bomb),
+        cmocka_unit_test(test_larger_than_the_ceiling),
         cmocka_unit_test(test_compressed),
         cmocka_unit_test(test_records_outlive),
         cmocka_unit_test(test_ceiling),
