@@ -41,8 +41,9 @@ KC_EXPORT kc_err kc_consumer_subscribe_remote_pattern(kc_consumer *consumer, con
 /* Leave the group or drop the assignment. Calls the listener. Waits up to default.api.timeout.ms. */
 KC_EXPORT kc_err kc_consumer_unsubscribe(kc_consumer *consumer, kc_error *error);
 /* Have the group assign its partitions anew, beginning with the next poll: when something that an assignor looks at has
- * changed. `reason` is for the logs of both sides; NULL: none. Nothing happens while a rebalance is under way. Never
- * waits. KC_ERR_STATE: not subscribed. */
+ * changed. `reason` is for the logs of both sides; NULL: none. Nothing happens while a rebalance is under way. With
+ * group.protocol=consumer the coordinator decides: it is only told everything once more. Never waits. KC_ERR_STATE: not
+ * subscribed. */
 KC_EXPORT kc_err kc_consumer_enforce_rebalance(kc_consumer *consumer, const char *reason, kc_error *error);
 /* Read exactly these partitions, without a group; replaces the former list. `offset` >= 0, KC_OFFSET_BEGINNING,
  * KC_OFFSET_END, or KC_OFFSET_NONE: the committed one, else auto.offset.reset. KC_ERR_STATE: subscribed. */

@@ -1,12 +1,11 @@
 """Our members of the consumer protocol (KIP-848) in one group with Java's: on mockbroker, and on real Apache Kafka. Every partition is always with one
 member, and every record is read once."""
-import time
+import unittest
 
 from common import OnMockbroker, Settings, kc_produce, program, run
 from cooperative_test import Process
 from groups848_test import Java, poll_until
 from kafka_cluster import Kafka
-import unittest
 
 PARTITIONS = 6
 
@@ -41,6 +40,7 @@ class Group:
         self.produce(0, 300)
         self.assertTrue(poll_until(ours, lambda: sum(len(m.records()) for m in ours) == 300))
         java = Java(self.bootstrap, "t")
+        self.addCleanup(java.process.kill)
         self.assertTrue(poll_until(ours, lambda: len(java.partitions()) == 2), java.partitions())
         before = [len(m.records()) for m in ours]
         self.produce(300, 600)
