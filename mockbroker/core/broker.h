@@ -37,6 +37,7 @@ enum mb_plant {
     MB_PLANT_NO_DEDUP = 2, /* sequences of idempotent producers are not looked at */
     MB_PLANT_SAME_EPOCH,   /* a new leader goes on in the epoch of the old one */
     MB_PLANT_NO_CUT,       /* followers keep what their leader does not have */
+    MB_PLANT_TWO_OWNERS,   /* KIP-848: a partition is given away before it is given back */
     MB_PLANT_NO_FENCING,   /* commits of an old generation are taken */
     MB_PLANT_FORGETFUL,    /* a restart does not know the producers of before */
     MB_PLANT_UNCOUNTED,    /* faults do not count whom they met */

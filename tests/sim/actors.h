@@ -12,6 +12,8 @@
 
 #define SIM_CONSUMERS_MAX (SIM_MEMBERS_MAX + 2) /* slots: one that leaves slowly keeps its own; and the reader */
 
+struct sim_brokers;
+struct sim_consumer;
 struct kci_producer;
 struct kci_consumer;
 struct kci_operation;
@@ -26,6 +28,8 @@ struct sim_stage {
     struct sim_history history;
     struct sim_plants plants;
     struct sim_verdict verdict;
+    struct sim_brokers *brokers;
+    struct sim_consumer *consumers; /* all slots: SIM_CONSUMERS_MAX */
     bool healed;                                  /* phase 2 */
     int32_t partitions;                           /* that exist by now */
     int64_t delivered_end[2][SIM_PARTITIONS_MAX]; /* [by the group?]: behind the last offset delivered */
@@ -52,6 +56,8 @@ void sim_brokers_black_out(struct sim_brokers *brokers);
 void sim_brokers_heal(struct sim_brokers *brokers);
 /* All replicas have everything; else *why says who has not. */
 bool sim_brokers_in_sync(struct sim_brokers *brokers, char *why, size_t size);
+/* Does the group's coordinator know this member? */
+bool sim_brokers_know(struct sim_brokers *brokers, const char *member_id);
 /* false: there is no group, or nobody coordinates it now. */
 bool sim_brokers_group(struct sim_brokers *brokers, struct mb_group_view *view);
 int64_t sim_brokers_end(struct sim_brokers *brokers, int32_t partition); /* high watermark */
@@ -121,6 +127,8 @@ void sim_consumer_join(struct sim_consumer *consumer);
 void sim_consumer_leave(struct sim_consumer *consumer);
 void sim_consumer_crash(struct sim_consumer *consumer);
 void sim_consumer_heal(struct sim_consumer *consumer);
+/* Who has the partition while another one gets it must be out of the group. */
+void sim_consumers_check_owner(const struct sim_consumer *getter, int32_t partition);
 /* A stable member (or the reader), with all that it holds read up to `ends`. */
 bool sim_consumer_done(struct sim_consumer *consumer, const int64_t *ends, char *why, size_t size);
 

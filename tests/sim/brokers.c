@@ -3,7 +3,10 @@
 #include "actors.h"
 
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_records.h"
+#include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern.h"
 #include "mockbroker/core/view.h"
 #include "protocol/records.h"
 
@@ -176,6 +179,18 @@ int64_t sim_brokers_end(struct sim_brokers *b, int32_t partition)
 {
     struct mb_partition_view view;
     return mb_cluster_partition(b->cluster, topic(), partition, &view) == 0 ? view.high_watermark : -1;
+}
+
+bool sim_brokers_know(struct sim_brokers *b, const char *member_id)
+{
+    const struct kci_map_entry *entry;
+    for (size_t at = 0; member_id && (entry = kci_map_next(&b->cluster->groups->by_id, &at)) != NULL;) {
+        const struct mb_group *group = entry->value;
+        if (kci_str_equal(group->id, kci_str_of(SIM_GROUP)))
+            return group->modern ? mb_modern_member_find(group, kci_str_of(member_id)) != NULL
+                                 : mb_group_member_find(group, kci_str_of(member_id)) != NULL;
+    }
+    return false;
 }
 
 bool sim_brokers_group(struct sim_brokers *b, struct mb_group_view *view)

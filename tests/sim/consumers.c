@@ -45,6 +45,7 @@ void sim_consumer_init(struct sim_consumer *c, struct sim_stage *stage, int slot
     c->settings = stage->workload.consumer_settings;
     c->settings.group_id = reader ? NULL : SIM_GROUP;
     c->settings.enable_auto_commit = c->settings.enable_auto_commit && !reader;
+    c->settings.group_protocol_consumer = stage->workload.modern;
     snprintf(c->fixed_id, sizeof c->fixed_id, "member-%d", slot % 100);
     c->settings.group_instance_id = stage->workload.fixed_members && !reader ? c->fixed_id : NULL;
     c->alarm.fire = look;
@@ -159,6 +160,18 @@ void sim_consumer_crash(struct sim_consumer *c)
 
 /* ---- events and records ---- */
 
+void sim_consumers_check_owner(const struct sim_consumer *getter, int32_t partition)
+{
+    struct sim_stage *stage = getter->stage;
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++) {
+        const struct sim_consumer *c = &stage->consumers[i];
+        if (c != getter && !c->reader && c->core && c->hold[partition] >= 0 && c->core->group.generation >= 0 &&
+            sim_brokers_know(stage->brokers, c->core->group.member_id))
+            sim_violation(&stage->verdict, "G1", "consumer %d gets partition %d, which consumer %d, a member, has",
+                          getter->number, partition, c->number);
+    }
+}
+
 /* PROTOCOL 3.5: nothing is given twice, only what is held is taken away, and who is no member any more hears of a loss.
  */
 static void check_event(struct sim_consumer *c, const struct kci_consumer_event *event)
@@ -169,11 +182,14 @@ static void check_event(struct sim_consumer *c, const struct kci_consumer_event 
         held += c->hold[p] >= 0;
     if (event->kind == KCI_EVENT_REVOKED && c->core->group.generation < 0)
         sim_violation(verdict, "G4", "consumer %d is to give back what it has lost", c->number);
-    if (event->kind == KCI_EVENT_ASSIGNED && !c->core->group.cooperative && held)
+    bool eager = !c->core->group.modern && !c->core->group.cooperative;
+    if (event->kind == KCI_EVENT_ASSIGNED && eager && held)
         sim_violation(verdict, "G5", "consumer %d gets partitions (eager) and still holds %zu", c->number, held);
     for (size_t i = 0; i < event->partitions.count; i++) {
         int32_t partition = event->partitions.items[i].partition;
         bool holds = c->hold[partition] >= 0;
+        if (event->kind == KCI_EVENT_ASSIGNED)
+            sim_consumers_check_owner(c, partition);
         if (event->kind == KCI_EVENT_ASSIGNED && holds)
             sim_violation(verdict, "G5", "consumer %d gets partition %d, which it has", c->number, partition);
         if ((event->kind == KCI_EVENT_REVOKED || event->kind == KCI_EVENT_LOST) && !holds)
@@ -368,6 +384,10 @@ static void poll(struct sim_consumer *c, int64_t now)
      * Kafka then fences it, and its process has to begin anew. */
     if (result == KC_ERR_FENCED_INSTANCE_ID && w->fixed_members) {
         sim_consumer_crash(c);
+        return;
+    }
+    if (result == KC_ERR_UNRELEASED_INSTANCE_ID && w->fixed_members && w->modern) {
+        rest(c, SIM_IDLE, now + ERROR_US); /* the one before it has crashed; its session ends in time */
         return;
     }
     if (result != KC_OK) {

@@ -44,6 +44,7 @@ const struct sim_plant sim_plant_list[] = {
     { "F5", "reset-easily", C(RESET_EASILY), "a leader that moved counts as an offset that is gone" },
     { "L2", "session-stale", C(SESSION_STALE), "a fetch session is not told of new positions (F7)" },
     { "G1", "keep-revoked", C(KEEP_REVOKED), "partitions that were given back are read on" },
+    { "G1", "two-owners", B(TWO_OWNERS), "KIP-848: a partition is given away before it is given back" },
     { "G2", "commit-after-lost", C(COMMIT_AFTER_LOST), "commits in a new generation what was read in an old one" },
     { "G3", "commit-ahead", C(COMMIT_AHEAD), "commits what was fetched, not what was returned" },
     { "G4", "lost-is-revoked", C(LOST_IS_REVOKED), "who lost its membership is told to give back" },

@@ -84,6 +84,8 @@ static void open(struct run *run)
     struct sim_stage *stage = &run->stage;
     const struct sim_workload *w = &stage->workload;
     run->prng = sim_stream(w->seed, 4);
+    stage->brokers = &run->brokers;
+    stage->consumers = run->consumers;
     sim_brokers_open(&run->brokers, stage);
     for (int i = 0; i < w->producers; i++)
         sim_producer_open(&run->producers[i], stage, i + 1);

@@ -100,6 +100,7 @@ static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
     w->commit = (enum sim_commit_mode)kci_prng_below(prng, 3);
     w->work_max = one_in(prng, 3) ? around(prng, SIM_MS, 8) : 2 * SIM_MS;
     w->fixed_members = one_in(prng, 6);
+    w->modern = one_in(prng, 3);
     w->churn_us = w->members && one_in(prng, 2) ? around(prng, SIM_S, 2) : 0;
     w->freeze = one_in(prng, 3) ? (uint32_t)around(prng, 2000, 4) : 0;
     w->leave_us = around(prng, 50 * SIM_MS, 6);
@@ -140,8 +141,12 @@ static void draw_brokers(struct kci_prng *prng, struct sim_workload *w)
     int lag_ms = (int)around(prng, 200, 4);
     snprintf(w->broker_config, sizeof w->broker_config,
              "group.min.session.timeout.ms=100 group.initial.rebalance.delay.ms=%d offsets.topic.num.partitions=%d "
-             "min.insync.replicas=%d replica.lag.time.max.ms=%d auto.create.topics.enable=false",
-             delay_ms, partitions, w->min_insync, lag_ms);
+             "min.insync.replicas=%d replica.lag.time.max.ms=%d auto.create.topics.enable=false "
+             "group.consumer.min.session.timeout.ms=100 group.consumer.min.heartbeat.interval.ms=10 "
+             "group.consumer.session.timeout.ms=%d group.consumer.heartbeat.interval.ms=%d "
+             "group.consumer.assignment.interval.ms=%d",
+             delay_ms, partitions, w->min_insync, lag_ms, w->consumer_settings.session_timeout_ms,
+             w->consumer_settings.heartbeat_interval_ms, delay_ms);
 }
 
 static void draw_network(struct kci_prng *prng, struct sim_faults *f)
@@ -190,7 +195,7 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     static const char *const choices[] = { "explicit partitions", "keys", "no keys" };
     static const char *const commits[] = { "automatic", "waiting", "asynchronous" };
     const struct kci_settings *p = &w->producer_settings, *c = &w->consumer_settings;
-    char text[700];
+    char text[1200];
     snprintf(text, sizeof text, "%d partitions (%d at first, all at %.1f s), faults for %.1f s of virtual time",
              w->partitions, w->partitions_first, (double)w->grow_us / 1e6, (double)w->fault_us / 1e6);
     line(context, text);
@@ -205,10 +210,11 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              w->abandon, w->flush);
     line(context, text);
     snprintf(text, sizeof text,
-             "%d members%s%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
+             "%d members%s%s%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
              "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, freeze %u, "
              "leave in %.1f s, seek %u, pause %u",
-             w->members, w->fixed_members ? " with fixed ids" : "", w->reader ? " and a reader" : "",
+             w->members,
+             w->modern ? " of KIP-848" : "", w->fixed_members ? " with fixed ids" : "", w->reader ? " and a reader" : "",
              commits[w->commit], c->session_timeout_ms, c->max_poll_interval_ms, c->partition_assignment_strategy,
              c->max_poll_records, (double)w->work_max / 1e3, c->fetch_max_bytes, c->max_partition_fetch_bytes,
              c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6, w->crash, w->freeze,

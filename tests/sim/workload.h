@@ -46,6 +46,7 @@ struct sim_workload {
     enum sim_commit_mode commit;
     int64_t work_max;   /* microseconds of work on what one poll returned */
     bool fixed_members; /* group.instance.id for each slot */
+    bool modern;        /* members of the KIP-848 protocol */
     int64_t churn_us;   /* mean time between members coming and going; 0: never */
     int64_t leave_us;   /* time limit of close */
     uint32_t crash;     /* millionths per departure: without a goodbye */
@@ -61,7 +62,7 @@ struct sim_workload {
     uint32_t kill, stop, move; /* weights of those actions */
     int64_t down_max;          /* microseconds */
     int32_t down_brokers;      /* at a time */
-    char broker_config[500];
+    char broker_config[700];
 
     struct sim_faults faults;
 };
