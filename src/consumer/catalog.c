@@ -25,6 +25,8 @@ void kci_catalog_destroy(struct kci_consumer *c)
 void kci_catalog_want_ids(struct kci_consumer *c, int64_t now)
 {
     c->catalog.ids_wanted = true;
+    if (c->catalog.in_flight)
+        return; /* the answer is an event: to step until it comes would be a busy loop */
     kci_consumer_at(c, c->catalog.not_before > now ? c->catalog.not_before : now);
 }
 
