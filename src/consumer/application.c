@@ -271,7 +271,8 @@ void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now)
     c->last_poll = now;
     c->stats.polls++;
     kci_tally_poll_begins(c, now);
-    if (kci_group_wants_poll(c))
+    c->step_due = kci_group_wants_poll(c);
+    if (c->step_due)
         kci_consumer_want_step(c);
     kci_consumer_unlock(c);
 }
@@ -437,7 +438,10 @@ kc_err kci_consumer_poll_up_to(struct kci_consumer *c, struct kc_records **out, 
     if (!c->subscription.by_group && c->subscription.assigned_count == 0) {
         result = kci_fail(error, KC_ERR_STATE, 0, "neither subscribed nor assigned: there is nothing to poll");
     } else if (!take_event(c, event, now, false)) {
-        result = collect(c, &limits, out);
+        /* With records always at hand a poll would be over before the engine sees it, and a rebalance never begin. */
+        c->held_back = c->step_due;
+        if (!c->step_due)
+            result = collect(c, &limits, out);
         if (result != KC_OK)
             result = kci_fail(error, result, 0, "out of memory");
         else if (!*out)

@@ -116,6 +116,10 @@ static void step(void *self, int64_t now)
     kci_watchdog_step(c, now);
     if (c->group.state == KCI_GROUP_PREPARING || c->group.state == KCI_GROUP_LEAVING_COMMIT)
         kci_group_step(c, now); /* it waits for an operation that may just have ended */
+    if (c->step_due) {
+        c->step_due = false;
+        kci_consumer_tell(c); /* the poll that was held back goes on */
+    }
     kci_consumer_unlock(c);
     kci_group_cancel_abandoned(c, now);
     kci_fetcher_judge(c, now);

@@ -539,7 +539,8 @@ void kci_group_step(struct kci_consumer *c, int64_t now)
     for (int before = -1; before != g->state;) {
         before = g->state;
         follow_up(c, now);
-        if (g->state == KCI_GROUP_UNJOINED && c->in_poll && !c->event_runs && c->subscription.by_group) {
+        if (g->state == KCI_GROUP_UNJOINED && (c->in_poll || c->held_back) && !c->event_runs &&
+            c->subscription.by_group) {
             if (c->subscription.pattern && !c->catalog.all_known)
                 break; /* what matches is not known yet */
             if (g->not_before > now)

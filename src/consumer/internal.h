@@ -45,6 +45,8 @@ struct kci_consumer {
     size_t requests;        /* kci_request under way */
 
     _Atomic bool woken; /* kci_consumer_wakeup() was called */
+    bool step_due;      /* a poll has something to set going in the group: no records until the engine has looked */
+    bool held_back;     /* the last poll returned nothing because of that: the group may go on as if it lasted */
     bool in_poll;       /* between poll_enter and poll_leave, and no callback runs */
     bool event_runs;    /* the application runs an event */
     bool acks_awaited;  /* max.unacknowledged.records are out: poll returns none before some are acknowledged */
