@@ -261,6 +261,7 @@ static void failed(struct kci_cluster *cluster, const char *text, int64_t now)
     int64_t trigger = (int64_t)cluster->settings->metadata_recovery_rebootstrap_trigger_ms * 1000;
     kci_log(&cluster->logger, KCI_LOG_INFO, "meta", "no metadata: %s", text);
     m->full = true;
+    m->urgent = false; /* also what was never sent waits: who has no version in common with us will not have one now */
     back_off(cluster, now);
     if (now - m->trouble_at >= trigger)
         start_over(cluster, "no metadata for metadata.recovery.rebootstrap.trigger.ms", now);
