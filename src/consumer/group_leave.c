@@ -131,6 +131,8 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now)
         kci_group_enter(c, KCI_GROUP_LEAVING_REVOKE, now);
         kci_consumer_tell(c);
     }
+    if (g->state == KCI_GROUP_LEAVING_REVOKE && late)
+        kci_consumer_tell(c); /* it may have looked when there was no memory to tell it of */
     bool nothing_to_tell = c->subscription.assigned_count == 0 || !c->subscription.by_group;
     if (g->state == KCI_GROUP_LEAVING_REVOKE && nothing_to_tell)
         kci_group_enter(c, KCI_GROUP_LEAVING_SEND, now);
