@@ -153,6 +153,10 @@ static void load(struct mb_groups *groups, int32_t partition, int64_t now)
 static void load_again(void *owner, int64_t now)
 {
     struct mb_groups *groups = owner;
+    int32_t untold = groups->untold;
+    groups->untold = 0;
+    for (int32_t i = groups->partition_count; i < untold; i++)
+        mb_groups_on_leader(groups, i, mb_internal_leader(groups->cluster, kci_str_of(MB_OFFSETS_TOPIC), i, now), now);
     for (int32_t i = 0; i < groups->partition_count; i++)
         if (groups->partitions[i].broker >= 0 && !groups->partitions[i].loaded)
             load(groups, i, now);
@@ -168,9 +172,11 @@ void mb_groups_on_leader(struct mb_groups *groups, int32_t partition, int32_t br
 {
     assert(partition >= 0 && partition < PARTITIONS_MAX);
     if (partition >= groups->partition_count && !grow(groups, partition + 1)) {
-        /* requests hear COORDINATOR_LOAD_IN_PROGRESS until leadership is told again */
+        /* requests hear COORDINATOR_LOAD_IN_PROGRESS until there is memory */
         kci_log(mb_cluster_logger(groups->cluster), KCI_LOG_ERROR, "group", "no memory for %s-%d", MB_OFFSETS_TOPIC,
                 (int)partition);
+        groups->untold = partition + 1 > groups->untold ? partition + 1 : groups->untold;
+        mb_alarm_set(groups->cluster, &groups->load_alarm, now + LOAD_RETRY_MS * 1000);
         return;
     }
     unload(groups, partition, now);

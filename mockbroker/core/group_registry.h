@@ -15,6 +15,7 @@ struct mb_group_partition {
 
 struct mb_groups {
     struct mb_cluster *cluster;            /* borrowed */
+    int32_t untold;                        /* partitions below it may have a leader that we had no memory for */
     const struct kci_alloc *alloc;         /* borrowed */
     struct mb_group_partition *partitions; /* owned array */
     int32_t partition_count;

@@ -80,7 +80,11 @@ void mb_handle_api_versions(struct mb_request *request, int64_t now)
         mb_connection_software(request->connection, body->client_software_name, body->client_software_version);
     }
     response.api_keys = kci_arena_array(&request->arena, count, sizeof *response.api_keys);
-    for (size_t i = 0; response.api_keys && i < count; i++) {
+    if (!response.api_keys && count) { /* an empty list would say that nothing is spoken here */
+        mb_request_hang_up(request, "out of memory", now);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
         response.api_keys[i].api_key = rows[i].key;
         response.api_keys[i].min_version = rows[i].version_min;
         response.api_keys[i].max_version = rows[i].version_max;

@@ -110,7 +110,8 @@ static int copy_entries(struct mb_replica *follower, struct mb_replica *leader)
         error = mb_log_append(&follower->log, entry, header.leader_epoch, &roll);
         if (!error && header.producer_id >= 0 && header.base_sequence >= 0 &&
             !mb_producers_note(&follower->producers, &header))
-            error = ENOMEM; /* the window is rebuilt when this replica is to lead */
+            error =
+                mb_log_truncate(&follower->log, entry->base_offset) ? EIO : ENOMEM; /* all of it later, or nothing */
     }
     return error;
 }
