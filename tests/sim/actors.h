@@ -29,7 +29,8 @@ struct sim_stage {
     struct sim_plants plants;
     struct sim_verdict verdict;
     struct sim_brokers *brokers;
-    struct sim_consumer *consumers; /* all slots: SIM_CONSUMERS_MAX */
+    struct sim_consumer *consumers;               /* all slots: SIM_CONSUMERS_MAX */
+    bool starved;                                 /* an allocation has failed, as planned */
     bool healed;                                  /* phase 2 */
     int32_t partitions;                           /* that exist by now */
     int64_t delivered_end[2][SIM_PARTITIONS_MAX]; /* [by the group?]: behind the last offset delivered */
@@ -40,6 +41,8 @@ struct sim_stage {
 /* ---- brokers.c ---- */
 struct sim_brokers {
     struct sim_stage *stage;
+    struct test_alloc memory; /* of cluster */
+    struct kci_alloc alloc;
     struct mb_cluster *cluster;
     struct sim_host *host;
     struct kci_prng prng;

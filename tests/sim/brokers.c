@@ -98,7 +98,8 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
     memset(b, 0, sizeof *b);
     b->stage = stage;
     b->prng = sim_stream(w->seed, 3);
-    struct mb_options options = { .alloc = stage->alloc,
+    b->alloc = test_alloc_counting(&b->memory);
+    struct mb_options options = { .alloc = &b->alloc,
                                   .seed = kci_prng_next(&b->prng),
                                   .brokers = SIM_BROKERS,
                                   .wall_offset_us = SIM_WALL_MS * 1000,
@@ -127,6 +128,8 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
         mb_cluster_create_topic(b->cluster, topic(), w->partitions_first, SIM_BROKERS, NULL, 0, stage->world.now);
     assert(error == 0);
     (void)error;
+    if (stage->plants.starve == SIM_STARVE_BROKERS)
+        b->memory.fail_at = b->memory.count + stage->plants.starve_at;
     b->grow.fire = grow;
     b->grow.owner = b;
     if (w->grow_us)
@@ -296,4 +299,8 @@ void sim_brokers_close(struct sim_brokers *b)
         sim_alarm_stop(&b->stage->world, &b->back[i]);
     mb_cluster_destroy(b->cluster, b->stage->world.now);
     sim_host_crash(b->host);
+    b->stage->starved |= b->memory.fail_at && b->memory.count >= b->memory.fail_at;
+    if (b->memory.live_blocks)
+        sim_violation(&b->stage->verdict, "R1", "the brokers left %zu blocks (%zu bytes)", b->memory.live_blocks,
+                      b->memory.live_bytes);
 }

@@ -101,7 +101,11 @@ void sim_consumer_join(struct sim_consumer *c)
     assert(c->state == SIM_GONE);
     c->memory = (struct test_alloc){ 0 };
     c->alloc = test_alloc_counting(&c->memory);
+    if (stage->plants.starve == SIM_STARVE_CONSUMER && !stage->starved)
+        c->memory.fail_at = stage->plants.starve_at;
     kc_err result = kci_consumer_create(&c->core, &options, &error);
+    if (result == KC_ERR_NO_MEMORY && c->memory.fail_at)
+        result = kci_consumer_create(&c->core, &options, &error);
     assert(result == KC_OK);
     sim_host_set(c->host, kci_consumer_engine(c->core));
     c->number = stage->next_consumer++;
@@ -118,6 +122,8 @@ void sim_consumer_join(struct sim_consumer *c)
         result = kci_consumer_assign(c->core, all, (size_t)stage->workload.partitions, stage->world.now, &error);
     } else {
         result = kci_consumer_subscribe(c->core, topics, 1, stage->world.now, &error);
+        if (result == KC_ERR_NO_MEMORY && c->memory.fail_at)
+            result = kci_consumer_subscribe(c->core, topics, 1, stage->world.now, &error);
     }
     assert(result == KC_OK);
     sim_note(&stage->world, "%s begins as consumer %d", c->name, c->number);
@@ -127,6 +133,7 @@ void sim_consumer_join(struct sim_consumer *c)
 static void check_memory(struct sim_consumer *c)
 {
     struct sim_verdict *verdict = &c->stage->verdict;
+    c->stage->starved |= c->memory.fail_at && c->memory.count >= c->memory.fail_at;
     if (c->memory.peak_bytes > (size_t)c->settings.fetch_memory_max + MEMORY_BYTES)
         sim_violation(verdict, "R2", "consumer %d took %zu bytes; fetch.memory.max is %lld", c->number,
                       c->memory.peak_bytes, (long long)c->settings.fetch_memory_max);
@@ -388,6 +395,12 @@ static void poll(struct sim_consumer *c, int64_t now)
     }
     if (result == KC_ERR_UNRELEASED_INSTANCE_ID && w->fixed_members && w->modern) {
         rest(c, SIM_IDLE, now + ERROR_US); /* the one before it has crashed; its session ends in time */
+        return;
+    }
+    bool starved = stage->plants.starve == SIM_STARVE_BROKERS ? result == KC_ERR_UNKNOWN_SERVER_ERROR
+                                                              : result == KC_ERR_NO_MEMORY && c->memory.fail_at;
+    if (starved) {
+        rest(c, SIM_IDLE, now + ERROR_US);
         return;
     }
     if (result != KC_OK) {

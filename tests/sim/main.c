@@ -13,7 +13,7 @@ struct options {
     uint64_t first, seeds;
     uint64_t shard, shards; /* only seeds (or defects) with this remainder */
     const struct sim_plant *plant;
-    bool twice, verbose, expect_found, keep_going, planted;
+    bool twice, verbose, expect_found, keep_going, planted, memory;
 };
 
 static void print_line(void *context, const char *text)
@@ -23,16 +23,18 @@ static void print_line(void *context, const char *text)
 
 static int help(FILE *out)
 {
-    fprintf(out,
-            "usage: sim [--seeds N] [--first S] [--twice] [--plant NAME [--expect-found]] [--planted] [--keep-going]\n"
-            "           [--shard I/N] [--verbose]\n"
-            "Producers, consumers and three brokers in one thread with virtual time. A run is its seed.\n"
-            "  --seeds N        how many seeds (200)\n"
-            "  --first S        the first one (1)\n"
-            "  --shard I/N      of these only every Nth, I from 0\n"
-            "  --twice          run each seed twice and compare what happened\n"
-            "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
-            "  --plant NAME     with one of them:\n");
+    fprintf(
+        out,
+        "usage: sim [--seeds N] [--first S] [--twice] [--plant NAME [--expect-found]] [--planted] [--keep-going]\n"
+        "           [--shard I/N] [--verbose]\n"
+        "Producers, consumers and three brokers in one thread with virtual time. A run is its seed.\n"
+        "  --seeds N        how many seeds (200)\n"
+        "  --first S        the first one (1)\n"
+        "  --shard I/N      of these only every Nth, I from 0\n"
+        "  --twice          run each seed twice and compare what happened\n"
+        "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
+        "  --memory         a short run for each allocation of a producer, a consumer and the brokers: that one fails\n"
+        "  --plant NAME     with one of them:\n");
     for (size_t i = 1; i < sim_plant_count; i++)
         fprintf(out, "                     %-4s %-18s %s\n", sim_plant_list[i].property, sim_plant_list[i].name,
                 sim_plant_list[i].meaning);
@@ -78,11 +80,10 @@ static bool take_flag(const char *word, struct options *o)
     const struct {
         const char *word;
         bool *flag;
-    } flags[] = { { "--twice", &o->twice },
-                  { "--verbose", &o->verbose },
-                  { "--expect-found", &o->expect_found },
-                  { "--keep-going", &o->keep_going },
-                  { "--planted", &o->planted } };
+    } flags[] = {
+        { "--twice", &o->twice },           { "--verbose", &o->verbose }, { "--expect-found", &o->expect_found },
+        { "--keep-going", &o->keep_going }, { "--planted", &o->planted }, { "--memory", &o->memory }
+    };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (strcmp(word, flags[i].word) == 0)
             return *flags[i].flag = true;
@@ -215,6 +216,32 @@ static bool run_planted(const struct options *o)
     return all;
 }
 
+/* R4: out of memory at every place is an error that is survived. true: it is. */
+static bool run_memory(const struct options *o)
+{
+    static const char *const names[] = { "", "producer", "consumer", "brokers" };
+    size_t bad = 0;
+    for (int who = SIM_STARVE_PRODUCER; who <= SIM_STARVE_BROKERS; who++) {
+        struct sim_result result = { .starved = true };
+        size_t n = 1;
+        for (; result.starved && (!bad || o->keep_going); n++) {
+            struct sim_plants plants = { .starve = (enum sim_starved)who, .starve_at = n };
+            struct sim_plant plant = { "R4", "memory", plants, "" };
+            struct options with = *o;
+            with.plant = &plant;
+            sim_run(o->first, &plants, NULL, &result);
+            if (result.verdict.violations) {
+                bad++;
+                printf("allocation %zu of the %s fails\n", n, names[who]);
+                explain(o->first, &with, &result);
+            }
+        }
+        printf("%s: %zu allocations, each of which failed once\n", names[who], n - 2);
+        fflush(stdout);
+    }
+    return bad == 0;
+}
+
 int main(int count, char **words)
 {
     struct options o;
@@ -225,6 +252,8 @@ int main(int count, char **words)
         return help(stdout);
     if (!parse(count, words, &o))
         return help(stderr);
+    if (o.memory)
+        return run_memory(&o) ? 0 : 1;
     if (o.planted)
         return run_planted(&o) ? 0 : 1;
     for (uint64_t i = o.shard; i < o.seeds && (bad == 0 || o.keep_going); i += o.shards, done++) {

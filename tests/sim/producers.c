@@ -63,7 +63,11 @@ static void create(struct sim_producer *p)
     p->created_at = stage->world.now;
     p->memory = (struct test_alloc){ 0 };
     p->alloc = test_alloc_counting(&p->memory);
+    if (stage->plants.starve == SIM_STARVE_PRODUCER && !stage->starved)
+        p->memory.fail_at = stage->plants.starve_at;
     kc_err result = kci_producer_create(&p->core, &options, stage->world.now, &error);
+    if (result == KC_ERR_NO_MEMORY && p->memory.fail_at)
+        result = kci_producer_create(&p->core, &options, stage->world.now, &error);
     assert(result == KC_OK);
     (void)result;
     sim_host_set(p->host, kci_producer_engine(p->core));
@@ -87,6 +91,7 @@ static void check_retries(struct sim_producer *p)
 static void check_memory(struct sim_producer *p)
 {
     struct sim_verdict *verdict = &p->stage->verdict;
+    p->stage->starved |= p->memory.fail_at && p->memory.count >= p->memory.fail_at;
     size_t limit = (size_t)p->settings.buffer_memory + MEMORY_BYTES;
     if (p->settings.compression_type != KCI_CODEC_NONE)
         limit += CODEC_BYTES;
@@ -191,7 +196,8 @@ static bool push_burst(struct sim_producer *p)
     note_accepted(p, accepted);
     if (result == KC_OK)
         return true;
-    if (result != KC_ERR_QUEUE_FULL) {
+    bool starved = result == KC_ERR_NO_MEMORY && p->memory.fail_at;
+    if (result != KC_ERR_QUEUE_FULL && !starved) {
         sim_violation(&stage->verdict, "P0", "%s refuses record %zu: %s: %s", p->name, p->burst_done,
                       kc_err_name(result), error.text);
         p->finished = true;

@@ -321,6 +321,8 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     stage->alloc = &alloc;
     stage->plants = *plants;
     sim_workload_draw(&stage->workload, seed);
+    if (plants->starve)
+        sim_workload_shorten(&stage->workload);
     struct kci_prng network = sim_stream(seed, 2);
     sim_world_init(&stage->world, &alloc, kci_prng_next(&network));
     stage->world.tail = tail;
@@ -353,6 +355,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     count(&stage->history, result);
     result->events = stage->world.event_count;
     result->virtual_us = stage->world.now;
+    result->starved = stage->starved;
     result->trace = stage->world.trace;
     sim_history_destroy(&stage->history);
     sim_world_destroy(&stage->world);

@@ -10,6 +10,7 @@ struct sim_result {
     uint64_t trace;
     uint64_t events;
     int64_t virtual_us;
+    bool starved;                     /* the allocation that was to fail was asked for */
     size_t records, delivered, acked; /* sent, handed to consumers, acknowledged */
 };
 

@@ -190,6 +190,21 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed)
     draw_growth(&prng, w);
 }
 
+void sim_workload_shorten(struct sim_workload *w)
+{
+    w->fault_us = 300 * SIM_MS;
+    w->producers = w->members = 1;
+    w->reader = false;
+    w->records_max = 40;
+    w->burst_max = 4;
+    w->pause_max = 20 * SIM_MS;
+    w->value_max = 60;
+    w->grow_us = w->churn_us = w->broker_us = 0;
+    w->partitions_first = w->partitions;
+    w->abandon = w->freeze = w->seek = w->pause = 0;
+    w->faults = (struct sim_faults){ .delay_min = 20, .delay_max = 800, .room = 256 * 1024 };
+}
+
 void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context, const char *text), void *context)
 {
     static const char *const choices[] = { "explicit partitions", "keys", "no keys" };
@@ -213,12 +228,11 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              "%d members%s%s%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
              "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, freeze %u, "
              "leave in %.1f s, seek %u, pause %u",
-             w->members,
-             w->modern ? " of KIP-848" : "", w->fixed_members ? " with fixed ids" : "", w->reader ? " and a reader" : "",
-             commits[w->commit], c->session_timeout_ms, c->max_poll_interval_ms, c->partition_assignment_strategy,
-             c->max_poll_records, (double)w->work_max / 1e3, c->fetch_max_bytes, c->max_partition_fetch_bytes,
-             c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6, w->crash, w->freeze,
-             (double)w->leave_us / 1e6, w->seek, w->pause);
+             w->members, w->modern ? " of KIP-848" : "", w->fixed_members ? " with fixed ids" : "",
+             w->reader ? " and a reader" : "", commits[w->commit], c->session_timeout_ms, c->max_poll_interval_ms,
+             c->partition_assignment_strategy, c->max_poll_records, (double)w->work_max / 1e3, c->fetch_max_bytes,
+             c->max_partition_fetch_bytes, c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6,
+             w->crash, w->freeze, (double)w->leave_us / 1e6, w->seek, w->pause);
     line(context, text);
     snprintf(text, sizeof text,
              "brokers: each %.1f s one of kill %u, stop %u, move %u; down to %.1f s, %d at a time; followers lag to "

@@ -20,6 +20,8 @@ enum sim_choice { SIM_CHOOSE_EXPLICIT, SIM_CHOOSE_KEY, SIM_CHOOSE_ANY };
 /* Which defects are planted; 0: none. Each belongs to one owner. */
 struct sim_plants {
     int producer, consumer, broker;
+    enum sim_starved { SIM_STARVE_NOBODY, SIM_STARVE_PRODUCER, SIM_STARVE_CONSUMER, SIM_STARVE_BROKERS } starve;
+    size_t starve_at; /* its allocation of this number fails */
 };
 
 struct sim_workload {
@@ -70,6 +72,8 @@ struct sim_workload {
 /* A generator of its own for each user, so that one's draws do not shift another's. */
 struct kci_prng sim_stream(uint64_t seed, uint64_t user);
 void sim_workload_draw(struct sim_workload *workload, uint64_t seed);
+/* The same, but short and without faults: for runs that are repeated for each allocation. */
+void sim_workload_shorten(struct sim_workload *workload);
 /* In words, one line each. */
 void sim_workload_tell(const struct sim_workload *workload, void (*line)(void *context, const char *text),
                        void *context);
