@@ -1,6 +1,6 @@
 /* A strict reader of JSON (RFC 8259) for faults and for questions about the journal: text in, a tree in an arena out.
  * The same reader serves the command line, HTTP, the C API and the simulator, so that one text means one thing
- * everywhere. */
+ * everywhere.  Texts are C strings, too: \u0000 is refused. */
 #ifndef MB_CORE_JSON_H
 #define MB_CORE_JSON_H
 
