@@ -46,7 +46,11 @@ struct sim_brokers {
     struct mb_cluster *cluster;
     struct sim_host *host;
     struct kci_prng prng;
-    struct sim_alarm next, grow, back[SIM_BROKERS];
+    struct sim_seen {
+        int32_t leader, epoch;
+        int64_t high_watermark;
+    } seen[SIM_PARTITIONS_MAX]; /* of each partition, when it was last looked at */
+    struct sim_alarm looking, next, grow, back[SIM_BROKERS];
     struct sim_broker_back {
         struct sim_brokers *brokers;
         int32_t id;

@@ -14,6 +14,7 @@
 #include <stdio.h>
 
 #define PLAIN_BYTES_MAX    ((size_t)16 << 20)
+#define LOOK_US            (7 * SIM_MS)
 #define OFFSETS_TOPIC      "__consumer_offsets"
 #define OFFSETS_PARTITIONS 3 /* at most */
 
@@ -60,6 +61,43 @@ static void move_leader(struct sim_brokers *b, int64_t now)
     if (error == 0)
         sim_note(&b->stage->world, "broker %d leads %s-%d", to, name.data, partition);
     sim_host_wake(b->host);
+}
+
+/* B3, looked at now and then: nobody in sync lacks what counts as committed; an epoch has one leader; in it the high
+ * watermark rises. */
+static void look_at_partition(struct sim_brokers *b, const struct mb_partition *partition)
+{
+    struct sim_verdict *verdict = &b->stage->verdict;
+    struct sim_seen *seen = &b->seen[partition->index];
+    const struct mb_replica *leader = mb_partition_leader(partition);
+    if (!leader)
+        return;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        const struct mb_replica *replica = &partition->replicas[i];
+        if (replica->in_isr && replica->log.end_offset < leader->high_watermark)
+            sim_violation(verdict, "B3",
+                          "partition %d: broker %d is in sync and ends at %lld; the high watermark is %lld",
+                          partition->index, replica->broker, (long long)replica->log.end_offset,
+                          (long long)leader->high_watermark);
+    }
+    if (partition->leader_epoch == seen->epoch && partition->leader != seen->leader)
+        sim_violation(verdict, "B3", "partition %d: brokers %d and %d lead in epoch %d", partition->index, seen->leader,
+                      partition->leader, seen->epoch);
+    if (partition->leader_epoch < seen->epoch ||
+        (partition->leader_epoch == seen->epoch && leader->high_watermark < seen->high_watermark))
+        sim_violation(verdict, "B3", "partition %d: epoch %d, high watermark %lld after epoch %d, %lld",
+                      partition->index, partition->leader_epoch, (long long)leader->high_watermark, seen->epoch,
+                      (long long)seen->high_watermark);
+    *seen = (struct sim_seen){ partition->leader, partition->leader_epoch, leader->high_watermark };
+}
+
+static void look(void *owner, int64_t now)
+{
+    struct sim_brokers *b = owner;
+    const struct mb_topic *found = mb_topic_find(b->cluster, topic());
+    for (int32_t p = 0; p < found->partition_count && p < SIM_PARTITIONS_MAX; p++)
+        look_at_partition(b, found->partitions[p]);
+    sim_alarm_set(&b->stage->world, &b->looking, now + LOOK_US);
 }
 
 static void grow(void *owner, int64_t now)
@@ -130,6 +168,11 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
     (void)error;
     if (stage->plants.starve == SIM_STARVE_BROKERS)
         b->memory.fail_at = b->memory.count + stage->plants.starve_at;
+    for (int32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
+        b->seen[p].epoch = -1;
+    b->looking.fire = look;
+    b->looking.owner = b;
+    sim_alarm_set(&stage->world, &b->looking, stage->world.now);
     b->grow.fire = grow;
     b->grow.owner = b;
     if (w->grow_us)
@@ -295,6 +338,7 @@ void sim_brokers_close(struct sim_brokers *b)
 {
     sim_alarm_stop(&b->stage->world, &b->next);
     sim_alarm_stop(&b->stage->world, &b->grow);
+    sim_alarm_stop(&b->stage->world, &b->looking);
     for (int i = 0; i < SIM_BROKERS; i++)
         sim_alarm_stop(&b->stage->world, &b->back[i]);
     mb_cluster_destroy(b->cluster, b->stage->world.now);

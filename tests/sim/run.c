@@ -156,7 +156,8 @@ static bool group_is_stable(struct run *run)
         const struct sim_consumer *c = &run->consumers[i];
         if (c->state != SIM_GONE && c->state != SIM_LEAVING &&
             (c->core->group.state != KCI_GROUP_STABLE || c->core->group.rejoin ||
-             c->core->group.generation != view.generation))
+             c->core->group.generation != view.generation ||
+             !sim_brokers_know(&run->brokers, c->core->group.member_id)))
             return false;
     }
     for (int32_t p = 0; p < w->partitions; p++)
