@@ -5,9 +5,10 @@
 
 #include "base/cursor.h"
 
-#define KCI_FETCH_VERSION_MIN 4
-#define KCI_FETCH_VERSION_MAX 18
-#define KCI_FETCH_VERSION_IDS 13 /* from here on topics are named by id */
+#define KCI_FETCH_VERSION_MIN   4
+#define KCI_FETCH_VERSION_MAX   18
+#define KCI_FETCH_VERSION_IDS   13 /* from here on topics are named by id */
+#define KCI_FETCH_VERSION_EPOCH 12 /* from here on the leader compares histories (KIP-595) */
 
 /* One partition of a response. All views are into the frame. */
 struct kci_fetch_partition {

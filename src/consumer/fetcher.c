@@ -154,6 +154,16 @@ static void adapt(struct kci_fetch_node *node, int64_t bytes, int64_t now)
         node->target /= 2;
 }
 
+/* Before v12 a request has no place for the epoch of what was fetched last, and the leader does not compare. */
+static bool fit_version(struct kci_call *call, int16_t version)
+{
+    struct kci_fetch_node *node = call->owner;
+    for (int32_t i = 0; version < KCI_FETCH_VERSION_EPOCH && i < node->request.topics_count; i++)
+        for (int32_t k = 0; k < node->request.topics[i].partitions_count; k++)
+            node->request.topics[i].partitions[k].last_fetched_epoch = -1;
+    return true;
+}
+
 static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int64_t now)
 {
     const struct kci_settings *s = c->settings;
@@ -188,6 +198,7 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     node->call.timeout_ms =
         s->request_timeout_ms > s->fetch_max_wait_ms ? s->request_timeout_ms : s->fetch_max_wait_ms + FETCH_SLACK_MS;
     node->call.raw_reply = true;
+    node->call.prepare = fit_version;
     node->call.done = on_fetched;
     node->call.owner = node;
     c->stats.fetches++;
