@@ -4,6 +4,7 @@
 
 #include "consumer/partition_list.h"
 #include "consumer/subscription.h"
+#include <kclient/consumer.h>
 
 struct kci_consumer;
 

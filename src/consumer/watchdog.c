@@ -2,9 +2,10 @@
  * still. This is for what principles overlook: it asks of each partition and of the membership when it was last well,
  * and if that is too long ago, it tears down what might be wrong, then says so.
  *
- *      not well for request.timeout.ms       heal: new metadata, a new fetch session, the leader instead of a replica,
- *                                            the coordinator looked for again; once more each request.timeout.ms
- *      for twice as long                     report: a notice STALLED, and its end as RECOVERED
+ *      not well for request.timeout.ms and fetch.max.wait.ms
+ *                           heal: new metadata, a new fetch session, the leader instead of a replica, the coordinator
+ *                           looked for again; once more each time that so much time is over
+ *      for twice as long    report: a notice STALLED, and its end as RECOVERED
  *
  * Well is: fetching with answers; paused, or with a full queue (it is the application's turn); failed (poll says it).
  * The membership is well where it may stay: it is the application's turn, or stable with a known coordinator; joining
@@ -132,7 +133,8 @@ static void look_at_group(struct kci_consumer *c, int64_t limit, int64_t now)
 
 void kci_watchdog_step(struct kci_consumer *c, int64_t now)
 {
-    int64_t limit = (int64_t)c->settings->request_timeout_ms * KCI_MS;
+    /* A fetch that finds nothing is answered after fetch.max.wait.ms, however long that is. */
+    int64_t limit = ((int64_t)c->settings->request_timeout_ms + c->settings->fetch_max_wait_ms) * KCI_MS;
     if (c->plant == KCI_PLANT_LEADER_FORGOTTEN) /* planted defect: this would heal it */
         return;
     if (c->closing || (c->subscription.assigned_count == 0 && c->group.state == KCI_GROUP_IDLE))

@@ -327,6 +327,33 @@ static void leaders_move(void **state)
     end(KC_OK);
 }
 
+static void reopen(const char *group)
+{
+    kc_config *config = kc_config_new();
+    kc_config_set(config, "bootstrap.servers", kc_mock_bootstrap(cluster), NULL);
+    kc_config_set(config, "group.id", group, NULL);
+    kc_config_set(config, "auto.offset.reset", "earliest", NULL);
+    kc_config_set(config, "heartbeat.interval.ms", "100", NULL);
+    assert_int_equal(kc_consumer_close(consumer, WAIT_MS), KC_OK);
+    assert_int_equal(kc_consumer_create(&consumer, config, &error), KC_OK);
+    kc_config_destroy(config);
+    subscribe(NULL);
+}
+
+/* Sharing and broadcast: a group goes on where it was, another group reads all of it for itself. */
+static void groups_do_not_share(void **state)
+{
+    (void)state;
+    begin(6, PAIRS("max.poll.records=1"));
+    subscribe(NULL);
+    take(0, 3);
+    reopen("another");
+    take(0, 6);
+    reopen("g");
+    take(3, 3);
+    end(KC_OK);
+}
+
 static kc_record_view *kept[4];
 
 static void *acknowledge(void *context)
@@ -391,6 +418,7 @@ int main(void)
         cmocka_unit_test(records_outlive_and_interceptors),
         cmocka_unit_test(leaders_move),
         cmocka_unit_test(acknowledged_by_threads),
+        cmocka_unit_test(groups_do_not_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

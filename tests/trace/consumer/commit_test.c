@@ -1,4 +1,5 @@
 /* Commits: what is committed, in which order, and what becomes of failures. */
+#include "consumer/operation.h"
 #include "support/script_consumer.h"
 
 static struct script_peer peer;
@@ -226,6 +227,53 @@ static void test_offsets(void **state)
     script_consumer_end(&sc);
 }
 
+/* No coordinator: asynchronous commits queue, and go out in order once there is one; a synchronous one behind them
+ * waits for its turn. */
+static void test_queue(void **state)
+{
+    kc_topic_partition item = { "t", 0, 1, -1, NULL, KC_OK };
+    (void)state;
+    begin();
+    sc.manual = KCI_API_FIND_COORDINATOR;
+    script_assign(&sc, 0, 0);
+    for (item.offset = 1; item.offset <= 3; item.offset++)
+        assert_int_equal(kci_consumer_commit_async(sc.core, &item, 1, NULL, NULL, peer.now, NULL), KC_OK);
+    struct kci_operation *last;
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &last, &item, 1, peer.now, peer.now + 60000000, NULL), KC_OK);
+    script_advance(&peer, 3000);
+    assert_false(script_waits(&sc, KCI_API_OFFSET_COMMIT));
+    sc.manual = -1;
+    script_answer_coordinator(&peer, script_expect(&sc, KCI_API_FIND_COORDINATOR), 1, 0);
+    for (int64_t offset = 1; offset <= 4; offset++) {
+        script_advance(&peer, 100);
+        assert_int_equal(offset_in_commit(), offset);
+        script_answer_commit(&sc, KCI_NONE);
+    }
+    expect_end(last, KC_OK);
+    script_poll(&sc);
+    assert_noted(&sc, "commit(NONE:t-0) commit(NONE:t-0) commit(NONE:t-0)");
+    script_consumer_end(&sc);
+}
+
+/* Whoever commits and never lets one out is stopped, not fed with memory. */
+static void test_queue_is_bounded(void **state)
+{
+    kc_topic_partition item = { "t", 0, 1, -1, NULL, KC_OK };
+    kc_error error;
+    kc_err code = KC_OK;
+    uint32_t taken = 0;
+    (void)state;
+    begin();
+    sc.manual = KCI_API_FIND_COORDINATOR;
+    while (code == KC_OK && taken <= KCI_COMMITS_WAITING_MAX) {
+        code = kci_consumer_commit_async(sc.core, &item, 1, NULL, NULL, peer.now, &error);
+        taken += code == KC_OK;
+    }
+    assert_int_equal(code, KC_ERR_QUEUE_FULL);
+    assert_int_equal(taken, KCI_COMMITS_WAITING_MAX);
+    script_consumer_end(&sc);
+}
+
 /* Given up in the middle: the answer finds nobody, and nothing leaks. */
 static void test_given_up(void **state)
 {
@@ -245,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_deadline),       cmocka_unit_test(test_fenced_by_generation),
         cmocka_unit_test(test_async_in_order), cmocka_unit_test(test_automatic),
         cmocka_unit_test(test_committed),      cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_queue),          cmocka_unit_test(test_queue_is_bounded),
         cmocka_unit_test(test_given_up),       cmocka_unit_test(test_belongs_to_its_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

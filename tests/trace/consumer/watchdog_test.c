@@ -26,7 +26,7 @@ static void test_fetch_errors(void **state)
     begin();
     sc.logs[0].error = KCI_UNKNOWN_SERVER_ERROR;
     script_assign(&sc, 0, 0);
-    for (int i = 0; i < 59; i++)
+    for (int i = 0; i < 58; i++)
         script_advance(&peer, 1000);
     assert_seen(&sc, "");
     assert_false(is_stalled());
