@@ -284,6 +284,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     mb_alarm_stop(cluster, &cluster->forget);
     mb_alarm_stop(cluster, &cluster->cleaner);
     mb_alarm_stop(cluster, &cluster->idle);
+    mb_alarm_stop(cluster, &cluster->balance);
     kci_heap_destroy(&cluster->alarms);
     kci_compressor_destroy(cluster->compressor);
     mb_properties_destroy(&cluster->properties);
@@ -366,6 +367,7 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     if (mb_cluster_property(cluster, "log.cleaner.enable"))
         mb_alarm_set(cluster, &cluster->cleaner, now + mb_cluster_property(cluster, "log.cleaner.backoff.ms") * 1000);
     idle_fires(cluster, now);
+    mb_balance_start(cluster, now);
     text[0] = '\0';
     *out = cluster;
     return 0;

@@ -84,6 +84,7 @@ struct mb_cluster {
     struct mb_alarm forget;        /* producer expiry */
     struct mb_alarm cleaner;       /* compaction */
     struct mb_alarm idle;          /* connections that do nothing */
+    struct mb_alarm balance;       /* leaders go back to their preferred replicas (balance.c) */
     size_t request_count;          /* alive, for tests of leaks */
     struct mb_faults *faults;      /* NULL: none was ever armed; fault.h */
     struct mb_fault_storage *disk; /* in front of options.storage; NULL: in memory */
@@ -249,6 +250,9 @@ void mb_controller_changed(struct mb_cluster *cluster); /* topics, leaders or IS
 void mb_controller_leave(struct mb_cluster *cluster, int32_t broker, int64_t now);
 void mb_controller_join(struct mb_cluster *cluster, int32_t broker, int64_t now);
 
+/* ---- balance.c ---- */
+void mb_balance_start(struct mb_cluster *cluster, int64_t now);
+
 /* ---- pause.c: brokers that stall ---- */
 bool mb_cluster_is_paused(const struct mb_cluster *cluster, int32_t id);
 void mb_pause_forget(struct mb_broker *broker); /* it is stopped, or resumed */
@@ -270,6 +274,8 @@ void mb_reassign_stop(struct mb_partition *partition); /* forget it: the partiti
 /* ---- fetch_wait.c ---- */
 /* `bytes` became readable in the partition. */
 void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes);
+/* The replica on a broker that does not lead may be read further: who waits for it there looks again. */
+void mb_fetch_wait_follower(struct mb_partition *partition, int32_t broker);
 /* The partition has an error to tell. */
 void mb_fetch_wait_break(struct mb_partition *partition);
 /* Answer those whose wait is over. true: there were some. */

@@ -17,14 +17,16 @@ struct mb_fetch_node {
     int32_t current_leader_epoch, last_fetched_epoch; /* -1: unknown */
     int64_t offset;
     int32_t bytes_max;
-    uint64_t readable; /* bytes that can be read now, at most bytes_max */
-    bool skip;         /* an incremental answer leaves it out */
+    struct mb_replica *replica; /* that serves it; NULL: none does */
+    uint64_t readable;          /* bytes that can be read now, at most bytes_max */
+    bool skip;                  /* an incremental answer leaves it out */
     /* the answer */
     int16_t error;
     int64_t high_watermark, last_stable, log_start;
     int32_t diverging_epoch; /* -1: none */
     int64_t diverging_end;
     int32_t leader, leader_epoch; /* hint for errors; -1 none */
+    int32_t preferred;            /* read replica; -1: this one */
     size_t first_piece, piece_count;
     size_t bytes; /* of the pieces */
 };

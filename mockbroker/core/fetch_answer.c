@@ -8,6 +8,7 @@
  *
  * Versions 4 to 18; the layout is that of schema/fetch.schema, which a test compares with. */
 #include "mockbroker/core/fetch.h"
+#include "mockbroker/core/rack.h"
 
 #define FIRST_FLEXIBLE   12
 #define FIRST_WITH_ID    13
@@ -151,7 +152,7 @@ static void put_partition_head(struct kci_writer *w, int16_t version, bool commi
     else
         kci_writer_i32(w, committed ? 0 : -1);
     if (version >= 11)
-        kci_writer_i32(w, -1); /* preferred read replica */
+        kci_writer_i32(w, node->preferred);
     put_count(w, version, node->bytes);
 }
 
@@ -173,7 +174,7 @@ static size_t topic_end(const struct mb_fetch *fetch, size_t i, int16_t version,
 static void put_endpoints(struct kci_writer *w, const struct mb_fetch *fetch)
 {
     int32_t ids[MB_BROKERS_MAX];
-    struct kci_str hosts[MB_BROKERS_MAX];
+    struct kci_str hosts[MB_BROKERS_MAX], racks[MB_BROKERS_MAX];
     int32_t ports[MB_BROKERS_MAX];
     uint32_t count = 0, size = 0;
     for (size_t i = 0; i < fetch->node_count; i++) {
@@ -183,7 +184,9 @@ static void put_endpoints(struct kci_writer *w, const struct mb_fetch *fetch)
             known = ids[k] == leader;
         if (known || !mb_request_endpoint(fetch->request, leader, &hosts[count], &ports[count]))
             continue;
-        size += (uint32_t)(4 + kci_uvarint_size((uint32_t)hosts[count].size + 1) + hosts[count].size + 4 + 1 + 1);
+        racks[count] = mb_broker_rack(fetch->request->cluster, leader);
+        size += (uint32_t)(4 + kci_uvarint_size((uint32_t)hosts[count].size + 1) + hosts[count].size + 4 +
+                           kci_uvarint_size((uint32_t)racks[count].size + 1) + racks[count].size + 1);
         ids[count++] = leader;
     }
     if (!count || fetch->request->header.version < 16) {
@@ -197,7 +200,10 @@ static void put_endpoints(struct kci_writer *w, const struct mb_fetch *fetch)
         kci_writer_i32(w, ids[i]);
         put_string(w, FIRST_FLEXIBLE, hosts[i]);
         kci_writer_i32(w, ports[i]);
-        kci_writer_uvarint(w, 0); /* rack: null */
+        if (racks[i].data)
+            put_string(w, FIRST_FLEXIBLE, racks[i]);
+        else
+            kci_writer_uvarint(w, 0);
         kci_writer_uvarint(w, 0);
     }
 }

@@ -313,7 +313,7 @@ void mb_fetch_sessions_end(struct mb_fetch_sessions *sessions, struct mb_fetch *
         if (!known) /* forgotten while this fetch waited */
             continue;
         node->skip = fetch->incremental && !node->bytes && !node->error && node->diverging_epoch < 0 &&
-                     !known->had_error && node->high_watermark == known->high_watermark &&
+                     node->preferred < 0 && !known->had_error && node->high_watermark == known->high_watermark &&
                      node->log_start == known->log_start;
         known->high_watermark = node->high_watermark;
         known->log_start = node->log_start;

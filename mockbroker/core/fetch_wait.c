@@ -45,12 +45,24 @@ void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes)
     {
         struct mb_fetch_node *node = KCI_CONTAINER(link, struct mb_fetch_node, link);
         struct mb_fetch *fetch = node->fetch;
+        if (fetch->request->broker != partition->leader)
+            continue;
         const struct kci_fetch_request *body = fetch->request->body;
         uint64_t room = (uint64_t)node->bytes_max - node->readable;
         uint64_t more = bytes < room ? bytes : room;
         node->readable += more;
         fetch->readable += more;
         if (fetch->readable >= (uint64_t)(body->min_bytes > 0 ? body->min_bytes : 0) || room == 0)
+            make_ready(fetch);
+    }
+}
+
+void mb_fetch_wait_follower(struct mb_partition *partition, int32_t broker)
+{
+    KCI_LIST_EACH(link, &partition->fetches)
+    {
+        struct mb_fetch *fetch = KCI_CONTAINER(link, struct mb_fetch_node, link)->fetch;
+        if (fetch->request->broker == broker)
             make_ready(fetch);
     }
 }

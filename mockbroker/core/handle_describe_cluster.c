@@ -2,6 +2,7 @@
  * served here. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/rack.h"
 
 void mb_handle_describe_cluster(struct mb_request *request, int64_t now)
 {
@@ -31,6 +32,7 @@ void mb_handle_describe_cluster(struct mb_request *request, int64_t now)
         out->broker_id = broker->id;
         out->host = kci_str_of(broker->host);
         out->port = broker->port;
+        out->rack = mb_broker_rack(cluster, broker->id);
         out->is_fenced = !broker->running;
     }
     mb_request_answer(request, &response, now);

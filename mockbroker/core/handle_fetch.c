@@ -8,11 +8,26 @@
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/quota.h"
+#include "mockbroker/core/rack.h"
 
 #define FIRST_WITH_ID        13
 #define FIRST_WITH_ZSTD      10
+#define FIRST_WITH_RACK      11
 #define ATTRIBUTES_AT        21
 #define PARTITION_HEAD_BYTES 60 /* what an answer says of a partition besides its records, as quotas count it */
+
+/* The replica of this broker that may serve the request: the leader, or, for consumers that know of racks, a follower
+ * (KIP-392). NULL: none; `error` is what was found. */
+static struct mb_replica *server_of(const struct mb_request *request, const struct mb_partition *partition,
+                                    int16_t error)
+{
+    const struct kci_fetch_request *body = request->body;
+    struct mb_replica *replica = mb_partition_replica(partition, request->broker);
+    bool follower = error == KCI_NOT_LEADER_OR_FOLLOWER && replica && !replica->failed && partition->leader >= 0 &&
+                    request->header.version >= FIRST_WITH_RACK && body->replica_id < 0 &&
+                    replica->synced_epoch == partition->leader_epoch;
+    return error == KCI_NONE || follower ? replica : NULL;
+}
 
 struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
 {
@@ -22,7 +37,8 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
     struct mb_partition *partition = topic ? mb_topic_partition(topic, node->index) : NULL;
     node->error = KCI_NONE;
     node->high_watermark = node->last_stable = node->log_start = -1;
-    node->diverging_epoch = node->leader = node->leader_epoch = -1;
+    node->diverging_epoch = node->leader = node->leader_epoch = node->preferred = -1;
+    node->replica = NULL;
     node->diverging_end = -1;
     if (request->cluster->authorizer && topic && !mb_authorize_topic(request, MB_ACL_READ, kci_str_of(topic->name))) {
         node->error = KCI_TOPIC_AUTHORIZATION_FAILED;
@@ -33,8 +49,11 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
         return NULL;
     }
     node->error = mb_partition_check(partition, request->broker, node->current_leader_epoch);
-    if (!node->error)
+    node->replica = server_of(request, partition, node->error);
+    if (node->replica) {
+        node->error = KCI_NONE;
         return partition;
+    }
     if (node->error == KCI_NOT_LEADER_OR_FOLLOWER || node->error == KCI_FENCED_LEADER_EPOCH) { /* KIP-951 */
         node->leader = partition->leader;
         node->leader_epoch = partition->leader_epoch;
@@ -59,11 +78,17 @@ static uint64_t min_bytes(const struct mb_fetch *fetch)
     return wanted && fetch->request->cluster->quotas && wanted > max_bytes(fetch) ? max_bytes(fetch) : wanted;
 }
 
-static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition)
+static int64_t last_stable(const struct mb_partition *partition, const struct mb_replica *replica)
+{
+    int64_t offset = mb_partition_last_stable(partition);
+    return offset < replica->high_watermark ? offset : replica->high_watermark;
+}
+
+static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition,
+                          const struct mb_replica *replica)
 {
     const struct kci_fetch_request *body = fetch->request->body;
-    return body->isolation_level == 1 ? mb_partition_last_stable(partition)
-                                      : mb_partition_leader(partition)->high_watermark;
+    return body->isolation_level == 1 ? last_stable(partition, replica) : replica->high_watermark;
 }
 
 /* KIP-595: does what the client has read last still agree with the log? */
@@ -86,24 +111,27 @@ static void check_divergence(struct mb_fetch_node *node, const struct mb_log *lo
 static struct mb_partition *judge(struct mb_fetch_node *node)
 {
     struct mb_fetch *fetch = node->fetch;
+    const struct kci_fetch_request *body = fetch->request->body;
     struct mb_partition *partition = mb_fetch_check(node);
     node->readable = 0;
     if (partition) {
-        const struct mb_log *log = &mb_partition_leader(partition)->log;
-        int64_t limit = read_limit(fetch, partition);
+        const struct mb_log *log = &node->replica->log;
+        int64_t limit = read_limit(fetch, partition, node->replica);
         check_divergence(node, log);
         if (!node->error && node->diverging_epoch < 0 &&
             (node->offset < log->start_offset || node->offset > log->end_offset))
             node->error = KCI_OFFSET_OUT_OF_RANGE;
         if (!node->error) {
-            node->high_watermark = mb_partition_leader(partition)->high_watermark;
-            node->last_stable = mb_partition_last_stable(partition);
+            node->high_watermark = node->replica->high_watermark;
+            node->last_stable = last_stable(partition, node->replica);
             node->log_start = log->start_offset;
         }
         uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
         uint64_t enough = min_bytes(fetch) > fetch->readable ? min_bytes(fetch) - fetch->readable : 0;
         enough = enough < max ? enough : max; /* whether there is more does not matter */
-        if (!node->error && node->diverging_epoch < 0)
+        if (!node->error && node->replica->broker == partition->leader)
+            node->preferred = mb_rack_preferred(partition, body->rack_id, node->offset);
+        if (!node->error && node->diverging_epoch < 0 && node->preferred < 0)
             for (size_t i = mb_log_find(log, node->offset);
                  i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit && node->readable < enough; i++)
                 node->readable += mb_log_entry(log, i)->size;
@@ -111,7 +139,7 @@ static struct mb_partition *judge(struct mb_fetch_node *node)
             node->readable = max;
     }
     fetch->readable += node->readable;
-    if (!node->error && node->diverging_epoch < 0)
+    if (!node->error && node->diverging_epoch < 0 && node->preferred < 0)
         return partition;
     fetch->answer_now = true;
     return NULL;
@@ -137,8 +165,8 @@ static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node
     struct mb_partition *partition = judge(node);
     if (!partition)
         return true;
-    struct mb_log *log = &mb_partition_leader(partition)->log;
-    int64_t limit = read_limit(fetch, partition);
+    struct mb_log *log = &node->replica->log;
+    int64_t limit = read_limit(fetch, partition, node->replica);
     uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
     for (size_t i = mb_log_find(log, node->offset); i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit;
          i++) {

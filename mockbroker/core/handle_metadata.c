@@ -2,6 +2,7 @@
  * allow. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/rack.h"
 
 typedef struct kci_metadata_response__metadata_response_topic topic_out;
 typedef struct kci_metadata_response__metadata_response_partition partition_out;
@@ -110,6 +111,7 @@ static bool fill_brokers(struct mb_request *request, struct kci_metadata_respons
         struct kci_metadata_response__metadata_response_broker *out = &response->brokers[response->brokers_count];
         kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, out);
         out->node_id = cluster->brokers[i].id;
+        out->rack = mb_broker_rack(cluster, out->node_id);
         if (mb_request_endpoint(request, out->node_id, &out->host, &out->port))
             response->brokers_count++;
     }

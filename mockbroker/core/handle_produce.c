@@ -6,6 +6,7 @@
  *
  * The batches stay where the request's frame has them: the logs take references to it. */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/rack.h"
 
 #define ATTRIBUTES_AT 22 /* of a batch: the byte of them that says transactional */
 
@@ -60,6 +61,7 @@ static void add_leader_hint(struct produce *produce, const struct mb_partition *
     node->node_id = partition->leader;
     node->host = host;
     node->port = port;
+    node->rack = mb_broker_rack(cluster, partition->leader);
 }
 
 static void answer(struct produce *produce, int64_t now)

@@ -28,6 +28,14 @@ static void schedule(struct mb_replica *follower, int64_t now)
     }
 }
 
+static void set_high_watermark(struct mb_replica *follower, int64_t offset)
+{
+    bool rises = follower->high_watermark < offset;
+    follower->high_watermark = offset;
+    if (rises && !kci_list_empty(&follower->partition->fetches))
+        mb_fetch_wait_follower(follower->partition, follower->broker);
+}
+
 /* A follower's high watermark follows the leader's; without a delay it does so at once. */
 static void spread_high_watermark(struct mb_partition *partition, int64_t now)
 {
@@ -39,7 +47,7 @@ static void spread_high_watermark(struct mb_partition *partition, int64_t now)
             continue;
         int64_t end = replica->log.end_offset;
         if (at_once)
-            replica->high_watermark = end < leader->high_watermark ? end : leader->high_watermark;
+            set_high_watermark(replica, end < leader->high_watermark ? end : leader->high_watermark);
         else
             schedule(replica, now);
     }
@@ -152,9 +160,9 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
     mb_log_raise_start(&follower->log, leader->log.start_offset);
     int64_t end = follower->log.end_offset;
     if (leader->high_watermark <= end && follower->high_watermark < leader->high_watermark)
-        follower->high_watermark = leader->high_watermark;
+        set_high_watermark(follower, leader->high_watermark);
     else if (leader->high_watermark > end)
-        follower->high_watermark = end;
+        set_high_watermark(follower, end);
     if (end == leader->log.end_offset) {
         follower->caught_up_at = now;
         /* Kafka compares records, we also carry epochs that have none yet: the next truncation must find them. */

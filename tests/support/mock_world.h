@@ -105,8 +105,9 @@ static inline void world_want_read(void *context, kci_conn conn)
 static inline void world_open_with(struct world *world, struct mb_options options)
 {
     char text[300], config[600];
-    /* stories that jump over hours do not mean to be disconnected for it */
-    snprintf(config, sizeof config, "connections.max.idle.ms=-1 %s", options.config ? options.config : "");
+    /* stories that jump over hours do not mean to be disconnected for it, nor leaders to move */
+    snprintf(config, sizeof config, "connections.max.idle.ms=-1 auto.leader.rebalance.enable=false %s",
+             options.config ? options.config : "");
     options.config = config;
     memset(world, 0, sizeof *world);
     world->alloc = test_alloc_counting(&world->memory);

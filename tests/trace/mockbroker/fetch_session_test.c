@@ -85,7 +85,8 @@ static void an_error_is_repeated_until_it_is_over(void **state)
 {
     struct world world;
     (void)state;
-    world_open(&world, 2, NULL);
+    /* a follower that has not heard of its new leader serves nobody */
+    world_open_with(&world, (struct mb_options){ .brokers = 2, .replication_delay_us = (int64_t)1000 * SECOND });
     world_topic(&world, "orders", 1, 2, NULL);
     struct client *client = world_client(&world, 1);
     client_fetch(client, (struct fetch_of){ .topic = "orders", .make_session = true });
