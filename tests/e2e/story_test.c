@@ -192,7 +192,7 @@ static void idempotence_holds_over_killed_brokers(void **state)
     for (int p = 0; p < PARTITIONS; p++) {
         kc_mock_partition partition;
         assert_int_equal(kc_mock_describe(cluster, TOPIC, p, &partition), 0);
-        in_log += partition.high_watermark;
+        in_log += partition.log_end; /* a leader that has just taken over learns the high watermark a moment later */
     }
     assert_int_equal(in_log, COUNT);
     kc_consumer *consumer = start_member(config, NULL);
