@@ -9,6 +9,7 @@
 #include <kclient/metrics.h>
 #include <kclient/producer.h>
 #include <kclient/serializer.h>
+#include <kclient/settings.h>
 #include <kclient/worker.h>
 
 #ifdef __cplusplus

@@ -14,6 +14,7 @@ int kct_consume(int argc, char **argv);
 int kct_topic(int argc, char **argv);
 int kct_group(int argc, char **argv);
 int kct_cluster(int argc, char **argv);
+int kct_config_command(int argc, char **argv);
 int kct_doctor(int argc, char **argv);
 int kct_perf(int argc, char **argv);
 

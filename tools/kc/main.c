@@ -19,6 +19,7 @@ static const char help[] =
     "  kc topic   list|describe|create|delete -b ADDR [TOPIC]\n"
     "  kc group   list|describe|lag|reset|delete|delete-offsets -b ADDR [GROUP] [-t TOPIC] [-o WHERE]\n"
     "  kc cluster -b ADDR                                                   brokers and controller\n"
+    "  kc config describe|set|unset -b ADDR topic:NAME|broker:ID|group:NAME  settings of the cluster\n"
     "  kc doctor  -b ADDR [-t TOPIC]                                        the first step that fails, and why\n"
     "  kc perf    produce|consume|latency -b ADDR -t TOPIC [-n N] [-s BYTES] [-X k=v]...   one line of JSON\n"
     "  kc config-reference                                                  docs/configuration.md\n"
@@ -200,6 +201,8 @@ int main(int argc, char **argv)
         return kct_consume(argc - 1, argv + 1);
     if (strcmp(command, "topic") == 0)
         return kct_topic(argc - 1, argv + 1);
+    if (strcmp(command, "config") == 0)
+        return kct_config_command(argc - 1, argv + 1);
     if (strcmp(command, "cluster") == 0)
         return kct_cluster(argc - 1, argv + 1);
     if (strcmp(command, "doctor") == 0)
