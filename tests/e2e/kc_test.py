@@ -307,6 +307,12 @@ class Kc(unittest.TestCase):
         for group in ([], ["-g", self.topic]):
             consumed = perf("consume", "-n", "20000", *group)
             self.assertEqual((consumed["records"], consumed["bytes"]), (20000, 1000000))
+        threads = ["-j", "2", "-d", "60"]
+        self.assertEqual(perf("produce", "-n", "20001", "-s", "50", "-V", *threads)["records"], 20001)
+        self.assertEqual(perf("consume", "-n", "40001", *threads)["bytes"], 50 * 40001)
+        ended = perf("produce", "-n", "1000000", "-R", "1000", "-d", "1")
+        self.assertLess(ended["records"], 1000000)
+        self.refuses("latency has one thread", "perf", "latency", "-b", UNREACHABLE, "-t", self.topic, "-j", "2")
         latency = perf("latency", "-n", "2000", "-R", "4000")
         self.assertEqual(set(latency) - fields, {"p50_us", "p99_us", "p999_us", "max_us"})
         self.assertTrue(0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"] <= latency["max_us"])

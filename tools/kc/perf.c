@@ -1,7 +1,12 @@
 /* kc perf: how fast, in one line of JSON.  produce and consume count records and bytes of values; latency measures from
- * send to the delivery function at a fixed rate. CPU times and memory are this process's, from getrusage. */
+ * send to the delivery function at a fixed rate. CPU times and memory are this process's, from getrusage.
+ *
+ * With more than one thread (-j), all send with one producer, each its share of the records; when consuming, each
+ * thread has a consumer of its own, with its share of the partitions, and they end when all records were read. */
 #include "kc.h"
+#include "values.h"
 #include <getopt.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +21,9 @@ static const char help[] =
     "  -s BYTES        size of each value (default 100)\n"
     "  -R RATE         records per second: latency (default 10000), produce (default: as fast as it goes)\n"
     "  -B N            records handed over in one call (default 500; latency 1)\n"
+    "  -d SECONDS      produce, consume: end after this time at the latest (default: none)\n"
+    "  -j THREADS      application threads: one producer for all, or a consumer for each (default 1)\n"
+    "  -V              each value differs, and a codec makes about a third of it (default: one value for all records)\n"
     "  -k              give each record a key (8 bytes)\n"
     "  -g GROUP        consume as a member of this group\n"
     "  -M              what the client counted, as Prometheus text, to stderr (docs/metrics.md)\n"
@@ -30,19 +38,30 @@ static const char help[] =
 #define BATCH_MAX    10000
 #define READY_MS     30000
 #define IDLE_LIMIT_S 10.0 /* consume gives up when nothing came for this long */
+#define THREADS_MAX  64
 
 struct perf {
     const char *topic, *group;
-    long long records, size, rate, batch;
-    bool keys, metrics;
-    atomic_ullong failed, delivered;
-    uint32_t *latencies_us; /* latency only, by record */
+    long long records, size, rate, batch, threads, limit_s; /* limit_s 0: none */
+    bool keys, metrics, varied;
+    atomic_ullong failed, delivered, consumed;
+    uint32_t *latencies_us;   /* latency only, by record */
+    struct kct_values values; /* what the records are made of */
     double begun;
 };
 
-struct result {
-    unsigned long long records, bytes, errors;
-    double seconds;
+/* An application thread and what it has to do; one of producer and consumer is set. */
+struct worker {
+    pthread_t thread;
+    struct perf *p;
+    kc_producer *producer; /* shared */
+    kc_consumer *consumer; /* its own */
+    long long first, end;  /* produce: numbers of its records */
+    struct result {
+        unsigned long long records, bytes, errors;
+        double seconds; /* until the last record came */
+    } result;
+    int status;
 };
 
 /* The text of a snapshot, to stderr; the snapshot is released. */
@@ -101,38 +120,90 @@ static void wait_until(double when)
     nanosleep(&pause, NULL);
 }
 
-static void fill_batch(struct perf *p, kc_record *records, const char *value, uint64_t *keys)
+static bool time_is_up(const struct perf *p)
+{
+    return kct_interrupted || (p->limit_s && kct_seconds() - p->begun >= (double)p->limit_s);
+}
+
+static void fill_batch(struct perf *p, kc_record *records, uint64_t *keys)
 {
     for (long long i = 0; i < p->batch; i++) {
         records[i] = (kc_record)KC_RECORD_INIT;
         records[i].topic = p->topic;
-        records[i].value = (kc_bytes){ value, (size_t)p->size };
+        records[i].value = kct_values_at(&p->values, 0);
         if (p->keys)
             records[i].key = (kc_bytes){ &keys[i], sizeof keys[i] };
     }
 }
 
-static int send_all(struct perf *p, kc_producer *producer, kc_record *records, uint64_t *keys)
+/* What differs from batch to batch. */
+static void vary_batch(struct perf *p, kc_record *records, uint64_t *keys, long long first, size_t count)
+{
+    for (size_t i = 0; p->keys && i < count; i++)
+        keys[i] = (uint64_t)first + i;
+    for (size_t i = 0; p->varied && i < count; i++)
+        records[i].value = kct_values_at(&p->values, (unsigned long long)first + i);
+    for (size_t i = 0; p->latencies_us && i < count; i++) {
+        records[i].opaque = &p->latencies_us[first + (long long)i];
+        p->latencies_us[first + (long long)i] = (uint32_t)((kct_seconds() - p->begun) * 1e6);
+    }
+}
+
+static void *send_share(void *context)
+{
+    struct worker *w = context;
+    struct perf *p = w->p;
+    kc_error error;
+    kc_record *records = calloc((size_t)p->batch, sizeof *records);
+    uint64_t *keys = calloc((size_t)p->batch, sizeof *keys);
+    w->status = records && keys ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory");
+    if (w->status == KC_EXIT_OK)
+        fill_batch(p, records, keys);
+    for (long long at = w->first; at < w->end && w->status == KC_EXIT_OK && !time_is_up(p);) {
+        size_t count = (size_t)(w->end - at < p->batch ? w->end - at : p->batch), accepted = 0;
+        if (p->rate)
+            wait_until(p->begun + (double)(at - w->first) * (double)p->threads / (double)p->rate);
+        vary_batch(p, records, keys, at, count);
+        kc_err err = kc_producer_send(w->producer, records, count, &accepted, &error);
+        at += (long long)accepted;
+        if (err != KC_OK && err != KC_ERR_QUEUE_FULL)
+            w->status = kct_fail_error("send", &error);
+    }
+    free(records);
+    free(keys);
+    return NULL;
+}
+
+/* Runs `work` once for each of the workers, the last one on this thread; the first exit status that is not 0. */
+static int run_workers(struct worker *workers, size_t count, void *(*work)(void *worker))
+{
+    size_t started = 0;
+    int status = KC_EXIT_OK;
+    for (; started + 1 < count; started++)
+        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]) != 0) {
+            status = kct_fail(KC_EXIT_FAILED, "no more threads");
+            break;
+        }
+    work(&workers[count - 1]);
+    for (size_t i = 0; i < started; i++)
+        pthread_join(workers[i].thread, NULL);
+    for (size_t i = 0; i < count; i++)
+        status = status ? status : workers[i].status;
+    return status;
+}
+
+static int send_all(struct perf *p, kc_producer *producer)
 {
     kc_error error;
-    for (long long sent = 0; sent < p->records && !kct_interrupted;) {
-        size_t count = (size_t)(p->records - sent < p->batch ? p->records - sent : p->batch), accepted = 0;
-        if (p->rate)
-            wait_until(p->begun + (double)sent / (double)p->rate);
-        for (size_t i = 0; p->keys && i < count; i++)
-            keys[i] = (uint64_t)sent + i;
-        for (size_t i = 0; p->latencies_us && i < count; i++) {
-            records[i].opaque = &p->latencies_us[sent + (long long)i];
-            p->latencies_us[sent + (long long)i] = (uint32_t)((kct_seconds() - p->begun) * 1e6);
-        }
-        kc_err err = kc_producer_send(producer, records, count, &accepted, &error);
-        sent += (long long)accepted;
-        if (err != KC_OK && err != KC_ERR_QUEUE_FULL)
-            return kct_fail_error("send", &error);
-    }
-    if (kc_producer_flush(producer, -1, &error) != KC_OK)
+    struct worker workers[THREADS_MAX] = { 0 };
+    for (long long i = 0; i < p->threads; i++)
+        workers[i] = (struct worker){
+            .p = p, .producer = producer, .first = p->records * i / p->threads, .end = p->records * (i + 1) / p->threads
+        };
+    int status = run_workers(workers, (size_t)p->threads, send_share);
+    if (status == KC_EXIT_OK && kc_producer_flush(producer, -1, &error) != KC_OK)
         return kct_fail_error("flush", &error);
-    return KC_EXIT_OK;
+    return status;
 }
 
 static int by_value(const void *a, const void *b)
@@ -154,15 +225,8 @@ static int produce(struct perf *p, kc_config *config)
     kc_error error;
     kc_producer *producer;
     char more[160] = "";
-    kc_record *records = calloc((size_t)p->batch, sizeof *records);
-    uint64_t *keys = calloc((size_t)p->batch, sizeof *keys);
-    char *value = malloc((size_t)p->size + 1);
-    if (!records || !keys || !value)
+    if (!kct_values_make(&p->values, (size_t)p->size, p->varied))
         return kct_fail(KC_EXIT_FAILED, "out of memory");
-    unsigned state = 1; /* bytes without a pattern, the same in every run */
-    for (long long i = 0; i < p->size; i++)
-        value[i] = (char)('a' + ((state = state * 1103515245u + 12345u) >> 16) % 26);
-    fill_batch(p, records, value, keys);
     kc_config_set_delivery(config, on_delivery, p, 0);
     if (kc_producer_create(&producer, config, &error) != KC_OK)
         return kct_fail_error("creating the producer", &error);
@@ -173,7 +237,7 @@ static int produce(struct perf *p, kc_config *config)
     struct rusage before;
     getrusage(RUSAGE_SELF, &before);
     p->begun = kct_seconds();
-    int status = send_all(p, producer, records, keys);
+    int status = send_all(p, producer);
     double seconds = kct_seconds() - p->begun;
     kc_producer_stats stats;
     kc_producer_get_stats(producer, &stats);
@@ -187,67 +251,118 @@ static int produce(struct perf *p, kc_config *config)
         describe_latency(p, more, sizeof more);
     if (status == KC_EXIT_OK)
         print_result(&r, &before, more);
-    free(records);
-    free(keys);
-    free(value);
+    kct_values_free(&p->values);
     return status == KC_EXIT_OK && r.errors ? KC_EXIT_FAILED : status;
+}
+
+static bool all_consumed(const struct perf *p)
+{
+    return atomic_load(&p->consumed) >= (unsigned long long)p->records;
+}
+
+static void *read_share(void *context)
+{
+    struct worker *w = context;
+    struct perf *p = w->p;
+    kc_error error;
+    double last = p->begun;
+    unsigned long long checksum = 0; /* every record is looked at: first byte of its value */
+    while (!all_consumed(p) && !time_is_up(p) && kct_seconds() - last < IDLE_LIMIT_S) {
+        kc_records *records;
+        kc_record_view view;
+        if (kc_consumer_poll(w->consumer, &records, 100, &error) != KC_OK) {
+            w->result.errors++;
+            if (error.traits & KC_RETRIABLE)
+                continue;
+            w->status = kct_fail_error("poll", &error);
+            break;
+        }
+        if (!records)
+            continue;
+        unsigned long long count = 0;
+        for (; kc_records_next(records, &view); count++) {
+            w->result.bytes += view.value.size;
+            checksum += view.value.size ? *(const unsigned char *)view.value.data : 0;
+        }
+        kc_records_release(records);
+        w->result.records += count;
+        atomic_fetch_add(&p->consumed, count);
+        last = kct_seconds();
+    }
+    w->result.seconds = last - p->begun;
+    if (checksum == (unsigned long long)-1) /* so that the sum is needed */
+        w->result.errors++;
+    return NULL;
+}
+
+/* Its consumer: in the group, or with every threads-th of the partitions. */
+static int make_reader(struct worker *w, kc_config *config, const kc_topic_partition *all, size_t count)
+{
+    kc_error error;
+    const struct perf *p = w->p;
+    if (kc_consumer_create(&w->consumer, config, &error) != KC_OK)
+        return kct_fail_error("creating the consumer", &error);
+    if (p->group)
+        return kc_consumer_subscribe(w->consumer, &p->topic, 1, NULL, &error) == KC_OK
+                   ? KC_EXIT_OK
+                   : kct_fail_error("subscribing", &error);
+    kc_topic_partition *mine = calloc(count + 1, sizeof *mine);
+    size_t taken = 0;
+    for (size_t i = (size_t)w->first; mine && i < count; i += (size_t)p->threads)
+        mine[taken++] = all[i];
+    kc_err err = mine ? kc_consumer_assign(w->consumer, mine, taken, &error) : KC_ERR_NO_MEMORY;
+    free(mine);
+    return err == KC_OK ? KC_EXIT_OK
+           : mine       ? kct_fail_error("assigning", &error)
+                        : kct_fail(KC_EXIT_FAILED, "out of memory");
+}
+
+static int read_all(struct perf *p, struct worker *workers)
+{
+    struct rusage before;
+    struct result sum = { 0 };
+    getrusage(RUSAGE_SELF, &before);
+    p->begun = kct_seconds();
+    int status = run_workers(workers, (size_t)p->threads, read_share);
+    for (long long i = 0; i < p->threads; i++) {
+        const struct result *r = &workers[i].result;
+        sum = (struct result){ sum.records + r->records, sum.bytes + r->bytes, sum.errors + r->errors,
+                               sum.seconds > r->seconds ? sum.seconds : r->seconds };
+    }
+    if (status != KC_EXIT_OK)
+        return status;
+    print_result(&sum, &before, "");
+    if (!all_consumed(p) && !p->limit_s)
+        return kct_fail(KC_EXIT_FAILED, "only %llu of %lld records came", sum.records, p->records);
+    return KC_EXIT_OK;
 }
 
 static int consume(struct perf *p, kc_config *config)
 {
-    kc_error error;
-    kc_consumer *consumer;
+    struct worker workers[THREADS_MAX] = { 0 };
     kc_topic_partition *partitions = NULL;
     size_t count = 0;
+    int status = KC_EXIT_OK;
     if (p->group) {
         kc_config_set(config, "group.id", p->group, NULL);
         kc_config_set(config, "auto.offset.reset", "earliest", NULL);
     } else {
-        int status = kct_all_partitions(config, p->topic, KC_OFFSET_BEGINNING, &partitions, &count);
-        if (status != KC_EXIT_OK)
-            return status;
+        status = kct_all_partitions(config, p->topic, KC_OFFSET_BEGINNING, &partitions, &count);
     }
-    if (kc_consumer_create(&consumer, config, &error) != KC_OK)
-        return kct_fail_error("creating the consumer", &error);
-    kc_err err = p->group ? kc_consumer_subscribe(consumer, &p->topic, 1, NULL, &error)
-                          : kc_consumer_assign(consumer, partitions, count, &error);
-    if (err != KC_OK)
-        return kct_fail_error("subscribing", &error);
-    struct rusage before;
-    getrusage(RUSAGE_SELF, &before);
-    struct result r = { 0 };
-    double begun = kct_seconds(), last = begun, now = begun;
-    unsigned long long checksum = 0; /* every record is looked at: first byte of its value */
-    while (r.records < (unsigned long long)p->records && !kct_interrupted &&
-           (now = kct_seconds()) - last < IDLE_LIMIT_S) {
-        kc_records *records;
-        kc_record_view view;
-        if (kc_consumer_poll(consumer, &records, 100, &error) != KC_OK) {
-            r.errors++;
-            if (error.traits & KC_RETRIABLE)
-                continue;
-            return kct_fail_error("poll", &error);
-        }
-        if (!records)
-            continue;
-        while (kc_records_next(records, &view)) {
-            r.records++;
-            r.bytes += view.value.size;
-            checksum += view.value.size ? *(const unsigned char *)view.value.data : 0;
-        }
-        kc_records_release(records);
-        last = kct_seconds();
+    for (long long i = 0; i < p->threads && status == KC_EXIT_OK; i++) {
+        workers[i] = (struct worker){ .p = p, .first = i };
+        status = make_reader(&workers[i], config, partitions, count);
     }
-    r.seconds = last - begun;
-    print_result(&r, &before, checksum == (unsigned long long)-1 ? " " : "");
-    kc_metrics *metrics;
-    if (p->metrics && kc_consumer_metrics(consumer, &metrics, NULL) == KC_OK)
-        print_metrics(metrics);
-    kc_consumer_close(consumer, 5000);
+    if (status == KC_EXIT_OK)
+        status = read_all(p, workers);
+    for (long long i = 0; i < p->threads; i++) {
+        kc_metrics *metrics;
+        if (p->metrics && workers[i].consumer && kc_consumer_metrics(workers[i].consumer, &metrics, NULL) == KC_OK)
+            print_metrics(metrics);
+        kc_consumer_close(workers[i].consumer, 5000);
+    }
     free(partitions);
-    return r.records >= (unsigned long long)p->records
-               ? KC_EXIT_OK
-               : kct_fail(KC_EXIT_FAILED, "only %llu of %lld records came", r.records, p->records);
+    return status;
 }
 
 static int run(struct perf *p, kc_config *config, const char *what)
@@ -258,6 +373,8 @@ static int run(struct perf *p, kc_config *config, const char *what)
     if (!latency && strcmp(what, "produce") != 0)
         return kct_usage("perf", "produce, consume or latency is needed");
     if (latency) {
+        if (p->threads > 1 || p->limit_s)
+            return kct_usage("perf", "latency has one thread, and its time is -n divided by -R");
         if (p->rate == 0)
             p->rate = 10000;
         p->latencies_us = calloc((size_t)p->records + 1, sizeof *p->latencies_us);
@@ -271,7 +388,7 @@ static int run(struct perf *p, kc_config *config, const char *what)
 
 int kct_perf(int argc, char **argv)
 {
-    static struct perf p = { .size = 100 };
+    static struct perf p = { .size = 100, .threads = 1 };
     kc_config *config = kct_config();
     int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
     static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
@@ -284,7 +401,7 @@ int kct_perf(int argc, char **argv)
     if (config && latency)
         kc_config_set(config, "linger.ms", "0", NULL);
     optind = *what ? 2 : 1;
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:n:s:R:B:kMg:X:vh", names, NULL)) != -1) {
+    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:n:s:R:B:d:j:VkMg:X:vh", names, NULL)) != -1) {
         bool ok = true;
         switch (option) {
         case 'b':
@@ -304,6 +421,15 @@ int kct_perf(int argc, char **argv)
             break;
         case 'B':
             ok = kct_number("perf", "-B", optarg, 1, BATCH_MAX, &p.batch);
+            break;
+        case 'd':
+            ok = kct_number("perf", "-d", optarg, 1, 86400, &p.limit_s);
+            break;
+        case 'j':
+            ok = kct_number("perf", "-j", optarg, 1, THREADS_MAX, &p.threads);
+            break;
+        case 'V':
+            p.varied = true;
             break;
         case 'k':
             p.keys = true;
