@@ -12,6 +12,10 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import report  # noqa: E402
+
 SHARED = ["-X", "acks=all", "-X", "enable.idempotence=true"]
 RDKAFKA = ["-X", "queue.buffering.max.messages=2000000", "-X", "queue.buffering.max.kbytes=1048576"]
 RDKAFKA_CONSUME = ["-X", "queued.min.messages=1000000", "-X", "fetch.message.max.bytes=1048576"]
@@ -79,12 +83,6 @@ def compare(arguments, what, size, records):
     return sides
 
 
-def host():
-    with open("/proc/cpuinfo", encoding="utf-8") as f:
-        model = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), "unknown processor")
-    return f"{os.cpu_count()} x {model}"
-
-
 def row(what, size, sides):
     """A line of the table in docs/performance.md."""
     ours, theirs = sides["kclient"], sides["librdkafka"]
@@ -98,20 +96,16 @@ def row(what, size, sides):
 
 def write_page(path, arguments, rows):
     command = " ".join(["./dev bench", *sys.argv[3:]])
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(f"""# Performance
-
-Written by `{command}` on {host()}; medians of {arguments.runs} runs, taken in turn, each with a mockbroker process of its own; {arguments.partitions} partitions,
+    report.between_markers(path, "comparison", f"""Written by `{command}` on {report.host()}; medians of {arguments.runs} runs, taken in turn, each with a mockbroker process of its own; {arguments.partitions} partitions,
 `acks=all`, idempotence on, `linger.ms=5` (latency: 0), codec {arguments.codec}. librdkafka uses its batch interfaces and raised queue limits (`bench/rdkafka_perf.c`);
 kclient its defaults (`kc perf`). Client and broker share the processors, so the broker's time bounds the larger records.
 
 | | kclient | librdkafka | ratio |
 |---|---|---|---|
-""")
-        f.writelines(line + "\n" for line in rows)
+""" + "\n".join(rows))
 
 
-def report(what, size, sides):
+def tell(what, size, sides):
     ours, theirs = sides["kclient"], sides["librdkafka"]
     if what == "latency":
         for key in ("p50_us", "p99_us", "p999_us"):
@@ -143,7 +137,7 @@ def main():
                 continue
             records = 100000 if what == "latency" else int(min(10e6, max(1e5, arguments.bytes / (size + 20))))
             sides = compare(arguments, what, size, records)
-            report(what, size, sides)
+            tell(what, size, sides)
             rows += row(what, size, sides)
     if arguments.write:
         write_page(arguments.write, arguments, rows)
