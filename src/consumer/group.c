@@ -165,9 +165,13 @@ void kci_group_send(struct kci_consumer *c, struct kci_group_call *call, int32_t
 
 void kci_group_cancel_abandoned(struct kci_consumer *c, int64_t now)
 {
-    if (c->group.call.in_flight && c->group.call.abandoned)
+    kci_consumer_lock(c); /* the application's thread gives calls up */
+    bool call = c->group.call.in_flight && c->group.call.abandoned;
+    bool heartbeat = c->group.heartbeat.in_flight && c->group.heartbeat.abandoned;
+    kci_consumer_unlock(c);
+    if (call)
         kci_cluster_cancel(c->cluster, &c->group.call.call, now);
-    if (c->group.heartbeat.in_flight && c->group.heartbeat.abandoned)
+    if (heartbeat)
         kci_cluster_cancel(c->cluster, &c->group.heartbeat.call, now);
 }
 
