@@ -11,12 +11,13 @@
 
 #include <stdio.h>
 
-#define ERA_OVER (-2) /* no membership is that */
+#define ERA_OVER (-2) /* no membership, and no generation, is that */
 
 void kci_operations_init(struct kci_consumer *c)
 {
     kci_list_init(&c->operations.list);
     c->operations.auto_commit_at = 0;
+    c->operations.unanswered_generation = ERA_OVER;
 }
 
 static void destroy(struct kci_operation *operation)
@@ -174,6 +175,8 @@ static void commit_answered(struct kci_request *request, int64_t now)
             all_retriable &= retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
         }
     }
+    if (request->error != KC_OK && request->maybe_applied)
+        c->operations.unanswered_generation = request->generation;
     if (request->error != KC_OK)
         kci_group_coordinator_failed(c, request->text, now);
     else if (first != KCI_NONE)
@@ -433,30 +436,45 @@ static void keep_news(struct kci_consumer *c, struct kci_partition_list *list)
     list->count = kept;
 }
 
-void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline)
+static void begin_auto_commit(struct kci_consumer *c, bool this_poll_too, bool all, int64_t now, int64_t deadline)
 {
     struct kci_partition_list list;
     c->operations.auto_commit_at = now + (int64_t)c->settings->auto_commit_interval_ms * KCI_MS;
-    if (c->operations.automatic || !kci_operations_committable(c, this_poll_too, &list))
+    if (!kci_operations_committable(c, this_poll_too, &list))
         return;
-    keep_news(c, &list);
-    if (list.count) {
-        c->operations.automatic = kci_operation_new(c, KCI_OPERATION_COMMIT, list.items, list.count, deadline);
-        if (c->operations.automatic)
-            c->operations.automatic->automatic = true;
+    if (!all)
+        keep_news(c, &list);
+    struct kci_operation *operation =
+        list.count ? kci_operation_new(c, KCI_OPERATION_COMMIT, list.items, list.count, deadline) : NULL;
+    if (operation) {
+        operation->automatic = true;
+        c->operations.automatic = operation;
     }
     kci_partition_list_free(c->alloc, &list);
+}
+
+/* Behind one of the interval that is under way: that one does not have what was returned since.  And if an attempt of
+ * this generation got no answer, it may still arrive, on a connection that we have given up, and take back what was
+ * committed after it: then everything is said once more, as Java does each time. */
+void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline)
+{
+    begin_auto_commit(c, this_poll_too, c->operations.unanswered_generation == c->group.generation, now, deadline);
 }
 
 static void auto_commit_step(struct kci_consumer *c, int64_t now)
 {
     int32_t generation;
+    int64_t interval = (int64_t)c->settings->auto_commit_interval_ms * KCI_MS;
     if (!c->settings->enable_auto_commit || !c->settings->group_id || c->closing || c->subscription.assigned_count == 0)
         return;
     if (c->operations.auto_commit_at == 0)
-        c->operations.auto_commit_at = now + (int64_t)c->settings->auto_commit_interval_ms * KCI_MS;
-    if (now >= c->operations.auto_commit_at && kci_group_commit_generation(c, &generation) == KC_OK)
-        kci_operations_auto_commit(c, false, now, now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS);
+        c->operations.auto_commit_at = now + interval;
+    if (now >= c->operations.auto_commit_at && kci_group_commit_generation(c, &generation) == KC_OK) {
+        if (c->operations.automatic)
+            c->operations.auto_commit_at = now + interval;
+        else
+            begin_auto_commit(c, false, false, now, now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS);
+    }
     if (c->operations.auto_commit_at > now)
         kci_consumer_at(c, c->operations.auto_commit_at);
 }

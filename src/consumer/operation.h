@@ -49,7 +49,8 @@ struct kci_operations {
     struct kci_list list;            /* kci_operation, oldest first; owned */
     uint32_t once_count;             /* COMMIT_ONCE in list */
     int64_t auto_commit_at;          /* when the next automatic commit is due */
-    struct kci_operation *automatic; /* under way, or NULL */
+    struct kci_operation *automatic; /* the last one begun, or NULL when that is done */
+    int32_t unanswered_generation;   /* in which a commit was sent last that got no answer; -2: none */
 };
 
 void kci_operations_init(struct kci_consumer *c);
@@ -61,8 +62,8 @@ struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operati
 /* What an automatic commit, or one without a list, would commit. this_poll_too: also what the present poll returned.
  * Yours. */
 bool kci_operations_committable(struct kci_consumer *c, bool this_poll_too, struct kci_partition_list *out);
-/* Begin an automatic commit of all that polls returned, unless there is nothing new; the operation is in
- * operations.automatic. */
+/* Begin an automatic commit of all that polls returned, unless there is nothing new, because partitions may go; the
+ * operation is in operations.automatic. */
 void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline);
 /* These partitions go: a commit of one of them that was not sent yet must not come behind those of the next owner. */
 void kci_operations_fence(struct kci_consumer *c, kci_assigned_is which);

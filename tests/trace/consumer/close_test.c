@@ -69,6 +69,62 @@ static void test_static_member(void **state)
     script_consumer_end(&sc);
 }
 
+static size_t count_sent(int16_t api)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < peer.request_count; i++)
+        count += peer.requests[i].header.api_key == api;
+    return count;
+}
+
+/* A member with automatic commits that has got one record; its commit of the interval is under way. */
+static void begin_with_commit_under_way(void)
+{
+    script_consumer_init(&sc, &peer);
+    sc.settings.enable_auto_commit = true;
+    sc.settings.heartbeat_interval_ms = 44000;
+    sc.settings.request_timeout_ms = 1000;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 1);
+    script_join(&sc, 1, "0");
+    script_poll_all(&sc);
+    script_advance(&peer, 5000);
+    assert_true(script_waits(&sc, KCI_API_OFFSET_COMMIT));
+}
+
+/* The commit at the end is not left out because one of the interval is under way: that one does not have the records
+ * that were returned since. */
+static void test_commit_behind_automatic(void **state)
+{
+    (void)state;
+    begin_with_commit_under_way();
+    script_append(&sc, 0, 1);
+    script_advance(&peer, 600);
+    script_poll_all(&sc);
+    sc.seen[0] = 0;
+    leave(true, 1000, KC_OK);
+    assert_int_equal(sc.committed[0], 2);
+    assert_int_equal(count_sent(KCI_API_OFFSET_COMMIT), 2);
+    script_consumer_end(&sc);
+}
+
+/* A commit that got no answer may arrive after its repetition and after later ones: the last word at the end is all
+ * that was read, also when nothing is new. */
+static void test_commit_after_unanswered(void **state)
+{
+    (void)state;
+    begin_with_commit_under_way();
+    for (int i = 0; i < 300 && count_sent(KCI_API_OFFSET_COMMIT) < 2; i++)
+        script_advance(&peer, 10);
+    script_answer_commit(&sc, KCI_NONE);
+    sc.committed[0] = 0; /* the first one arrives */
+    sc.seen[0] = 0;
+    leave(true, 1000, KC_OK);
+    assert_int_equal(sc.committed[0], 1);
+    assert_int_equal(count_sent(KCI_API_OFFSET_COMMIT), 3);
+    script_consumer_end(&sc);
+}
+
 /* Nobody answers anything: the time-out is kept, whatever is under way. */
 static void test_in_every_state(void **state)
 {
@@ -186,6 +242,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_static_member),
+
+        cmocka_unit_test(test_commit_behind_automatic),
+        cmocka_unit_test(test_commit_after_unanswered),
         cmocka_unit_test(test_in_every_state),
         cmocka_unit_test(test_unsubscribe),
         cmocka_unit_test(test_leave_while_joining),
