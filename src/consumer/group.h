@@ -76,6 +76,7 @@ struct kci_group {
     char *member_id;                                      /* owned; NULL: none yet */
     int32_t generation;                                   /* KIP-848: the member epoch. -1: no member */
     bool rejoin;                                          /* as soon as the state permits */
+    bool owes_rejoin;           /* cooperative: what we gave up gets its next owner when we join again, not before */
     bool lost;                  /* the membership ended under us: what we own is somebody else's by now */
     const char *reason;         /* of rejoin, for logs and JoinGroup v8; static */
     uint32_t attempts;          /* failed ones in a row */

@@ -40,6 +40,7 @@ static void joined(struct kci_consumer *c, const struct kci_join_group_response 
     }
     kci_group_drop_topics(c);
     g->generation = r->generation_id;
+    g->owes_rejoin = false;
     g->assignor = assignor;
     g->attempts = 0;
     g->heartbeat_at = now + (int64_t)c->settings->heartbeat_interval_ms * KCI_MS;
@@ -340,7 +341,7 @@ static void synced(struct kci_consumer *c, const struct kci_sync_group_response 
     }
     g->attempts = 0;
     g->taken = false;
-    bool yields = mark_what_goes(c, &g->assignment);
+    bool yields = g->owes_rejoin = mark_what_goes(c, &g->assignment);
     if (yields)
         kci_group_want_rejoin(c, "partitions were given up for their next owner");
     kci_group_enter(c, yields ? KCI_GROUP_YIELDING : KCI_GROUP_ASSIGNING, now);

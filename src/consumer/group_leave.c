@@ -2,8 +2,8 @@
  *
  *    LEAVING_COMMIT   the automatic commit, and whatever commits the application began     until done or the deadline
  *    LEAVING_REVOKE   on_revoked (on_lost without membership), if there is something to lose
- *    LEAVING_SEND     LeaveGroup, unless we are a static member: those come back           until answered or the
- * deadline.  KIP-848: a heartbeat with epoch -1, or -2 for a static member
+ *    LEAVING_SEND     LeaveGroup, unless we are a static member: those come back, and      until answered or the
+ * deadline leave only if they owe the group a rebalance.  KIP-848: a heartbeat with epoch -1, or -2 for a static member
  *
  * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out.
  */
@@ -20,7 +20,7 @@ static void finished(struct kci_consumer *c, int64_t now)
         g->member_id = NULL;
     }
     g->generation = -1;
-    g->rejoin = g->lost = false;
+    g->rejoin = g->owes_rejoin = g->lost = false;
     g->left = true;
     kci_group_drop_topics(c);
     kci_partition_list_free(c->alloc, &g->assignment);
@@ -138,7 +138,10 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now)
         kci_group_enter(c, KCI_GROUP_LEAVING_SEND, now);
     if (g->state != KCI_GROUP_LEAVING_SEND || g->call.in_flight)
         return;
-    bool silent = g->modern ? !g->m.introduced : !g->member_id || c->settings->group_instance_id;
+    /* A static member that comes back gets its old assignment and begins no rebalance: if it owes one, nobody would get
+     * what it gave up. */
+    bool comes_back = c->settings->group_instance_id && !(g->owes_rejoin && g->generation >= 0);
+    bool silent = g->modern ? !g->m.introduced : !g->member_id || comes_back;
     if (silent || late) {
         if (late && !silent)
             g->left_code = KC_ERR_TIMED_OUT;

@@ -77,6 +77,27 @@ static size_t count_sent(int16_t api)
     return count;
 }
 
+/* A static member that owes the group a rebalance does leave: it gave a partition up for the next owner, who gets it
+ * when we join again; coming back, it would get its old assignment, and the partition nobody. */
+static void test_static_member_owes_a_rebalance(void **state)
+{
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.group_instance_id = "i";
+    sc.settings.partition_assignment_strategy = "cooperative-sticky";
+    script_consumer_create(&sc);
+    script_join(&sc, 1, "01");
+    script_poll(&sc);
+    script_advance(&peer, 3000);
+    script_beat(&sc, KCI_REBALANCE_IN_PROGRESS);
+    script_poll(&sc);
+    script_answer_join(&sc, KCI_NONE, 2, "other");
+    script_answer_sync(&sc, KCI_NONE, "1");
+    leave(true, 1000, KC_OK);
+    assert_int_equal(count_sent(KCI_API_LEAVE_GROUP), 1);
+    script_consumer_end(&sc);
+}
+
 /* A member with automatic commits that has got one record; its commit of the interval is under way. */
 static void begin_with_commit_under_way(void)
 {
@@ -242,7 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_static_member),
-
+        cmocka_unit_test(test_static_member_owes_a_rebalance),
         cmocka_unit_test(test_commit_behind_automatic),
         cmocka_unit_test(test_commit_after_unanswered),
         cmocka_unit_test(test_in_every_state),
