@@ -131,9 +131,10 @@ static int16_t check_modern(struct mb_request *request, const struct mb_group *g
     if (epoch < 0 && mb_group_is_empty(group))
         return KCI_NONE;
     int16_t error = mb_modern_check_epoch(group, body->member_id, epoch, &member);
-    if (member && request->header.version < 9) /* it would not understand STALE_MEMBER_EPOCH */
+    if (member && !member->classic && request->header.version < 9) /* it would not understand STALE_MEMBER_EPOCH */
         return KCI_UNSUPPORTED_VERSION;
-    if (error == KCI_STALE_MEMBER_EPOCH && epoch >= 0 && epoch < member->epoch && held_since(request, member, epoch))
+    bool another_epoch = error == KCI_STALE_MEMBER_EPOCH || error == KCI_ILLEGAL_GENERATION;
+    if (another_epoch && epoch >= 0 && epoch < member->epoch && held_since(request, member, epoch))
         error = KCI_NONE;
     return error;
 }

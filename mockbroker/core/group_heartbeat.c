@@ -1,6 +1,7 @@
 /* Heartbeat: "I live", answered with "all is well" or "a rebalance runs, join again". */
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern_classic.h"
 
 static int16_t beat(struct mb_request *request, const struct kci_heartbeat_request *body, int64_t now)
 {
@@ -15,6 +16,8 @@ static int16_t beat(struct mb_request *request, const struct kci_heartbeat_reque
     struct mb_group *group = mb_groups_find(mb_cluster_groups(request->cluster), body->group_id);
     if (!group)
         return KCI_UNKNOWN_MEMBER_ID;
+    if (group->modern)
+        return mb_modern_classic_beat(body, group, now);
     error = mb_group_member_check(group, body->member_id, body->group_instance_id, &member);
     if (error)
         return error;

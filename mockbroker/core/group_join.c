@@ -15,6 +15,7 @@
 #include "mockbroker/core/group_rebalance.h"
 #include "mockbroker/core/group_records.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern_classic.h"
 #include "mockbroker/core/modern_records.h"
 
 struct joining {
@@ -314,9 +315,11 @@ void mb_handle_join_group(struct mb_request *request, int64_t now)
             join.group = mb_groups_obtain(groups, body->group_id, now);
         if (!error && !join.group)
             error = KCI_UNKNOWN_SERVER_ERROR; /* no memory, or MB_GROUPS_MAX */
-        if (!error && join.group->modern && !mb_group_is_empty(join.group))
-            error = KCI_INCONSISTENT_GROUP_PROTOCOL; /* members of both protocols do not mix here */
-        else if (!error && join.group->modern)
+        if (!error && join.group->modern && !mb_group_is_empty(join.group)) {
+            mb_modern_classic_join(request, join.group, now);
+            return;
+        }
+        if (!error && join.group->modern)
             make_classic(join.group, now);
     }
     if (error) {

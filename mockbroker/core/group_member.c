@@ -21,8 +21,8 @@
 
 /* One block: the table, then names and metadata. Repeated names are left out: counted twice, they would outvote others.
  * False: no memory. */
-static bool copy_protocols(const struct kci_alloc *alloc, const struct mb_group_identity *who,
-                           struct mb_group_protocol **out, size_t *count)
+bool mb_group_protocols_copy(const struct kci_alloc *alloc, const struct mb_group_identity *who,
+                             struct mb_group_protocol **out, size_t *count)
 {
     size_t bytes = who->protocol_count * sizeof **out;
     for (size_t i = 0; i < who->protocol_count; i++)
@@ -85,7 +85,7 @@ bool mb_group_member_update(struct mb_group_member *member, const struct mb_grou
     struct mb_group *group = member->group;
     struct mb_group_protocol *protocols;
     size_t count;
-    if (!copy_protocols(mb_group_alloc(group), who, &protocols, &count))
+    if (!mb_group_protocols_copy(mb_group_alloc(group), who, &protocols, &count))
         return false;
     if (!count_protocols(group, protocols, count)) {
         kci_alloc_free(mb_group_alloc(group), protocols);
@@ -164,7 +164,7 @@ static struct mb_group_member *new_member(struct mb_group *group, const struct m
     member->client_id = mb_group_copy_str(alloc, who->client_id.data ? who->client_id : empty);
     member->client_host = mb_group_copy_str(alloc, who->client_host.data ? who->client_host : empty);
     if (member->id.data && (member->instance_id.data || !who->instance_id.data) && member->client_id.data &&
-        member->client_host.data && copy_protocols(alloc, who, &member->protocols, &member->protocol_count))
+        member->client_host.data && mb_group_protocols_copy(alloc, who, &member->protocols, &member->protocol_count))
         return member;
     free_member(member);
     return NULL;

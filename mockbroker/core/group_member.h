@@ -12,6 +12,9 @@ struct mb_group_identity {
     size_t protocol_count;
 };
 
+/* One block: the table, then names and metadata, without doubles. False: no memory. */
+bool mb_group_protocols_copy(const struct kci_alloc *alloc, const struct mb_group_identity *who,
+                             struct mb_group_protocol **out, size_t *count);
 /* Add a member at the end; NULL: no memory, nothing changed. It fits (mb_group_supports), its id is new. */
 struct mb_group_member *mb_group_member_add(struct mb_group *group, const struct mb_group_identity *who, int64_t now);
 /* Take it out of the group and free it; its parked requests were answered. A new leader is the oldest that is left. */

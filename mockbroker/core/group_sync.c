@@ -10,6 +10,7 @@
 #include "mockbroker/core/group_rebalance.h"
 #include "mockbroker/core/group_records.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern_classic.h"
 
 struct sync_write {
     struct mb_group_write write; /* first */
@@ -93,7 +94,7 @@ static bool contradicts(struct kci_str said, struct kci_str is)
     return said.data && is.data && !kci_str_equal(said, is);
 }
 
-static int16_t check(struct mb_request *request, const struct kci_sync_group_request *body,
+static int16_t check(struct mb_request *request, const struct kci_sync_group_request *body, struct mb_group **found,
                      struct mb_group_member **member, int64_t now)
 {
     if (request->header.version >= 5 && (!body->protocol_type.data || !body->protocol_name.data))
@@ -104,8 +105,11 @@ static int16_t check(struct mb_request *request, const struct kci_sync_group_req
     if (error)
         return error;
     struct mb_group *group = mb_groups_find(mb_cluster_groups(request->cluster), body->group_id);
+    *found = group;
     if (!group)
         return KCI_UNKNOWN_MEMBER_ID;
+    if (group->modern) /* its rules are others */
+        return KCI_NONE;
     error = mb_group_member_check(group, body->member_id, body->group_instance_id, member);
     if (error)
         return error;
@@ -120,12 +124,16 @@ void mb_handle_sync_group(struct mb_request *request, int64_t now)
 {
     const struct kci_sync_group_request *body = request->body;
     struct mb_group_member *member = NULL;
-    int16_t error = check(request, body, &member, now);
+    struct mb_group *group = NULL;
+    int16_t error = check(request, body, &group, &member, now);
     if (error) {
         mb_group_answer_sync_error(request, error, now);
         return;
     }
-    struct mb_group *group = member->group;
+    if (group->modern) {
+        mb_modern_classic_sync(request, group, now);
+        return;
+    }
     mb_group_rebalance_synced(member);
     if (group->state == MB_GROUP_STABLE) {
         mb_group_answer_sync(request, member, now);

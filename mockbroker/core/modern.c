@@ -15,6 +15,7 @@
 #include "mockbroker/core/tpset.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FIRST_EPOCH 1 /* Kafka 4.3: the group begins here with nothing assigned; its first member makes it 2 */
@@ -149,6 +150,7 @@ void mb_modern_member_remove(struct mb_modern_member *member)
     mb_tpset_free(alloc, &member->target);
     mb_alarm_stop(mb_group_cluster(group), &member->session);
     mb_alarm_stop(mb_group_cluster(group), &member->revoke);
+    mb_modern_member_unset_classic(member);
     mb_modern_member_set_instance(member, (struct kci_str){ NULL, 0 });
     kci_map_remove(&modern->by_id, member->id.data, member->id.size);
     kci_list_remove(&member->link);
@@ -218,6 +220,47 @@ bool mb_modern_member_set_text(struct mb_modern_member *member, struct kci_str *
     return true;
 }
 
+bool mb_modern_member_set_classic(struct mb_modern_member *member, const struct mb_group_identity *who)
+{
+    const struct kci_alloc *alloc = mb_group_alloc(member->group);
+    struct mb_group_protocol *protocols;
+    size_t count;
+    if (!mb_group_protocols_copy(alloc, who, &protocols, &count))
+        return false;
+    if (!member->classic)
+        member->classic = kci_alloc_zero(alloc, 1, sizeof *member->classic);
+    if (!member->classic) {
+        kci_alloc_free(alloc, protocols);
+        return false;
+    }
+    kci_alloc_free(alloc, member->classic->protocols);
+    member->classic->protocols = protocols;
+    member->classic->protocol_count = count;
+    member->classic->session_timeout_ms = who->session_timeout_ms;
+    return true;
+}
+
+void mb_modern_member_unset_classic(struct mb_modern_member *member)
+{
+    const struct kci_alloc *alloc = mb_group_alloc(member->group);
+    if (!member->classic)
+        return;
+    mb_alarm_stop(mb_group_cluster(member->group), &member->classic->join);
+    mb_alarm_stop(mb_group_cluster(member->group), &member->classic->sync);
+    kci_alloc_free(alloc, member->classic->protocols);
+    kci_alloc_free(alloc, member->classic);
+    member->classic = NULL;
+}
+
+struct mb_modern_new_id mb_modern_new_id(struct mb_cluster *cluster)
+{
+    struct kci_prng *prng = mb_cluster_prng(cluster);
+    struct mb_modern_new_id id;
+    snprintf(id.text, sizeof id.text, "%016llx%016llx", (unsigned long long)kci_prng_next(prng),
+             (unsigned long long)kci_prng_next(prng));
+    return id;
+}
+
 static int compare_names(const void *a, const void *b)
 {
     const struct kci_str *x = a, *y = b;
@@ -258,6 +301,14 @@ bool mb_modern_member_names(const struct mb_modern_member *member, struct kci_st
            bsearch(&topic, member->topics, member->topic_count, sizeof topic, compare_names) != NULL;
 }
 
+bool mb_modern_same_names(const struct mb_modern_member *member, const struct kci_str *names, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++)
+        if (!mb_modern_member_names(member, names[i]))
+            return false;
+    return (size_t)count == member->topic_count; /* a list with doubles counts as new, which is harmless */
+}
+
 /* ---- questions about all of them ---- */
 
 bool mb_modern_subscribed(const struct mb_group *group, struct kci_str topic)
@@ -270,6 +321,25 @@ bool mb_modern_subscribed(const struct mb_group *group, struct kci_str topic)
             return true;
     }
     return false;
+}
+
+static bool offers(const struct mb_modern_classic *classic, struct kci_str protocol)
+{
+    for (size_t i = 0; i < classic->protocol_count; i++)
+        if (kci_str_equal(classic->protocols[i].name, protocol))
+            return true;
+    return false;
+}
+
+bool mb_modern_classic_share(const struct mb_group *group, struct kci_str protocol)
+{
+    KCI_LIST_EACH(node, &group->modern->members)
+    {
+        const struct mb_modern_member *member = KCI_CONTAINER(node, struct mb_modern_member, link);
+        if (member->classic && !member->leaving && !offers(member->classic, protocol))
+            return false;
+    }
+    return true;
 }
 
 /* The i-th name of group.consumer.assignors; data NULL: there are no more. */

@@ -5,7 +5,7 @@
 #ifndef MB_CORE_MODERN_H
 #define MB_CORE_MODERN_H
 
-#include "mockbroker/core/group.h"
+#include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_records.h"
 
 #define MB_MODERN_TOPICS_MAX     10000  /* names in one subscription; more could not be told apart from an attack */
@@ -29,6 +29,15 @@ struct mb_tpset {
     size_t count;
 };
 
+/* What a member of the classic protocol has besides, in a mixed group (KIP-848, "migration"). */
+struct mb_modern_classic {
+    int32_t session_timeout_ms;          /* as it asked */
+    struct mb_group_protocol *protocols; /* owned, one block with what they point to; the first one is what it speaks */
+    size_t protocol_count;               /* at least 1 */
+    struct mb_alarm join;                /* fires when it was told to join again and does not */
+    struct mb_alarm sync;                /* fires when it has joined and does not ask for its assignment */
+};
+
 struct mb_modern_member {
     struct kci_list link;                  /* in modern->members, by order of joining */
     struct mb_group *group;                /* back pointer */
@@ -41,13 +50,15 @@ struct mb_modern_member {
     int32_t rebalance_timeout_ms;
     int32_t epoch, previous_epoch;
     enum mb_modern_member_state state;
-    struct mb_tpset assigned; /* what it may have */
-    struct mb_tpset revoking; /* what it must give up first */
-    struct mb_tpset target;   /* what it is to have in the end */
-    struct mb_alarm session;  /* fires when it was silent too long */
-    struct mb_alarm revoke;   /* fires when it does not give up what it must */
-    int32_t revoke_epoch;     /* its epoch when that was set */
-    bool known;               /* its metadata is here (while loading, its assignment may come first) */
+    struct mb_tpset assigned;          /* what it may have */
+    struct mb_tpset revoking;          /* what it must give up first */
+    struct mb_tpset target;            /* what it is to have in the end */
+    struct mb_alarm session;           /* fires when it was silent too long */
+    struct mb_alarm revoke;            /* fires when it does not give up what it must */
+    int32_t revoke_epoch;              /* its epoch when that was set */
+    bool known;                        /* its metadata is here (while loading, its assignment may come first) */
+    bool leaving;                      /* mb_modern_members_leave takes it out */
+    struct mb_modern_classic *classic; /* owned; NULL: it speaks the consumer protocol */
 };
 
 struct mb_modern {
@@ -86,6 +97,17 @@ struct mb_modern_member *mb_modern_owner(const struct mb_modern *modern, const s
 /* Take over both sets (they are the member's from here on, also on failure). False: no memory, the owners may be
  * incomplete: read the log again. */
 bool mb_modern_member_hold(struct mb_modern_member *member, struct mb_tpset assigned, struct mb_tpset revoking);
+/* It speaks the classic protocol, and offers these. False: no memory, nothing changed. */
+bool mb_modern_member_set_classic(struct mb_modern_member *member, const struct mb_group_identity *who);
+void mb_modern_member_unset_classic(struct mb_modern_member *member); /* it speaks the consumer protocol */
+bool mb_modern_same_names(const struct mb_modern_member *member, const struct kci_str *names, int32_t count);
+/* Do all members of the classic protocol (but those that are leaving) offer it? */
+bool mb_modern_classic_share(const struct mb_group *group, struct kci_str protocol);
+/* A member id, for who brings none. */
+struct mb_modern_new_id {
+    char text[40];
+};
+struct mb_modern_new_id mb_modern_new_id(struct mb_cluster *cluster);
 /* Does anybody subscribe to it? */
 bool mb_modern_subscribed(const struct mb_group *group, struct kci_str topic);
 /* The assignor that most members ask for; the broker's first one if nobody does. */
@@ -104,14 +126,29 @@ bool mb_modern_compute_target(struct mb_group *group, struct mb_group_records *r
  * 1: it changed; 0: it did not; -1: no memory. */
 int mb_modern_reconcile(struct mb_modern_member *member, const struct mb_tpset *owned);
 
-/* ---- modern_heartbeat.c ---- */
+/* ---- modern_advance.c: what every heartbeat, of either protocol, leads to; and what silence does ---- */
+/* The instance is back under another id: the member takes its place with all that it has. False: no memory. */
+bool mb_modern_member_replace(struct mb_modern_member *member, struct kci_str id, struct mb_group_records *records);
+/* Epoch and target of the group; `bump`: its members or what they subscribe to have changed. False: no memory. */
+bool mb_modern_advance_group(struct mb_group *group, bool bump, struct mb_group_records *records, int64_t now);
+/* The member's way to its target; `owned` (NULL: it did not say) is what the client has, *moved: its assignment is
+ * another one. False: no memory. */
+bool mb_modern_advance_member(struct mb_modern_member *member, const struct mb_tpset *owned,
+                              struct mb_group_records *records, bool *moved, int64_t now);
+/* Those that are `leaving` are no more: their partitions are free, the others get new targets with their next
+ * heartbeats. If only members of the classic protocol are left, the group may become a classic one: then it has no
+ * `modern` any more. False: no memory. */
+bool mb_modern_members_leave(struct mb_group *group, struct mb_group_records *records, int64_t now);
 /* Heard now: the session starts anew. */
 void mb_modern_member_alive(struct mb_modern_member *member, int64_t now);
 /* It is out of the group, without being asked; `why` is for the log. */
 void mb_modern_member_fence(struct mb_modern_member *member, const char *why, int64_t now);
 /* The time to revoke starts (after loading, too). */
 void mb_modern_member_watch_revocation(struct mb_modern_member *member, int64_t now);
-/* Is this the member's epoch? 0, UNKNOWN_MEMBER_ID or STALE_MEMBER_EPOCH; *out is the member, or NULL. */
+
+/* ---- modern_heartbeat.c ---- */
+/* Is this the member's epoch? 0, ILLEGAL_GENERATION (of the classic protocol), UNKNOWN_MEMBER_ID or STALE_MEMBER_EPOCH;
+ * *out is the member, or NULL. */
 int16_t mb_modern_check_epoch(const struct mb_group *group, struct kci_str member_id, int32_t epoch,
                               const struct mb_modern_member **out);
 

@@ -10,7 +10,7 @@
 typedef struct kci_consumer_group_describe_response__assignment shown_assignment;
 typedef struct kci_consumer_group_describe_response__described_group shown_group;
 
-#define MEMBER_CONSUMER 1 /* 0: of the classic protocol, in a mixed group */
+enum { MEMBER_CLASSIC = 0, MEMBER_CONSUMER = 1 }; /* the first one in a mixed group */
 
 static bool show_set(struct mb_request *request, const struct mb_tpset *set, shown_assignment *out)
 {
@@ -58,7 +58,7 @@ static bool show_members(struct mb_request *request, const struct mb_modern *mod
         to->subscribed_topic_names_count = (int32_t)member->topic_count;
         if (member->regex.size)
             to->subscribed_topic_regex = member->regex;
-        to->member_type = MEMBER_CONSUMER;
+        to->member_type = member->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
         done = show_set(request, &member->assigned, &to->assignment) &&
                show_set(request, &member->target, &to->target_assignment);
     }

@@ -10,10 +10,12 @@
  *     -> answer when all of that is in the log; with the assignment if it changed or the request was a full one
  *
  * Nothing is changed before the last check has passed.
- * Left to others: what the target is (modern_target.c), the step (modern_reconcile.c), the log (modern_write.c). */
+ * Left to others: what the target is (modern_target.c), the step (modern_advance.c, modern_reconcile.c), members of the
+ * classic protocol (modern_classic.c, modern_migrate.c), the log (modern_write.c). */
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/modern_migrate.h"
 #include "mockbroker/core/modern_records.h"
 #include "mockbroker/core/modern_regex.h"
 #include "mockbroker/core/modern_write.h"
@@ -32,6 +34,8 @@ struct beat {
     struct kci_str id;               /* of the member; from the request, or made here for v0 */
     struct mb_tpset owned;           /* of the client; has_owned: it said */
     bool has_owned;
+    bool upgrades;                   /* the group is a classic one with members, and is to become a mixed one */
+    struct mb_group_records records; /* what the log must know */
     int64_t now;
 };
 
@@ -79,63 +83,6 @@ static const char *find_fault(const struct kci_consumer_group_heartbeat_request 
                                                                      : NULL;
 }
 
-/* ---- sessions ---- */
-
-/* The member is no more: its partitions are free, the others get new targets with their next heartbeats. False: no
- * memory. */
-static bool fence(struct mb_modern_member *member, struct mb_group_records *records)
-{
-    struct mb_group *group = member->group;
-    bool changed;
-    mb_modern_records_no_member(records, group, member->id);
-    mb_modern_member_remove(member);
-    group->modern->epoch++;
-    bool looked = mb_modern_refresh(group, &changed);
-    mb_modern_records_epoch(records, group);
-    return looked;
-}
-
-void mb_modern_member_fence(struct mb_modern_member *member, const char *why, int64_t now)
-{
-    struct mb_group *group = member->group;
-    struct mb_group_records records = mb_group_records_of(mb_group_alloc(group));
-    kci_log(mb_cluster_logger(mb_group_cluster(group)), KCI_LOG_INFO, "group", "%s: member %s is fenced: %s",
-            group->id.data, member->id.data, why);
-    if (fence(member, &records))
-        mb_modern_write(group, &records, NULL, NULL, now);
-    else
-        mb_modern_write_failed(group, &records, NULL, now);
-}
-
-static void session_over(void *owner, int64_t now)
-{
-    mb_modern_member_fence(owner, "it was silent for its session", now);
-}
-
-static void revocation_over(void *owner, int64_t now)
-{
-    struct mb_modern_member *member = owner;
-    if (member->epoch == member->revoke_epoch)
-        mb_modern_member_fence(member, "it did not give up its partitions in time", now);
-}
-
-void mb_modern_member_alive(struct mb_modern_member *member, int64_t now)
-{
-    struct mb_cluster *cluster = mb_group_cluster(member->group);
-    member->session.fire = session_over;
-    member->session.owner = member;
-    mb_alarm_set(cluster, &member->session,
-                 now + mb_group_setting(cluster, member->group->id, "consumer.session.timeout.ms") * 1000);
-}
-
-void mb_modern_member_watch_revocation(struct mb_modern_member *member, int64_t now)
-{
-    member->revoke.fire = revocation_over;
-    member->revoke.owner = member;
-    member->revoke_epoch = member->epoch;
-    mb_alarm_set(mb_group_cluster(member->group), &member->revoke, now + (int64_t)member->rebalance_timeout_ms * 1000);
-}
-
 /* ---- who is it? ---- */
 
 int16_t mb_modern_check_epoch(const struct mb_group *group, struct kci_str member_id, int32_t epoch,
@@ -144,7 +91,9 @@ int16_t mb_modern_check_epoch(const struct mb_group *group, struct kci_str membe
     *out = mb_modern_member_find(group, member_id);
     if (!*out)
         return KCI_UNKNOWN_MEMBER_ID;
-    return epoch == (*out)->epoch ? KCI_NONE : KCI_STALE_MEMBER_EPOCH;
+    if (epoch == (*out)->epoch)
+        return KCI_NONE;
+    return (*out)->classic ? KCI_ILLEGAL_GENERATION : KCI_STALE_MEMBER_EPOCH;
 }
 
 static bool read_owned(struct beat *beat)
@@ -191,7 +140,7 @@ static bool find_member(struct beat *beat)
             refuse(beat, KCI_UNKNOWN_MEMBER_ID, "Instance id %.*s is unknown.", (int)instance.size, instance.data);
             return false;
         }
-        if (holder && epoch == MB_MODERN_JOIN && holder->epoch != MB_MODERN_LEAVE_STATIC) {
+        if (holder && epoch == MB_MODERN_JOIN && holder->epoch != MB_MODERN_LEAVE_STATIC && !holder->classic) {
             refuse(beat, KCI_UNRELEASED_INSTANCE_ID,
                    "Static member %.*s with instance id %.*s cannot join the group because the instance id is owned by "
                    "member %s.",
@@ -221,14 +170,6 @@ static bool find_member(struct beat *beat)
 
 /* ---- changes ---- */
 
-static bool same_names(const struct mb_modern_member *member, const struct kci_str *names, int32_t count)
-{
-    for (int32_t i = 0; i < count; i++)
-        if (!mb_modern_member_names(member, names[i]))
-            return false;
-    return (size_t)count == member->topic_count; /* a list with doubles counts as new, which is harmless */
-}
-
 /* *written: the log must know; *subscribed: it wants other topics. False: no memory. */
 static bool update(const struct beat *beat, bool *written, bool *subscribed)
 {
@@ -248,13 +189,17 @@ static bool update(const struct beat *beat, bool *written, bool *subscribed)
     if (done && body->subscribed_topic_regex.data)
         done = mb_modern_member_set_text(member, &member->regex, body->subscribed_topic_regex, subscribed);
     if (done && body->subscribed_topic_names_count >= 0 &&
-        !same_names(member, body->subscribed_topic_names, body->subscribed_topic_names_count)) {
+        !mb_modern_same_names(member, body->subscribed_topic_names, body->subscribed_topic_names_count)) {
         done = mb_modern_member_set_topics(member, body->subscribed_topic_names,
                                            (size_t)body->subscribed_topic_names_count);
         *subscribed = true;
     }
     if (body->rebalance_timeout_ms != -1 && body->rebalance_timeout_ms != member->rebalance_timeout_ms) {
         member->rebalance_timeout_ms = body->rebalance_timeout_ms;
+        *written = true;
+    }
+    if (done && member->classic) { /* it has changed over to the new protocol */
+        mb_modern_member_unset_classic(member);
         *written = true;
     }
     *written |= *subscribed;
@@ -274,58 +219,7 @@ static bool enter(struct beat *beat, struct mb_group_records *records, bool *is_
     }
     if (kci_str_equal(member->id, beat->id))
         return true;
-    /* a static member is back under another id: it takes the place with all that it has */
-    mb_modern_records_no_member(records, beat->group, member->id);
-    if (!mb_modern_member_rename(member, beat->id))
-        return false;
-    member->epoch = 0;
-    member->previous_epoch = -1;
-    mb_modern_records_member(records, member);
-    mb_modern_records_target(records, member);
-    mb_modern_records_current(records, member);
-    return true;
-}
-
-/* Epoch and target of the group. False: no memory. */
-static bool advance_group(struct mb_group *group, bool bump, struct mb_group_records *records, int64_t now)
-{
-    struct mb_modern *modern = group->modern;
-    struct mb_cluster *cluster = mb_group_cluster(group);
-    bool other_topics = false;
-    if ((bump || modern->topics_seen != cluster->metadata_version) && !mb_modern_refresh(group, &other_topics))
-        return false;
-    if (bump || other_topics) {
-        modern->epoch++;
-        mb_modern_records_epoch(records, group);
-    }
-    int64_t since_ms = mb_cluster_wall_ms(cluster, now) - modern->assigned_ms;
-    if (modern->target_epoch == modern->epoch ||
-        (since_ms >= 0 && since_ms < mb_group_setting(cluster, group->id, "consumer.assignment.interval.ms")))
-        return true;
-    return mb_modern_compute_target(group, records, now);
-}
-
-/* The member's way to its target; *moved: its assignment is another one. False: no memory. */
-static bool advance_member(const struct beat *beat, struct mb_group_records *records, bool *moved)
-{
-    struct mb_modern_member *member = beat->member;
-    const struct kci_alloc *alloc = mb_group_alloc(beat->group);
-    struct mb_tpset before;
-    if (!mb_tpset_reserve(alloc, &before, member->assigned.count))
-        return false;
-    if (member->assigned.count)
-        memcpy(before.items, member->assigned.items, member->assigned.count * sizeof *before.items);
-    before.count = member->assigned.count;
-    int changed = mb_modern_reconcile(member, beat->has_owned ? &beat->owned : NULL);
-    *moved = changed > 0 && !mb_tpset_equal(&before, &member->assigned);
-    mb_tpset_free(alloc, &before);
-    if (changed > 0) {
-        mb_modern_records_current(records, member);
-        mb_alarm_stop(mb_group_cluster(beat->group), &member->revoke);
-        if (member->state == MB_MODERN_UNREVOKED)
-            mb_modern_member_watch_revocation(member, beat->now);
-    }
-    return changed >= 0;
+    return mb_modern_member_replace(member, beat->id, records);
 }
 
 /* In the request's arena, since the member may change before the answer goes out. NULL: no memory. */
@@ -354,10 +248,14 @@ static struct kci_consumer_group_heartbeat_response__assignment *write_assignmen
     return out;
 }
 
-static bool respond(const struct beat *beat, bool with_assignment, int32_t epoch,
-                    struct kci_consumer_group_heartbeat_response *out)
+/* NULL: no memory. */
+static struct kci_consumer_group_heartbeat_response *respond(const struct beat *beat, bool with_assignment,
+                                                             int32_t epoch)
 {
     struct mb_request *request = beat->request;
+    struct kci_consumer_group_heartbeat_response *out = kci_arena_take(&request->arena, sizeof *out);
+    if (!out)
+        return NULL;
     *out = (struct kci_consumer_group_heartbeat_response){ .member_epoch = epoch };
     out->member_id = (struct kci_str){ kci_arena_text(&request->arena, beat->id), beat->id.size };
     if (epoch >= 0)
@@ -365,7 +263,7 @@ static bool respond(const struct beat *beat, bool with_assignment, int32_t epoch
             (int32_t)mb_group_setting(request->cluster, beat->body->group_id, "consumer.heartbeat.interval.ms");
     if (with_assignment)
         out->assignment = write_assignment(request, &beat->member->assigned);
-    return out->member_id.data && (out->assignment || !with_assignment);
+    return out->member_id.data && (out->assignment || !with_assignment) ? out : NULL;
 }
 
 /* ---- staying ---- */
@@ -374,24 +272,24 @@ static void stay(struct beat *beat)
 {
     const struct kci_consumer_group_heartbeat_request *body = beat->body;
     struct mb_group *group = beat->group;
-    struct mb_group_records records = mb_group_records_of(mb_group_alloc(group));
-    struct kci_consumer_group_heartbeat_response response;
+    const struct kci_consumer_group_heartbeat_response *response = NULL;
     bool is_new = false, written = false, subscribed = false, moved = false;
     bool full = body->rebalance_timeout_ms != -1 &&
                 (body->subscribed_topic_names_count >= 0 || body->subscribed_topic_regex.data) && beat->has_owned;
-    bool done = enter(beat, &records, &is_new) && update(beat, &written, &subscribed);
+    bool done = enter(beat, &beat->records, &is_new) && update(beat, &written, &subscribed);
     if (done && (is_new || written))
-        mb_modern_records_member(&records, beat->member);
-    done = done && advance_group(group, is_new || subscribed, &records, beat->now) &&
-           advance_member(beat, &records, &moved);
+        mb_modern_records_member(&beat->records, beat->member);
+    done = done && mb_modern_advance_group(group, is_new || subscribed, &beat->records, beat->now) &&
+           mb_modern_advance_member(beat->member, beat->has_owned ? &beat->owned : NULL, &beat->records, &moved,
+                                    beat->now);
     if (done)
-        done = respond(beat, body->member_epoch == MB_MODERN_JOIN || full || moved, beat->member->epoch, &response);
-    if (!done) {
-        mb_modern_write_failed(group, &records, beat->request, beat->now);
+        response = respond(beat, body->member_epoch == MB_MODERN_JOIN || full || moved, beat->member->epoch);
+    if (!response) {
+        mb_modern_write_failed(group, &beat->records, beat->request, beat->now);
         return;
     }
     mb_modern_member_alive(beat->member, beat->now);
-    mb_modern_write(group, &records, beat->request, &response, beat->now);
+    mb_modern_write(group, &beat->records, beat->request, response, beat->now);
 }
 
 static void convert(struct mb_group *group, int64_t now);
@@ -411,10 +309,18 @@ static bool find_group(struct beat *beat)
     if (!beat->group)
         beat->group = mb_groups_obtain(groups, id, beat->now);
     if (beat->group && !beat->group->modern) {
-        if (!may_make || beat->group->state != MB_GROUP_EMPTY) {
+        if (!may_make) {
             refuse(beat, KCI_GROUP_ID_NOT_FOUND, "Group %.*s is not a consumer group.", (int)id.size, id.data);
             return false;
         }
+        beat->upgrades = beat->group->state != MB_GROUP_EMPTY;
+        char why[MESSAGE_BYTES];
+        if (beat->upgrades && !mb_modern_may_upgrade(beat->group, &beat->request->arena, why, sizeof why)) {
+            refuse(beat, KCI_GROUP_ID_NOT_FOUND, "%s", why);
+            return false;
+        }
+        if (beat->upgrades)
+            return true;
         convert(beat->group, beat->now);
     }
     if (!beat->group || !beat->group->modern) {
@@ -466,7 +372,10 @@ static bool has_room(const struct beat *beat)
     int64_t most = mb_cluster_property(beat->request->cluster, "group.consumer.max.size");
     if (most > MB_GROUP_MEMBERS_MAX)
         most = MB_GROUP_MEMBERS_MAX;
-    if ((int64_t)beat->group->modern->member_count < most || mb_modern_member_find(beat->group, beat->id))
+    const struct mb_group *group = beat->group;
+    bool known =
+        beat->upgrades ? mb_group_member_find(group, beat->id) != NULL : mb_modern_member_find(group, beat->id) != NULL;
+    if ((int64_t)(beat->upgrades ? group->member_count : group->modern->member_count) < most || known)
         return true;
     refuse(beat, KCI_GROUP_MAX_SIZE_REACHED, "The consumer group has reached its maximum capacity of %lld members.",
            (long long)most);
@@ -479,9 +388,8 @@ static void leave(struct beat *beat)
 {
     struct mb_group *group = beat->group;
     struct mb_modern_member *member = beat->member;
-    struct mb_group_records records = mb_group_records_of(mb_group_alloc(group));
-    struct kci_consumer_group_heartbeat_response response;
-    bool done = respond(beat, false, beat->body->member_epoch, &response);
+    const struct kci_consumer_group_heartbeat_response *response = respond(beat, false, beat->body->member_epoch);
+    bool done = response != NULL;
     if (done && beat->body->member_epoch == MB_MODERN_LEAVE_STATIC) {
         /* it will be back: its partitions wait for it until its session ends; what it was to give up is given up */
         const struct mb_tpset nothing = { NULL, 0 };
@@ -489,14 +397,25 @@ static void leave(struct beat *beat)
         member->assigned = nothing;
         member->epoch = MB_MODERN_LEAVE_STATIC;
         done = mb_modern_member_hold(member, assigned, nothing);
-        mb_modern_records_current(&records, member);
+        mb_modern_records_current(&beat->records, member);
     } else if (done) {
-        done = fence(member, &records);
+        member->leaving = true;
+        done = mb_modern_members_leave(group, &beat->records, beat->now);
     }
     if (done)
-        mb_modern_write(group, &records, beat->request, &response, beat->now);
+        mb_modern_write(group, &beat->records, beat->request, response, beat->now);
     else
-        mb_modern_write_failed(group, &records, beat->request, beat->now);
+        mb_modern_write_failed(group, &beat->records, beat->request, beat->now);
+}
+
+/* The classic group becomes a mixed one, in the same step as its first new member comes. False: no memory. */
+static bool upgrade(struct beat *beat)
+{
+    if (mb_modern_upgrade(beat->group, &beat->request->arena, &beat->records, beat->now))
+        return true;
+    mb_group_records_discard(&beat->records);
+    refuse(beat, KCI_UNKNOWN_SERVER_ERROR, "There is no memory for the group.");
+    return false;
 }
 
 void mb_handle_consumer_group_heartbeat(struct mb_request *request, int64_t now)
@@ -504,7 +423,7 @@ void mb_handle_consumer_group_heartbeat(struct mb_request *request, int64_t now)
     struct beat beat = { .request = request, .body = request->body, .now = now };
     const char *fault = find_fault(beat.body, request->header.version);
     struct kci_str assignor = beat.body->server_assignor;
-    char uuid[40];
+    struct mb_modern_new_id made;
     if (mb_feature_level(request->cluster, MB_FEATURE_GROUP) == 0) { /* the protocol is not enabled (KIP-848) */
         refuse(&beat, KCI_UNSUPPORTED_VERSION, "%s", kci_error_text(KCI_UNSUPPORTED_VERSION));
         return;
@@ -526,15 +445,18 @@ void mb_handle_consumer_group_heartbeat(struct mb_request *request, int64_t now)
     }
     beat.id = beat.body->member_id;
     if (beat.id.size == 0) { /* v0 leaves that to us */
-        struct kci_prng *prng = mb_cluster_prng(request->cluster);
-        snprintf(uuid, sizeof uuid, "%016llx%016llx", (unsigned long long)kci_prng_next(prng),
-                 (unsigned long long)kci_prng_next(prng));
-        beat.id = kci_str_of(uuid);
+        made = mb_modern_new_id(request->cluster);
+        beat.id = kci_str_of(made.text);
     }
+    beat.records = mb_group_records_of(mb_cluster_alloc(request->cluster));
     if (!find_group(&beat))
         return;
     bool leaves = beat.body->member_epoch < 0;
-    if ((!leaves && !has_room(&beat)) || !find_member(&beat) || (!leaves && !regex_ok(&beat)))
+    if (!leaves && !has_room(&beat))
+        return;
+    if (beat.upgrades && (!regex_ok(&beat) || !upgrade(&beat))) /* a new member of a classic group is never refused */
+        return;
+    if (!find_member(&beat) || (!leaves && !regex_ok(&beat)))
         return;
     if (leaves)
         leave(&beat);

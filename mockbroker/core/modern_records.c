@@ -4,7 +4,8 @@
  *
  *   key  3  group             value 0  epoch int32 | tag 0: hash of the topics int64
  *   key  5  group | member    value 0  instance? | rack? | client id | client host | [topic] | regex? |
- *                                      rebalance timeout int32 | assignor?
+ *                                      rebalance timeout int32 | assignor? | tag 0, of the classic protocol:
+ *                                      1 int8 | session timeout int32 | [name | metadata]
  *   key  6  group             value 0  epoch of the target int32 | tag 0: when it was computed int64
  *   key  7  group | member    value 0  [topic id uuid | [partition int32]]                            the target
  *   key  8  group | member    value 0  epoch int32 | previous epoch int32 | state int8 | assigned | revoking: both
@@ -101,6 +102,34 @@ void mb_modern_records_target_epoch(struct mb_group_records *records, const stru
     mb_group_records_end_value(records);
 }
 
+static void put_bytes(struct kci_writer *w, struct kci_bytes bytes)
+{
+    kci_writer_uvarint(w, (uint32_t)bytes.size + 1);
+    kci_writer_bytes(w, bytes.data, bytes.size);
+}
+
+/* A nullable struct as a tagged field: one byte that says that it is there, then the struct. */
+static void put_classic_tag(struct kci_writer *w, const struct mb_modern_classic *classic)
+{
+    size_t size = 1 + 4 + kci_uvarint_size((uint32_t)classic->protocol_count + 1) + 1;
+    for (size_t i = 0; i < classic->protocol_count; i++) {
+        size_t name = classic->protocols[i].name.size, metadata = classic->protocols[i].metadata.size;
+        size += kci_uvarint_size((uint32_t)name + 1) + name + kci_uvarint_size((uint32_t)metadata + 1) + metadata + 1;
+    }
+    kci_writer_uvarint(w, 1);
+    kci_writer_uvarint(w, 0);
+    kci_writer_uvarint(w, (uint32_t)size);
+    kci_writer_i8(w, 1);
+    kci_writer_i32(w, classic->session_timeout_ms);
+    kci_writer_uvarint(w, (uint32_t)classic->protocol_count + 1);
+    for (size_t i = 0; i < classic->protocol_count; i++) {
+        put_str(w, classic->protocols[i].name);
+        put_bytes(w, classic->protocols[i].metadata);
+        put_no_tags(w);
+    }
+    put_no_tags(w);
+}
+
 void mb_modern_records_member(struct mb_group_records *records, const struct mb_modern_member *member)
 {
     struct kci_writer *w = &records->bytes;
@@ -115,7 +144,10 @@ void mb_modern_records_member(struct mb_group_records *records, const struct mb_
     put_str(w, member->regex);
     kci_writer_i32(w, member->rebalance_timeout_ms);
     put_str(w, member->assignor);
-    put_no_tags(w);
+    if (member->classic)
+        put_classic_tag(w, member->classic);
+    else
+        put_no_tags(w);
     mb_group_records_end_value(records);
 }
 
@@ -221,6 +253,31 @@ static bool get_set(const struct kci_alloc *alloc, struct kci_reader *r, struct 
     return true;
 }
 
+/* The classic half of a member, if it has one. False: no memory. A malformed one sets r->failed. */
+static bool load_classic(struct mb_modern_member *member, struct kci_reader *r)
+{
+    struct kci_reader tag = get_tags(r);
+    struct mb_group_identity who = { .protocol_count = 0 };
+    mb_modern_member_unset_classic(member);
+    if (kci_reader_left(&tag) == 0 || kci_reader_i8(&tag) < 0)
+        return true;
+    const struct kci_alloc *alloc = mb_group_alloc(member->group);
+    who.session_timeout_ms = kci_reader_i32(&tag);
+    who.protocol_count = get_count(&tag, 3);
+    struct mb_group_protocol *protocols = kci_alloc_zero(alloc, who.protocol_count, sizeof *protocols);
+    for (size_t i = 0; protocols && i < who.protocol_count; i++) {
+        protocols[i].name = get_str(&tag);
+        struct kci_str metadata = get_str(&tag); /* bytes are encoded alike */
+        protocols[i].metadata = (struct kci_bytes){ (const uint8_t *)metadata.data, metadata.size };
+        get_tags(&tag);
+    }
+    who.protocols = protocols;
+    r->failed |= tag.failed || who.protocol_count == 0 || who.protocol_count > MB_GROUP_PROTOCOLS_MAX;
+    bool done = protocols && (r->failed || mb_modern_member_set_classic(member, &who));
+    kci_alloc_free(alloc, protocols);
+    return done;
+}
+
 static enum mb_modern_load load_member(struct mb_modern_member *member, struct kci_reader *r)
 {
     const struct kci_alloc *alloc = mb_group_alloc(member->group);
@@ -240,7 +297,7 @@ static enum mb_modern_load load_member(struct mb_modern_member *member, struct k
                mb_modern_member_set_text(member, &member->client_host, host, &changed) &&
                mb_modern_member_set_text(member, &member->regex, regex, &changed) &&
                mb_modern_member_set_text(member, &member->assignor, assignor, &changed) &&
-               mb_modern_member_set_topics(member, names, count);
+               mb_modern_member_set_topics(member, names, count) && load_classic(member, r);
         member->rebalance_timeout_ms = timeout_ms;
         member->known = true;
     }

@@ -12,18 +12,28 @@
 struct write {
     struct mb_group_write write; /* first; unused by those that only wait */
     struct mb_request *request;  /* parked; NULL: nobody waits */
-    struct kci_consumer_group_heartbeat_response response;
-    struct kci_list in_group;  /* modern->writes, or the `followers` of another */
-    struct kci_list followers; /* struct write that have nothing to write */
+    const void *response;        /* lives as long as the request */
+    struct kci_list in_group;    /* modern->writes, or the `followers` of another */
+    struct kci_list followers;   /* struct write that have nothing to write */
 };
 
-static void answer(struct mb_request *request, const struct kci_consumer_group_heartbeat_response *response,
-                   int16_t error, int64_t now)
+static void answer(struct mb_request *request, const void *response, int16_t error, int64_t now)
 {
-    struct kci_consumer_group_heartbeat_response failure = { .error_code = error,
-                                                             .error_message = kci_str_of(kci_error_text(error)) };
-    if (request)
-        mb_request_answer(request, error ? &failure : response, now);
+    if (!request)
+        return;
+    if (!error) {
+        mb_request_answer(request, response, now);
+    } else if (request->header.api_key == KCI_API_JOIN_GROUP) {
+        const struct kci_join_group_request *body = request->body;
+        mb_group_answer_join_error(request, body->member_id, error, now);
+    } else if (request->header.api_key == KCI_API_LEAVE_GROUP) {
+        struct kci_leave_group_response failure = { .error_code = error };
+        mb_request_answer(request, &failure, now);
+    } else {
+        struct kci_consumer_group_heartbeat_response failure = { .error_code = error,
+                                                                 .error_message = kci_str_of(kci_error_text(error)) };
+        mb_request_answer(request, &failure, now);
+    }
 }
 
 static void done(struct mb_group_write *base, int16_t error, int64_t now)
@@ -34,12 +44,12 @@ static void done(struct mb_group_write *base, int16_t error, int64_t now)
         mb_groups_reload(base->groups, base->partition, now);
     kci_list_remove(&write->in_group);
     error = mb_group_answer_append_error(error);
-    answer(write->request, &write->response, error, now);
+    answer(write->request, write->response, error, now);
     KCI_LIST_EACH(node, &write->followers)
     {
         struct write *follower = KCI_CONTAINER(node, struct write, in_group);
         kci_list_remove(node);
-        answer(follower->request, &follower->response, error, now);
+        answer(follower->request, follower->response, error, now);
         kci_alloc_free(alloc, follower);
     }
     kci_alloc_free(alloc, write);
@@ -54,11 +64,11 @@ void mb_modern_write_failed(struct mb_group *group, struct mb_group_records *rec
 }
 
 void mb_modern_write(struct mb_group *group, struct mb_group_records *records, struct mb_request *request,
-                     const struct kci_consumer_group_heartbeat_response *response, int64_t now)
+                     const void *response, int64_t now)
 {
-    struct kci_list *writes = &group->modern->writes;
+    struct kci_list *writes = group->modern ? &group->modern->writes : NULL;
     bool nothing_new = mb_group_records_empty(records);
-    if (nothing_new && (kci_list_empty(writes) || !request)) {
+    if (nothing_new && (!writes || kci_list_empty(writes) || !request)) {
         answer(request, response, KCI_NONE, now);
         return;
     }
@@ -68,14 +78,14 @@ void mb_modern_write(struct mb_group *group, struct mb_group_records *records, s
         return;
     }
     write->request = request;
-    if (response)
-        write->response = *response;
+    write->response = response;
     kci_list_init(&write->followers);
     if (nothing_new) {
         kci_list_push(&KCI_CONTAINER(writes->prev, struct write, in_group)->followers, &write->in_group);
         return;
     }
-    kci_list_push(writes, &write->in_group);
+    if (writes)
+        kci_list_push(writes, &write->in_group);
     mb_group_write_begin(&write->write, group->owner, group->partition, done);
     mb_group_records_append(records, mb_group_cluster(group), group->partition, mb_group_write_finish, &write->write,
                             now);

@@ -209,10 +209,12 @@ static void two_kinds_of_groups(void **unused)
     list(a.conn, "consumer", "new", "Stable");
     list(a.conn, "Classic", "old", "Stable");
     list(a.conn, "share", NULL, NULL);
+    wrong.protocol_type = "connect"; /* consumers may come in: group_mixed_test.c */
     assert_code(group_join_error(&wrong), KCI_INCONSISTENT_GROUP_PROTOCOL);
     wrong.member_id = a.id;
     wrong.generation = 2;
     assert_code(group_beat(&wrong), KCI_UNKNOWN_MEMBER_ID);
+    wrong.member_id = kci_str_of("nobody");
     assert_code(group_leave(&wrong), KCI_UNKNOWN_MEMBER_ID);
     assert_code(group_describe(&wrong)->error_code, KCI_GROUP_ID_NOT_FOUND);
     assert_str(group_describe(&wrong)->group_state, "Dead");
