@@ -35,7 +35,7 @@ class Bench(unittest.TestCase):
             self.assertTrue(os.path.exists(os.path.join(folder, "page.svg")))
 
     def test_help(self):
-        for script in ("bench.py", "matrix.py", "rebalance.py"):
+        for script in ("bench.py", "matrix.py", "broker.py", "rebalance.py"):
             self.assertIn("usage:", self.bench(script, "--help"))
 
 
