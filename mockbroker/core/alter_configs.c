@@ -173,6 +173,8 @@ int16_t mb_alter_topic(struct mb_topic *topic, const struct mb_config_change *ch
         return refuse(text, text_size, KCI_UNKNOWN_SERVER_ERROR, "out of memory");
     for (size_t i = 0; !error && i < count; i++)
         error = change_topic(topic, &config, &changes[i], text, text_size);
+    if (!error && !mb_topic_config_agrees(&config, &cluster->properties, text, text_size))
+        error = KCI_INVALID_CONFIG;
     if (error || dry) {
         mb_topic_config_destroy(&config);
         return error;

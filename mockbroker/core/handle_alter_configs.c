@@ -22,6 +22,11 @@ struct alteration {
 static int16_t alter_topic(struct alteration *alteration, int64_t now)
 {
     struct mb_topic *topic = mb_topic_find(alteration->request->cluster, alteration->name);
+    const char *unfit;
+    if (!topic && !mb_topic_name_ok(alteration->name, &unfit)) {
+        snprintf(alteration->text, TEXT_BYTES, "%s", unfit);
+        return alteration->name.size ? KCI_INVALID_TOPIC_EXCEPTION : KCI_INVALID_REQUEST;
+    }
     if (topic)
         return mb_alter_topic(topic, alteration->changes, alteration->count, alteration->replace, alteration->dry,
                               alteration->text, TEXT_BYTES, now);

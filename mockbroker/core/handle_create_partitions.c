@@ -6,6 +6,7 @@
 
 #define TEXT_BYTES         256
 #define STRICT_QUOTA_SINCE 3
+#define TOPICS_MAX         2000 /* of one request: each is compared with all others */
 
 typedef struct kci_create_partitions_request__create_partitions_topic asked_topic;
 
@@ -26,6 +27,19 @@ static int16_t read_assignment(struct mb_request *request, const struct mb_topic
              "Increasing the number of partitions by %d needs as many assignments, each of %d replica(s).",
              asked->count - topic->partition_count, topic->replication_factor);
     return ok && *rows ? KCI_NONE : KCI_INVALID_REPLICA_ASSIGNMENT;
+}
+
+/* How often is topic i named? 0: it was before. */
+static int32_t times_named(const struct kci_create_partitions_request *body, int32_t i)
+{
+    int32_t times = 0;
+    for (int32_t k = 0; k < body->topics_count; k++) {
+        bool same = kci_str_equal(body->topics[k].name, body->topics[i].name);
+        if (same && k < i)
+            return 0;
+        times += same;
+    }
+    return times;
 }
 
 static int16_t grow_one(struct mb_request *request, const asked_topic *asked, char *text, int64_t now)
@@ -55,11 +69,15 @@ void mb_handle_create_partitions(struct mb_request *request, int64_t now)
     kci_codec_init(&kci_create_partitions_response_schema, &response);
     response.results = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.results);
     for (int32_t i = 0; response.results && i < body->topics_count; i++) {
+        int32_t times = body->topics_count <= TOPICS_MAX ? times_named(body, i) : 1;
+        if (times == 0)
+            continue;
         struct kci_create_partitions_response__create_partitions_topic_result *out =
             &response.results[response.results_count++];
         kci_codec_init(&kci_create_partitions_response__create_partitions_topic_result_schema, out);
         out->name = body->topics[i].name;
-        out->error_code = grow_one(request, &body->topics[i], text, now);
+        snprintf(text, sizeof text, "Duplicate topic name.");
+        out->error_code = times > 1 ? KCI_INVALID_REQUEST : grow_one(request, &body->topics[i], text, now);
         if (out->error_code)
             out->error_message = kci_str_of(kci_arena_text(&request->arena, kci_str_of(text)));
     }

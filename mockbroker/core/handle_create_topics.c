@@ -68,12 +68,20 @@ static int16_t create_one(struct mb_request *request, const asked_topic *asked, 
                                   .partitions = asked->num_partitions,
                                   .replication_factor = asked->replication_factor };
     mb_topic_config_init(&plan.config, cluster->alloc, &cluster->properties);
-    int16_t error = read_assignment(request, asked, &plan, text);
+    int16_t error = KCI_NONE;
+    if (kci_str_equal(asked->name, kci_str_of("__cluster_metadata"))) { /* the controllers' own log */
+        snprintf(text, TEXT_BYTES, "The topic __cluster_metadata is internal and cannot be made.");
+        error = KCI_INVALID_REQUEST;
+    }
+    if (!error)
+        error = read_assignment(request, asked, &plan, text);
     if (!error)
         error = mb_topic_create(cluster, &plan, true, NULL, text, TEXT_BYTES, now); /* Kafka complains of these first */
     for (int32_t i = 0; !error && i < asked->configs_count; i++)
         if (!mb_topic_config_set(&plan.config, asked->configs[i].name, asked->configs[i].value, text, TEXT_BYTES))
             error = KCI_INVALID_CONFIG;
+    if (!error && !mb_topic_config_agrees(&plan.config, &cluster->properties, text, TEXT_BYTES))
+        error = KCI_INVALID_CONFIG;
     if (!error) {
         mb_topic_config_resolve(&plan.config, &cluster->properties);
         add_configs(request, &plan.config, out);
@@ -90,21 +98,22 @@ static int16_t create_one(struct mb_request *request, const asked_topic *asked, 
     return error;
 }
 
-/* Which names are in the request more than once? An array of as many flags as topics; NULL: no memory. */
-static bool *named_twice(struct mb_request *request)
+/* How often each name is in the request; 0: it was there before. As many numbers as topics; NULL: no memory. */
+static int32_t *times_named(struct mb_request *request)
 {
     const struct kci_create_topics_request *body = request->body;
     struct kci_map seen = kci_map_of(request->cluster->alloc, kci_prng_next(&request->cluster->prng));
-    bool *twice = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *twice);
-    for (int32_t i = 0; twice && i < body->topics_count; i++) {
-        bool *first = kci_map_get_str(&seen, body->topics[i].name);
+    int32_t *times = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *times);
+    for (int32_t i = 0; times && i < body->topics_count; i++) {
+        int32_t *first = kci_map_get_str(&seen, body->topics[i].name);
+        times[i] = !first;
         if (first)
-            *first = twice[i] = true;
-        else if (!kci_map_set(&seen, body->topics[i].name.data, body->topics[i].name.size, &twice[i]))
-            twice = NULL;
+            (*first)++;
+        else if (!kci_map_set(&seen, body->topics[i].name.data, body->topics[i].name.size, &times[i]))
+            times = NULL;
     }
     kci_map_destroy(&seen);
-    return twice;
+    return times;
 }
 
 void mb_handle_create_topics(struct mb_request *request, int64_t now)
@@ -113,13 +122,16 @@ void mb_handle_create_topics(struct mb_request *request, int64_t now)
     struct kci_create_topics_response response;
     char text[TEXT_BYTES];
     kci_codec_init(&kci_create_topics_response_schema, &response);
-    const bool *twice = named_twice(request);
+    const int32_t *times = times_named(request);
     response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
-    for (int32_t i = 0; twice && response.topics && i < body->topics_count; i++) {
+    for (int32_t i = 0; times && response.topics && i < body->topics_count; i++) {
+        if (times[i] == 0)
+            continue;
         result_out *out = &response.topics[response.topics_count++];
         kci_codec_init(&kci_create_topics_response__creatable_topic_result_schema, out);
         out->name = body->topics[i].name;
-        if (twice[i]) {
+        out->error_message = kci_str_of(NULL);
+        if (times[i] > 1) {
             snprintf(text, sizeof text, "Duplicate topic name.");
             out->error_code = KCI_INVALID_REQUEST;
         } else {

@@ -13,6 +13,7 @@ void mb_handle_describe_cluster(struct mb_request *request, int64_t now)
     response.cluster_id = kci_str_of(cluster->id);
     if (body->endpoint_type != 1) {
         response.error_code = body->endpoint_type == 2 ? KCI_MISMATCHED_ENDPOINT_TYPE : KCI_UNSUPPORTED_ENDPOINT_TYPE;
+        response.cluster_id = kci_str_of("");
         response.error_message = kci_str_of(kci_error_text(response.error_code));
         mb_request_answer(request, &response, now);
         return;

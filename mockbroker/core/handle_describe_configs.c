@@ -50,6 +50,7 @@ static config_out *add_config(struct mb_request *request, result_out *result, co
     kci_codec_init(&kci_describe_configs_response__describe_configs_resource_result_schema, out);
     out->name = kci_str_of(row->name);
     out->config_type = (int8_t)row->type;
+    out->documentation = kci_str_of(NULL);
     out->synonyms = kci_arena_array(&request->arena, SYNONYMS_MAX, sizeof *out->synonyms);
     return out;
 }
@@ -159,7 +160,7 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
     kci_codec_init(&kci_describe_configs_response__describe_configs_result_schema, result);
     result->resource_type = asked->resource_type;
     result->resource_name = asked->resource_name;
-    result->error_message = kci_str_of(NULL);
+    result->error_message = kci_str_of(""); /* not null, as Kafka's */
     int16_t error = mb_authorize_config(request, MB_ACL_DESCRIBE_CONFIGS, asked->resource_type, asked->resource_name);
     if (error) {
         refuse(result, error, kci_error_text(error));

@@ -34,12 +34,15 @@ static bool list(struct mb_request *request, const struct mb_replica *leader, pa
 static bool describe(struct mb_request *request, struct kci_str name, int32_t index, partition_out *out)
 {
     const struct mb_topic *topic = mb_topic_find(request->cluster, name);
+    const char *why;
     const struct mb_partition *partition = topic ? mb_topic_partition(topic, index) : NULL;
     kci_codec_init(&kci_describe_producers_response__partition_response_schema, out);
     out->partition_index = index;
     out->error_message = kci_str_of(NULL);
     if (!mb_authorize_topic(request, MB_ACL_READ, name))
         refuse(out, KCI_TOPIC_AUTHORIZATION_FAILED, kci_error_text(KCI_TOPIC_AUTHORIZATION_FAILED));
+    else if (!topic && !mb_topic_name_ok(name, &why))
+        refuse(out, KCI_INVALID_TOPIC_EXCEPTION, why);
     else if (!partition)
         refuse(out, KCI_UNKNOWN_TOPIC_OR_PARTITION, kci_error_text(KCI_UNKNOWN_TOPIC_OR_PARTITION));
     else if (partition->leader != request->broker)

@@ -54,6 +54,7 @@ static bool fill_topic(struct mb_request *request, struct kci_str name, int32_t 
     }
     if (!topic) {
         const char *why;
+        out->topic_authorized_operations = mb_authorized_operations(request, MB_ACL_TOPIC, name);
         out->error_code = mb_topic_name_ok(name, &why) ? KCI_UNKNOWN_TOPIC_OR_PARTITION : KCI_INVALID_TOPIC_EXCEPTION;
         return true;
     }
@@ -128,9 +129,8 @@ void mb_handle_describe_topic_partitions(struct mb_request *request, int64_t now
     const struct kci_describe_topic_partitions_request *body = request->body;
     response_out response;
     struct kci_str *names;
-    int32_t room = body->response_partition_limit > 0 && body->response_partition_limit < PARTITIONS_MAX
-                       ? body->response_partition_limit
-                       : PARTITIONS_MAX;
+    int32_t limit = body->response_partition_limit;
+    int32_t room = limit < 1 ? 1 : limit < PARTITIONS_MAX ? limit : PARTITIONS_MAX;
     kci_codec_init(&kci_describe_topic_partitions_response_schema, &response);
     int32_t count = sorted_names(request, &names);
     bool ok = count >= 0;

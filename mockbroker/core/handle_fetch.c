@@ -48,7 +48,8 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
         node->error = !topic && id ? KCI_UNKNOWN_TOPIC_ID : KCI_UNKNOWN_TOPIC_OR_PARTITION;
         return NULL;
     }
-    node->error = mb_partition_check(partition, request->broker, node->current_leader_epoch);
+    int32_t epoch = node->current_leader_epoch < 0 ? -1 : node->current_leader_epoch;
+    node->error = mb_partition_check(partition, request->broker, epoch);
     node->replica = server_of(request, partition, node->error);
     if (node->replica) {
         node->error = KCI_NONE;

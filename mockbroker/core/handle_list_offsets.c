@@ -52,6 +52,14 @@ static void find_max(struct mb_log *log, int64_t limit, partition_out *out)
         search(log, max, limit, out);
 }
 
+/* Numbers that are no times came one by one: which does this version know? */
+static bool is_known(int64_t timestamp, int version)
+{
+    static const int since[] = { [-LATEST] = 1,         [-EARLIEST] = 1,      [-MAX_TIMESTAMP] = 7,
+                                 [-EARLIEST_LOCAL] = 8, [-LATEST_TIERED] = 9, [-EARLIEST_PENDING_UPLOAD] = 11 };
+    return timestamp >= 0 || (timestamp >= EARLIEST_PENDING_UPLOAD && version >= since[-timestamp]);
+}
+
 static void answer_partition(struct mb_request *request, struct mb_topic *topic,
                              const struct kci_list_offsets_request__list_offsets_partition *asked, partition_out *out)
 {
@@ -59,6 +67,8 @@ static void answer_partition(struct mb_request *request, struct mb_topic *topic,
     struct mb_partition *partition = topic ? mb_topic_partition(topic, asked->partition_index) : NULL;
     out->error_code = partition ? mb_partition_check(partition, request->broker, asked->current_leader_epoch)
                                 : KCI_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!out->error_code && !is_known(asked->timestamp, request->header.version))
+        out->error_code = KCI_UNSUPPORTED_VERSION;
     if (out->error_code)
         return;
     struct mb_replica *leader = mb_partition_leader(partition);

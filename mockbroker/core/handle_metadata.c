@@ -4,6 +4,9 @@
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/rack.h"
 
+#define COMPARED_MAX                                                                                                   \
+    1000 /* so many topics of a request are looked at for repetitions: each is compared with those before */
+
 typedef struct kci_metadata_response__metadata_response_topic topic_out;
 typedef struct kci_metadata_response__metadata_response_partition partition_out;
 
@@ -76,11 +79,12 @@ static bool asked_topic(struct mb_request *request, const struct kci_metadata_re
     struct mb_cluster *cluster = request->cluster;
     const char *why;
     int16_t error;
-    struct mb_topic *topic = mb_topic_resolve(cluster, asked->name, asked->name.data ? NULL : &asked->topic_id, &error);
+    bool by_id = !kci_uuid_is_zero(&asked->topic_id); /* where both are given the id counts */
+    struct mb_topic *topic = mb_topic_resolve(cluster, asked->name, &asked->topic_id, &error);
     if (topic && !may_see(request, kci_str_of(topic->name))) {
-        error = asked->name.data ? KCI_TOPIC_AUTHORIZATION_FAILED : KCI_UNKNOWN_TOPIC_ID; /* as Kafka: no name leaks */
+        error = by_id ? KCI_UNKNOWN_TOPIC_ID : KCI_TOPIC_AUTHORIZATION_FAILED; /* as Kafka: no name leaks */
         topic = NULL;
-    } else if (!topic && asked->name.data) {
+    } else if (!topic && !by_id && asked->name.data) {
         bool allowed = body->allow_auto_topic_creation && mb_cluster_property(cluster, "auto.create.topics.enable") &&
                        may_create(request, asked->name);
         if (!mb_topic_name_ok(asked->name, &why))
@@ -96,11 +100,21 @@ static bool asked_topic(struct mb_request *request, const struct kci_metadata_re
         error = KCI_TOPIC_AUTHORIZATION_FAILED; /* whether it exists is not told */
     kci_codec_init(&kci_metadata_response__metadata_response_topic_schema, out);
     out->error_code = error;
-    out->name = asked->name;
-    if (!asked->name.data && request->header.version < 12)
+    out->name = by_id ? kci_str_of(NULL) : asked->name;
+    if (!out->name.data && request->header.version < 12)
         out->name = kci_str_of("");
     out->topic_id = asked->topic_id;
     return true;
+}
+
+/* Was the topic of row i asked for before? Kafka answers it once. */
+static bool is_repeated(const struct kci_metadata_request *body, int32_t i)
+{
+    for (int32_t k = 0; k < i && i < COMPARED_MAX; k++)
+        if (kci_str_equal(body->topics[k].name, body->topics[i].name) &&
+            memcmp(&body->topics[k].topic_id, &body->topics[i].topic_id, sizeof body->topics[i].topic_id) == 0)
+            return true;
+    return false;
 }
 
 static bool fill_brokers(struct mb_request *request, struct kci_metadata_response *response)
@@ -148,7 +162,8 @@ void mb_handle_metadata(struct mb_request *request, int64_t now)
         response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
         ok = response.topics != NULL;
         for (int32_t i = 0; ok && i < body->topics_count; i++)
-            ok = asked_topic(request, &body->topics[i], &response.topics[response.topics_count++], now);
+            ok = is_repeated(body, i) ||
+                 asked_topic(request, &body->topics[i], &response.topics[response.topics_count++], now);
     }
     if (ok)
         mb_request_answer(request, &response, now);

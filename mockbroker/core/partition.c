@@ -36,7 +36,7 @@ int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker,
 {
     if (!mb_partition_replica(partition, broker))
         return KCI_NOT_LEADER_OR_FOLLOWER;
-    if (current_leader_epoch >= 0 && current_leader_epoch < partition->leader_epoch)
+    if (current_leader_epoch != -1 && current_leader_epoch < partition->leader_epoch)
         return KCI_FENCED_LEADER_EPOCH;
     if (current_leader_epoch > partition->leader_epoch)
         return KCI_UNKNOWN_LEADER_EPOCH;

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #define LONG_MAX_TEXT "9223372036854775807"
 #define ANY           INT64_MIN, INT64_MAX
@@ -208,8 +209,8 @@ int64_t mb_properties_number(const struct mb_properties *properties, const char 
 bool mb_config_number(const char *value, enum mb_config_type type, int64_t *out)
 {
     if (type == MB_CONFIG_BOOLEAN) {
-        *out = strcmp(value, "true") == 0;
-        return *out || strcmp(value, "false") == 0;
+        *out = strcasecmp(value, "true") == 0;
+        return *out || strcasecmp(value, "false") == 0;
     }
     char *end = NULL;
     errno = 0;

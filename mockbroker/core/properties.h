@@ -92,6 +92,9 @@ bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, st
                          size_t text_size);
 /* Forget an override; a name that is not known changes nothing. */
 void mb_topic_config_unset(struct mb_topic_config *config, struct kci_str name);
+/* Do the settings go together, and are they what this broker has? If not, text says why. */
+bool mb_topic_config_agrees(const struct mb_topic_config *config, const struct mb_properties *properties, char *text,
+                            size_t text_size);
 /* The same overrides in a config of its own. false: out of memory, nothing to destroy. */
 bool mb_topic_config_copy(struct mb_topic_config *out, const struct mb_topic_config *config);
 void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_properties *properties);

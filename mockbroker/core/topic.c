@@ -146,6 +146,22 @@ static int16_t check_assignment(const struct mb_cluster *cluster, const int32_t 
     return KCI_NONE;
 }
 
+/* Metrics call '.' and '_' the same: two topics whose names differ in these only would be one there. */
+static const struct mb_topic *collides_with(const struct mb_cluster *cluster, struct kci_str name)
+{
+    const struct mb_topic *topic;
+    bool can = name.size && (memchr(name.data, '.', name.size) || memchr(name.data, '_', name.size));
+    for (size_t at = 0; can && (topic = mb_topic_next(cluster, &at)) != NULL;) {
+        size_t i = 0;
+        while (i < name.size && topic->name[i] &&
+               (topic->name[i] == '.' ? '_' : topic->name[i]) == (name.data[i] == '.' ? '_' : name.data[i]))
+            i++;
+        if (i == name.size && !topic->name[i])
+            return topic;
+    }
+    return NULL;
+}
+
 static int16_t check_plan(struct mb_cluster *cluster, struct mb_topic_plan *plan, char *text, size_t text_size)
 {
     const char *why = NULL;
@@ -154,6 +170,12 @@ static int16_t check_plan(struct mb_cluster *cluster, struct mb_topic_plan *plan
     if (mb_topic_find(cluster, plan->name)) {
         snprintf(text, text_size, "Topic '%.*s' already exists.", (int)plan->name.size, plan->name.data);
         return KCI_TOPIC_ALREADY_EXISTS;
+    }
+    const struct mb_topic *other = plan->id ? NULL : collides_with(cluster, plan->name); /* not at a restart */
+    if (other) {
+        snprintf(text, text_size, "Topic '%.*s' collides with existing topic: %s", (int)plan->name.size,
+                 plan->name.data, other->name);
+        return KCI_INVALID_TOPIC_EXCEPTION;
     }
     if (plan->partitions == -1)
         plan->partitions = (int32_t)mb_cluster_property(cluster, "num.partitions");
@@ -165,7 +187,7 @@ static int16_t check_plan(struct mb_cluster *cluster, struct mb_topic_plan *plan
     if (plan->replication_factor <= 0)
         return refuse(text, text_size, KCI_INVALID_REPLICATION_FACTOR,
                       "Replication factor must be larger than 0, or -1 to use the default value.");
-    if (plan->replication_factor > cluster->broker_count) {
+    if (!plan->assignment && plan->replication_factor > cluster->broker_count) {
         snprintf(text, text_size, "Unable to replicate the partition %d time(s): only %d broker(s) are registered.",
                  plan->replication_factor, cluster->broker_count);
         return KCI_INVALID_REPLICATION_FACTOR;

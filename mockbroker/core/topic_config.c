@@ -32,6 +32,7 @@ enum key {
     GZIP_LEVEL,
     LZ4_LEVEL,
     ZSTD_LEVEL,
+    REMOTE_STORAGE,
 };
 
 /* clang-format off */
@@ -59,6 +60,7 @@ static const struct mb_config_row rows[] = {
     [GZIP_LEVEL] = { "compression.gzip.level", MB_CONFIG_INT, "-1", -1, 9, NULL, "compression.gzip.level" },
     [LZ4_LEVEL] = { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, "compression.lz4.level" },
     [ZSTD_LEVEL] = { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, "compression.zstd.level" },
+    [REMOTE_STORAGE] = { "remote.storage.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
     { "file.delete.delay.ms", MB_CONFIG_LONG, "60000", 0, INT64_MAX, NULL, "log.segment.delete.delay.ms" },
     { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
@@ -67,7 +69,6 @@ static const struct mb_config_row rows[] = {
     { "preallocate", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "log.preallocate" },
     { "remote.log.copy.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
     { "remote.log.delete.on.disable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
-    { "remote.storage.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
     { "segment.jitter.ms", MB_CONFIG_LONG, "0", 0, INT64_MAX, NULL, "log.roll.jitter.ms" },
 };
 /* clang-format on */
@@ -90,6 +91,37 @@ int mb_topic_config_find(struct kci_str name)
         if (kci_str_equal(kci_str_of(rows[i].name), name))
             return (int)i;
     return -1;
+}
+
+const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,
+                                 enum mb_config_source *source)
+{
+    int key = rows[i].broker_key ? mb_properties_find(kci_str_of(rows[i].broker_key)) : -1;
+    *source = MB_SOURCE_TOPIC;
+    if (config->values[i])
+        return config->values[i];
+    *source = MB_SOURCE_DEFAULT_BROKER;
+    if (key >= 0 && properties->dynamic[key])
+        return properties->dynamic[key];
+    *source = MB_SOURCE_STATIC_BROKER;
+    if (key >= 0 && properties->values[key])
+        return properties->values[key];
+    *source = MB_SOURCE_DEFAULT;
+    return rows[i].initial;
+}
+
+static const char *text_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
+{
+    enum mb_config_source source;
+    return mb_topic_config_text(config, properties, (size_t)key, &source);
+}
+
+static int64_t number_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
+{
+    int64_t number = 0;
+    if (!mb_config_number(text_of(config, properties, key), rows[key].type, &number))
+        abort(); /* values are checked when they are set */
+    return number;
 }
 
 void mb_topic_config_init(struct mb_topic_config *config, const struct kci_alloc *alloc,
@@ -125,6 +157,25 @@ bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, st
     return true;
 }
 
+bool mb_topic_config_agrees(const struct mb_topic_config *config, const struct mb_properties *properties, char *text,
+                            size_t text_size)
+{
+    long long least = number_of(config, properties, MIN_COMPACTION_LAG);
+    long long most = number_of(config, properties, MAX_COMPACTION_LAG);
+    const char *tiered = text_of(config, properties, REMOTE_STORAGE);
+    if (least > most)
+        snprintf(text, text_size, "conflict: min.compaction.lag.ms (%lld) is more than max.compaction.lag.ms (%lld)",
+                 least, most);
+    else if (number_of(config, properties, GZIP_LEVEL) == 0)
+        snprintf(text, text_size,
+                 "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or -1");
+    else if (strcmp(tiered, "false") != 0)
+        snprintf(text, text_size, "There is no tiered storage here: remote.storage.enable cannot be %s.", tiered);
+    else
+        return true;
+    return false;
+}
+
 void mb_topic_config_unset(struct mb_topic_config *config, struct kci_str name)
 {
     int row = mb_topic_config_find(name);
@@ -150,37 +201,6 @@ bool mb_topic_config_copy(struct mb_topic_config *out, const struct mb_topic_con
         memcpy(out->values[i], config->values[i], size);
     }
     return true;
-}
-
-const char *mb_topic_config_text(const struct mb_topic_config *config, const struct mb_properties *properties, size_t i,
-                                 enum mb_config_source *source)
-{
-    int key = rows[i].broker_key ? mb_properties_find(kci_str_of(rows[i].broker_key)) : -1;
-    *source = MB_SOURCE_TOPIC;
-    if (config->values[i])
-        return config->values[i];
-    *source = MB_SOURCE_DEFAULT_BROKER;
-    if (key >= 0 && properties->dynamic[key])
-        return properties->dynamic[key];
-    *source = MB_SOURCE_STATIC_BROKER;
-    if (key >= 0 && properties->values[key])
-        return properties->values[key];
-    *source = MB_SOURCE_DEFAULT;
-    return rows[i].initial;
-}
-
-static const char *text_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
-{
-    enum mb_config_source source;
-    return mb_topic_config_text(config, properties, (size_t)key, &source);
-}
-
-static int64_t number_of(const struct mb_topic_config *config, const struct mb_properties *properties, enum key key)
-{
-    int64_t number = 0;
-    if (!mb_config_number(text_of(config, properties, key), rows[key].type, &number))
-        abort(); /* values are checked when they are set */
-    return number;
 }
 
 void mb_topic_config_resolve(struct mb_topic_config *config, const struct mb_properties *properties)
