@@ -1,0 +1,36 @@
+"""Where mockbroker differs on purpose, or does less: why, which API, which request of the story, which field of the answer (regular expressions, whole).
+
+docs/mockbroker.md tells the same in a table.  A row that meets no difference any more fails the test.
+"""
+ROWS = [
+    ("APIs that are not served: between brokers and controllers, share groups, streams groups, transactions, SASL where nobody authenticates", "ApiVersions", ".*", r"\.ApiKeys\.(17|24|25|26|27|28|36|61|65|66|7[6-9]|8[0-9]|9[0-9])(\..*)?"),
+    ("client metrics are always taken; Kafka needs a plugin that receives them", "ApiVersions", ".*", r"\.ApiKeys\.7[12]"),
+    ("features of what is not served: share and streams groups, transactions of the second kind, eligible leader replicas", "ApiVersions", ".*",
+     r"\.(FinalizedFeatures|SupportedFeatures)\.(eligible\.leader\.replicas|share|streams|transaction|kraft)\.version.*"),
+    ("Kafka stores min.insync.replicas as a setting of all brokers when it keeps eligible leader replicas", "CreateTopics|DescribeConfigs", ".*",
+     r".*\.min\.insync\.replicas(\..*)?|\.Results\.\.Configs"),
+    ("a topic that is only validated has no id here", "CreateTopics", ".*", r".*\.TopicId"),
+    ("values are taken as they are: no blanks around a number, no format of throttled replicas", "CreateTopics", "config (leader.replication|retention.ms= ).*", ".*"),
+    ("a request that contradicts itself (an id and a name, or neither) fails whole in Kafka, and topic by topic here", "Metadata", "(unknown|no) id|(id|unknown) and .*|no id", ".*"),
+    ("a topic that is made by asking for it is there at once; Kafka says at first that there is none", "Metadata", "with creation", ".*"),
+    ("a value that Kafka derives (log.retention.ms from hours, and so on) is shown as it is in force, with its synonym", "DescribeConfigs", ".*",
+     r".*\.(retention\.ms|segment\.ms|segment\.jitter\.ms|flush\.ms|log\.retention\.ms)(\..*)?"),
+    ("there is no tiered storage: its settings of brokers are not known", "DescribeConfigs", ".*", r".*\.local\.retention\.(ms|bytes)\..*"),
+    ("no texts about settings", "DescribeConfigs", "documentation", r".*\.Documentation"),
+    ("share and streams groups are not served, nor are their settings", "DescribeConfigs", "32 .*", r".*\.(share|streams)\..*"),
+    ("settings that nothing here would act upon are not known (log.cleaner.threads)", "DescribeConfigs", "broker keys", r".*\.Configs\.log\.cleaner\.threads"),
+    ("the id of a node counts as set at the start", "DescribeConfigs", "broker keys", r".*\.node\.id\..*"),
+    ("what is not known is refused: a typing error that is silently stored makes a test lie", "IncrementalAlterConfigs", "(broker .* (no.such|log.cleaner.threads)=.*|delete unknown.*)", ".*"),
+    ("a number that is no operation has an error of its own", "IncrementalAlterConfigs", "operation .*", ".*"),
+    ("brokers share their settings, so any of them alters another's", "(Incremental)?AlterConfigs", "4 '9'", ".*"),
+    ("an empty word is no word of a list", "IncrementalAlterConfigs", "append nothing.*", ".*"),
+    ("a cursor that no answer gave, a topic without a name", "DescribeTopicPartitions", "cursor (-1|on another|on a missing)|no name", ".*"),
+    ("a topic that is named twice is answered twice", "ListOffsets", "(the same|a partition) twice", ".*"),
+    ("a level of isolation that does not exist counts as read_uncommitted", "ListOffsets|Fetch", "isolation (2|-1)", ".*"),
+    ("a negative size counts as none", "Fetch", "-1 bytes.*", ".*"),
+    ("where there is none to tell, there is no list of aborted transactions", "Fetch", "(partition|topic) .*", r".*\.AbortedTransactions"),
+    ("a partition that is named twice is answered once", "Fetch", "a partition twice", ".*"),
+    ("a session without a partition is not kept", "Fetch", "empty", r"\.SessionId"),
+    ("an epoch below -1 is none", "OffsetForLeaderEpoch", "epoch -2.*", ".*"),
+    ("a topic of which nothing was sent is in the answer", "Produce", "no partitions", ".*"),
+]

@@ -1,0 +1,203 @@
+"""Plays a story's requests to one broker and writes down every answer, with what differs between any two runs replaced by names."""
+import base64
+import re
+import socket
+import struct
+import time
+import uuid
+
+from kafka_cluster import select_pause
+
+WAIT_S = 90   # for a condition, or for an answer that must come
+CLIENT_ID = "differential"
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])[\w-]{22}(?![\w-])")
+LONG_AGO_MS = 10 ** 12  # what is larger is a time of this run
+COUNTED = {"ProducerId", "SessionId"}                      # a number that a broker makes up; -1 and 0 are none
+MEASURED = {"TotalBytes", "UsableBytes", "FinalizedFeaturesEpoch", "BrokerEpoch"}
+
+
+class Player:
+    def __init__(self, messages, address, now_ms):
+        self.messages, self.address, self.now_ms = messages, address, now_ms
+        self.played = []        # (name, api, version, answer as written down)
+        self.symbols = {}       # what the broker made up -> its name here
+        self.connections = {}
+        self.correlation = 0
+
+    # -- connections
+
+    def connection(self, name="main"):
+        if name not in self.connections:
+            host, port = self.address.rsplit(":", 1)
+            self.connections[name] = socket.create_connection((host, int(port)), WAIT_S)
+        return self.connections[name]
+
+    def disconnect(self, name="main"):
+        if name in self.connections:
+            self.connections.pop(name).close()
+
+    def close(self):
+        for name in list(self.connections):
+            self.disconnect(name)
+
+    def exactly(self, connection, size):
+        data = b""
+        while len(data) < size:
+            piece = connection.recv(size - len(data))
+            if not piece:
+                raise ConnectionError("closed")
+            data += piece
+        return data
+
+    def exchange(self, frame, connection="main"):
+        """The answer's frame; None when the broker closed."""
+        try:
+            self.send(frame, connection)
+            return self.receive(connection)
+        except ConnectionError:
+            self.disconnect(connection)
+            return None
+
+    def send(self, frame, connection="main"):
+        self.connection(connection).sendall(struct.pack(">i", len(frame)) + frame)
+
+    def receive(self, connection="main"):
+        opened = self.connection(connection)
+        opened.settimeout(WAIT_S)
+        return self.exactly(opened, struct.unpack(">i", self.exactly(opened, 4))[0])
+
+    # -- requests
+
+    def ask(self, api, version, values=None, cut=0, extra=b"", connection="main", client_id=CLIENT_ID):
+        """The answer as it came, not written down; None: the broker closed."""
+        self.correlation += 1
+        head, body = self.messages.request(api, version, values or {}, self.correlation, client_id)
+        frame = self.exchange(head + (body[:-cut] if cut else body) + extra, connection)
+        return None if frame is None else self.read(api, version, frame)
+
+    def read(self, api, version, frame):
+        correlation, answer = self.messages.answer(api, version, frame)
+        assert correlation == self.correlation, (api, version, correlation)
+        return answer
+
+    def call(self, name, api, version, values=None, **options):
+        """Ask and write down."""
+        answer = self.ask(api, version, values, **options)
+        self.write_down(name, api, version, answer)
+        return answer
+
+    def calls(self, name, api, versions, values):
+        """The same in several versions; fields that a version has not are left out of it by the definitions."""
+        for version in versions:
+            answer = self.call(name, api, version, values)
+        return answer
+
+    def write_down(self, name, api, version, answer):
+        self.played.append((name, api, version, "closed" if answer is None else self.general(answer)))
+
+    def until(self, condition, api, version, values):
+        """Ask until the answer is so; not written down."""
+        end = time.monotonic() + WAIT_S
+        while True:
+            answer = self.ask(api, version, values)
+            if answer is not None and condition(answer):
+                return answer
+            assert time.monotonic() < end, (api, version, values, answer)
+            select_pause(0.02)
+
+    def lowest(self, api):
+        return self.messages.requests[api].low
+
+    def highest(self, api):
+        return self.messages.requests[api].high
+
+    def some(self, api):
+        """The versions that are worth a test of their own: lowest, the last that is not flexible, the first that is, highest."""
+        message = self.messages.requests[api]
+        versions = range(message.low, message.high + 1)
+        edge = next((v for v in versions if message.flexible(v)), None)
+        return sorted({message.low, message.high} | ({edge, max(edge - 1, message.low)} if edge is not None else set()))
+
+    # -- what is written down
+
+    def symbol(self, value, name):
+        if value not in self.symbols:
+            self.symbols[value] = f"<{name}>"
+            if isinstance(value, uuid.UUID):
+                self.symbols[base64.urlsafe_b64encode(value.bytes).decode()[:22]] = f"<{name}>"
+        return self.symbols[value]
+
+    def general(self, value, field="", siblings=None):
+        if isinstance(value, dict):
+            return {k: self.general(v, k, value) for k, v in value.items()}
+        if isinstance(value, list):
+            return [self.general(v, field, siblings) for v in value]
+        if isinstance(value, uuid.UUID):
+            return str(value) if value.int < 100 else self.symbol(value, f"id of {siblings.get('Name') or siblings.get('Topic') or field}")
+        if isinstance(value, bool) or value is None:
+            return value
+        if isinstance(value, int):
+            return self.general_number(value, field)
+        if isinstance(value, str):
+            return self.general_text(value, field)
+        if field == "Records" and value is not None:
+            return whole_batches(value).hex()
+        return value.hex() if isinstance(value, bytes) else value
+
+    def general_number(self, value, field):
+        if field == "Port" and value > 0:
+            return "<port>"
+        if field in COUNTED and value > 0:
+            return f"<{field}>"
+        if field in MEASURED and value >= 0:
+            return "<measured>"
+        return "<time>" if value > LONG_AGO_MS and abs(value - self.now_ms) < 864e5 and value != self.now_ms else value
+
+    def general_text(self, value, field):
+        if field in ("Host", "ClusterId", "LogDir") and value:
+            return f"<{field}>"
+        return UUID.sub(lambda found: self.symbols.get(found[0], "<uuid>") if self.made_up(found[0]) else found[0], value)
+
+    def made_up(self, text):
+        return len(text) == 36 or text in self.symbols
+
+
+def whole_batches(data):
+    """Kafka may end with a piece of a batch, which clients ignore."""
+    at = 0
+    while at + 12 <= len(data) and at + 12 + struct.unpack_from(">i", data, at + 8)[0] <= len(data):
+        at += 12 + struct.unpack_from(">i", data, at + 8)[0]
+    return data[:at]
+
+
+def ordered(value):
+    """Without the order of arrays: many of Kafka's are that of a hash table.  Rows with a name or a key are told by it."""
+    if isinstance(value, dict):
+        return {k: ordered(v) for k, v in value.items()}
+    if not isinstance(value, list):
+        return value
+    rows = [ordered(v) for v in value]
+    for key in ("ApiKey", "Name", "TopicName", "ResourceName", "GroupId", "Topic"):
+        names = [str(row[key]) for row in rows if isinstance(row, dict) and row.get(key) is not None]
+        if rows and len(names) == len(rows) and len(set(names)) == len(rows):
+            return dict(zip(names, rows))
+    return sorted(rows, key=repr)
+
+
+def differences(theirs, ours, path=""):
+    """Field by field: path, what Kafka says, what mockbroker says."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in sorted(set(theirs) | set(ours)):
+            if key == "ErrorMessage" and is_other_wording(theirs, ours):
+                continue
+            yield from differences(theirs.get(key, "<none>"), ours.get(key, "<none>"), f"{path}.{key}")
+    elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
+        for i, (a, b) in enumerate(zip(theirs, ours)):
+            yield from differences(a, b, f"{path}[{i}]")
+    elif theirs != ours:
+        yield path, theirs, ours
+
+
+def is_other_wording(theirs, ours):
+    """The same error in other words, or with words where Kafka has none."""
+    return theirs.get("ErrorCode", 0) != 0 and theirs.get("ErrorCode") == ours.get("ErrorCode") and bool(ours.get("ErrorMessage"))
