@@ -9,6 +9,9 @@
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern_records.h"
 
+#define COMPARED_MAX                                                                                                   \
+    1000 /* so many groups of a request are looked at for repetitions: each is compared with those before */
+
 /* ---- DeleteGroups ---- */
 
 struct deletion { /* of all groups of one request */
@@ -81,6 +84,15 @@ static int16_t delete_group(struct deletion *all, int32_t index, int64_t now)
     return all->response.results[index].error_code;
 }
 
+/* Kafka answers a group once. */
+static bool is_repeated(const struct kci_delete_groups_request *body, int32_t i)
+{
+    for (int32_t k = 0; k < i && k < COMPARED_MAX; k++)
+        if (kci_str_equal(body->groups_names[k], body->groups_names[i]))
+            return true;
+    return false;
+}
+
 void mb_handle_delete_groups(struct mb_request *request, int64_t now)
 {
     const struct kci_delete_groups_request *body = request->body;
@@ -97,10 +109,12 @@ void mb_handle_delete_groups(struct mb_request *request, int64_t now)
     all->request = request;
     all->alloc = alloc;
     all->unfinished = 1;
-    all->response.results_count = body->groups_names_count;
     for (int32_t i = 0; i < body->groups_names_count; i++) {
-        all->response.results[i].group_id = body->groups_names[i];
-        all->response.results[i].error_code = delete_group(all, i, now);
+        if (is_repeated(body, i))
+            continue;
+        int32_t index = all->response.results_count++;
+        all->response.results[index].group_id = body->groups_names[i];
+        all->response.results[index].error_code = delete_group(all, index, now);
     }
     finish_deletion(all, now);
 }
@@ -170,7 +184,9 @@ void mb_handle_offset_delete(struct mb_request *request, int64_t now)
     struct mb_groups *groups = mb_cluster_groups(request->cluster);
     struct kci_offset_delete_response failure = { .error_code = mb_groups_route(request, body->group_id, now) };
     const struct mb_group *group = mb_groups_find(groups, body->group_id);
-    if (!failure.error_code && !group)
+    if (body->group_id.size == 0)
+        failure.error_code = KCI_INVALID_GROUP_ID; /* offsets can be committed under it all the same */
+    else if (!failure.error_code && !group)
         failure.error_code = KCI_GROUP_ID_NOT_FOUND;
     else if (!failure.error_code && group->state != MB_GROUP_EMPTY && !mb_group_of_consumers(group))
         failure.error_code = KCI_NON_EMPTY_GROUP; /* what it subscribes to cannot be known */

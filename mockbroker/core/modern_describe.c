@@ -56,8 +56,7 @@ static bool show_members(struct mb_request *request, const struct mb_modern *mod
         to->client_host = member->client_host;
         to->subscribed_topic_names = member->topics;
         to->subscribed_topic_names_count = (int32_t)member->topic_count;
-        if (member->regex.size)
-            to->subscribed_topic_regex = member->regex;
+        to->subscribed_topic_regex = member->regex.size ? member->regex : kci_str_of(""); /* not null, as Kafka's */
         to->member_type = member->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
         done = show_set(request, &member->assigned, &to->assignment) &&
                show_set(request, &member->target, &to->target_assignment);

@@ -360,7 +360,7 @@ static bool regex_ok(const struct beat *beat)
     bool bad = false;
     if (regex.size == 0)
         return true;
-    mb_modern_regex_free(mb_modern_regex_compile(mb_group_alloc(beat->group), regex, &bad));
+    mb_modern_regex_free(mb_modern_regex_compile(mb_cluster_alloc(beat->request->cluster), regex, &bad));
     if (bad)
         refuse(beat, KCI_INVALID_REGULAR_EXPRESSION, "SubscribedTopicRegex `%.*s` is not a valid regular expression.",
                (int)regex.size, regex.data);
@@ -449,6 +449,10 @@ void mb_handle_consumer_group_heartbeat(struct mb_request *request, int64_t now)
         beat.id = kci_str_of(made.text);
     }
     beat.records = mb_group_records_of(mb_cluster_alloc(request->cluster));
+    bool founds =
+        beat.body->member_epoch == 0 && !mb_groups_find(mb_cluster_groups(request->cluster), beat.body->group_id);
+    if (founds && !regex_ok(&beat)) /* no group comes of it */
+        return;
     if (!find_group(&beat))
         return;
     bool leaves = beat.body->member_epoch < 0;

@@ -17,7 +17,7 @@ from kafka_cluster import Kafka
 
 OPTIONS = ["--as-version", "4.3", "--brokers", "1", "--config", "offsets.topic.num.partitions=5"]
 SHOWN = 40  # differences in a failure
-STORIES = ["topics", "logs"]
+STORIES = ["topics", "logs", "groups"]
 
 
 class Both:

@@ -10,7 +10,7 @@ from kafka_cluster import select_pause
 
 WAIT_S = 90   # for a condition, or for an answer that must come
 CLIENT_ID = "differential"
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])[\w-]{22}(?![\w-])")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])(?:[\w-]{22}|[0-9a-f]{32})(?![\w-])")
 LONG_AGO_MS = 10 ** 12  # what is larger is a time of this run
 COUNTED = {"ProducerId", "SessionId"}                      # a number that a broker makes up; -1 and 0 are none
 MEASURED = {"TotalBytes", "UsableBytes", "FinalizedFeaturesEpoch", "BrokerEpoch"}
@@ -156,10 +156,9 @@ class Player:
     def general_text(self, value, field):
         if field in ("Host", "ClusterId", "LogDir") and value:
             return f"<{field}>"
-        return UUID.sub(lambda found: self.symbols.get(found[0], "<uuid>") if self.made_up(found[0]) else found[0], value)
-
-    def made_up(self, text):
-        return len(text) == 36 or text in self.symbols
+        if field == "MemberId" and UUID.fullmatch(value):
+            return "<uuid>"
+        return UUID.sub(lambda found: self.symbols.get(found[0], "<uuid>" if len(found[0]) == 36 else found[0]), value)
 
 
 def whole_batches(data):
