@@ -102,7 +102,8 @@ void kci_reset_diverged(struct kci_consumer *c, struct kci_assigned *a, int64_t 
     kci_log(&c->logger, KCI_LOG_WARN, "fetch",
             "%s [%d]: the log was truncated: we are at %" PRId64 ", epoch %d ends at %" PRId64, a->topic->name.data,
             (int)a->partition, a->fetch_offset, (int)epoch, offset);
-    if (c->settings->auto_offset_reset == KCI_RESET_NONE) {
+    bool stays = epoch >= 0 && offset >= a->position;
+    if (c->settings->auto_offset_reset == KCI_RESET_NONE && !stays) {
         kci_assigned_fail(&c->subscription, a, KC_ERR_OFFSET_OUT_OF_RANGE, now,
                           "the log of %s [%d] was truncated: position %" PRId64 " lies behind offset %" PRId64
                           " where its leader epoch ends, and auto.offset.reset is none: seek",
@@ -115,10 +116,11 @@ void kci_reset_diverged(struct kci_consumer *c, struct kci_assigned *a, int64_t 
         return;
     }
     /* What was fetched ahead may be of the other history: drop it all. What was returned is not lost by it if the cut
-     * is behind it: then nothing jumps. */
-    int64_t from = a->position, to = from < offset ? from : offset;
+     * is behind it: then nothing jumps.  But an epoch that the leader has not (one that began and ended without a
+     * record, while we asked where the log begins) would be refused with every fetch: its own takes the place. */
+    int64_t from = a->position, to = stays ? from : offset;
     int32_t from_epoch = a->epoch;
-    kci_assigned_seek(&c->subscription, a, to, to == from ? from_epoch : epoch, now);
+    kci_assigned_seek(&c->subscription, a, to, stays && from_epoch < epoch ? from_epoch : epoch, now);
     a->checked_epoch = current_epoch;
     if (to != from)
         tell(c, a, KCI_RESET_TRUNCATED, from, from_epoch);

@@ -90,6 +90,17 @@ static void test_by_duration(void **state)
     by_duration(1000, "reset(t-0:NO_OFFSET -1001/-1>5)"); /* nothing is as young as that */
 }
 
+/* The last one that names partitions; those of a session leave out what did not change. */
+static const struct kci_fetch_request *last_fetch(void)
+{
+    const struct kci_fetch_request *last = NULL;
+    for (size_t i = 0; i < peer.request_count; i++)
+        if (peer.requests[i].header.api_key == KCI_API_FETCH &&
+            ((const struct kci_fetch_request *)peer.requests[i].message)->topics_count)
+            last = peer.requests[i].message;
+    return last;
+}
+
 /* In a fetch the leader says that its log parts from ours at an offset: go back there, without a question more. */
 static void diverge(enum kci_offset_reset policy, int32_t epoch, int64_t offset)
 {
@@ -133,6 +144,25 @@ static void test_diverging(void **state)
     assert_noted(&sc, "!OFFSET_OUT_OF_RANGE");
     assert_non_null(strstr(sc.last_text, "truncated"));
     script_consumer_end(&sc);
+}
+
+/* The epoch that we know of the position was never written to the leader's log, and the position lies in it: we go on
+ * there with the leader's epoch, or it would send us back for ever. */
+static void test_epoch_without_records(void **state)
+{
+    const enum kci_offset_reset policies[] = { KCI_RESET_LATEST, KCI_RESET_NONE };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        diverge(policies[i], 4, 9);
+        script_poll(&sc);
+        assert_noted(&sc, "");
+        sc.park_fetch = true;
+        script_advance(&peer, 1000);
+        const struct kci_fetch_request *request = last_fetch();
+        assert_int_equal(request->topics[0].partitions[0].fetch_offset, 5);
+        assert_int_equal(request->topics[0].partitions[0].last_fetched_epoch, 4);
+        script_consumer_end(&sc);
+    }
 }
 
 /* The topic was deleted and created again: the position is of another topic, so it is not kept. */
@@ -198,9 +228,10 @@ static void test_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_offset),   cmocka_unit_test(test_seek_is_none), cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_by_duration), cmocka_unit_test(test_diverging),    cmocka_unit_test(test_recreated),
-        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_no_offset),    cmocka_unit_test(test_seek_is_none),
+        cmocka_unit_test(test_out_of_range), cmocka_unit_test(test_by_duration),
+        cmocka_unit_test(test_diverging),    cmocka_unit_test(test_epoch_without_records),
+        cmocka_unit_test(test_recreated),    cmocka_unit_test(test_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
