@@ -28,6 +28,7 @@ struct run {
     struct sim_consumer consumers[SIM_CONSUMERS_MAX]; /* the last one is the reader's slot */
     struct kci_prng prng;
     struct sim_alarm churn;
+    int64_t healed_at; /* microseconds */
 };
 
 static struct sim_consumer *reader_of(struct run *run)
@@ -214,25 +215,16 @@ static void look_at_group(struct run *run, int64_t since, int32_t before, bool *
         sim_violation(&stage->verdict, "G7", "%d generations since the last fault", generation(run) - before);
 }
 
-static void heal(struct run *run)
+/* Until all is done, or it is clear that it will not be. */
+static void settle(struct run *run)
 {
     struct sim_stage *stage = &run->stage;
-    const struct sim_workload *w = &stage->workload;
     char why[200] = "";
-    sim_note(&stage->world, "---- no faults from now on ----");
-    stage->healed = true;
-    sim_alarm_stop(&stage->world, &run->churn);
-    sim_world_heal(&stage->world);
-    sim_brokers_heal(&run->brokers);
-    for (int i = 0; i < w->producers; i++)
-        sim_producer_finish(&run->producers[i]);
-    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
-        sim_consumer_heal(&run->consumers[i]);
     int64_t since = stage->world.now;
     int32_t before = generation(run);
     bool stable = false;
     int64_t limit = stage->world.now + PROGRESS_US + stage->history.delivery_us +
-                    (int64_t)w->consumer_settings.max_poll_interval_ms * 1000;
+                    (int64_t)stage->workload.consumer_settings.max_poll_interval_ms * 1000;
     while (!all_there(run) || !settled(run, why, sizeof why)) {
         look_at_group(run, since, before, &stable);
         if (stage->verdict.violations)
@@ -247,6 +239,22 @@ static void heal(struct run *run)
     sim_note(&stage->world, "---- all is done ----");
 }
 
+static void heal(struct run *run)
+{
+    struct sim_stage *stage = &run->stage;
+    sim_note(&stage->world, "---- no faults from now on ----");
+    stage->healed = true;
+    run->healed_at = stage->world.now;
+    sim_alarm_stop(&stage->world, &run->churn);
+    sim_world_heal(&stage->world);
+    sim_brokers_heal(&run->brokers);
+    for (int i = 0; i < stage->workload.producers; i++)
+        sim_producer_finish(&run->producers[i]);
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        sim_consumer_heal(&run->consumers[i]);
+    settle(run);
+}
+
 /* Everything is done: who still works without an end? */
 static void demand_quiet(struct run *run)
 {
@@ -259,9 +267,18 @@ static void demand_quiet(struct run *run)
         KCI_CONTAINER(node, struct sim_host, link)->steps = 0;
     }
     int32_t before = generation(run);
+    int64_t sessions = run->healed_at + (int64_t)stage->workload.consumer_settings.session_timeout_ms * SIM_MS;
     if (stage->verdict.violations || !advance(run, stage->world.now + QUIET_US))
         return;
-    if (generation(run) != before && stage->workload.members)
+    bool disturbed = generation(run) != before && stage->workload.members;
+    if (disturbed &&
+        stage->world.now - QUIET_US < sessions) { /* the last fault had made a member silent for too long */
+        if (advance(run, sessions + SIM_S))
+            settle(run);
+        demand_quiet(run);
+        return;
+    }
+    if (disturbed)
         sim_violation(&stage->verdict, "G7", "a rebalance with nothing to do, to generation %d", generation(run));
     KCI_LIST_EACH(node, &stage->world.hosts)
     {

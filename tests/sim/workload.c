@@ -124,6 +124,8 @@ static void draw_consumers(struct kci_prng *prng, struct sim_workload *w)
     s->fetch_memory_max = one_in(prng, 4) ? 1 << 20 : 64 << 20;
     if (w->producer_settings.compression_type != KCI_CODEC_NONE && s->fetch_memory_max < 8 << 20)
         s->fetch_memory_max = 8 << 20; /* a quarter must hold the largest batch, plain */
+    if (s->fetch_memory_max < 8 << 20) /* also without a codec: each broker sends its first batch, however large */
+        w->producer_settings.max_request_size = 10000;
     s->check_crcs = true;
 }
 
