@@ -7,7 +7,7 @@
  * A stream keeps its order: a piece never arrives before the one that was sent earlier, and once a piece is lost
  * nothing behind it arrives.  Room is bounded, so engines see short sends; pieces are handed to the receiver in random
  * portions, so engines see frames cut anywhere. */
-#include "network.h"
+#include "links.h"
 
 #include "base/checksum.h"
 
@@ -16,187 +16,12 @@
 
 #define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight, when the world is well */
 #define REST_BYTES    (16 * 1024)  /* of what a short send left are remembered */
-#define NAME_BYTES    48
 #define HEALED_DELAY  (5 * SIM_MS) /* most delay of a piece when the world is well */
 #define OFFER_AGAIN   SIM_MS       /* after a receiver had no space */
 #define SHORT_SEND    16           /* one send in so many takes less than there is room */
 #define CUT_PORTION   4            /* one portion in so many is smaller than the space */
 #define DRIP_BYTES    40           /* most bytes of a portion of a link that drips */
 #define LOSE_ON_CLOSE 4            /* one close in so many loses what is under way (a reset, not an orderly end) */
-
-struct listener {
-    struct kci_list link;
-    struct sim_host *host;
-    char name[NAME_BYTES];
-    uint16_t port;
-    void *user;
-};
-
-struct piece {
-    struct kci_list link;
-    int64_t at; /* arrives; never before its predecessor */
-    size_t size, taken;
-    uint8_t bytes[];
-};
-
-struct arrival { /* the next piece of one direction */
-    struct event event;
-    struct link *of;
-    int to;
-};
-
-struct end { /* of a link */
-    struct sim_host *host;
-    kci_conn conn;
-    void *user;
-    bool connected;           /* told so */
-    bool gone;                /* closed it itself, or was told */
-    bool short_send;          /* waits for on_sent */
-    size_t in_flight;         /* bytes on their way to the other end */
-    uint32_t frame_left;      /* bytes of the frame that was begun and not yet sent whole */
-    uint32_t head, head_size; /* its length, as far as that was sent */
-    uint8_t *rest;            /* these bytes, as they were when a send was short; owned */
-    size_t rest_size;
-    int64_t last_at;          /* arrival of the last piece that it sent */
-    struct kci_list incoming; /* struct piece */
-    struct arrival arrival;   /* of the first of `incoming` */
-};
-
-struct link {
-    struct kci_list link;
-    struct end ends[2]; /* 0: who connected */
-    struct listener *listener;
-    int references; /* events under way */
-    bool broken;    /* nothing can be sent any more */
-    bool hole;      /* nothing arrives any more */
-    bool drip;      /* bytes arrive a few at a time */
-};
-
-struct attempt {
-    struct event event;
-    struct link *link;
-    bool answer; /* on the way back: opened or refused */
-    bool refused;
-};
-
-struct closed {
-    struct event event;
-    struct link *link;
-    int to;
-};
-
-struct resolved {
-    struct event event;
-    struct sim_host *host;
-    uint32_t incarnation; /* of the host that asked */
-    void *user;
-    struct kci_address address;
-    bool found;
-};
-
-/* ---- chance and events ---- */
-
-static void *make(struct sim_world *world, size_t size, uint8_t kind)
-{
-    struct event *event = kci_alloc_zero(world->alloc, 1, size);
-    assert(event);
-    event->kind = kind;
-    return event;
-}
-
-static int64_t delay(struct sim_world *world)
-{
-    const struct sim_faults *f = &world->faults;
-    return f->delay_min + (int64_t)kci_prng_below(&world->prng, (uint64_t)(f->delay_max - f->delay_min + 1));
-}
-
-static bool chance(struct sim_world *world, uint32_t millionths)
-{
-    return millionths && kci_prng_chance(&world->prng, millionths, 1000000);
-}
-
-/* ---- links ---- */
-
-static struct link *find_link(struct sim_world *world, kci_conn conn, int *end)
-{
-    size_t index = (size_t)(conn - 1) / 2;
-    *end = (int)((conn - 1) & 1);
-    return conn && index < world->table_size ? world->table[index] : NULL;
-}
-
-static struct link *new_link(struct sim_world *world)
-{
-    if (world->table_size == world->table_capacity) {
-        world->table_capacity = world->table_capacity ? world->table_capacity * 2 : 64;
-        world->table = kci_alloc_resize(world->alloc, world->table, world->table_capacity * sizeof *world->table);
-        assert(world->table);
-    }
-    struct link *link = kci_alloc_zero(world->alloc, 1, sizeof *link);
-    assert(link);
-    for (int i = 0; i < 2; i++) {
-        struct end *end = &link->ends[i];
-        end->conn = 2 * (kci_conn)world->table_size + (kci_conn)i + 1;
-        end->arrival = (struct arrival){ .event = { .kind = KIND_ARRIVAL }, .of = link, .to = i };
-        kci_list_init(&end->incoming);
-    }
-    world->table[world->table_size++] = link;
-    kci_list_push(&world->links, &link->link);
-    return link;
-}
-
-static void lose_incoming(struct sim_world *world, struct end *end)
-{
-    for (struct kci_list *node; (node = kci_list_pop(&end->incoming)) != NULL;)
-        kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct piece, link));
-    kci_heap_remove(&world->events, &end->arrival.event.timer);
-}
-
-static void free_link(struct sim_world *world, struct link *link)
-{
-    for (int i = 0; i < 2; i++) {
-        lose_incoming(world, &link->ends[i]);
-        kci_alloc_free(world->alloc, link->ends[i].rest);
-    }
-    world->table[(link->ends[0].conn - 1) / 2] = NULL;
-    kci_list_remove(&link->link);
-    kci_alloc_free(world->alloc, link);
-}
-
-/* An event of the link is over. */
-static void drop_link(struct sim_world *world, struct link *link)
-{
-    if (--link->references == 0 && link->ends[0].gone && link->ends[1].gone)
-        free_link(world, link);
-}
-
-static void tell_closed(struct sim_world *world, struct link *link, int to)
-{
-    struct closed *closed = make(world, sizeof *closed, KIND_CLOSED);
-    int64_t at = world->now + delay(world), last = link->ends[!to].last_at;
-    closed->link = link;
-    closed->to = to;
-    link->references++;
-    sim_schedule(world, &closed->event, at < last ? last : at);
-}
-
-static void tell_ends(struct sim_world *world, struct link *link)
-{
-    for (int i = 0; i < 2; i++)
-        if (!link->ends[i].gone && !link->hole)
-            tell_closed(world, link, i);
-}
-
-/* Nothing can be sent any more. `lose`: what is under way does not arrive. */
-static void break_link(struct sim_world *world, struct link *link, bool lose)
-{
-    if (link->broken)
-        return;
-    link->broken = true;
-    for (int i = 0; i < 2; i++)
-        if (lose || link->ends[i].gone)
-            lose_incoming(world, &link->ends[i]);
-    tell_ends(world, link);
-}
 
 /* ---- the transport ---- */
 
@@ -215,18 +40,18 @@ static kci_conn transport_open(void *context, const struct kci_address *address,
 {
     struct sim_host *host = context;
     struct sim_world *world = host->world;
-    struct link *link = new_link(world);
-    struct attempt *attempt = make(world, sizeof *attempt, KIND_ATTEMPT);
+    struct link *link = sim_link_new(world);
+    struct attempt *attempt = sim_event_make(world, sizeof *attempt, KIND_ATTEMPT);
     assert(address->size == sizeof link->listener);
     memcpy(&link->listener, address->bytes, sizeof link->listener);
     link->ends[0].host = host;
     link->ends[0].user = user;
     link->ends[1].host = link->listener->host;
     link->references = 1; /* the attempt */
-    link->hole = chance(world, world->faults.hole);
-    link->drip = chance(world, world->faults.drip);
+    link->hole = sim_chance(world, world->faults.hole);
+    link->drip = sim_chance(world, world->faults.drip);
     attempt->link = link;
-    sim_schedule(world, &attempt->event, world->now + delay(world));
+    sim_schedule(world, &attempt->event, world->now + sim_link_delay(world));
     return link->ends[0].conn;
 }
 
@@ -306,7 +131,7 @@ static size_t transport_send(void *context, kci_conn conn, const struct kci_iov 
     struct sim_host *host = context;
     struct sim_world *world = host->world;
     int from;
-    struct link *link = find_link(world, conn, &from);
+    struct link *link = sim_link_find(world, conn, &from);
     assert(link && !link->ends[from].gone);
     struct end *end = &link->ends[from], *to = &link->ends[!from];
     size_t total = 0, room = link->broken ? 0 : world->faults.room - end->in_flight;
@@ -324,12 +149,12 @@ static size_t transport_send(void *context, kci_conn conn, const struct kci_iov 
     if (size == 0)
         return 0;
     end->in_flight += size;
-    link->hole |= chance(world, world->faults.hole);
+    link->hole |= sim_chance(world, world->faults.hole);
     if (link->hole || to->gone)
         return size;
     struct piece *piece = new_piece(world, pieces, count, size);
-    piece->at = world->now + delay(world);
-    if (chance(world, world->faults.stall))
+    piece->at = world->now + sim_link_delay(world);
+    if (sim_chance(world, world->faults.stall))
         piece->at += (int64_t)kci_prng_below(&world->prng, (uint64_t)world->faults.stall_max + 1);
     if (piece->at < end->last_at)
         piece->at = end->last_at;
@@ -344,30 +169,30 @@ static void transport_close(void *context, kci_conn conn)
 {
     struct sim_host *host = context;
     int from;
-    struct link *link = find_link(host->world, conn, &from);
+    struct link *link = sim_link_find(host->world, conn, &from);
     if (!link || link->ends[from].gone)
         return;
     link->references++;
     link->ends[from].gone = true;
-    lose_incoming(host->world, &link->ends[from]);
-    break_link(host->world, link, kci_prng_chance(&host->world->prng, 1, LOSE_ON_CLOSE));
-    drop_link(host->world, link);
+    sim_link_lose_incoming(host->world, &link->ends[from]);
+    sim_link_break(host->world, link, kci_prng_chance(&host->world->prng, 1, LOSE_ON_CLOSE));
+    sim_link_drop(host->world, link);
 }
 
 static void transport_resolve(void *context, const char *name, uint16_t port, void *user)
 {
     struct sim_host *host = context;
     struct sim_world *world = host->world;
-    struct resolved *resolved = make(world, sizeof *resolved, KIND_RESOLVED);
+    struct resolved *resolved = sim_event_make(world, sizeof *resolved, KIND_RESOLVED);
     struct listener *listener = find_listener(world, name, port);
     resolved->host = host;
     resolved->incarnation = host->incarnation;
     resolved->user = user;
-    resolved->found = listener != NULL && !chance(world, world->faults.resolve);
+    resolved->found = listener != NULL && !sim_chance(world, world->faults.resolve);
     memcpy(resolved->address.bytes, &listener, sizeof listener);
     resolved->address.size = sizeof listener;
     snprintf(resolved->address.text, sizeof resolved->address.text, "%.40s:%u", name, port);
-    sim_schedule(world, &resolved->event, world->now + delay(world));
+    sim_schedule(world, &resolved->event, world->now + sim_link_delay(world));
 }
 
 static void transport_want_read(void *context, kci_conn conn)
@@ -382,7 +207,7 @@ static void on_arrive_at_listener(struct sim_world *world, struct attempt *attem
 {
     struct link *link = attempt->link;
     struct end *client = &link->ends[0], *server = &link->ends[1];
-    attempt->refused = !sim_alive(server->host) || chance(world, world->faults.refuse);
+    attempt->refused = !sim_alive(server->host) || sim_chance(world, world->faults.refuse);
     if (!attempt->refused && !link->broken && !link->hole) {
         struct kci_address peer = { .size = 0 };
         snprintf(peer.text, sizeof peer.text, "%.40s:1", client->host->name);
@@ -394,7 +219,7 @@ static void on_arrive_at_listener(struct sim_world *world, struct attempt *attem
     }
     server->gone |= !server->connected;
     attempt->answer = true;
-    sim_schedule(world, &attempt->event, world->now + delay(world));
+    sim_schedule(world, &attempt->event, world->now + sim_link_delay(world));
 }
 
 static void on_attempt(struct sim_world *world, struct attempt *attempt)
@@ -410,7 +235,7 @@ static void on_attempt(struct sim_world *world, struct attempt *attempt)
         client->host->due = true;
         if (attempt->refused) {
             client->gone = true;
-            break_link(world, link, true);
+            sim_link_break(world, link, true);
             engine->ops->on_close(engine->self, client->conn, client->user, "connection refused", world->now);
         } else if (!link->broken) {
             client->connected = true;
@@ -418,7 +243,7 @@ static void on_attempt(struct sim_world *world, struct attempt *attempt)
         }
     }
     sim_trace(world, client->conn << 1 | attempt->refused);
-    drop_link(world, link);
+    sim_link_drop(world, link);
     kci_alloc_free(world->alloc, attempt);
 }
 
@@ -452,9 +277,9 @@ static void on_arrival(struct sim_world *world, struct arrival *arrival)
     struct link *link = arrival->of;
     struct end *to = &link->ends[arrival->to], *from = &link->ends[!arrival->to];
     struct piece *piece = KCI_CONTAINER(kci_list_first(&to->incoming), struct piece, link);
-    if (piece->taken == 0 && chance(world, world->faults.cut)) {
+    if (piece->taken == 0 && sim_chance(world, world->faults.cut)) {
         sim_note(world, "network: a connection of %s breaks", link->ends[0].host->name);
-        break_link(world, link, true);
+        sim_link_break(world, link, true);
         return;
     }
     link->references++; /* whoever is called may close */
@@ -473,7 +298,7 @@ static void on_arrival(struct sim_world *world, struct arrival *arrival)
             from->host->due = true;
         }
     }
-    drop_link(world, link);
+    sim_link_drop(world, link);
 }
 
 static void on_closed(struct sim_world *world, struct closed *closed)
@@ -491,7 +316,7 @@ static void on_closed(struct sim_world *world, struct closed *closed)
         end->host->due = true;
     }
     end->gone = true;
-    drop_link(world, closed->link);
+    sim_link_drop(world, closed->link);
     kci_alloc_free(world->alloc, closed);
 }
 
@@ -584,9 +409,9 @@ void sim_world_heal(struct sim_world *world)
         hurry(world, link);
         link->hole = false;
         if (hole && link->broken)
-            tell_ends(world, link);
+            sim_link_tell_ends(world, link);
         else if (hole)
-            break_link(world, link, true);
+            sim_link_break(world, link, true);
     }
 }
 
@@ -628,9 +453,9 @@ void sim_network_crash(struct sim_host *host)
 static void free_event(struct sim_world *world, struct event *event)
 {
     if (event->kind == KIND_ATTEMPT)
-        drop_link(world, ((struct attempt *)event)->link);
+        sim_link_drop(world, ((struct attempt *)event)->link);
     else if (event->kind == KIND_CLOSED)
-        drop_link(world, ((struct closed *)event)->link);
+        sim_link_drop(world, ((struct closed *)event)->link);
     if (event->kind != KIND_ALARM && event->kind != KIND_ARRIVAL)
         kci_alloc_free(world->alloc, event);
 }
@@ -643,7 +468,7 @@ void sim_network_destroy(struct sim_world *world)
     }
     KCI_LIST_EACH(node, &world->links)
     {
-        free_link(world, KCI_CONTAINER(node, struct link, link));
+        sim_link_free(world, KCI_CONTAINER(node, struct link, link));
     }
     for (struct kci_list *node; (node = kci_list_pop(&world->listeners)) != NULL;)
         kci_alloc_free(world->alloc, KCI_CONTAINER(node, struct listener, link));

@@ -1,4 +1,4 @@
-/* The world: time, who is stepped when, what is written down.  See world.h; the network is in network.c. */
+/* The world: time, who is stepped when, what is written down.  See world.h; the network is in network.c and links.c. */
 #include "network.h"
 
 #include <assert.h>
