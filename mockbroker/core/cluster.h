@@ -76,6 +76,7 @@ struct mb_cluster {
     struct kci_list ready;       /* fetches whose wait is over (fetch_wait.c) */
     struct kci_compressor *compressor;
     struct mb_groups *groups;
+    struct mb_txns *transactions;
     bool records_check_full;       /* mock.records.check=full */
     bool metadata_dirty;           /* topics or leaders changed: write them at the end of the step */
     uint64_t metadata_version;     /* rises whenever they do: who remembers topics looks again */
@@ -190,8 +191,9 @@ int32_t mb_partition_isr_count(const struct mb_partition *partition);
 /* The replica that must answer on `broker`: error NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or
  * 0. */
 int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker, int32_t current_leader_epoch);
-int64_t
-mb_partition_last_stable(const struct mb_partition *partition); /* LSO: first open transaction or the high watermark */
+int64_t mb_partition_last_stable(const struct mb_partition *partition); /* LSO of the leader; -1: no leader */
+/* LSO: the first offset of an open transaction, or the high watermark. */
+int64_t mb_replica_last_stable(const struct mb_replica *replica);
 struct mb_append {
     struct kci_frame *frame; /* where the records lie; NULL: they will be copied */
     struct kci_bytes records;
@@ -212,6 +214,10 @@ struct mb_record_error {
     const char *message; /* static or in the arena */
 };
 void mb_partition_append(struct mb_partition *partition, int32_t broker, struct mb_append *append, int64_t now);
+/* As mb_internal_append(), to any partition: with the codec, attributes and producer of `header`. */
+void mb_partition_write(struct mb_partition *partition, const struct kci_batch_header *header,
+                        const struct kci_record *records, size_t count,
+                        void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
 /* Recompute the high watermark of the leader, wake who waited for it. */
 void mb_partition_advance(struct mb_partition *partition, int64_t now);
 void mb_partition_ack_add(struct mb_partition *partition, struct mb_ack *ack);
@@ -225,6 +231,8 @@ int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offs
                                     int64_t now);
 bool mb_replica_init(struct mb_replica *replica, struct mb_partition *partition, int32_t broker);
 void mb_replica_destroy(struct mb_replica *replica);
+/* Everything below `offset` goes. */
+void mb_replica_raise_start(struct mb_replica *replica, int64_t offset);
 /* Producer state from the log, after truncation or at start. */
 bool mb_replica_rebuild_producers(struct mb_replica *replica);
 struct mb_log_roll mb_partition_roll(const struct mb_partition *partition);
@@ -272,8 +280,8 @@ bool mb_reassign_load(struct mb_partition *partition, const int32_t *brokers, in
 void mb_reassign_stop(struct mb_partition *partition); /* forget it: the partition goes */
 
 /* ---- fetch_wait.c ---- */
-/* `bytes` became readable in the partition. */
-void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes);
+/* So many bytes became readable in the partition, for readers of each isolation level. */
+void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t uncommitted, uint64_t committed);
 /* The replica on a broker that does not lead may be read further: who waits for it there looks again. */
 void mb_fetch_wait_follower(struct mb_partition *partition, int32_t broker);
 /* The partition has an error to tell. */

@@ -8,7 +8,8 @@
  * Offsets never change: a batch keeps its base offset and its last offset, whatever is left in it, and a reader that
  * asks for a hole gets what follows.  A tombstone (no value) replaces like any record and goes itself when
  * delete.retention.ms has passed since it was first seen here; that time is remembered in memory, so a restart lets it
- * live longer, never shorter.  Control batches stay.  The last batch of a producer stays, if only as an empty one: its
+ * live longer, never shorter.  Control batches stay; what their transactions have aborted goes, and what is not below
+ * the last stable offset is not looked at.  The last batch of a producer stays, if only as an empty one: its
  * sequence is needed.  With files, whole segments are written anew and take the place of the old ones by a rename.
  *
  * When the keys of the dirty part do not fit in KEYS_BYTES_MAX, as much is cleaned as does. */
@@ -94,6 +95,13 @@ static bool note_key(struct cleaner *cleaner, const struct kci_record_view *view
     return kci_map_set(&cleaner->latest, key, view->key.size, offset);
 }
 
+/* What was aborted replaces nothing, and goes. */
+static bool is_aborted(const struct cleaner *cleaner, const struct kci_batch_header *header)
+{
+    return (header->attributes & KCI_BATCH_TRANSACTIONAL) && !(header->attributes & KCI_BATCH_CONTROL) &&
+           mb_txn_index_is_aborted(&cleaner->with->producers->transactions, header->producer_id, header->base_offset);
+}
+
 /* false: no room, or the batch cannot be read. */
 static bool map_batch(struct cleaner *cleaner, size_t i)
 {
@@ -105,7 +113,8 @@ static bool map_batch(struct cleaner *cleaner, size_t i)
     if (!batch || kci_batch_open_with(&it, batch, mb_log_entry(cleaner->log, i)->size, cleaner->with->compressor,
                                       cleaner->log->alloc, PLAIN_BYTES_MAX) != KCI_BATCH_OK)
         return false;
-    while (ok && !(it.header.attributes & KCI_BATCH_CONTROL) && (more = kci_batch_next(&it, &view)) == 1)
+    bool counts = !(it.header.attributes & KCI_BATCH_CONTROL) && !is_aborted(cleaner, &it.header);
+    while (ok && counts && (more = kci_batch_next(&it, &view)) == 1)
         if (view.key.data)
             ok = note_key(cleaner, &view);
     kci_batch_close(&it);
@@ -175,8 +184,9 @@ static int clean_batch(struct cleaner *cleaner, const struct mb_log_entry *entry
         return EIO;
     int64_t newest_ms = INT64_MIN;
     const uint8_t *from = it.records.at;
+    bool marker = (it.header.attributes & KCI_BATCH_CONTROL) != 0, aborted = is_aborted(cleaner, &it.header);
     for (; (more = kci_batch_next(&it, &view)) == 1; from = it.records.at, seen++) {
-        if (!(it.header.attributes & KCI_BATCH_CONTROL) && !is_wanted(cleaner, entry, &view, &tombstones))
+        if (!marker && (aborted || !is_wanted(cleaner, entry, &view, &tombstones)))
             continue;
         kci_writer_bytes(&records, from, (size_t)(it.records.at - from));
         newest_ms = view.timestamp_ms > newest_ms ? view.timestamp_ms : newest_ms;

@@ -28,7 +28,9 @@ struct mb_fetch_node {
     int32_t leader, leader_epoch; /* hint for errors; -1 none */
     int32_t preferred;            /* read replica; -1: this one */
     size_t first_piece, piece_count;
-    size_t bytes; /* of the pieces */
+    size_t bytes;                   /* of the pieces */
+    struct mb_txn_aborted *aborted; /* in the request's arena; read_committed only */
+    size_t aborted_count;
 };
 
 struct mb_fetch {

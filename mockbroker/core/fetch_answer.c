@@ -138,6 +138,23 @@ static void put_partition_tags(struct kci_writer *w, const struct mb_fetch_node 
     }
 }
 
+/* Null for read_uncommitted. */
+static void put_aborted(struct kci_writer *w, int16_t version, bool committed, const struct mb_fetch_node *node)
+{
+    if (committed)
+        put_count(w, version, node->aborted_count);
+    else if (version >= FIRST_FLEXIBLE)
+        kci_writer_uvarint(w, 0);
+    else
+        kci_writer_i32(w, -1);
+    for (size_t i = 0; committed && i < node->aborted_count; i++) {
+        kci_writer_i64(w, node->aborted[i].producer_id);
+        kci_writer_i64(w, node->aborted[i].first_offset);
+        if (version >= FIRST_FLEXIBLE)
+            kci_writer_uvarint(w, 0);
+    }
+}
+
 static void put_partition_head(struct kci_writer *w, int16_t version, bool committed, const struct mb_fetch_node *node)
 {
     kci_writer_i32(w, node->index);
@@ -146,11 +163,7 @@ static void put_partition_head(struct kci_writer *w, int16_t version, bool commi
     kci_writer_i64(w, node->last_stable);
     if (version >= 5)
         kci_writer_i64(w, node->log_start);
-    /* aborted transactions: null for read_uncommitted, and none otherwise as yet */
-    if (version >= FIRST_FLEXIBLE)
-        kci_writer_uvarint(w, committed ? 1 : 0);
-    else
-        kci_writer_i32(w, committed ? 0 : -1);
+    put_aborted(w, version, committed, node);
     if (version >= 11)
         kci_writer_i32(w, node->preferred);
     put_count(w, version, node->bytes);

@@ -39,7 +39,7 @@ void mb_fetch_wait_begin(struct mb_fetch *fetch, int64_t now)
     mb_alarm_set(request->cluster, &fetch->timeout, now + (int64_t)body->max_wait_ms * 1000);
 }
 
-void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes)
+void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t uncommitted, uint64_t committed)
 {
     KCI_LIST_EACH(link, &partition->fetches)
     {
@@ -48,6 +48,9 @@ void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t bytes)
         if (fetch->request->broker != partition->leader)
             continue;
         const struct kci_fetch_request *body = fetch->request->body;
+        uint64_t bytes = body->isolation_level == 1 ? committed : uncommitted;
+        if (!bytes)
+            continue;
         uint64_t room = (uint64_t)node->bytes_max - node->readable;
         uint64_t more = bytes < room ? bytes : room;
         node->readable += more;

@@ -1,4 +1,4 @@
-/* DescribeProducers (KIP-664): the idempotent producers that the leader of a partition remembers. */
+/* DescribeProducers (KIP-664): the producers that the leader of a partition remembers. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
@@ -26,8 +26,9 @@ static bool list(struct mb_request *request, const struct mb_replica *leader, pa
                                                                       .producer_epoch = views[i].epoch,
                                                                       .last_sequence = views[i].last_sequence,
                                                                       .last_timestamp = views[i].timestamp_ms,
-                                                                      .coordinator_epoch = -1,
-                                                                      .current_txn_start_offset = -1 };
+                                                                      .coordinator_epoch = views[i].coordinator_epoch,
+                                                                      .current_txn_start_offset =
+                                                                          views[i].first_offset };
     return true;
 }
 

@@ -79,17 +79,10 @@ static uint64_t min_bytes(const struct mb_fetch *fetch)
     return wanted && fetch->request->cluster->quotas && wanted > max_bytes(fetch) ? max_bytes(fetch) : wanted;
 }
 
-static int64_t last_stable(const struct mb_partition *partition, const struct mb_replica *replica)
-{
-    int64_t offset = mb_partition_last_stable(partition);
-    return offset < replica->high_watermark ? offset : replica->high_watermark;
-}
-
-static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_partition *partition,
-                          const struct mb_replica *replica)
+static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_replica *replica)
 {
     const struct kci_fetch_request *body = fetch->request->body;
-    return body->isolation_level == 1 ? last_stable(partition, replica) : replica->high_watermark;
+    return body->isolation_level == 1 ? mb_replica_last_stable(replica) : replica->high_watermark;
 }
 
 /* KIP-595: does what the client has read last still agree with the log? */
@@ -117,14 +110,14 @@ static struct mb_partition *judge(struct mb_fetch_node *node)
     node->readable = 0;
     if (partition) {
         const struct mb_log *log = &node->replica->log;
-        int64_t limit = read_limit(fetch, partition, node->replica);
+        int64_t limit = read_limit(fetch, node->replica);
         check_divergence(node, log);
         if (!node->error && node->diverging_epoch < 0 &&
             (node->offset < log->start_offset || node->offset > log->end_offset))
             node->error = KCI_OFFSET_OUT_OF_RANGE;
         if (!node->error) {
             node->high_watermark = node->replica->high_watermark;
-            node->last_stable = last_stable(partition, node->replica);
+            node->last_stable = mb_replica_last_stable(node->replica);
             node->log_start = log->start_offset;
         }
         uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
@@ -159,6 +152,20 @@ static bool judge_all(struct mb_fetch *fetch)
 /* ---- reading
  * --------------------------------------------------------------------------------------------------------- */
 
+/* The aborted transactions that overlap what is read, [node->offset, to). false: no memory. */
+static bool list_aborted(struct mb_fetch_node *node, const struct mb_replica *leader, int64_t to)
+{
+    const struct mb_txn_index *index = &leader->producers.transactions;
+    const struct kci_fetch_request *body = node->fetch->request->body;
+    if (body->isolation_level != 1 || !index->aborted_count)
+        return true;
+    size_t count = mb_txn_index_aborted(index, node->offset, to, NULL, 0);
+    node->aborted = kci_arena_array(&node->fetch->request->arena, count, sizeof *node->aborted);
+    node->aborted_count = node->aborted ? count : 0;
+    mb_txn_index_aborted(index, node->offset, to, node->aborted, node->aborted_count);
+    return node->aborted != NULL || !count;
+}
+
 /* Add whole batches of one partition. false: no memory. */
 static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node, uint64_t *room, bool *at_least_one)
 {
@@ -167,7 +174,8 @@ static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node
     if (!partition)
         return true;
     struct mb_log *log = &node->replica->log;
-    int64_t limit = read_limit(fetch, partition, node->replica);
+    int64_t limit = read_limit(fetch, node->replica);
+    int64_t end = node->offset;
     uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
     for (size_t i = mb_log_find(log, node->offset); i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit;
          i++) {
@@ -188,9 +196,10 @@ static bool read_node(struct mb_fetch_answer *answer, struct mb_fetch_node *node
             return false;
         *room = size < *room ? *room - size : 0;
         *at_least_one = false;
+        end = mb_log_entry_last(mb_log_entry(log, i)) + 1;
     }
     mb_log_trim(log);
-    return true;
+    return list_aborted(node, node->replica, end);
 }
 
 /* The records, and about what stands around them. */

@@ -321,8 +321,7 @@ static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint
                                   .last_delta = header.last_offset_delta };
     if (!mb_log_recovered(&recovery->replica->log, &entry, header.leader_epoch))
         return false;
-    if (header.producer_id >= 0 && header.base_sequence >= 0 && !recovery->forgetful &&
-        !mb_producers_note(&recovery->replica->producers, &header))
+    if (!recovery->forgetful && !mb_producers_note(&recovery->replica->producers, &header, batch, 0))
         recovery->error = -1;
     return true;
 }

@@ -46,7 +46,13 @@ int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker,
 int64_t mb_partition_last_stable(const struct mb_partition *partition)
 {
     const struct mb_replica *leader = mb_partition_leader(partition);
-    return leader ? leader->high_watermark : -1; /* no transaction is ever open: there is no coordinator for them */
+    return leader ? mb_replica_last_stable(leader) : -1;
+}
+
+int64_t mb_replica_last_stable(const struct mb_replica *replica)
+{
+    int64_t stable = mb_txn_index_last_stable(&replica->producers.transactions, replica->high_watermark);
+    return stable > replica->log.start_offset ? stable : replica->log.start_offset;
 }
 
 struct mb_log_roll mb_partition_roll(const struct mb_partition *partition)
@@ -117,7 +123,7 @@ bool mb_replica_rebuild_producers(struct mb_replica *replica)
         size_t total;
         if (!batch || kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK)
             return false;
-        if (header.producer_id >= 0 && header.base_sequence >= 0 && !mb_producers_note(&replica->producers, &header))
+        if (!mb_producers_note(&replica->producers, &header, batch, replica->high_watermark))
             return false;
     }
     return true;
@@ -148,10 +154,12 @@ static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, s
     struct mb_log_roll roll = mb_partition_roll(partition);
     int64_t end = leader->log.end_offset;
     int error = mb_log_append(&leader->log, &entry, partition->leader_epoch, &roll);
+    bool noted =
+        error || mb_producers_note(&leader->producers, header, entry.frame->data + entry.at, leader->high_watermark);
     mb_log_entry_drop(&entry);
     if (error)
         return storage_error(partition, error);
-    if (header->producer_id >= 0 && !mb_producers_note(&leader->producers, header)) {
+    if (!noted) {
         mb_log_truncate(&leader->log, end);
         return KCI_UNKNOWN_SERVER_ERROR;
     }
@@ -163,7 +171,8 @@ static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_
 {
     int64_t timestamp_ms = -1;
     *duplicate = false;
-    if (header->producer_id < 0 || leader->partition->cluster->options.plant == MB_PLANT_NO_DEDUP)
+    if (header->producer_id < 0 || (header->attributes & KCI_BATCH_CONTROL) ||
+        leader->partition->cluster->options.plant == MB_PLANT_NO_DEDUP)
         return KCI_NONE;
     switch (mb_producers_check(&leader->producers, header, &append->base_offset, &timestamp_ms)) {
     case MB_PRODUCER_DUPLICATE:
@@ -177,6 +186,9 @@ static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_
     case MB_PRODUCER_FENCED:
         append->message = "the epoch of the producer is older than the one known here";
         return KCI_INVALID_PRODUCER_EPOCH;
+    case MB_PRODUCER_IN_TRANSACTION:
+        append->message = "the producer has a transaction open, and the batch is not part of it";
+        return KCI_INVALID_TXN_STATE;
     default:
         return KCI_NONE;
     }
@@ -288,10 +300,11 @@ void mb_partition_advance(struct mb_partition *partition, int64_t now)
         if (partition->replicas[i].in_isr && known_end(&partition->replicas[i], leader) < high)
             high = known_end(&partition->replicas[i], leader);
     if (high > leader->high_watermark && (ahead || mb_partition_isr_count(partition) >= min_insync(partition))) {
-        int64_t old = leader->high_watermark;
+        int64_t old = leader->high_watermark, old_stable = mb_replica_last_stable(leader);
         leader->high_watermark = high;
         if (!kci_list_empty(&partition->fetches))
-            mb_fetch_wait_bytes(partition, bytes_between(&leader->log, old, high));
+            mb_fetch_wait_bytes(partition, bytes_between(&leader->log, old, high),
+                                bytes_between(&leader->log, old_stable, mb_replica_last_stable(leader)));
     }
     wake_acks(partition, leader->high_watermark, now);
 }
@@ -317,6 +330,12 @@ void mb_partition_fail_waiters(struct mb_partition *partition, int16_t error, in
 /* ---- the beginning of the log
  * ---------------------------------------------------------------------------------------- */
 
+void mb_replica_raise_start(struct mb_replica *replica, int64_t offset)
+{
+    mb_log_raise_start(&replica->log, offset);
+    mb_txn_index_raise_start(&replica->producers.transactions, replica->log.start_offset);
+}
+
 static void raise_start(struct mb_partition *partition, int64_t offset)
 {
     bool at_once =
@@ -326,7 +345,7 @@ static void raise_start(struct mb_partition *partition, int64_t offset)
         if (replica->broker == partition->leader ||
             (at_once && mb_cluster_is_running(partition->cluster, replica->broker) &&
              !mb_cluster_is_paused(partition->cluster, replica->broker)))
-            mb_log_raise_start(&replica->log, offset);
+            mb_replica_raise_start(replica, offset);
     }
 }
 
@@ -382,7 +401,7 @@ void mb_partition_compact(struct mb_partition *partition, int64_t now)
         struct mb_compaction compaction = { .config = &partition->topic->config,
                                             .producers = &replica->producers,
                                             .compressor = cluster->compressor,
-                                            .limit = replica->high_watermark,
+                                            .limit = mb_replica_last_stable(replica),
                                             .wall_ms = mb_cluster_wall_ms(cluster, now),
                                             .seed = kci_prng_next(&cluster->prng) };
         int error = mb_compact(&replica->log, &compaction);

@@ -116,8 +116,7 @@ static int copy_entries(struct mb_replica *follower, struct mb_replica *leader)
         if (!batch || kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK)
             return EIO;
         error = mb_log_append(&follower->log, entry, header.leader_epoch, &roll);
-        if (!error && header.producer_id >= 0 && header.base_sequence >= 0 &&
-            !mb_producers_note(&follower->producers, &header))
+        if (!error && !mb_producers_note(&follower->producers, &header, batch, follower->high_watermark))
             error =
                 mb_log_truncate(&follower->log, entry->base_offset) ? EIO : ENOMEM; /* all of it later, or nothing */
     }
@@ -157,7 +156,7 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
     follower->failed = error != 0;
     if (error)
         return;
-    mb_log_raise_start(&follower->log, leader->log.start_offset);
+    mb_replica_raise_start(follower, leader->log.start_offset);
     int64_t end = follower->log.end_offset;
     if (leader->high_watermark <= end && follower->high_watermark < leader->high_watermark)
         set_high_watermark(follower, leader->high_watermark);

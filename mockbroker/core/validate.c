@@ -101,10 +101,8 @@ static int16_t check_header(const struct mb_topic *topic, struct mb_append *appe
                       "the record count and the last offset delta of the batch do not agree");
     if (!append->internal && (header->attributes & KCI_BATCH_CONTROL))
         return refuse(append, KCI_INVALID_RECORD, "clients must not write control records");
-    if (header->producer_id >= 0 && header->base_sequence < 0)
+    if (!append->internal && header->producer_id >= 0 && header->base_sequence < 0)
         return refuse(append, KCI_INVALID_RECORD, "a batch with a producer id needs a sequence");
-    if (header->attributes & KCI_BATCH_TRANSACTIONAL)
-        return KCI_INVALID_TXN_STATE; /* no transaction was begun: there is no coordinator for them */
     return KCI_NONE;
 }
 
@@ -287,7 +285,8 @@ int16_t mb_validate_batch(struct mb_cluster *cluster, const struct mb_topic *top
     if (error)
         return error;
     int codec = header->attributes & KCI_BATCH_CODEC_MASK;
-    int wanted = topic->config.codec < 0 ? codec : topic->config.codec;
+    bool as_is = topic->config.codec < 0 || (header->attributes & KCI_BATCH_CONTROL); /* markers are never compressed */
+    int wanted = as_is ? codec : topic->config.codec;
     const uint8_t *plain = append->records.data + KCI_BATCH_HEADER_BYTES;
     size_t size = append->records.size - KCI_BATCH_HEADER_BYTES;
     uint8_t *unpacked = NULL;
