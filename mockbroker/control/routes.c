@@ -34,6 +34,7 @@ const struct mb_control_route mb_control_routes[] = {
     { "GET", "/v1/groups/*", "its members, and what is committed, with lag", mb_control_get_group },
     { "POST", "/v1/groups/*/rebalance", "as if there were a reason", mb_control_post_rebalance },
     { "POST", "/v1/groups/*/kick", "{\"member\": ID}: out it goes", mb_control_post_kick },
+    { "GET", "/v1/transactions", "what the transaction coordinators know", mb_control_get_transactions },
     { "GET", "/v1/faults", "all faults with their counts, and those that never fired", mb_control_get_faults },
     { "POST", "/v1/faults", "{\"match\": {}, \"count\": 1, \"action\": \"silence\"}, or an array",
       mb_control_post_faults },

@@ -72,6 +72,9 @@ void mb_control_get_group(struct mb_control_request *request, struct mb_cluster 
 void mb_control_post_rebalance(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_kick(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 
+/* ---- transactions.c ---- */
+void mb_control_get_transactions(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+
 /* ---- console.c ---- */
 void mb_control_get_console(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 

@@ -259,6 +259,8 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     if (cluster->groups)
         mb_groups_destroy(cluster->groups, now);
     cluster->groups = NULL;
+    mb_txns_destroy(cluster->transactions, now);
+    cluster->transactions = NULL;
     mb_fetch_wait_run(cluster, now);
     mb_connections_reap(cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
@@ -353,7 +355,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     }
     if (ok) {
         cluster->groups = mb_groups_create(cluster);
-        ok = cluster->groups != NULL;
+        cluster->transactions = mb_txns_create(cluster);
+        ok = cluster->groups != NULL && cluster->transactions != NULL;
     }
     if (!ok) {
         free_cluster(cluster, now);

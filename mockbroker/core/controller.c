@@ -5,8 +5,6 @@
  * unclean.leader.election.enable says so, and then loses what that one lacks. */
 #include "mockbroker/core/cluster.h"
 
-#define OFFSETS_TOPIC "__consumer_offsets"
-
 void mb_controller_changed(struct mb_cluster *cluster)
 {
     cluster->metadata_dirty = true;
@@ -15,8 +13,13 @@ void mb_controller_changed(struct mb_cluster *cluster)
 
 static void tell_coordinator(struct mb_partition *partition, int64_t now)
 {
-    if (partition->topic->internal && partition->cluster->groups && strcmp(partition->topic->name, OFFSETS_TOPIC) == 0)
-        mb_groups_on_leader(partition->cluster->groups, partition->index, partition->leader, now);
+    struct mb_cluster *cluster = partition->cluster;
+    if (!partition->topic->internal)
+        return;
+    if (cluster->groups && strcmp(partition->topic->name, MB_OFFSETS_TOPIC) == 0)
+        mb_groups_on_leader(cluster->groups, partition->index, partition->leader, now);
+    if (cluster->transactions && strcmp(partition->topic->name, MB_TRANSACTIONS_TOPIC) == 0)
+        mb_txns_on_leader(cluster->transactions, partition->index, partition->leader, now);
 }
 
 static void no_leader(struct mb_partition *partition, int64_t now)

@@ -1,5 +1,5 @@
 /* Features: one table of what each release supports and finalizes in a new cluster.  A feature whose meaning is not
- * implemented here has no row, because clients choose by it: transaction.version, share.version, streams.version,
+ * implemented here has no row, because clients choose by it: share.version, streams.version,
  * eligible.leader.replicas.version.  kraft.version stays 0: the voters are given by configuration, not by the log. */
 #include "mockbroker/core/features.h"
 
@@ -23,6 +23,8 @@ static const struct row rows[MB_FEATURES] = {
                            { NO, NO, NO, { 0, 1, 0 }, { 0, 1, 0 }, { 0, 1, 0 }, { 0, 1, 0 }, { 0, 1, 0 }, { 0, 1, 0 } } },
     [MB_FEATURE_GROUP] = { "group.version",
                            { NO, NO, NO, NO, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 } } },
+    [MB_FEATURE_TRANSACTION] = { "transaction.version",
+                                 { NO, NO, NO, NO, { 0, 2, 2 }, { 0, 2, 2 }, { 0, 2, 2 }, { 0, 2, 2 }, { 0, 2, 2 } } },
 };
 #undef NO
 /* clang-format on */

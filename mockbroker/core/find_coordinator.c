@@ -1,8 +1,8 @@
-/* FindCoordinator: which broker to talk to about a group (v4+: several).  Transactional ids are answered with
- * COORDINATOR_NOT_AVAILABLE, which is what a broker says that has no transaction coordinator (yet): clients ask again
- * until their own time is up.  Share groups (v6) are INVALID_REQUEST, as on a broker where they are switched off. */
+/* FindCoordinator: which broker to talk to about a group or a transactional id (v4+: several).  Share groups (v6) are
+ * INVALID_REQUEST, as on a broker where they are switched off. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/txn_registry.h"
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2 };
 
@@ -17,16 +17,23 @@ static struct found find(struct mb_request *request, int8_t type, struct kci_str
 {
     struct found found = { KCI_COORDINATOR_NOT_AVAILABLE, -1, { "", 0 }, -1 };
     struct mb_groups *groups = mb_cluster_groups(request->cluster);
-    if (type != KEY_GROUP) {
-        found.error = type == KEY_TRANSACTION ? KCI_COORDINATOR_NOT_AVAILABLE : KCI_INVALID_REQUEST;
+    bool of_group = type == KEY_GROUP;
+    if (!of_group && type != KEY_TRANSACTION) {
+        found.error = KCI_INVALID_REQUEST;
         return found;
     }
-    if (mb_authorize_group(request, key)) {
+    if (of_group && mb_authorize_group(request, key)) {
         found.error = KCI_GROUP_AUTHORIZATION_FAILED;
         return found;
     }
-    int32_t leader =
-        mb_internal_leader(request->cluster, kci_str_of(MB_OFFSETS_TOPIC), mb_groups_partition_of(groups, key), now);
+    if (!of_group && !mb_authorize(request, MB_ACL_DESCRIBE, MB_ACL_TRANSACTIONAL_ID, key)) {
+        found.error = KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+        return found;
+    }
+    int32_t home = of_group ? mb_groups_partition_of(groups, key)
+                            : mb_txns_home_of(mb_cluster_transactions(request->cluster), key);
+    int32_t leader = mb_internal_leader(request->cluster,
+                                        kci_str_of(of_group ? MB_OFFSETS_TOPIC : MB_TRANSACTIONS_TOPIC), home, now);
     if (leader >= 0 && mb_request_endpoint(request, leader, &found.host, &found.port)) {
         found.error = KCI_NONE;
         found.node_id = leader;

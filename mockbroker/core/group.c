@@ -22,6 +22,7 @@
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/group_txn.h"
 #include "mockbroker/core/modern.h"
 
 #include <assert.h>
@@ -125,8 +126,8 @@ struct mb_group *mb_group_create(struct mb_groups *owner, struct kci_str id, int
     group->state_since_ms = -1;
     kci_list_init(&group->members);
     kci_list_init(&group->pending);
-    struct kci_map *maps[] = { &group->by_id, &group->by_instance, &group->supported, &group->pending_by_id,
-                               &group->topics };
+    struct kci_map *maps[] = { &group->by_id,         &group->by_instance, &group->supported,
+                               &group->pending_by_id, &group->topics,      &group->open_offsets };
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         *maps[i] = kci_map_of(owner->alloc, kci_prng_next(mb_cluster_prng(owner->cluster)));
     group->id = mb_group_copy_str(owner->alloc, id);
@@ -153,6 +154,7 @@ void mb_group_destroy(struct mb_group *group)
     }
     mb_modern_detach(group);
     mb_offsets_clear(group);
+    mb_group_txn_clear(group);
     kci_map_destroy(&group->by_id);
     kci_map_destroy(&group->by_instance);
     kci_map_destroy(&group->supported);

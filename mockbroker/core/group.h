@@ -82,15 +82,16 @@ struct mb_group {
     struct kci_map supported;   /* protocol name -> number of members that offer it, as a pointer */
     struct kci_list pending;
     struct kci_map pending_by_id;
-    struct mb_alarm join_alarm; /* ends the join phase */
-    struct mb_alarm sync_alarm; /* ends the sync phase */
-    int32_t delay_ms;           /* initial rebalance: the delay that runs */
-    int32_t delay_left_ms;      /* initial rebalance: what may still be added */
-    bool member_added;          /* initial rebalance: someone joined during the delay */
-    struct kci_map topics;      /* topic -> struct mb_offset_topic (group_offsets.h) */
-    size_t offset_count;        /* committed partitions */
-    struct mb_modern *modern;   /* owned; the group as one of the consumer protocol (modern.h): then it has no classic
-                                   members and stays in MB_GROUP_EMPTY. NULL: a classic group */
+    struct mb_alarm join_alarm;  /* ends the join phase */
+    struct mb_alarm sync_alarm;  /* ends the sync phase */
+    int32_t delay_ms;            /* initial rebalance: the delay that runs */
+    int32_t delay_left_ms;       /* initial rebalance: what may still be added */
+    bool member_added;           /* initial rebalance: someone joined during the delay */
+    struct kci_map topics;       /* topic -> struct mb_offset_topic (group_offsets.h) */
+    size_t offset_count;         /* committed partitions */
+    struct kci_map open_offsets; /* producer id -> what its open transaction has committed (group_txn.h) */
+    struct mb_modern *modern;    /* owned; the group as one of the consumer protocol (modern.h): then it has no classic
+                                    members and stays in MB_GROUP_EMPTY. NULL: a classic group */
 };
 
 extern const struct kci_state_table mb_group_states;

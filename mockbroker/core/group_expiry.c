@@ -61,7 +61,8 @@ static void expire_group(struct mb_group *group, int64_t now)
     const struct mb_offset_topic *topic;
     for (size_t at = 0; (topic = mb_offsets_next_topic(group, &at));)
         expire_topic(group, topic, wall_ms, retention_ms, &records);
-    if (mb_group_is_empty(group) && group->offset_count == 0 && kci_list_empty(&group->pending)) {
+    if (mb_group_is_empty(group) && group->offset_count == 0 && group->open_offsets.count == 0 &&
+        kci_list_empty(&group->pending)) {
         mb_modern_records_forget(&records, group);
         mb_groups_remove(group, now);
     }

@@ -2,6 +2,7 @@
  * "Nothing committed" is offset -1 without an error. */
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/group_txn.h"
 #include "mockbroker/core/modern.h"
 
 typedef struct kci_offset_fetch_request__offset_fetch_request_group asked_group;
@@ -25,6 +26,15 @@ static void *places(struct mb_request *request, size_t count, size_t size)
     return kci_arena_array(&request->arena, count, size);
 }
 
+/* Who asks for stable offsets (KIP-447) shall not begin before what a transaction may be about to commit. */
+static int16_t stable(const struct mb_request *request, const struct mb_group *group, struct kci_str topic,
+                      int32_t partition)
+{
+    const struct kci_offset_fetch_request *body = request->body;
+    bool asks = request->header.version >= 7 && body->require_stable && group && group->open_offsets.count;
+    return asks && mb_group_txn_has(group, topic, partition) ? KCI_UNSTABLE_OFFSET_COMMIT : KCI_NONE;
+}
+
 static bool fetch_topic(struct mb_request *request, const struct mb_group *group, const asked_topic *asked,
                         topic_answer *out)
 {
@@ -40,7 +50,8 @@ static bool fetch_topic(struct mb_request *request, const struct mb_group *group
     for (int32_t i = 0; i < asked->partition_indexes_count; i++) {
         int32_t partition = asked->partition_indexes[i];
         const struct mb_offset *offset = group && !error ? mb_offsets_get(group, name, partition) : NULL;
-        fill(&out->partitions[i], partition, offset, error);
+        int16_t unstable = error ? error : stable(request, group, name, partition);
+        fill(&out->partitions[i], partition, unstable ? NULL : offset, unstable);
     }
     return true;
 }
@@ -62,8 +73,10 @@ static bool fetch_all(struct mb_request *request, const struct mb_group *group, 
             return false;
         const struct mb_offset *offset;
         int32_t partition;
-        for (size_t place = 0; (offset = mb_offsets_next(topic, &place, &partition));)
-            fill(&to->partitions[to->partitions_count++], partition, offset, KCI_NONE);
+        for (size_t place = 0; (offset = mb_offsets_next(topic, &place, &partition));) {
+            int16_t unstable = stable(request, group, topic->name, partition);
+            fill(&to->partitions[to->partitions_count++], partition, unstable ? NULL : offset, unstable);
+        }
         out->topics_count++;
     }
     return true;

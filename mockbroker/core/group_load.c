@@ -10,7 +10,10 @@
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_records.h"
+#include "mockbroker/core/group_txn.h"
 #include "mockbroker/core/modern_records.h"
+
+enum { MARKER_COMMIT = 1 }; /* type of a control record */
 
 struct loading {
     struct mb_groups *groups;
@@ -32,8 +35,10 @@ static void forget_group(struct mb_group *group)
     group->generation = 0;
 }
 
-static void load_offset(struct loading *load, const struct mb_group_record *record)
+static void load_offset(struct loading *load, const struct kci_batch_header *batch,
+                        const struct mb_group_record *record)
 {
+    bool open = (batch->attributes & KCI_BATCH_TRANSACTIONAL) != 0;
     struct mb_group *group = mb_groups_find(load->groups, record->group);
     if (record->tombstone) {
         if (group)
@@ -48,8 +53,10 @@ static void load_offset(struct loading *load, const struct mb_group_record *reco
         .metadata = record->commit.metadata,
     };
     group = group ? group : mb_groups_obtain(load->groups, record->group, load->now);
-    if (!group || !mb_offsets_set(group, record->commit.topic, record->commit.partition, &offset))
-        load->no_memory = true;
+    bool kept = group && (open ? mb_group_txn_add(group, batch->producer_id, record->commit.topic,
+                                                  record->commit.partition, &offset)
+                               : mb_offsets_set(group, record->commit.topic, record->commit.partition, &offset));
+    load->no_memory |= !kept;
 }
 
 /* 1: added, 0: does not make sense, -1: no memory. */
@@ -112,12 +119,17 @@ static bool load_group(struct loading *load, struct mb_group_record *record)
     return added >= 0;
 }
 
-static void load_record(void *owner, const struct kci_record_view *view)
+static void load_record(void *owner, const struct kci_batch_header *batch, const struct kci_record_view *view)
 {
     struct loading *load = owner;
     struct mb_group_record record;
     if (load->no_memory)
         return;
+    if (batch->attributes & KCI_BATCH_CONTROL) {
+        bool commit = view->key.size >= 4 && kci_be16(view->key.data + 2) == MARKER_COMMIT;
+        load->no_memory = !mb_group_txn_replay(load->groups, load->partition, batch->producer_id, commit);
+        return;
+    }
     bool readable = mb_group_records_read(view, &record);
     if (readable && record.kind == MB_GROUP_RECORD_OTHER) {
         enum mb_modern_load result = mb_modern_load_record(load->groups, load->partition, view, load->now);
@@ -133,7 +145,7 @@ static void load_record(void *owner, const struct kci_record_view *view)
     if (record.kind == MB_GROUP_RECORD_OTHER || mb_groups_partition_of(load->groups, record.group) != load->partition)
         return;
     if (record.kind == MB_GROUP_RECORD_OFFSET)
-        load_offset(load, &record);
+        load_offset(load, batch, &record);
     else if (!load_group(load, &record))
         load->no_memory = true;
 }
@@ -150,7 +162,7 @@ bool mb_group_load(struct mb_groups *groups, int32_t partition, int64_t now)
         if (group->partition != partition)
             continue;
         mb_modern_loaded(group, now);
-        if (!group->protocol_type.data && !group->modern && group->offset_count == 0)
+        if (!group->protocol_type.data && !group->modern && group->offset_count == 0 && group->open_offsets.count == 0)
             mb_groups_remove(group, now); /* only tombstones were left of it */
     }
     return true;

@@ -28,7 +28,9 @@ struct mb_group_record_span {
 
 struct mb_group_records mb_group_records_of(const struct kci_alloc *alloc)
 {
-    return (struct mb_group_records){ .alloc = alloc, .bytes = kci_writer_of(alloc, MB_GROUP_RECORD_BYTES) };
+    return (struct mb_group_records){ .alloc = alloc,
+                                      .bytes = kci_writer_of(alloc, MB_GROUP_RECORD_BYTES),
+                                      .producer_id = -1 };
 }
 
 static void put_str(struct mb_group_records *records, struct kci_str text)
@@ -182,8 +184,14 @@ void mb_group_records_append(struct mb_group_records *records, struct mb_cluster
         if (!span->tombstone)
             list[i].value = (struct kci_bytes){ data + span->key_end, span->value_end - span->key_end };
     }
+    struct kci_batch_header in_transaction = { .magic = 2,
+                                               .attributes = KCI_BATCH_TRANSACTIONAL,
+                                               .producer_id = records->producer_id,
+                                               .producer_epoch = records->producer_epoch,
+                                               .base_sequence = -1 };
     if (list)
-        mb_internal_append(cluster, kci_str_of(MB_OFFSETS_TOPIC), partition, list, records->count, done, owner, now);
+        mb_internal_append(cluster, kci_str_of(MB_OFFSETS_TOPIC), partition,
+                           records->producer_id >= 0 ? &in_transaction : NULL, list, records->count, done, owner, now);
     else
         done(owner, records->bytes.size >= MB_GROUP_RECORD_BYTES ? KCI_MESSAGE_TOO_LARGE : KCI_UNKNOWN_SERVER_ERROR,
              now);

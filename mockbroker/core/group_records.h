@@ -12,6 +12,8 @@ struct mb_group_records {
     struct kci_writer bytes;            /* keys and values, one behind the other */
     struct mb_group_record_span *spans; /* owned; where in `bytes` */
     size_t count, capacity;
+    int64_t producer_id; /* whose transaction they are part of; -1: of none */
+    int16_t producer_epoch;
     bool failed;
 };
 struct mb_group_records mb_group_records_of(const struct kci_alloc *alloc);

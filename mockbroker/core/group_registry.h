@@ -4,8 +4,6 @@
 
 #include "mockbroker/core/group.h"
 
-#define MB_OFFSETS_TOPIC "__consumer_offsets"
-
 /* One partition of __consumer_offsets, as its coordinator sees it. */
 struct mb_group_partition {
     int32_t broker; /* its leader; -1: none */

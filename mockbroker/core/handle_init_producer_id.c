@@ -1,24 +1,118 @@
-/* InitProducerId for idempotent producers: always a new id with epoch 0, as Kafka does without a transactional id.
- * There is no transaction coordinator: a transactional id is answered with TRANSACTIONAL_ID_AUTHORIZATION_FAILED, which
- * every client reports as final, where COORDINATOR_NOT_AVAILABLE would make it ask for ever. */
+/* InitProducerId (PROTOCOL 4.8).  Without a transactional id: always a new producer id with epoch 0.  With one, the
+ * epoch rises, so that whoever had it before is fenced, and what that one left open is aborted first: the client hears
+ * CONCURRENT_TRANSACTIONS until it is.
+ *
+ *      asked with       state is            answer
+ *      no producer id   Empty, Complete*    epoch + 1, or a new producer id when the epochs are used up
+ *      its own          Empty, Complete*    the same (KIP-360); what the last answer said, if that was lost
+ *      another          any                 PRODUCER_FENCED
+ *      either           Ongoing             CONCURRENT_TRANSACTIONS, and the transaction is aborted
+ *      either           pending, Prepare*   CONCURRENT_TRANSACTIONS */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/txn_registry.h"
+
+#define FENCED_SINCE 4 /* the version that knows PRODUCER_FENCED */
+
+static void answer(struct mb_request *request, int16_t error, const struct mb_txn_meta *meta, int64_t now)
+{
+    struct kci_init_producer_id_response response;
+    kci_codec_init(&kci_init_producer_id_response_schema, &response);
+    if (error == KCI_PRODUCER_FENCED && request->header.version < FENCED_SINCE)
+        error = KCI_INVALID_PRODUCER_EPOCH;
+    response.error_code = error;
+    response.producer_id = error ? -1 : meta->producer_id;
+    response.producer_epoch = error ? -1 : meta->epoch;
+    mb_request_answer(request, &response, now);
+}
+
+static void written(void *owner, int16_t error, int64_t now)
+{
+    struct mb_request *request = owner;
+    const struct kci_init_producer_id_request *body = request->body;
+    const struct mb_txn *txn =
+        error ? NULL : mb_txns_find(mb_cluster_transactions(request->cluster), body->transactional_id);
+    answer(request, error, txn ? &txn->meta : NULL, now);
+}
+
+static void aborting(void *owner, int16_t error, int64_t now)
+{
+    answer(owner, error ? error : KCI_CONCURRENT_TRANSACTIONS, NULL, now);
+}
+
+/* Does the client speak for the producer id that the transactional id has, or had when its epochs ran out? */
+static bool is_own(const struct mb_txn_meta *meta, const struct kci_init_producer_id_request *body)
+{
+    return body->producer_id < 0 || meta->epoch < 0 || body->producer_id == meta->producer_id ||
+           (body->producer_id == meta->previous_id && body->producer_epoch >= MB_TXN_EPOCH_MAX);
+}
+
+/* The epoch after this one. 0 or PRODUCER_FENCED. */
+static int16_t raise_epoch(struct mb_txns *txns, const struct kci_init_producer_id_request *body,
+                           struct mb_txn_meta *meta)
+{
+    bool expects = body->producer_id >= 0 && meta->epoch >= 0;
+    if (meta->epoch >= MB_TXN_EPOCH_MAX && (!expects || body->producer_epoch == meta->epoch)) {
+        meta->previous_id = meta->producer_id;
+        meta->producer_id = mb_txns_new_producer_id(txns);
+        meta->last_epoch = expects ? meta->epoch : (int16_t)-1;
+        meta->epoch = 0;
+    } else if (!expects || body->producer_epoch == meta->epoch) {
+        meta->last_epoch = expects ? meta->epoch : (int16_t)-1;
+        meta->epoch++;
+    } else if (body->producer_epoch != meta->last_epoch && body->producer_id != meta->previous_id) {
+        return KCI_PRODUCER_FENCED;
+    }
+    return KCI_NONE;
+}
+
+static void init(struct mb_request *request, struct mb_txn *txn, int64_t now)
+{
+    const struct kci_init_producer_id_request *body = request->body;
+    bool preparing = txn->state == MB_TXN_PREPARE_COMMIT || txn->state == MB_TXN_PREPARE_ABORT;
+    struct mb_txn_change change = mb_txn_change_of(txn, MB_TXN_EMPTY, now);
+    if (txn->meta.producer_id < 0)
+        change.meta.producer_id = mb_txns_new_producer_id(txn->owner);
+    int16_t error = !is_own(&txn->meta, body)        ? KCI_PRODUCER_FENCED
+                    : txn->pending >= 0 || preparing ? KCI_CONCURRENT_TRANSACTIONS
+                                                     : KCI_NONE;
+    if (!error && txn->state == MB_TXN_ONGOING) {
+        mb_txn_fence(txn, aborting, request, now);
+        return;
+    }
+    if (!error)
+        error = raise_epoch(txn->owner, body, &change.meta);
+    if (error) {
+        answer(request, error, NULL, now);
+        return;
+    }
+    change.meta.timeout_ms = body->transaction_timeout_ms;
+    change.meta.started_ms = -1;
+    change.clear = true;
+    mb_txn_write(txn, &change, written, request, now);
+}
 
 void mb_handle_init_producer_id(struct mb_request *request, int64_t now)
 {
     const struct kci_init_producer_id_request *body = request->body;
-    struct mb_cluster *cluster = request->cluster;
-    struct kci_init_producer_id_response response;
-    kci_codec_init(&kci_init_producer_id_response_schema, &response);
-    response.producer_id = -1;
-    response.producer_epoch = -1;
-    if (body->transactional_id.data && body->transactional_id.size == 0) {
-        response.error_code = KCI_INVALID_REQUEST;
-    } else if (body->transactional_id.data) {
-        response.error_code = KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    } else {
-        response.producer_id = cluster->next_producer_id++;
-        response.producer_epoch = 0;
-        mb_controller_changed(cluster); /* ids must not be given out again after a restart */
+    struct mb_txns *txns = mb_cluster_transactions(request->cluster);
+    if (!body->transactional_id.data) {
+        answer(request, KCI_NONE, &(struct mb_txn_meta){ .producer_id = mb_txns_new_producer_id(txns) }, now);
+        return;
     }
-    mb_request_answer(request, &response, now);
+    int64_t longest_ms = mb_cluster_property(request->cluster, "transaction.max.timeout.ms");
+    int16_t error =
+        body->transactional_id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_route(request, body->transactional_id, now);
+    if (!error && (body->transaction_timeout_ms <= 0 || body->transaction_timeout_ms > longest_ms))
+        error = KCI_INVALID_TRANSACTION_TIMEOUT;
+    if (!error && (body->producer_id < 0) != (body->producer_epoch < 0))
+        error = KCI_INVALID_REQUEST;
+    struct mb_txn *txn = error ? NULL : mb_txns_obtain(txns, body->transactional_id);
+    if (!error && !txn)
+        error = KCI_COORDINATOR_NOT_AVAILABLE;
+    if (error) {
+        answer(request, error, NULL, now);
+        return;
+    }
+    mb_txn_timeout_arm(txns, now);
+    init(request, txn, now);
 }

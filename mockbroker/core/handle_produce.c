@@ -4,11 +4,21 @@
  *      acks 1    at once
  *      acks -1   when the high watermark has passed every batch, or with REQUEST_TIMED_OUT when timeout_ms is over
  *
+ * A transactional batch needs a transaction that its partition is part of: from v12 on it comes in with the batch, for
+ * older clients the coordinator is asked (KIP-890).  A partition that has a batch of the transaction already is known
+ * to be in it, so this happens once per transaction and partition.
+ *
  * The batches stay where the request's frame has them: the logs take references to it. */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/rack.h"
+#include "mockbroker/core/txn_add.h"
 
-#define ATTRIBUTES_AT 22 /* of a batch: the byte of them that says transactional */
+#define ATTRIBUTES_AT   22 /* of a batch: the byte of them that says transactional */
+#define PRODUCER_ID_AT  43
+#define EPOCH_AT        51
+#define ADDS_SINCE      12
+#define ABORTABLE_SINCE 11 /* the version that knows TRANSACTION_ABORTABLE */
 
 struct produce;
 
@@ -27,6 +37,7 @@ struct produce { /* in the arena of the request */
     bool begun;         /* all partitions were appended: the last wait may answer */
     bool failed;        /* some partition has an error */
     bool unauthorized;  /* the whole of it */
+    int16_t admission;  /* into the transaction, of what was not in it yet; v12+ */
     struct mb_alarm timeout;
 };
 
@@ -137,6 +148,45 @@ static void set_errors(struct produce *produce, const struct mb_append *append,
     }
 }
 
+static bool is_transactional(struct kci_bytes records)
+{
+    return records.size >= KCI_BATCH_HEADER_BYTES && (records.data[ATTRIBUTES_AT] & KCI_BATCH_TRANSACTIONAL);
+}
+
+/* Whose transaction it is part of. */
+static struct mb_txn_claim claim_of(const struct kci_produce_request *body, struct kci_bytes records)
+{
+    return (struct mb_txn_claim){ body->transactional_id, (int64_t)kci_be64(records.data + PRODUCER_ID_AT),
+                                  (int16_t)kci_be16(records.data + EPOCH_AT) };
+}
+
+/* Must the coordinator be asked about it? */
+static bool is_new_to_transaction(const struct mb_request *request, const struct mb_partition *partition,
+                                  struct kci_bytes records)
+{
+    if (!is_transactional(records) || !partition || partition->leader != request->broker)
+        return false;
+    struct mb_txn_claim claim = claim_of(request->body, records);
+    const struct mb_replica *leader = mb_partition_leader(partition);
+    return leader && !mb_producers_in_transaction(&leader->producers, claim.producer_id, claim.epoch);
+}
+
+/* 0: it may be appended. */
+static int16_t check_transaction(const struct produce *produce, const struct mb_partition *partition,
+                                 struct kci_bytes records, int64_t now)
+{
+    struct mb_request *request = produce->request;
+    if (!is_new_to_transaction(request, partition, records))
+        return KCI_NONE;
+    if (request->header.version >= ADDS_SINCE)
+        return produce->admission;
+    struct mb_txn_claim claim = claim_of(request->body, records);
+    struct mb_txn_ref ref = { kci_str_of(partition->topic->name), partition->index };
+    return mb_txn_verify(request->cluster, &claim, &ref,
+                         request->header.version >= ABORTABLE_SINCE ? KCI_TRANSACTION_ABORTABLE : KCI_INVALID_TXN_STATE,
+                         now);
+}
+
 static void append_one(struct produce *produce, struct mb_topic *topic, int16_t topic_error,
                        const struct kci_produce_request__partition_produce_data *data,
                        struct kci_produce_response__partition_produce_response *result, int64_t now)
@@ -161,6 +211,11 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
     else if (topic->internal)
         append.error = KCI_INVALID_TOPIC_EXCEPTION;
     else
+        append.error =
+            body->transactional_id.data ? check_transaction(produce, partition, data->records, now) : KCI_NONE;
+    if (append.error == KCI_INVALID_TXN_STATE || append.error == KCI_TRANSACTION_ABORTABLE)
+        append.message = "the partition is not part of the transaction";
+    if (!append.error)
         mb_partition_append(partition, request->broker, &append, now);
     if (append.error) {
         set_errors(produce, &append, result);
@@ -176,15 +231,19 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
         wait_for(produce, partition, append.last_offset + 1, result);
 }
 
-/* A transactional batch in a request without a transactional id: nobody may do that, so nothing is done. */
-static bool lacks_transaction(const struct kci_produce_request *body)
+/* A transactional batch in a request without a transactional id, or with one that the client has no right to: nothing
+ * of it is done. */
+static bool lacks_transaction(const struct mb_request *request)
 {
-    for (int32_t t = 0; !body->transactional_id.data && t < body->topic_data_count; t++)
-        for (int32_t p = 0; p < body->topic_data[t].partition_data_count; p++) {
-            struct kci_bytes records = body->topic_data[t].partition_data[p].records;
-            if (records.size >= KCI_BATCH_HEADER_BYTES && (records.data[ATTRIBUTES_AT] & KCI_BATCH_TRANSACTIONAL))
+    const struct kci_produce_request *body = request->body;
+    if (body->transactional_id.data &&
+        (!request->cluster->authorizer ||
+         mb_authorize(request, MB_ACL_WRITE, MB_ACL_TRANSACTIONAL_ID, body->transactional_id)))
+        return false;
+    for (int32_t t = 0; t < body->topic_data_count; t++)
+        for (int32_t p = 0; p < body->topic_data[t].partition_data_count; p++)
+            if (is_transactional(body->topic_data[t].partition_data[p].records))
                 return true;
-        }
     return false;
 }
 
@@ -211,6 +270,72 @@ static bool prepare(struct produce *produce, const struct kci_produce_request *b
     return produce->response.responses && (produce->waits || body->acks != -1);
 }
 
+static struct mb_topic *topic_of(const struct mb_request *request,
+                                 const struct kci_produce_request__topic_produce_data *data, int16_t *error)
+{
+    const struct kci_uuid *id = request->header.version >= 13 ? &data->topic_id : NULL;
+    struct mb_topic *topic = mb_topic_resolve(request->cluster, data->name, id, error);
+    if (id && !topic)
+        *error = KCI_UNKNOWN_TOPIC_ID;
+    return topic;
+}
+
+static void append_all(struct produce *produce, int64_t now)
+{
+    struct mb_request *request = produce->request;
+    const struct kci_produce_request *body = request->body;
+    for (int32_t t = 0; t < body->topic_data_count; t++) {
+        const struct kci_produce_request__topic_produce_data *data = &body->topic_data[t];
+        int16_t error;
+        struct mb_topic *topic = topic_of(request, data, &error);
+        for (int32_t p = 0; p < data->partition_data_count; p++)
+            append_one(produce, topic, error, &data->partition_data[p],
+                       &produce->response.responses[t].partition_responses[p], now);
+    }
+    produce->begun = true;
+    if (produce->left == 0) {
+        answer(produce, now);
+        return;
+    }
+    produce->timeout.fire = timed_out;
+    produce->timeout.owner = produce;
+    mb_alarm_set(request->cluster, &produce->timeout,
+                 now + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
+}
+
+static void admitted(void *owner, int16_t error, int64_t now)
+{
+    struct produce *produce = owner;
+    produce->admission = error;
+    append_all(produce, now);
+}
+
+/* Into the transaction with every partition that is not in it yet (v12+). A request has one producer. */
+static void admit(struct produce *produce, size_t partitions, int64_t now)
+{
+    struct mb_request *request = produce->request;
+    const struct kci_produce_request *body = request->body;
+    struct mb_txn_ref *refs = kci_arena_array(&request->arena, partitions, sizeof *refs);
+    struct mb_txn_claim claim = { 0 };
+    size_t count = 0;
+    for (int32_t t = 0; refs && t < body->topic_data_count; t++) {
+        const struct kci_produce_request__topic_produce_data *data = &body->topic_data[t];
+        int16_t ignored;
+        const struct mb_topic *topic = topic_of(request, data, &ignored);
+        for (int32_t p = 0; topic && p < data->partition_data_count; p++) {
+            const struct mb_partition *partition = mb_topic_partition(topic, data->partition_data[p].index);
+            if (topic->internal || !is_new_to_transaction(request, partition, data->partition_data[p].records))
+                continue;
+            claim = claim_of(body, data->partition_data[p].records);
+            refs[count++] = (struct mb_txn_ref){ kci_str_of(topic->name), partition->index };
+        }
+    }
+    if (count)
+        mb_txn_admit(request->cluster, &claim, refs, count, admitted, produce, now);
+    else
+        admitted(produce, refs ? KCI_NONE : KCI_NOT_ENOUGH_REPLICAS, now);
+}
+
 void mb_handle_produce(struct mb_request *request, int64_t now)
 {
     const struct kci_produce_request *body = request->body;
@@ -228,25 +353,12 @@ void mb_handle_produce(struct mb_request *request, int64_t now)
         mb_request_hang_up(request, "no memory for a produce request", now);
         return;
     }
-    produce->unauthorized = lacks_transaction(body);
-    for (int32_t t = 0; t < body->topic_data_count; t++) {
-        const struct kci_produce_request__topic_produce_data *data = &body->topic_data[t];
-        const struct kci_uuid *id = request->header.version >= 13 ? &data->topic_id : NULL;
-        int16_t error;
-        struct mb_topic *topic = mb_topic_resolve(request->cluster, data->name, id, &error);
-        if (id && !topic)
-            error = KCI_UNKNOWN_TOPIC_ID;
-        for (int32_t p = 0; p < data->partition_data_count; p++)
-            append_one(produce, topic, error, &data->partition_data[p],
-                       &produce->response.responses[t].partition_responses[p], now);
-    }
-    produce->begun = true;
-    if (produce->left == 0) {
-        answer(produce, now);
-        return;
-    }
-    produce->timeout.fire = timed_out;
-    produce->timeout.owner = produce;
-    mb_alarm_set(request->cluster, &produce->timeout,
-                 now + (int64_t)(body->timeout_ms > 0 ? body->timeout_ms : 0) * 1000);
+    size_t partitions = 0;
+    for (int32_t t = 0; t < body->topic_data_count; t++)
+        partitions += (size_t)body->topic_data[t].partition_data_count;
+    produce->unauthorized = lacks_transaction(request);
+    if (body->transactional_id.data && request->header.version >= ADDS_SINCE && !produce->unauthorized)
+        admit(produce, partitions, now);
+    else
+        append_all(produce, now);
 }

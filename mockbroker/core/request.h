@@ -108,15 +108,33 @@ bool mb_request_endpoint(const struct mb_request *request, int32_t id, struct kc
 /* Internal topics ("__consumer_offsets", 50 partitions by default), made on first use. The broker that leads
  * `partition` is the coordinator of what hashes there; -1: none now. */
 int32_t mb_internal_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int64_t now);
-/* Append records as one batch; done(owner, error) once the high watermark has passed it (error 0) or it cannot any
- * more. May run at once. */
+/* Append records as one batch, in the name of the producer in `header` (NULL: of none); done(owner, error) once the
+ * high watermark has passed it (error 0) or it cannot any more. May run at once. */
 void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
-                        const struct kci_record *records, size_t count,
+                        const struct kci_batch_header *header, const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
 /* Read all records of the partition from its start to the end of the leader's log, oldest first: what a
  * leader has will be committed, or it stops leading. false: no leader. */
 bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
-                        void (*each)(void *owner, const struct kci_record_view *record), void *owner);
+                        void (*each)(void *owner, const struct kci_batch_header *batch,
+                                     const struct kci_record_view *record),
+                        void *owner);
+
+#define MB_OFFSETS_TOPIC      "__consumer_offsets"
+#define MB_TRANSACTIONS_TOPIC "__transaction_state"
+
+/* ---- the transaction coordinator, as the cluster sees it (txn_registry.c) ---- */
+struct mb_txns;
+struct mb_txns *mb_txns_create(struct mb_cluster *cluster); /* NULL: no memory */
+void mb_txns_destroy(struct mb_txns *txns, int64_t now);
+/* Leadership of a partition of __transaction_state moved to `broker` (-1: none). */
+void mb_txns_on_leader(struct mb_txns *txns, int32_t partition, int32_t broker, int64_t now);
+void mb_handle_add_partitions_to_txn(struct mb_request *request, int64_t now);
+void mb_handle_add_offsets_to_txn(struct mb_request *request, int64_t now);
+void mb_handle_end_txn(struct mb_request *request, int64_t now);
+void mb_handle_txn_offset_commit(struct mb_request *request, int64_t now);
+void mb_handle_describe_transactions(struct mb_request *request, int64_t now);
+void mb_handle_list_transactions(struct mb_request *request, int64_t now);
 
 /* ---- the group coordinator, as the cluster sees it (group.c) ---- */
 struct mb_groups;

@@ -78,25 +78,48 @@ struct kci_uuid mb_cluster_topic_id(const struct mb_cluster *cluster, struct kci
 /* ---- internal topics
  * ------------------------------------------------------------------------------------------------- */
 
+/* The settings of an internal topic: of the properties of its coordinator. */
+static bool set_internal(struct mb_cluster *cluster, struct mb_topic_config *config, bool of_transactions, char *text,
+                         size_t text_size)
+{
+    char segment[24] = "104857600", min_isr[24] = "";
+    if (of_transactions) {
+        snprintf(segment, sizeof segment, "%lld",
+                 (long long)mb_cluster_property(cluster, "transaction.state.log.segment.bytes"));
+        snprintf(min_isr, sizeof min_isr, "%lld",
+                 (long long)mb_cluster_property(cluster, "transaction.state.log.min.isr"));
+    }
+    const struct {
+        const char *key, *value;
+    } settings[] = { { "cleanup.policy", "compact" },
+                     { "compression.type", of_transactions ? "uncompressed" : "producer" },
+                     { "segment.bytes", segment },
+                     { "min.insync.replicas", min_isr } };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
+        if (settings[i].value[0] &&
+            !mb_topic_config_set(config, kci_str_of(settings[i].key), kci_str_of(settings[i].value), text, text_size))
+            return false;
+    return true;
+}
+
 static struct mb_partition *internal_partition(struct mb_cluster *cluster, struct kci_str name, int32_t index,
                                                bool create, int64_t now)
 {
     struct mb_topic *topic = mb_topic_find(cluster, name);
     char text[INTERNAL_TEXT_BYTES];
     if (!topic && create) {
-        int32_t wanted = (int32_t)mb_cluster_property(cluster, "offsets.topic.replication.factor");
-        struct mb_topic_plan plan = { .name = name,
-                                      .partitions =
-                                          (int32_t)mb_cluster_property(cluster, "offsets.topic.num.partitions"),
-                                      .replication_factor =
-                                          (int16_t)(wanted < cluster->broker_count ? wanted : cluster->broker_count),
-                                      .internal = true };
+        bool of_transactions = kci_str_equal(name, kci_str_of(MB_TRANSACTIONS_TOPIC));
+        int32_t wanted = (int32_t)mb_cluster_property(
+            cluster, of_transactions ? "transaction.state.log.replication.factor" : "offsets.topic.replication.factor");
+        struct mb_topic_plan plan = {
+            .name = name,
+            .partitions = (int32_t)mb_cluster_property(cluster, of_transactions ? "transaction.state.log.num.partitions"
+                                                                                : "offsets.topic.num.partitions"),
+            .replication_factor = (int16_t)(wanted < cluster->broker_count ? wanted : cluster->broker_count),
+            .internal = true
+        };
         mb_topic_config_init(&plan.config, cluster->alloc, &cluster->properties);
-        bool ok =
-            mb_topic_config_set(&plan.config, kci_str_of("cleanup.policy"), kci_str_of("compact"), text, sizeof text) &&
-            mb_topic_config_set(&plan.config, kci_str_of("compression.type"), kci_str_of("producer"), text,
-                                sizeof text) &&
-            mb_topic_config_set(&plan.config, kci_str_of("segment.bytes"), kci_str_of("104857600"), text, sizeof text);
+        bool ok = set_internal(cluster, &plan.config, of_transactions, text, sizeof text);
         mb_topic_config_resolve(&plan.config, &cluster->properties);
         if (!ok || mb_topic_create(cluster, &plan, false, &topic, text, sizeof text, now) != KCI_NONE)
             kci_log(&cluster->logger, KCI_LOG_ERROR, "cluster", "cannot make %.*s: %s", (int)name.size, name.data,
@@ -128,12 +151,11 @@ static void internal_done(struct mb_ack *ack, int16_t error, int64_t now)
     done(owner, error, now);
 }
 
-void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t index,
+void mb_partition_write(struct mb_partition *partition, const struct kci_batch_header *header,
                         const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
 {
-    struct mb_partition *partition = internal_partition(cluster, topic, index, true, now);
-    struct kci_batch_header header = { .magic = 2, .producer_id = -1, .producer_epoch = -1, .base_sequence = -1 };
+    struct mb_cluster *cluster = partition->cluster;
     struct kci_writer w = kci_writer_of(cluster->alloc, MB_RESPONSE_BYTES_MAX);
     struct mb_append append = {
         .acks = -1, .version = INT16_MAX, .internal = true, .error = KCI_COORDINATOR_NOT_AVAILABLE
@@ -141,8 +163,7 @@ void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_
     struct internal_ack *internal = kci_alloc_zero(cluster->alloc, 1, sizeof *internal);
     struct kci_arena arena = kci_arena_of(cluster->alloc, MB_REQUEST_ARENA_BYTES_MAX);
     append.arena = &arena;
-    if (internal && partition && kci_batch_write(&w, &header, records, count, KCI_LEVEL_DEFAULT) == KCI_BATCH_OK &&
-        !w.failed) {
+    if (internal && kci_batch_write(&w, header, records, count, KCI_LEVEL_DEFAULT) == KCI_BATCH_OK && !w.failed) {
         append.records = (struct kci_bytes){ w.data, w.size };
         mb_partition_append(partition, partition->leader, &append, now);
     }
@@ -160,8 +181,22 @@ void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_
     mb_partition_ack_add(partition, &internal->ack);
 }
 
+void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t index,
+                        const struct kci_batch_header *header, const struct kci_record *records, size_t count,
+                        void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
+{
+    const struct kci_batch_header plain = { .magic = 2, .producer_id = -1, .producer_epoch = -1, .base_sequence = -1 };
+    struct mb_partition *partition = internal_partition(cluster, topic, index, true, now);
+    if (partition)
+        mb_partition_write(partition, header ? header : &plain, records, count, done, owner, now);
+    else
+        done(owner, KCI_COORDINATOR_NOT_AVAILABLE, now);
+}
+
 bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_t index,
-                        void (*each)(void *owner, const struct kci_record_view *record), void *owner)
+                        void (*each)(void *owner, const struct kci_batch_header *batch,
+                                     const struct kci_record_view *record),
+                        void *owner)
 {
     struct mb_partition *partition = internal_partition(cluster, topic, index, false, 0);
     struct mb_replica *leader = partition ? mb_partition_leader(partition) : NULL;
@@ -175,7 +210,7 @@ bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_
                                      MB_DECOMPRESSED_BYTES_MAX) != KCI_BATCH_OK)
             return false;
         while (kci_batch_next(&it, &view) == 1)
-            each(owner, &view);
+            each(owner, &it.header, &view);
         kci_batch_close(&it);
     }
     mb_log_trim(&leader->log);

@@ -5,6 +5,7 @@
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern.h"
+#include "mockbroker/core/txn_registry.h"
 
 void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *out)
 {
@@ -120,4 +121,28 @@ void mb_view_group_offsets(const struct mb_cluster *cluster, struct kci_str id,
                                                           offset->metadata });
         }
     }
+}
+
+bool mb_view_txn_next(const struct mb_cluster *cluster, size_t *at, struct mb_txn_view *out)
+{
+    const struct kci_map_entry *entry = kci_map_next(&cluster->transactions->by_id, at);
+    const struct mb_txn *txn = entry ? entry->value : NULL;
+    if (txn)
+        *out = (struct mb_txn_view){ .id = txn->id,
+                                     .state = kci_states_name(&mb_txn_states, txn->state),
+                                     .producer_id = txn->meta.producer_id,
+                                     .epoch = txn->meta.epoch,
+                                     .timeout_ms = txn->meta.timeout_ms,
+                                     .started_ms = txn->meta.started_ms,
+                                     .coordinator = txn->owner->homes[txn->partition].broker };
+    return txn != NULL;
+}
+
+void mb_view_txn_partitions(const struct mb_cluster *cluster, struct kci_str id,
+                            void (*each)(void *context, struct kci_str topic, int32_t partition), void *context)
+{
+    const struct mb_txn *txn = mb_txns_find(cluster->transactions, id);
+    const struct mb_txn_part *part;
+    for (size_t at = 0; txn && (part = mb_txn_next_part(txn, &at));)
+        each(context, part->topic, part->partition);
 }

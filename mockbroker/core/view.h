@@ -69,4 +69,18 @@ struct mb_group_offset_view {
 void mb_view_group_offsets(const struct mb_cluster *cluster, struct kci_str group,
                            void (*each)(void *context, const struct mb_group_offset_view *offset), void *context);
 
+struct mb_txn_view {
+    struct kci_str id; /* borrowed */
+    const char *state; /* "Ongoing" */
+    int64_t producer_id;
+    int16_t epoch;
+    int32_t timeout_ms;
+    int64_t started_ms;  /* wall clock; -1: nothing is open */
+    int32_t coordinator; /* broker id; -1: none now */
+};
+bool mb_view_txn_next(const struct mb_cluster *cluster, size_t *at, struct mb_txn_view *out);
+/* Call `each` for every partition that the transaction of this id has open. */
+void mb_view_txn_partitions(const struct mb_cluster *cluster, struct kci_str id,
+                            void (*each)(void *context, struct kci_str topic, int32_t partition), void *context);
+
 #endif
