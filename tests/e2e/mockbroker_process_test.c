@@ -171,6 +171,7 @@ static void the_control_plane(void **state)
     expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"paused\"");
     expect_http(at, "POST /v1/brokers/2/resume", "", " 200 ", "true");
     expect_http(at, "POST /v1/brokers/1/dance", "", " 404 ", "stop, kill, start");
+    expect_http(at, "GET /v1/transactions", "", " 200 ", "\"transactions\": []");
     expect_http(at, "GET /v1/groups", "", " 200 ", "\"groups\": []");
     expect_http(at, "GET /v1/groups/g", "", " 404 ", "no group g");
     expect_http(at, "POST /v1/groups/g/rebalance", "", " 404 ", "GROUP_ID_NOT_FOUND");
