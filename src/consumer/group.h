@@ -142,6 +142,8 @@ bool kci_group_commit_again(const struct kci_consumer *c, int16_t error);
 /* The coordinator, or KCI_NODE_NONE: it is looked for. */
 int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now);
 void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64_t now);
+/* Is the offset only refused because we are not the member, or not at the epoch, that it was asked by? */
+bool kci_group_offset_again(const struct kci_consumer *c, int16_t error);
 /* Error of a whole OffsetFetch. */
 void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now);
 /* Error of a commit (PROTOCOL 3.4), sent by a member of `generation`. */

@@ -256,7 +256,7 @@ static void committed_answered(struct kci_request *request, int64_t now)
         return;
     }
     if (request->group_error) {
-        if (retriable(request->group_error))
+        if (retriable(request->group_error) || kci_group_offset_again(c, request->group_error))
             note_failure(operation, (kc_err)request->group_error, kci_error_text(request->group_error), now);
         else
             end(operation, (kc_err)request->group_error, kci_error_text(request->group_error));

@@ -325,11 +325,15 @@ bool kci_request_offset_fetch(struct kci_request *request, int32_t node, int64_t
     if (!shapes)
         return false;
     bool by_id = take_ids(request);
-    shapes->group.group_id = kci_str_of(request->consumer->settings->group_id);
-    shapes->group.member_epoch = -1;
+    const struct kci_consumer *c = request->consumer;
+    bool as_member = c->group.modern && c->subscription.by_group && c->group.generation >= 0;
+    char *member = as_member ? kci_arena_text(&request->arena, kci_group_member_id(&c->group)) : NULL;
+    shapes->group.group_id = kci_str_of(c->settings->group_id);
+    shapes->group.member_epoch = member ? c->group.generation : -1; /* who was fenced must not take it for its own */
+    shapes->group.member_id = kci_str_of(member);
     shapes->group.topics = kci_arena_array(&request->arena, topics, sizeof *shapes->group.topics);
     shapes->topics = kci_arena_array(&request->arena, topics, sizeof *shapes->topics);
-    bool ok = shapes->group.topics && shapes->topics;
+    bool ok = shapes->group.topics && shapes->topics && (member || !as_member);
     for (size_t i = 0, end; ok && i < request->count; i = end) {
         end = topic_end(request, i);
         int32_t *numbers = partition_numbers(request, i, end), t = shapes->topics_count++;

@@ -93,6 +93,39 @@ static void test_first_join(void **state)
     script_consumer_end(&sc);
 }
 
+/* Who asks for committed offsets says which member it is, and at which epoch; refused, it looks where it stands and
+ * asks again. */
+static void test_offsets_are_asked_for_as_a_member(void **state)
+{
+    const int16_t errors[] = { KCI_STALE_MEMBER_EPOCH, KCI_UNKNOWN_MEMBER_ID };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        begin();
+        script_append(&sc, 0, 3);
+        sc.committed[0] = 1;
+        sc.manual2 = KCI_API_OFFSET_FETCH;
+        script_subscribe(&sc);
+        script_poll(&sc);
+        script_answer_modern(&sc, KCI_NONE, 1, "0");
+        script_poll(&sc);
+        script_answer_modern(&sc, KCI_NONE, 1, NULL);
+        struct script_request *asked = script_pending(&peer, NULL, KCI_API_OFFSET_FETCH);
+        const struct kci_offset_fetch_request *r = asked->message;
+        assert_int_equal(r->groups[0].member_id.size, 22);
+        assert_int_equal(r->groups[0].member_epoch, 1);
+        struct kci_offset_fetch_response__offset_fetch_response_group group = { .group_id = r->groups[0].group_id,
+                                                                                .error_code = errors[i] };
+        struct kci_offset_fetch_response refused = { .groups = &group, .groups_count = 1 };
+        script_answer(&peer, asked, &refused);
+        assert_int_equal(script_modern_beat(&sc)->member_epoch, 1); /* at once */
+        script_answer_modern(&sc, KCI_NONE, 2, NULL);
+        sc.manual2 = -1;
+        script_advance(&peer, 1000);
+        assert_seen(&sc, "assigned(t-0) t-0:1 t-0:2");
+        script_consumer_end(&sc);
+    }
+}
+
 /* Nothing to have is told, too: once. */
 static void test_empty_assignment(void **state)
 {
@@ -557,6 +590,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_join),
+        cmocka_unit_test(test_offsets_are_asked_for_as_a_member),
         cmocka_unit_test(test_empty_assignment),
         cmocka_unit_test(test_reconcile_order),
         cmocka_unit_test(test_commit_before_revoke),
