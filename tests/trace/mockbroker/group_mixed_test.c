@@ -488,6 +488,69 @@ static void a_restart_keeps_a_mixed_group(void **unused)
     memory_storage_free(&files);
 }
 
+/* The coordinator moves while a classic member has yet to give something up: the next one knows who has what. */
+static void a_move_in_the_middle(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 3, NULL);
+    group_topic(&s, "t", 4);
+    int32_t home = group_coordinator(&s, "g"), next = home % 3 + 1;
+    struct classic x = classic_of(&s, home, "x"), *classics[] = { &x };
+    classic_settle(&x, "0123", NULL, NULL);
+    struct member a = member_of(&s, home, "g", "a", "t"), *members[] = { &a };
+    member_join(&a);
+    assert_code(group_beat(&x.c), KCI_REBALANCE_IN_PROGRESS);
+    classic_speak(&x);
+    assert_code(group_join(&x.c)->error_code, KCI_NONE); /* told what it keeps; it has not given up the rest */
+    for (int32_t p = 0; p < mb_cluster_topic_partitions(s.cluster, kci_str_of("__consumer_offsets")); p++) {
+        int16_t error = mb_cluster_move_leader(s.cluster, kci_str_of("__consumer_offsets"), p, next, s.now);
+        assert_true(error == KCI_NONE || error == KCI_ELECTION_NOT_NEEDED); /* it leads some already */
+    }
+    assert_code(group_beat(&x.c), KCI_NOT_COORDINATOR);
+    assert_code(group_sync(&x.c, NULL, 0)->error_code, KCI_NOT_COORDINATOR);
+    x.c.conn = group_connect(&s, next, "x");
+    a.conn = group_connect(&s, next, "a");
+    member_beat(&a);
+    assert_owns(&a, ""); /* they are x's still */
+    const struct kci_sync_group_response *synced = group_sync(&x.c, NULL, 0);
+    assert_code(synced->error_code, KCI_NONE);
+    classic_take(&x, synced->assignment);
+    assert_has(&x, "0 1");
+    assert_code(group_beat(&x.c), KCI_REBALANCE_IN_PROGRESS);
+    classic_rejoin(&x);
+    member_beat(&a);
+    assert_owns(&a, "2 3");
+    beat_all(members, 1, classics, 1, 2);
+    world_pass(&s, 10100); /* and its session is its own after the move, too */
+    assert_code(group_beat(&x.c), KCI_UNKNOWN_MEMBER_ID);
+    world_close(&s);
+}
+
+/* A group of the consumer protocol that nobody is in any more goes with its last offset. */
+static void an_empty_group_goes_with_its_offsets(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, "offsets.retention.minutes=1440");
+    group_topic(&s, "t", 4);
+    struct classic x = classic_of(&s, 1, "x");
+    struct member a = member_of(&s, 1, "g", "a", "t");
+    member_join(&a);
+    world_pass(&s, 2000);
+    classic_rejoin(&x);
+    assert_code(group_commit(&x.c, "t", 0, 7), KCI_NONE);
+    assert_code(group_leave(&x.c), KCI_NONE);
+    assert_code(member_call(&a, -1, SAYS_NOTHING), KCI_NONE);
+    assert_str(members_describe(a.conn, "g")->group_state, "Empty");
+    world_pass(&s, (int64_t)23 * 3600 * 1000);
+    assert_int_equal(group_committed(&x.c, "t", 0), 7);
+    world_pass(&s, (int64_t)2 * 3600 * 1000);
+    assert_int_equal(group_committed(&x.c, "t", 0), -1);
+    assert_code(members_describe(a.conn, "g")->error_code, KCI_GROUP_ID_NOT_FOUND);
+    world_close(&s);
+}
+
 /* The log takes nothing: no upgrade has happened, the classic members are as before. */
 static void an_upgrade_that_is_not_written(void **unused)
 {
@@ -524,12 +587,20 @@ static void an_upgrade_that_is_not_written(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_classic_group_is_upgraded),   cmocka_unit_test(an_eager_member_is_done_in_one_step),
-        cmocka_unit_test(a_classic_member_joins),        cmocka_unit_test(the_last_new_member_goes),
-        cmocka_unit_test(a_static_member_changes_over),  cmocka_unit_test(what_is_wrong_is_refused),
-        cmocka_unit_test(what_cannot_be_upgraded),       cmocka_unit_test(the_policy_decides),
-        cmocka_unit_test(an_upgrade_ends_a_rebalance),   cmocka_unit_test(classic_time_outs),
-        cmocka_unit_test(a_restart_keeps_a_mixed_group), cmocka_unit_test(an_upgrade_that_is_not_written),
+        cmocka_unit_test(a_classic_group_is_upgraded),
+        cmocka_unit_test(an_eager_member_is_done_in_one_step),
+        cmocka_unit_test(a_classic_member_joins),
+        cmocka_unit_test(the_last_new_member_goes),
+        cmocka_unit_test(a_static_member_changes_over),
+        cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(what_cannot_be_upgraded),
+        cmocka_unit_test(the_policy_decides),
+        cmocka_unit_test(an_upgrade_ends_a_rebalance),
+        cmocka_unit_test(classic_time_outs),
+        cmocka_unit_test(a_restart_keeps_a_mixed_group),
+        cmocka_unit_test(a_move_in_the_middle),
+        cmocka_unit_test(an_empty_group_goes_with_its_offsets),
+        cmocka_unit_test(an_upgrade_that_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
