@@ -63,9 +63,6 @@ class MockBroker:
         self.path = os.path.join(bin_folder, "mockbroker")
         self.process = None
 
-    def version(self):
-        return "mockbroker"
-
     def begin(self):
         """A process for each cell: no run inherits another's memory."""
         self.process = subprocess.Popen([self.path, "--listen", "127.0.0.1:0", "--control", "off"], stdout=subprocess.PIPE, text=True)
@@ -97,9 +94,6 @@ class ApacheKafka:
                                                              "auto.create.topics.enable": "false"})
         self.kafka.__enter__()
         self.bootstrap = self.kafka.bootstrap
-
-    def version(self):
-        return "Apache Kafka " + os.path.basename(self.folder)
 
     def begin(self):
         pass
@@ -178,7 +172,16 @@ class Matrix:
     def __init__(self, arguments, clients, out):
         self.arguments, self.clients, self.out = arguments, clients, out
         self.kc = os.path.join(arguments.bin, "kc")
-        self.topics = 0
+        self.topics = self.turn = 0
+
+    def warm_up(self, broker):
+        """A JVM is slow until it has compiled what it runs: many small requests, then large ones, then reading."""
+        name = self.make_topic(broker, cell("consume"))
+        common = ["-b", broker.bootstrap, "-t", name]
+        run([self.kc, "perf", "produce", *common, "-R", "5000", "-B", "1", "-d", "5", "-X", "linger.ms=0"])
+        run([self.kc, "perf", "produce", *common, "-n", "100000000", "-d", "3"])
+        run([self.kc, "perf", "consume", *common, "-n", "100000000", "-d", "3"])
+        self.delete_topic(broker, name)
 
     def make_topic(self, broker, c):
         self.topics += 1
@@ -226,8 +229,12 @@ class Matrix:
         broker.begin()
         try:
             name, records = self.load(broker, c) if c["what"] == "consume" else (self.make_topic(broker, c), self.records(broker, c))
+            if c["what"] != "consume":  # the first records of each partition are nobody's
+                run([self.kc, "perf", "produce", "-b", broker.bootstrap, "-t", name, "-k", "-n", str(20 * c["partitions"]), "-s", "10"])
+            order = list(self.clients)
             for _ in range(runs):
-                for client in self.clients:
+                self.turn += 1  # another one begins each time
+                for client in order[self.turn % len(order):] + order[:self.turn % len(order)]:
                     if client in failures:
                         continue
                     try:
@@ -275,6 +282,8 @@ def run_all(arguments, out):
         end = begun + arguments.minutes * 60 * (index + 1) / len(wanted)
         took = len(clients) * (arguments.seconds + 1) + 3.0  # one turn of a cell, a first guess
         try:
+            if name == "kafka":
+                matrix.warm_up(broker)
             for i, c in enumerate(todo):
                 share = (end - time.monotonic()) / (len(todo) - i)
                 if end - time.monotonic() < took:
