@@ -12,9 +12,9 @@
  * Where Kafka says nothing but a code, the answer says why.  Offsets of a batch that is not compressed are checked here
  * and not by Kafka, which stores them as they come.  The beginning of a second batch behind the first is cut off.
  *
- * The walk over the records is the consumer's iterator (protocol/records.h).  Compressed batches are decompressed for
- * it, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only: a timestamp type that is
- * not the topic's, a wrong maxTimestamp, and a topic with a codec of its own. */
+ * The records are looked at with the consumer's checks (kci_batch_survey).  Compressed batches are decompressed for
+ * that, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only: a timestamp type that
+ * is not the topic's, a wrong maxTimestamp, and a topic with a codec of its own. */
 #include "mockbroker/core/validate.h"
 
 #include "base/checksum.h"
@@ -23,26 +23,6 @@
 #define ATTRIBUTES_AT    21
 #define MAX_TIMESTAMP_AT 35
 #define CRC_AT           17
-
-bool mb_validate_walk(const uint8_t *data, size_t size, int32_t count, struct mb_records_walk *walk)
-{
-    struct kci_batch_iterator it;
-    struct kci_record_view view;
-    int64_t min = INT64_MAX, max = INT64_MIN;
-    int32_t null_keys = 0;
-    if (!kci_batch_walk(&it, data, size, count))
-        return false;
-    int more = 1;
-    for (int32_t i = 0; (more = kci_batch_next(&it, &view)) > 0; i++) {
-        if (view.offset != i)
-            return false;
-        null_keys += view.key.data == NULL;
-        min = view.timestamp_ms < min ? view.timestamp_ms : min;
-        max = view.timestamp_ms > max ? view.timestamp_ms : max;
-    }
-    *walk = (struct mb_records_walk){ min, max, null_keys };
-    return more == 0;
-}
 
 /* ---- the whole batch
  * ------------------------------------------------------------------------------------------------- */
@@ -211,16 +191,16 @@ static int64_t plus_clamped(int64_t a, int64_t b)
 static int16_t check_records(const struct mb_topic *topic, struct mb_append *append, int64_t wall_ms,
                              struct kci_batch_header *header, const uint8_t *plain, size_t size)
 {
-    struct mb_records_walk walk;
+    struct kci_batch_survey walk;
     struct rules rules = { .need_key = topic->config.compact,
                            .append_time = topic->config.log_append_time,
                            .of_broker = (header->attributes & KCI_BATCH_LOG_APPEND_TIME) != 0,
                            .low_ms = minus_clamped(wall_ms, topic->config.timestamp_before_ms),
                            .high_ms = plus_clamped(wall_ms, topic->config.timestamp_after_ms) };
-    if (!mb_validate_walk(plain, size, header->record_count, &walk))
+    if (!kci_batch_survey(plain, size, header->record_count, &walk))
         return refuse(append, KCI_INVALID_RECORD, "the records of the batch do not agree with its header");
-    int64_t first = (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)walk.min_timestamp_delta);
-    int64_t last = (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)walk.max_timestamp_delta);
+    int64_t first = (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)walk.timestamp_min_ms);
+    int64_t last = (int64_t)((uint64_t)header->base_timestamp_ms + (uint64_t)walk.timestamp_max_ms);
     bool suspicious = (rules.need_key && walk.null_keys) || rules.of_broker ||
                       (!rules.append_time && (first < rules.low_ms || last > rules.high_ms));
     int16_t error =

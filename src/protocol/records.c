@@ -201,7 +201,7 @@ struct varint {
     uint64_t value;
 };
 
-/* A varint of more than two bytes, or one close to the end. */
+/* A varint of more than three bytes, or one close to the end. */
 static __attribute__((noinline)) struct varint varint_slow(const uint8_t *p, const uint8_t *end, bool is_long)
 {
     struct kci_reader r = kci_reader_of(p, (size_t)(end - p));
@@ -209,7 +209,7 @@ static __attribute__((noinline)) struct varint varint_slow(const uint8_t *p, con
     return (struct varint){ r.failed ? NULL : r.at, value };
 }
 
-/* Read a varint at p; without near_end two bytes are there. */
+/* Read a varint at p; without near_end three bytes are there. */
 static inline struct varint varint(const uint8_t *p, const uint8_t *end, bool is_long, bool near_end)
 {
     if (near_end)
@@ -218,6 +218,8 @@ static inline struct varint varint(const uint8_t *p, const uint8_t *end, bool is
         return (struct varint){ p + 1, p[0] };
     if (__builtin_expect(p[1] < 0x80, 1))
         return (struct varint){ p + 2, (uint64_t)(p[0] & 0x7f) | (uint64_t)p[1] << 7 };
+    if (__builtin_expect(p[2] < 0x80, 1)) /* offsets in batches of more than 8,192 records */
+        return (struct varint){ p + 3, (uint64_t)(p[0] & 0x7f) | (uint64_t)(p[1] & 0x7f) << 7 | (uint64_t)p[2] << 14 };
     return varint_slow(p, end, is_long);
 }
 
@@ -332,6 +334,26 @@ int kci_batch_next(struct kci_batch_iterator *it, struct kci_record_view *view)
     if (__builtin_expect(it->left > 0 && !it->failed && it->records.end - it->records.at >= VARINTS_MAX, 1))
         return next_record(it, view, false);
     return next_near_end(it, view);
+}
+
+bool kci_batch_survey(const uint8_t *records, size_t size, int32_t count, struct kci_batch_survey *survey)
+{
+    struct kci_batch_iterator it; /* its address leaves this function only in the beginning: it stays in registers */
+    struct kci_batch_survey sum = { INT64_MAX, INT64_MIN, 0 };
+    struct kci_record_view view;
+    if (!kci_batch_walk(&it, records, size, count))
+        return false;
+    struct kci_batch_iterator at = it;
+    for (int32_t i = 0; i < count; i++) {
+        bool near_end = at.records.end - at.records.at < VARINTS_MAX;
+        if ((near_end ? next_record(&at, &view, true) : next_record(&at, &view, false)) < 0 || view.offset != i)
+            return false;
+        sum.null_keys += view.key.data == NULL;
+        sum.timestamp_min_ms = view.timestamp_ms < sum.timestamp_min_ms ? view.timestamp_ms : sum.timestamp_min_ms;
+        sum.timestamp_max_ms = view.timestamp_ms > sum.timestamp_max_ms ? view.timestamp_ms : sum.timestamp_max_ms;
+    }
+    *survey = sum;
+    return at.records.at == at.records.end;
 }
 
 bool kci_record_header_next(struct kci_reader *headers, struct kci_str *name, struct kci_bytes *value)

@@ -94,6 +94,15 @@ void kci_batch_close(struct kci_batch_iterator *it);
  * whose offsets and timestamps are given as their deltas. Nothing to close. false: too few bytes for so many. */
 bool kci_batch_walk(struct kci_batch_iterator *it, const uint8_t *records, size_t size, int32_t count);
 
+/* What a broker wants to know of records that it is to store. */
+struct kci_batch_survey {
+    int64_t timestamp_min_ms, timestamp_max_ms; /* deltas, as from kci_batch_walk(); INT64_MAX and INT64_MIN of none */
+    int32_t null_keys;                          /* how many records have no key */
+};
+/* All that kci_batch_walk() and kci_batch_next() would look at, at once and faster: true when there are `count`
+ * records, with offset deltas 0, 1, 2 ..., and nothing behind them. *survey is set then. */
+bool kci_batch_survey(const uint8_t *records, size_t size, int32_t count, struct kci_batch_survey *survey);
+
 /* A plain writer of one v2 batch, for tests, the broker's own records and tools (the producer has its own, see
  * accumulator). */
 struct kci_record {

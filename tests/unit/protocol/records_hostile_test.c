@@ -364,6 +364,77 @@ static void decompression_is_bounded_and_checked(void **state)
     kci_writer_destroy(&w);
 }
 
+/* What a broker's look at a batch has to say, the slow way. */
+static bool survey_by_walking(const uint8_t *data, size_t size, int32_t count, struct kci_batch_survey *survey)
+{
+    struct kci_batch_iterator it;
+    struct kci_record_view view;
+    int more = 1;
+    if (!kci_batch_walk(&it, data, size, count))
+        return false;
+    *survey = (struct kci_batch_survey){ INT64_MAX, INT64_MIN, 0 };
+    for (int32_t i = 0; (more = kci_batch_next(&it, &view)) > 0; i++) {
+        if (view.offset != i)
+            return false;
+        survey->null_keys += view.key.data == NULL;
+        survey->timestamp_min_ms =
+            view.timestamp_ms < survey->timestamp_min_ms ? view.timestamp_ms : survey->timestamp_min_ms;
+        survey->timestamp_max_ms =
+            view.timestamp_ms > survey->timestamp_max_ms ? view.timestamp_ms : survey->timestamp_max_ms;
+    }
+    return more == 0;
+}
+
+/* The bytes are copied to a block of their size, so that a sanitizer sees every overrun. */
+static bool assert_same_survey(const uint8_t *data, size_t size, int32_t count)
+{
+    struct kci_batch_survey fast = { 0 }, slow = { 0 };
+    uint8_t *copy = memcpy(malloc(size + 1), data, size);
+    bool good = kci_batch_survey(copy, size, count, &fast);
+    assert_int_equal(good, survey_by_walking(copy, size, count, &slow));
+    if (good)
+        assert_memory_equal(&fast.timestamp_min_ms, &slow.timestamp_min_ms, 2 * sizeof fast.timestamp_min_ms);
+    if (good)
+        assert_int_equal(fast.null_keys, slow.null_keys);
+    free(copy);
+    return good;
+}
+
+/* A survey says what walking says: of good records, of every cut, of every flipped bit, and of counts that are wrong.
+ */
+static void a_survey_and_a_walk_agree(void **state)
+{
+    enum { COUNT = 20, MANY = 9000 };
+    static struct kci_record records[MANY];
+    struct kci_record_header headers[2] = { { { "a", 1 }, { (const uint8_t *)"12", 2 } }, { { "b", 1 }, { NULL, 0 } } };
+    struct kci_batch_header header = test_batch_header();
+    struct kci_writer w = kci_writer_of(&heap, 1 << 20);
+    (void)state;
+    for (int32_t i = 0; i < MANY; i++) /* timestamps of one to ten bytes, keys of some, headers of some */
+        records[i] = (struct kci_record){ i < 30 ? (int64_t)1 << (2 * i) : i,
+                                          { i % 3 ? (const uint8_t *)"k" : NULL, i % 3 ? 1 : 0 },
+                                          { (const uint8_t *)"v", i % 2 ? 1 : 0 },
+                                          headers,
+                                          i % 5 ? 0 : 2 };
+    assert_int_equal(kci_batch_write(&w, &header, records, MANY, KCI_LEVEL_DEFAULT), KCI_BATCH_OK);
+    assert_true(assert_same_survey(w.data + KCI_BATCH_HEADER_BYTES, w.size - KCI_BATCH_HEADER_BYTES, MANY));
+    w.size = 0;
+    assert_int_equal(kci_batch_write(&w, &header, records, COUNT, KCI_LEVEL_DEFAULT), KCI_BATCH_OK);
+    uint8_t *section = w.data + KCI_BATCH_HEADER_BYTES;
+    size_t size = w.size - KCI_BATCH_HEADER_BYTES;
+    assert_true(assert_same_survey(section, size, COUNT));
+    for (int32_t count = -1; count < 2 * COUNT; count++)
+        assert_int_equal(assert_same_survey(section, size, count), count == COUNT);
+    for (size_t cut = 0; cut < size; cut++)
+        assert_false(assert_same_survey(section, cut, COUNT));
+    for (size_t bit = 0; bit < 8 * size; bit++) {
+        section[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_same_survey(section, size, COUNT);
+        section[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    kci_writer_destroy(&w);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, nothing_leaked)
@@ -378,6 +449,7 @@ int main(void)
         TEST(cut_records_are_noticed),
         TEST(damage_does_no_harm),
         TEST(decompression_is_bounded_and_checked),
+        TEST(a_survey_and_a_walk_agree),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
