@@ -2,7 +2,10 @@
 # from the pkgconfig folder to the prefix, so that an installed tree may be moved.
 set(KCLIENT_STATIC_MODULES)
 set(KCLIENT_STATIC_FLAGS -pthread)
-set(KCLIENT_STATIC_LIBS -pthread)
+set(KCLIENT_STATIC_LIBS -pthread ${CMAKE_DL_LIBS})
+foreach(library ${CMAKE_DL_LIBS}) # test.mock.num.brokers loads libmockbroker
+  string(APPEND KCLIENT_STATIC_FLAGS " -l${library}")
+endforeach()
 foreach(codec GZIP:zlib:z LZ4:liblz4:lz4 ZSTD:libzstd:zstd)
   string(REPLACE ":" ";" parts ${codec})
   list(GET parts 0 upper)

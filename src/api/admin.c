@@ -3,6 +3,7 @@
 #include "api/admin_handle.h"
 #include "api/config.h"
 #include "api/metrics.h"
+#include "api/mock_cluster.h"
 #include "runtime/runtime.h"
 #include <kclient/kclient.h>
 #include <stdio.h>
@@ -27,6 +28,8 @@ kc_err kc_admin_create(kc_admin **out, const kc_config *config, kc_error *error)
     if (!admin)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while creating the admin client");
     kc_err err = kci_config_settings(config, KCI_ROLE_ADMIN, &admin->settings, error);
+    if (err == KC_OK)
+        err = kci_mock_cluster_join(&admin->mock, admin->settings, error);
     if (err != KC_OK) {
         kc_admin_close(admin);
         return err;
@@ -73,6 +76,7 @@ void kc_admin_close(kc_admin *admin)
     if (admin->loop)
         kci_loop_destroy(admin->loop);
     kci_gate_destroy(admin->gate);
+    kci_mock_cluster_leave(admin->mock);
     kci_config_settings_free(admin->settings);
     kci_alloc_free(kci_heap_alloc(), admin);
 }

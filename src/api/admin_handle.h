@@ -10,6 +10,7 @@ struct kc_admin {
     struct kci_loop *loop;
     struct kci_gate *gate;
     struct kci_admin *engine;
+    struct kci_mock_cluster *mock; /* test.mock.num.brokers; NULL: none */
 };
 
 /* Submit and wait; the engine keeps the deadline. Release the answer with kci_admin_op_free(), also after an error. */

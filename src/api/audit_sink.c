@@ -162,14 +162,25 @@ void kci_audit_sink_close(void *context)
 
 static kc_err start_producer(struct kci_audit_sink *sink, const kc_config *config, kc_error *error)
 {
-    static const char *const keys[] = { "interceptor.classes", "key.serializer", "value.serializer",
-                                        "partitioner.class",   "max.block.ms",   "buffer.memory" };
-    static const char *const values[] = { "", "bytes", "bytes", "default", "0", BUFFER_MEMORY };
+    /* a cluster of mock brokers is that of the audited producer, not one more */
+    const char *const pairs[][2] = { { "interceptor.classes", "" },
+                                     { "key.serializer", "bytes" },
+                                     { "value.serializer", "bytes" },
+                                     { "partitioner.class", "default" },
+                                     { "max.block.ms", "0" },
+                                     { "buffer.memory", BUFFER_MEMORY },
+                                     { "bootstrap.servers", sink->settings->bootstrap_servers },
+                                     { "test.mock.num.brokers", "0" },
+                                     { "test.mock.cluster", "" },
+                                     { "test.mock.topics", "" },
+                                     { "test.mock.config", "" } };
     kc_config *own = kci_config_copy_plain(config);
     if (!own)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory for the producer of audit.topic");
     kc_config_set_delivery(own, on_delivery, sink, 0);
-    kc_err err = kc_config_set_many(own, keys, values, sizeof keys / sizeof keys[0], error);
+    kc_err err = KC_OK;
+    for (size_t i = 0; !err && i < sizeof pairs / sizeof pairs[0]; i++)
+        err = kc_config_set(own, pairs[i][0], pairs[i][1], error);
     if (!err)
         err = kc_producer_create(&sink->producer, own, error);
     kc_config_destroy(own);

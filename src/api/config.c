@@ -559,23 +559,35 @@ static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc
     }
 }
 
+/* What describes a cluster of mock brokers has no effect without one, so it is a mistake. */
+static kc_err check_mock(const struct kci_settings *s, kc_error *error)
+{
+    const char *given[] = { s->test_mock_cluster, s->test_mock_topics, s->test_mock_config };
+    static const char *const keys[] = { "cluster", "topics", "config" };
+    for (size_t i = 0; i < 3 && !s->test_mock_num_brokers; i++)
+        if (given[i] && *given[i])
+            return kci_fail(error, KC_ERR_CONFIG, 0, "test.mock.%s needs test.mock.num.brokers", keys[i]);
+    return KC_OK;
+}
+
 kc_err kci_config_settings(const kc_config *config, enum kci_config_role role, struct kci_settings **out,
                            kc_error *error)
 {
     *out = NULL;
     if (!config)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "config must not be NULL");
-    if (!config->settings.bootstrap_servers || !*config->settings.bootstrap_servers)
+    const struct kci_settings *given = &config->settings;
+    if (!given->test_mock_num_brokers && (!given->bootstrap_servers || !*given->bootstrap_servers))
         return kci_fail(error, KC_ERR_CONFIG, 0, "bootstrap.servers is not set: give at least one host:port");
     struct kci_settings *settings = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *settings);
     if (!settings || !copy_settings(settings, &config->settings)) {
         kci_config_settings_free(settings);
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while copying the configuration");
     }
-    kc_err err = KC_OK;
-    if (role == KCI_ROLE_PRODUCER)
+    kc_err err = check_mock(settings, error);
+    if (err == KC_OK && role == KCI_ROLE_PRODUCER)
         err = check_producer(config, settings, error);
-    else if (role == KCI_ROLE_CONSUMER)
+    else if (err == KC_OK && role == KCI_ROLE_CONSUMER)
         err = check_consumer(config, settings, error);
     if (err != KC_OK) {
         kci_config_settings_free(settings);

@@ -153,6 +153,14 @@ const struct kci_config_row kci_config_rows[] = {
         "Begin again with bootstrap.servers when metadata could not be had for this time."),
     YES("allow.auto.create.topics", NULL, C, allow_auto_create_topics, "true", "Whether a topic that is subscribed to may be created by the broker."),
     I32("default.api.timeout.ms", NULL, C | KCI_ROLE_ADMIN, default_api_timeout_ms, 0, INT32_MAX, "60000", "Time limit of calls that take none of their own."),
+    I32("test.mock.num.brokers", NULL, ALL, test_mock_num_brokers, 0, 100, "0",
+        "For tests: start a mockbroker cluster of so many brokers inside this process, and use it; bootstrap.servers is not read. It ends when the client is closed. "
+        "Needs libmockbroker, see docs/mockbroker.md. 0: a true cluster."),
+    STR("test.mock.cluster", NULL, ALL, test_mock_cluster, NULL,
+        "Clients of one process that give the same name share one cluster, which ends with the last of them. Not set: each client has its own."),
+    STR("test.mock.topics", NULL, ALL, test_mock_topics, NULL,
+        "Topics to begin with, NAME[:PARTITIONS[:REPLICAS[:key=value,...]]] separated by blanks. Others are made when they are first used."),
+    STR("test.mock.config", NULL, ALL, test_mock_config, NULL, "Broker properties key=value, separated by blanks."),
 
     ONE("acks", "request.required.acks", P, acks, acks_words, "all",
         "Whose word a delivery needs: all in-sync replicas, the leader (1), or nobody (0: the fate is unknown, the offset is -1)."),

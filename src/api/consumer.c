@@ -11,6 +11,7 @@
 #include "api/builtin.h"
 #include "api/config.h"
 #include "api/metrics.h"
+#include "api/mock_cluster.h"
 #include "cluster/cluster.h"
 #include "consumer/records.h"
 #include "plugins/latency.h"
@@ -26,6 +27,7 @@ struct kc_consumer {
     struct kci_gate *gate;
     struct kci_settings *settings;
     struct kci_builtin builtin;
+    struct kci_mock_cluster *mock;        /* test.mock.num.brokers; NULL: none */
     kc_rebalance_listener listener;       /* of the last subscribe, or of the configuration */
     struct kci_partition_list assignment; /* behind the last kc_consumer_assignment() */
     kc_records *one;                      /* behind the last kc_consumer_poll_one(); owned */
@@ -106,6 +108,7 @@ static void destroy(kc_consumer *consumer)
         kci_gate_destroy(consumer->gate);
     kci_partition_list_free(kci_heap_alloc(), &consumer->assignment);
     kci_records_release(consumer->one);
+    kci_mock_cluster_leave(consumer->mock);
     kci_config_settings_free(consumer->settings);
     kci_alloc_free(kci_heap_alloc(), consumer);
 }
@@ -153,6 +156,8 @@ kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, kc_error *
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
     consumer->pid = getpid();
     kc_err result = kci_config_settings(config, KCI_ROLE_CONSUMER, &consumer->settings, error);
+    if (result == KC_OK)
+        result = kci_mock_cluster_join(&consumer->mock, consumer->settings, error);
     if (result == KC_OK)
         result = kci_builtin_consumer(&consumer->builtin, consumer->settings, config, error);
     if (result == KC_OK) {

@@ -47,6 +47,7 @@ static void destroy(kc_producer *producer, bool was_created)
         kci_loop_destroy(producer->loop);
     kci_gate_destroy(producer->gate);
     kci_polled_destroy(&producer->polled);
+    kci_mock_cluster_leave(producer->mock);
     kci_config_settings_free(producer->settings);
     kci_alloc_free(kci_heap_alloc(), producer);
 }
@@ -90,6 +91,8 @@ kc_err kc_producer_create(kc_producer **out, const kc_config *config, kc_error *
     kci_lock_init(&producer->sync_lock, kci_lock_system());
     kci_list_init(&producer->syncs);
     kc_err err = kci_config_settings(config, KCI_ROLE_PRODUCER, &producer->settings, error);
+    if (err == KC_OK)
+        err = kci_mock_cluster_join(&producer->mock, producer->settings, error);
     if (err == KC_OK)
         err = kci_builtin_producer(&producer->builtin, producer->settings, config, error);
     if (err == KC_OK) {

@@ -4,6 +4,7 @@
 
 #include "api/builtin.h"
 #include "api/config.h"
+#include "api/mock_cluster.h"
 #include "base/list.h"
 #include "cluster/cluster.h"
 #include "producer/plug.h"
@@ -32,6 +33,7 @@ struct kc_producer {
     struct kci_producer *engine;
     uint32_t generation; /* of the process, at creation */
     struct kci_builtin builtin;
+    struct kci_mock_cluster *mock;                      /* test.mock.num.brokers; NULL: none */
     bool plugged;                                       /* user functions on the way of a record */
     _Atomic(int32_t) waiters;                           /* calls that wait: they are let go before anything is freed */
     _Atomic(uint64_t) buffer_exhausted, buffer_wait_us; /* of metrics: sends that found no memory, and waited for it */

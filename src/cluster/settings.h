@@ -50,6 +50,10 @@ struct kci_settings {
     int32_t metadata_recovery_rebootstrap_trigger_ms;
     bool allow_auto_create_topics;
     int32_t default_api_timeout_ms;
+    int32_t test_mock_num_brokers; /* 0: a true cluster */
+    const char *test_mock_cluster; /* name of a shared one; NULL: private to the client */
+    const char *test_mock_topics;  /* of the one that is started; NULL: none */
+    const char *test_mock_config;  /* broker properties of the one that is started; NULL: the defaults */
 
     /* producer */
     int32_t acks; /* -1 all, 0, 1 */

@@ -36,6 +36,12 @@ struct kci_thread;
 int kci_thread_start(struct kci_thread **out, void (*run)(void *context), void *context);
 void kci_thread_join(struct kci_thread *thread); /* NULL is fine */
 
+/* ---- shared libraries ---- */
+/* Load the library of this file name, from our own folder or where the loader looks. NULL with the reason in why. It is
+ * never unloaded. */
+void *kci_library_open(const char *name, char *why, size_t why_size);
+void *kci_library_symbol(void *library, const char *name); /* NULL: it has no such symbol */
+
 /* ---- the loop: one thread, one loop, any number of engines ---- */
 enum kci_loop_kind { KCI_LOOP_BEST, KCI_LOOP_EPOLL, KCI_LOOP_POLL };
 struct kci_loop;
