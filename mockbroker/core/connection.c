@@ -106,14 +106,23 @@ void *mb_connection_space(struct mb_connection *connection, size_t *size)
         connection->reading_paused = true;
         return NULL;
     }
-    return kci_splitter_space(&connection->splitter, size);
+    void *space = kci_splitter_space(&connection->splitter, size);
+    if (space && connection->cluster->faults && !(*size = mb_fault_reads(connection, *size))) {
+        connection->reading_paused = true;
+        return NULL;
+    }
+    return space;
 }
 
 void mb_connection_bytes(struct mb_connection *connection, size_t size, int64_t now)
 {
     connection->active_at = now;
+    bool ends = connection->cluster->faults && !mb_fault_has_read(connection, size, now);
     kci_splitter_received(&connection->splitter, size);
-    pump(connection, now);
+    if (ends)
+        mb_connection_hang_up(connection, "fault: cut_read", now);
+    else
+        pump(connection, now);
 }
 
 static void make_runnable(struct mb_connection *connection)
@@ -138,6 +147,11 @@ void mb_connection_mute(struct mb_connection *connection, int64_t until)
     connection->unmute.fire = unmute_fires;
     connection->unmute.owner = connection;
     mb_alarm_set(connection->cluster, &connection->unmute, until);
+}
+
+void mb_connection_read_on(struct mb_connection *connection)
+{
+    make_runnable(connection);
 }
 
 void mb_connections_wake(struct mb_cluster *cluster)
@@ -296,6 +310,7 @@ static void bury(struct mb_connection *connection, int64_t now)
     struct kci_list *node;
     connection->conn = 0;
     mb_alarm_stop(connection->cluster, &connection->unmute);
+    mb_alarm_stop(connection->cluster, &connection->read_on);
     kci_list_remove(&connection->run);
     kci_list_remove(&connection->dirty);
     kci_list_remove(&connection->link);

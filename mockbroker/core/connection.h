@@ -40,6 +40,10 @@ struct mb_connection {
     bool deaf;                  /* in a black hole: nothing is read */
     bool muted;                 /* a quota was exceeded: nothing is read until `unmute` */
     struct mb_alarm unmute;
+    int32_t reading_fault;   /* id of the slow_read or cut_read that it has met; 0: none */
+    int64_t reading_left;    /* bytes of it until its pause, or its end */
+    bool reading_rests;      /* in that pause */
+    struct mb_alarm read_on; /* the end of it */
 };
 
 /* Who the client says it is (KIP-511). */
@@ -50,6 +54,8 @@ void mb_connection_answer(struct mb_connection *connection, struct mb_outgoing *
 void mb_connection_push(struct mb_connection *connection, struct mb_outgoing *outgoing);
 /* Go on with the next request at `until`, not before. */
 void mb_connection_mute(struct mb_connection *connection, int64_t until);
+/* Look again whether bytes may be read. */
+void mb_connection_read_on(struct mb_connection *connection);
 /* The request is done without an answer. */
 void mb_connection_request_done(struct mb_connection *connection);
 void mb_outgoing_free(const struct kci_alloc *alloc, struct mb_outgoing *outgoing);

@@ -27,7 +27,7 @@ static void disarm(struct mb_fault *fault)
 {
     fault->armed = false;
     mb_alarm_stop(fault->faults->cluster, &fault->end);
-    if (fault->action.kind == MB_FAULT_BLACK_HOLE)
+    if (fault->action.kind == MB_FAULT_BLACK_HOLE || fault->action.kind == MB_FAULT_SLOW_READ)
         mb_connections_wake(fault->faults->cluster);
 }
 
@@ -312,6 +312,12 @@ bool mb_fault_refuses(struct mb_cluster *cluster, int32_t broker)
     return any_connection_fault(cluster, MB_FAULT_REFUSE, broker);
 }
 
+/* Its count is of connections, and those that it met it keeps. */
+static bool is_spent(const struct mb_fault *fault)
+{
+    return fault->used == fault->count && fault->duration_us < 0;
+}
+
 /* A connection that fell into the black hole stays there as long as there is one. */
 bool mb_fault_deaf(struct mb_connection *connection)
 {
@@ -321,11 +327,68 @@ bool mb_fault_deaf(struct mb_connection *connection)
     KCI_LIST_EACH(node, &connection->cluster->faults->all)
     {
         const struct mb_fault *fault = KCI_CONTAINER(node, struct mb_fault, link);
-        hole |= fault->action.kind == MB_FAULT_BLACK_HOLE &&
-                (fault->armed || fault->duration_us < 0) && /* a count is of connections: they stay in it */
+        hole |= fault->action.kind == MB_FAULT_BLACK_HOLE && (fault->armed || is_spent(fault)) &&
                 (!fault->match.broker || fault->match.broker == connection->broker);
     }
     return connection->deaf = hole;
+}
+
+/* The fault that meets what the connection reads next; NULL: none. */
+static struct mb_fault *reading_fault(struct mb_connection *connection)
+{
+    if (!connection->cluster->faults)
+        return NULL;
+    KCI_LIST_EACH(node, &connection->cluster->faults->all)
+    {
+        struct mb_fault *fault = KCI_CONTAINER(node, struct mb_fault, link);
+        bool kind = fault->action.kind == MB_FAULT_SLOW_READ || fault->action.kind == MB_FAULT_CUT_READ;
+        if (!kind || (fault->match.broker && fault->match.broker != connection->broker))
+            continue;
+        if (connection->reading_fault == fault->id && (fault->armed || is_spent(fault)))
+            return fault;
+        if (fault->armed && mb_fault_hit(fault)) {
+            connection->reading_fault = fault->id;
+            connection->reading_left = fault->action.bytes;
+            return fault;
+        }
+    }
+    return NULL;
+}
+
+size_t mb_fault_reads(struct mb_connection *connection, size_t size)
+{
+    const struct mb_fault *fault = reading_fault(connection);
+    if (!fault)
+        return size;
+    if (connection->reading_rests)
+        return 0;
+    return (size_t)connection->reading_left < size ? (size_t)connection->reading_left : size;
+}
+
+static void read_on(void *owner, int64_t now)
+{
+    struct mb_connection *connection = owner;
+    (void)now;
+    connection->reading_rests = false;
+    mb_connection_read_on(connection);
+}
+
+bool mb_fault_has_read(struct mb_connection *connection, size_t size, int64_t now)
+{
+    const struct mb_fault *fault = reading_fault(connection);
+    if (!fault)
+        return true;
+    connection->reading_left -= (int64_t)size < connection->reading_left ? (int64_t)size : connection->reading_left;
+    if (connection->reading_left)
+        return true;
+    connection->reading_left = fault->action.bytes;
+    if (fault->action.kind == MB_FAULT_CUT_READ)
+        return false;
+    connection->reading_rests = true;
+    connection->read_on.fire = read_on;
+    connection->read_on.owner = connection;
+    mb_alarm_set(connection->cluster, &connection->read_on, now + (fault->action.time_us ? fault->action.time_us : 1));
+    return true;
 }
 
 /* ---- telling ---- */

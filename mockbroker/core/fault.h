@@ -35,12 +35,17 @@ enum mb_fault_kind {
     MB_FAULT_CORRUPT,
     MB_FAULT_WRONG_CORRELATION,
     MB_FAULT_TRUNCATE,
+    MB_FAULT_DUPLICATE,
     MB_FAULT_STALE_METADATA,
     MB_FAULT_NO_LEADER,
     MB_FAULT_MISSING_TOPIC,
+    MB_FAULT_EMPTY_METADATA,
+    MB_FAULT_CONTRADICTORY_METADATA,
     MB_FAULT_HIDDEN_BROKER,
     MB_FAULT_REFUSE, /* from here on: of connections */
     MB_FAULT_BLACK_HOLE,
+    MB_FAULT_SLOW_READ,
+    MB_FAULT_CUT_READ,
     MB_FAULT_STORAGE_FULL, /* from here on: of storage */
     MB_FAULT_WRITE_ERROR,
     MB_FAULT_TORN_WRITE,
@@ -69,12 +74,13 @@ struct mb_fault_action {
     bool after; /* applying; errors, delays, barriers, disconnects, silence */
     int16_t error;
     enum mb_fault_level level;
-    int64_t time_us;   /* delay; interval of slow_write; time of slow_sync */
+    int64_t time_us;   /* delay; interval of slow_write and slow_read; time of slow_sync */
     int64_t jitter_us; /* 0 .. this more, from the seed */
-    int64_t bytes; /* disconnect: sent before (-1: none); slow_write: at a time; corrupt: flipped; truncate: left of the
-                      body; storage_full, torn_write: written before the error (-1: half) */
-    int64_t offset; /* corrupt: first byte, from the start of the body; -1: anywhere */
-    int32_t number; /* throttle: ms; hidden_broker: its id; wrong_correlation: added to the true one */
+    int64_t bytes;     /* disconnect: sent before (-1: none); slow_write, slow_read: at a time; cut_read: read; corrupt:
+                          flipped; truncate: left of the      body; storage_full, torn_write: written before the error (-1:
+                          half) */
+    int64_t offset;    /* corrupt: first byte, from the start of the body; -1: anywhere */
+    int32_t number;    /* throttle: ms; hidden_broker: its id; wrong_correlation, duplicate: added to the true one */
 };
 
 struct mb_stale_topic;
@@ -122,6 +128,8 @@ struct mb_fault_plan {
     size_t sent;             /* of bytes */
     size_t slice;            /* of bytes, at a time; 0: all at once */
     int64_t pace_us;         /* between slices */
+    bool twice;              /* duplicate: the answer goes out two times */
+    int32_t twice_by;        /* added to the correlation id of the second one */
     void *refused;           /* response with the part of the request that an error took away; in the request's arena */
 };
 
@@ -164,6 +172,10 @@ void mb_fault_forget(struct mb_request *request);
 /* ---- hooks: of connection.c ---- */
 bool mb_fault_refuses(struct mb_cluster *cluster, int32_t broker);
 bool mb_fault_deaf(struct mb_connection *connection);
+/* How many bytes may be read next, at most `size`; 0: not now. */
+size_t mb_fault_reads(struct mb_connection *connection, size_t size);
+/* So many were read. false: the connection is to end here. */
+bool mb_fault_has_read(struct mb_connection *connection, size_t size, int64_t now);
 
 /* ---- fetch_session.c ---- */
 /* Does the request's session hold a partition that matches?  Its next answer will tell of those in any case. */

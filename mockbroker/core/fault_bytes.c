@@ -98,6 +98,12 @@ void mb_fault_damage(struct mb_fault_plan *plan, struct mb_fault *fault)
     case MB_FAULT_TRUNCATE:
         truncate(plan, fault);
         break;
+    case MB_FAULT_DUPLICATE:
+        plan->twice = true;
+        plan->twice_by = fault->action.number;
+        break;
+    case MB_FAULT_EMPTY_METADATA:
+    case MB_FAULT_CONTRADICTORY_METADATA:
     case MB_FAULT_STALE_METADATA:
     case MB_FAULT_NO_LEADER:
     case MB_FAULT_MISSING_TOPIC:

@@ -3,6 +3,8 @@
  *      stale_metadata   topics, partitions and leaders as they were when the fault was armed
  *      no_leader        leader -1 and LEADER_NOT_AVAILABLE for the partitions that match
  *      missing_topic    UNKNOWN_TOPIC_OR_PARTITION for the topics that match; not among all topics
+ *      empty_metadata   no topics and no brokers
+ *      contradictory_metadata   whoever is asked says that it leads all partitions that match
  *      hidden_broker    one broker is not in the list, though it leads partitions (contradictory metadata) */
 #include "mockbroker/core/fault_target.h"
 
@@ -94,6 +96,15 @@ static void lose_leaders(const struct mb_fault *fault, topic_out *topic)
     }
 }
 
+static void claim_leaders(const struct mb_fault *fault, topic_out *topic, int32_t broker)
+{
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        partition_out *partition = &topic->partitions[i];
+        if (fault->match.partition < 0 || fault->match.partition == partition->partition_index)
+            partition->leader_id = broker;
+    }
+}
+
 bool mb_fault_metadata(struct mb_fault_plan *plan, void *answer, void *user)
 {
     struct kci_metadata_response *response = answer;
@@ -101,6 +112,10 @@ bool mb_fault_metadata(struct mb_fault_plan *plan, void *answer, void *user)
     const struct mb_fault *fault = user;
     bool all = asked->topics_count < 0 || (plan->request->header.version == 0 && asked->topics_count == 0);
     int32_t kept = 0;
+    if (fault->action.kind == MB_FAULT_EMPTY_METADATA) {
+        response->topics_count = response->brokers_count = 0;
+        return true;
+    }
     for (int32_t i = 0; i < response->topics_count; i++) {
         topic_out *topic = &response->topics[i];
         if (fault->match.topic[0] && !mb_fault_name_matches(fault->match.topic, topic->name))
@@ -109,6 +124,8 @@ bool mb_fault_metadata(struct mb_fault_plan *plan, void *answer, void *user)
             make_stale(fault, topic);
         else if (fault->action.kind == MB_FAULT_NO_LEADER)
             lose_leaders(fault, topic);
+        else if (fault->action.kind == MB_FAULT_CONTRADICTORY_METADATA)
+            claim_leaders(fault, topic, plan->request->broker);
         else if (fault->action.kind == MB_FAULT_MISSING_TOPIC)
             lose_topic(topic);
         if (!all || topic->error_code != KCI_UNKNOWN_TOPIC_OR_PARTITION)

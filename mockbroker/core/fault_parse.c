@@ -172,12 +172,17 @@ static const struct kind_row {
     { "corrupt", MB_FAULT_CORRUPT, M_BYTES | M_OFFSET, 0, 0 },
     { "wrong_correlation", MB_FAULT_WRONG_CORRELATION, M_BY, 0, 0 },
     { "truncate", MB_FAULT_TRUNCATE, M_BYTES, 0, 0 },
+    { "duplicate", MB_FAULT_DUPLICATE, M_BY, 0, 0 },
     { "stale_metadata", MB_FAULT_STALE_METADATA, 0, 0, 0 },
     { "no_leader", MB_FAULT_NO_LEADER, 0, 0, 0 },
     { "missing_topic", MB_FAULT_MISSING_TOPIC, 0, 0, 0 },
+    { "empty_metadata", MB_FAULT_EMPTY_METADATA, 0, 0, 0 },
+    { "contradictory_metadata", MB_FAULT_CONTRADICTORY_METADATA, 0, 0, 0 },
     { "hidden_broker", MB_FAULT_HIDDEN_BROKER, M_BROKER, M_BROKER, 0 },
     { "refuse", MB_FAULT_REFUSE, 0, 0, 0 },
     { "black_hole", MB_FAULT_BLACK_HOLE, 0, 0, 0 },
+    { "slow_read", MB_FAULT_SLOW_READ, M_BYTES | M_MS, 0, 0 },
+    { "cut_read", MB_FAULT_CUT_READ, M_BYTES, 0, 0 },
     { "storage_full", MB_FAULT_STORAGE_FULL, M_BYTES, 0, 0 },
     { "write_error", MB_FAULT_WRITE_ERROR, 0, 0, 0 },
     { "torn_write", MB_FAULT_TORN_WRITE, M_BYTES, 0, 0 },
@@ -279,8 +284,11 @@ static void set_defaults(struct mb_fault_action *out, int given)
 {
     if (out->kind == MB_FAULT_SLOW_WRITE && !(given & M_BYTES))
         out->bytes = 1;
-    if (out->kind == MB_FAULT_CORRUPT && !(given & M_BYTES))
+    bool reads = out->kind == MB_FAULT_SLOW_READ || out->kind == MB_FAULT_CUT_READ;
+    if ((reads || out->kind == MB_FAULT_CORRUPT) && !(given & M_BYTES))
         out->bytes = 1;
+    if (out->kind == MB_FAULT_SLOW_READ && !(given & M_MS))
+        out->time_us = 1000;
     if (out->kind == MB_FAULT_TRUNCATE && !(given & M_BYTES))
         out->bytes = -1; /* half of it */
     if (out->kind == MB_FAULT_DISCONNECT && given & M_BYTES)
@@ -322,7 +330,8 @@ static bool take_action(struct parse *p, const struct mb_json *action)
         return false;
     }
     set_defaults(out, given);
-    return out->kind != MB_FAULT_SLOW_WRITE || out->bytes > 0 || wrong(p, "bytes", "at least 1 is expected");
+    bool some = out->kind == MB_FAULT_SLOW_WRITE || out->kind == MB_FAULT_SLOW_READ || out->kind == MB_FAULT_CUT_READ;
+    return !some || out->bytes > 0 || wrong(p, "bytes", "at least 1 is expected");
 }
 
 /* ---- the whole ---- */
@@ -339,7 +348,7 @@ static bool check_together(struct parse *p)
                       match->version_max != INT16_MAX || match->version_min;
     if (action->kind >= MB_FAULT_REFUSE && of_request)
         return wrong(p, "match", "a fault of connections or of storage is not about requests");
-    if ((action->kind == MB_FAULT_REFUSE || action->kind == MB_FAULT_BLACK_HOLE) && match->topic[0])
+    if (action->kind >= MB_FAULT_REFUSE && action->kind < MB_FAULT_STORAGE_FULL && match->topic[0])
         return wrong(p, "match", "a connection belongs to a broker, not to a topic");
     if (action->kind >= MB_FAULT_STORAGE_FULL && !p->fault->faults->cluster->disk)
         return wrong(p, "action", "there is no storage to fail: the logs are in memory (--data-dir)");

@@ -212,12 +212,31 @@ static void push_slice(struct mb_fault_plan *plan, size_t size, int64_t now)
     mb_connection_push(request->connection, outgoing);
 }
 
+/* The whole answer once more behind itself; without memory it comes once. */
+static void double_answer(struct mb_fault_plan *plan)
+{
+    size_t size = plan->bytes.size;
+    uint8_t *copy = kci_arena_take(&plan->request->arena, size);
+    if (!copy)
+        return;
+    memcpy(copy, plan->bytes.data, size);
+    kci_put32(copy + 4, kci_be32(copy + 4) + (uint32_t)plan->twice_by);
+    kci_writer_bytes(&plan->bytes, copy, size);
+    if (plan->bytes.failed) {
+        plan->bytes.size = size;
+        plan->bytes.failed = false;
+    }
+}
+
 static void leave(struct mb_fault_plan *plan, int64_t now)
 {
     struct mb_request *request = plan->request;
-    size_t left = plan->bytes.size - plan->sent, slice = plan->slice && plan->slice < left ? plan->slice : left;
-    if (!plan->leaving)
+    if (!plan->leaving) {
         mb_journal_answer(request, plan->bytes.data, plan->bytes.size, now);
+        if (plan->twice)
+            double_answer(plan);
+    }
+    size_t left = plan->bytes.size - plan->sent, slice = plan->slice && plan->slice < left ? plan->slice : left;
     plan->leaving = true;
     request->on_close = NULL;
     if (left)

@@ -194,6 +194,40 @@ class FaultsTest(unittest.TestCase):
                 self.control("DELETE", f"/v1/faults/{fault}")
                 self.assertEqual(self.kcat_list(bootstrap=first).returncode, 0)
 
+    def test_a_broker_reads_slowly(self):
+        fault = self.control.arm({"type": "slow_read", "bytes": 20, "ms": 10})
+        error, seconds = self.produce()
+        self.assertIsNone(error)
+        self.assertGreater(seconds, 0.05)  # ApiVersions, Metadata, InitProducerId and Produce are 100 bytes and more
+        self.assert_hits(fault)
+
+    def test_a_request_is_cut_and_sent_again(self):
+        fault = self.control.arm({"type": "cut_read", "bytes": 30}, 2)
+        error, _ = self.produce(**{"enable.idempotence": True})
+        self.assertIsNone(error)
+        self.assertEqual(self.end(), 1)
+        self.assert_hits(fault, 2)
+
+    def test_answers_that_nobody_asked_for_do_no_harm(self):
+        for action in ("duplicate", {"type": "duplicate", "by": 100000}):
+            with self.subTest(action=action):
+                self.setUp()
+                fault = self.control.arm(action, 1, api="Produce")
+                error, _ = self.produce(**{"enable.idempotence": True})
+                self.assertIsNone(error)
+                self.assertEqual(self.end(), 1)
+                self.assert_hits(fault)
+
+    def test_metadata_is_empty_or_contradictory(self):
+        fault = self.control.arm("empty_metadata", api="Metadata")
+        self.assertNotIn("3 brokers:", self.kcat_list().stdout)  # librdkafka takes it for no answer, and asks again
+        self.assert_hits(fault)
+        self.setUp()
+        fault = self.control.arm("contradictory_metadata", topic="t")
+        for number, broker in enumerate(self.bootstrap.split(","), 1):
+            self.assertIn(f"partition 0, leader {number},", self.kcat_list("-t", "t", bootstrap=broker).stdout)
+        self.assert_hits(fault, 3)
+
     # ---- storage ----
     def test_what_cannot_be_stored_is_not_acknowledged(self):
         for action in ("storage_full", "write_error", "torn_write", "sync_error"):

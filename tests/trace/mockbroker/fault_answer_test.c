@@ -194,6 +194,14 @@ static void bytes_are_damaged(void **state)
     world_close(&world);
 }
 
+static int32_t leader_of(const struct kci_metadata_response *answer, const char *topic)
+{
+    for (int32_t i = 0; i < answer->topics_count; i++)
+        if (kci_str_equal(answer->topics[i].name, kci_str_of(topic)))
+            return answer->topics[i].partitions[0].leader_id;
+    return -1;
+}
+
 /* Metadata as it was; without a leader; without a topic; without a broker. */
 static void metadata_is_not_true(void **state)
 {
@@ -232,9 +240,24 @@ static void metadata_is_not_true(void **state)
     assert_int_equal(answer->topics[0].error_code, KCI_UNKNOWN_TOPIC_OR_PARTITION);
     mb_fault_remove(world.cluster, fault, world.now);
 
-    world_fault(&world, "{\"action\":{\"type\":\"hidden_broker\",\"broker\":2}}");
+    fault = world_fault(&world, "{\"action\":{\"type\":\"hidden_broker\",\"broker\":2}}");
     ask(client);
     assert_int_equal(told(client)->brokers_count, 2);
+    mb_fault_remove(world.cluster, fault, world.now);
+
+    fault = world_fault(&world, "{\"match\":{\"topic\":\"t\"},\"action\":\"contradictory_metadata\"}");
+    ask(client);
+    ask(truthful);
+    assert_int_equal(leader_of(told(client), "t"), 1);
+    assert_int_equal(leader_of(told(truthful), "t"), 2);
+    mb_fault_remove(world.cluster, fault, world.now);
+
+    fault = world_fault(&world, "{\"match\":{\"broker\":1},\"action\":\"empty_metadata\"}");
+    ask(client);
+    answer = told(client);
+    assert_int_equal(answer->brokers_count, 0);
+    assert_int_equal(answer->topics_count, 0);
+    assert_int_equal(world_hits(&world, fault), 1);
     world_close(&world);
 }
 
@@ -264,6 +287,113 @@ static void connections_are_refused_or_swallowed(void **state)
     client_push(client, 0);
     assert_non_null(told(client));
     world_close(&world);
+}
+
+/* An answer comes twice; or the second one answers what nobody asked. The next request has its own. */
+static void an_answer_comes_twice(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    struct client *client = world_client(&world, 1);
+    int32_t fault = world_fault(&world, "{\"count\":1,\"action\":\"duplicate\"}");
+    ask(client);
+    size_t half = client->in_size / 2;
+    assert_memory_equal(client->in, client->in + half, half);
+    client->in_size = half;
+    assert_non_null(told(client));
+    assert_int_equal(world_hits(&world, fault), 1);
+    world_fault(&world, "{\"count\":1,\"action\":{\"type\":\"duplicate\",\"by\":1000}}");
+    ask(client);
+    half = client->in_size / 2;
+    assert_int_equal(kci_be32(client->in + half + 4), kci_be32(client->in + 4) + 1000);
+    client->in_size = half;
+    assert_non_null(told(client));
+    ask(client);
+    assert_non_null(told(client));
+    assert_false(client->closed);
+    world_close(&world);
+}
+
+/* The broker reads ten bytes, rests for a millisecond, and so on; another broker reads as ever. */
+static void a_request_is_read_slowly(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 2, NULL);
+    int32_t fault =
+        world_fault(&world, "{\"match\":{\"broker\":1},\"action\":{\"type\":\"slow_read\",\"bytes\":10,\"ms\":1}}");
+    struct client *client = world_client(&world, 1), *other = world_client(&world, 2);
+    ask(other);
+    assert_non_null(told(other));
+    assert_int_equal(world_hits(&world, fault), 0);
+    ask(client);
+    size_t size = client->waiting.size + 10, turns = 0;
+    for (; client->waiting.size; turns++) {
+        size_t before = client->waiting.size;
+        client->wants_space = false;
+        world_at(&world, world.now + MS - 1);
+        assert_false(client->wants_space);
+        world_at(&world, world.now + 1);
+        assert_true(client->wants_space);
+        client_push(client, 0);
+        assert_int_equal(before - client->waiting.size, before < 10 ? before : 10);
+    }
+    assert_int_equal(turns, (size - 1) / 10);
+    assert_non_null(told(client));
+    assert_int_equal(world_hits(&world, fault), 1); /* connections are counted */
+
+    /* removed in its rest: the client is read at once */
+    ask(client);
+    assert_true(client->waiting.size > 0);
+    client->wants_space = false;
+    mb_fault_remove(world.cluster, fault, world.now);
+    world_step(&world);
+    assert_true(client->wants_space);
+    client_push(client, 0);
+    assert_non_null(told(client));
+    world_close(&world);
+}
+
+/* The connection ends in the middle of a request, which is not applied; the next connection works. */
+static void a_request_is_cut(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    world_topic(&world, "t", 1, 1, NULL);
+    int32_t fault = world_fault(&world, "{\"count\":1,\"action\":{\"type\":\"cut_read\",\"bytes\":60}}");
+    struct client *client = world_client(&world, 1);
+    client_produce(client, "t", 0, -1, world_batch(&world, (struct batch_of){ .count = 1 }));
+    assert_true(client->closed);
+    assert_int_equal(client->in_size, 0);
+    assert_int_equal(world_look(&world, "t", 0).log_end, 0);
+    assert_int_equal(world_hits(&world, fault), 1);
+    client = world_client(&world, 1);
+    client_produce(client, "t", 0, -1, world_batch(&world, (struct batch_of){ .count = 1 }));
+    assert_int_equal(client_produced(client)->error_code, 0);
+    world_close(&world);
+}
+
+/* A black hole or a slow reader that is switched off lets its connections go, though they had met it. */
+static void switched_off_it_lets_go(void **state)
+{
+    static const char *const faults[] = { "{\"action\":\"black_hole\"}", "{\"action\":\"slow_read\"}" };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        world_open(&world, 1, NULL);
+        int32_t fault = world_fault(&world, faults[i]);
+        struct client *client = world_client(&world, 1);
+        ask(client);
+        assert_true(client->waiting.size > 0);
+        assert_true(mb_fault_switch(world.cluster, fault, false, world.now));
+        world_step(&world);
+        assert_true(client->wants_space);
+        client_push(client, 0);
+        assert_non_null(told(client));
+        world_close(&world);
+    }
 }
 
 /* Wherever memory ends while faults work, nothing leaks and nothing crashes. */
@@ -309,6 +439,10 @@ int main(void)
         cmocka_unit_test(bytes_are_damaged),
         cmocka_unit_test(metadata_is_not_true),
         cmocka_unit_test(connections_are_refused_or_swallowed),
+        cmocka_unit_test(an_answer_comes_twice),
+        cmocka_unit_test(a_request_is_read_slowly),
+        cmocka_unit_test(a_request_is_cut),
+        cmocka_unit_test(switched_off_it_lets_go),
         cmocka_unit_test(memory_ends_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
