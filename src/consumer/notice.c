@@ -78,8 +78,8 @@ void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool
                          .from_epoch = -1,
                          .to_offset = KC_OFFSET_NONE,
                          .to_epoch = -1,
-                         .reason = kci_states_name(a ? &kci_position_states : &kci_group_states,
-                                                   a ? a->state : c->group.state),
+                         .reason =
+                             kci_states_name(a ? &kci_position_states : c->group.states, a ? a->state : c->group.state),
                          .for_ms = for_us / KCI_MS };
     queue(c, a, notice, over ? KCI_LOG_INFO : KCI_LOG_WARN, text);
 }

@@ -77,6 +77,32 @@ static void test_no_coordinator(void **state)
     script_consumer_end(&sc);
 }
 
+/* The same for a KIP-848 member that has to say what it owns now: states that only that protocol has are named, too. */
+static void test_no_coordinator_modern(void **state)
+{
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    script_want_notices(&sc);
+    sc.settings.group_protocol_consumer = 1;
+    script_consumer_create(&sc);
+    script_subscribe(&sc);
+    script_poll(&sc);
+    script_answer_modern(&sc, KCI_NONE, 1, "01");
+    script_poll_all(&sc);
+    script_answer_modern(&sc, KCI_NONE, 2, "0");
+    sc.manual = KCI_API_FIND_COORDINATOR;
+    script_advance(&peer, 5000);
+    script_answer_modern(&sc, KCI_NOT_COORDINATOR, 0, NULL);
+    script_poll_all(&sc);
+    assert_string_equal(kci_consumer_group_state(sc.core), "ACKNOWLEDGING");
+    sc.seen[0] = 0;
+    for (int i = 0; i < 70; i++)
+        script_advance(&peer, 1000);
+    script_poll(&sc);
+    assert_noted(&sc, "stalled(group:ACKNOWLEDGING)");
+    script_consumer_end(&sc);
+}
+
 /* Whose turn is the application's is no stall: paused, nothing new in the log, or records that wait for a poll. */
 static void test_no_false_alarm(void **state)
 {
@@ -117,8 +143,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fetch_errors),   cmocka_unit_test(test_committed_offset),
-        cmocka_unit_test(test_no_coordinator), cmocka_unit_test(test_no_false_alarm),
-        cmocka_unit_test(test_heals),
+        cmocka_unit_test(test_no_coordinator), cmocka_unit_test(test_no_coordinator_modern),
+        cmocka_unit_test(test_no_false_alarm), cmocka_unit_test(test_heals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
