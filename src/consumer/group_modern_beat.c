@@ -109,10 +109,11 @@ static bool fill_topics(struct kci_consumer *c, struct kci_consumer_group_heartb
         }
     }
     /* An empty pattern takes an earlier one back; version 0 has no patterns. */
-    if (s->remote_pattern || c->group.m.said_regex)
-        r->subscribed_topic_regex = kci_str_of(
-            kci_arena_text(&c->group.heartbeat.arena, kci_str_of(s->remote_pattern ? s->remote_pattern : "")));
-    return true;
+    if (!s->remote_pattern && !c->group.m.said_regex)
+        return true;
+    r->subscribed_topic_regex =
+        kci_str_of(kci_arena_text(&c->group.heartbeat.arena, kci_str_of(s->remote_pattern ? s->remote_pattern : "")));
+    return r->subscribed_topic_regex.data; /* null would say that nothing changed */
 }
 
 /* false: out of memory. */
