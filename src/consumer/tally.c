@@ -1,5 +1,5 @@
-/* The consumer's own numbers, and its part of a snapshot.  All of it is under the consumer's lock, which every poll and
- * every fetch takes anyway. */
+/* The consumer's own numbers, and its part of a snapshot.  All of them are under the consumer's lock, which every poll
+ * and every fetch takes anyway. */
 #include "consumer/tally.h"
 
 #include "consumer/internal.h"
@@ -125,8 +125,8 @@ void kci_consumer_metrics_need(struct kci_consumer *c, struct kci_metrics_room *
 
 void kci_consumer_metrics(struct kci_consumer *c, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)
 {
+    kci_cluster_metrics(c->cluster, out, room, now); /* needs no lock, and may be much to read */
     kci_consumer_lock(c);
-    kci_cluster_metrics(c->cluster, out, room, now);
     read_own(c, out, now);
     out->topics = room->topics;
     out->partitions = room->partitions;
