@@ -229,7 +229,7 @@ static int16_t alter_one(struct mb_request *request, const entry_in *in, char *t
     for (int32_t i = 0; !error && !body->validate_only && i < in->ops_count; i++)
         if (!mb_quota_set(request->cluster, &entity, (enum mb_quota_key)mb_quota_key_of(in->ops[i].key),
                           in->ops[i].remove ? 0 : in->ops[i].value)) {
-            snprintf(text, TEXT_BYTES, "out of memory");
+            snprintf(text, TEXT_BYTES, "Too many quotas, or no memory for one more.");
             error = KCI_UNKNOWN_SERVER_ERROR;
         }
     return error;

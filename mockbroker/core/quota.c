@@ -19,6 +19,8 @@
 #include "mockbroker/core/connection.h"
 
 #define SAMPLES_MAX   100
+#define SETS_MAX      10000
+#define RATES_MAX     10000             /* 17 MB: a client may call itself something else in each request */
 #define WAIT_MS_MAX   INT64_C(86400000) /* no wait is longer: a limit of almost nothing must not overflow a timer */
 #define TAG_BYTES_MAX (2 * (MB_QUOTA_NAME_MAX + 4) + 16)
 #define SECOND_US     1000000
@@ -172,7 +174,7 @@ bool mb_quota_set(struct mb_cluster *cluster, const struct mb_quota_entity *enti
     if (!set && value <= 0)
         return true;
     if (!set) {
-        set = new_set(cluster->alloc, entity);
+        set = quotas->by_name.count < SETS_MAX ? new_set(cluster->alloc, entity) : NULL;
         if (!set || !kci_map_set(&quotas->by_name, tag.bytes, tag.size, set)) {
             free_set(cluster->alloc, set);
             return false;
@@ -260,6 +262,8 @@ static struct rate *rate_of(const struct mb_request *request, enum mb_quota_key 
     struct rate *rate = kci_map_get(rates, tag->bytes, tag->size);
     if (rate)
         return rate;
+    if (rates->count >= RATES_MAX)
+        forget_rates(request->cluster); /* those who go on are in it again with their next request */
     rate = kci_alloc_zero(request->cluster->alloc, 1, sizeof *rate);
     if (rate && !kci_map_set(rates, tag->bytes, tag->size, rate)) {
         kci_alloc_free(request->cluster->alloc, rate);

@@ -39,7 +39,7 @@ int mb_quota_type_of(struct kci_str name); /* -1: no such type */
 const char *mb_quota_key_name(enum mb_quota_key key);
 int mb_quota_key_of(struct kci_str name); /* -1: no such key */
 
-/* Set (0: remove) one value. false: no memory, nothing has changed. */
+/* Set (0: remove) one value. false: too many, or no memory; nothing has changed. */
 bool mb_quota_set(struct mb_cluster *cluster, const struct mb_quota_entity *entity, enum mb_quota_key key,
                   double value);
 /* The next set, NULL at the end; begin with NULL. */

@@ -1,4 +1,5 @@
 /* Stories of quotas: who uses more than is allowed is answered at once, told for how long, and not heard until then. */
+#include "mockbroker/core/quota.h"
 #include "support/memory_storage.h"
 #include "support/mock_world.h"
 
@@ -400,6 +401,31 @@ static void test_mutations(void **state)
     assert_int_equal(mb_topic_find(world.cluster, name)->partition_count, 21);
 }
 
+/* With a default quota each name has a rate of its own, and a client may have a new name in each request: the memory
+ * for that is bounded, and so is the number of quotas. */
+static void test_many_names(void **state)
+{
+    char name[16];
+    struct mb_request request = { .cluster = world.cluster, .broker = 1 };
+    struct mb_quota_entity entity = { .part[MB_QUOTA_CLIENT].given = true };
+    int32_t quotas = 0;
+    (void)state;
+    allow((struct entity_of){ .client = "" }, "consumer_byte_rate", KB * KB);
+    size_t before = world.memory.live_blocks;
+    for (int i = 0; i < 25000; i++) {
+        snprintf(name, sizeof name, "client-%d", i);
+        request.header.client_id = kci_str_of(name);
+        assert_int_equal(mb_quota_at_fetch(&request, 1, world.now), 0);
+    }
+    assert_in_range(world.memory.live_blocks - before, 1, 25000);
+    for (int i = 0; i < 12000; i++) {
+        snprintf(name, sizeof name, "client-%d", i);
+        entity.part[MB_QUOTA_CLIENT].name = kci_str_of(name);
+        quotas += mb_quota_set(world.cluster, &entity, MB_QUOTA_FETCH, KB);
+    }
+    assert_int_equal(quotas, 9999); /* and the default */
+}
+
 /* A client that goes while it is muted leaves nothing behind. */
 static void test_gone_while_muted(void **state)
 {
@@ -426,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bad_settings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mutations, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gone_while_muted, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
