@@ -120,7 +120,9 @@ static kc_err copy_configs(struct kci_worker_settings *to, const kc_worker_optio
         sends_on(from) ? kc_config_copy(from->producer_config ? from->producer_config : from->config) : NULL;
     if (failed || !to->consumer_config || (sends_on(from) && !to->producer_config))
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while copying the options of a worker");
-    return kc_config_set(to->consumer_config, "enable.auto.commit", "false", error);
+    kc_err result = kc_config_set(to->consumer_config, "enable.auto.commit", "false", error);
+    /* what is done is known here; with explicit ones poll would wait for acknowledgements that nobody gives */
+    return result ? result : kc_config_set(to->consumer_config, "acknowledgement.mode", "implicit", error);
 }
 
 kc_err kci_worker_settings_copy(struct kci_worker_settings *to, const kc_worker_options *from, kc_error *error)

@@ -62,6 +62,11 @@ static void copies(void **state)
     assert_int_equal(kc_config_get(settings.consumer_config, "enable.auto.commit", value, sizeof value), KC_OK);
     assert_string_equal(value, "false");
     kci_worker_settings_free(&settings);
+    assert_int_equal(kc_config_set(config, "acknowledgement.mode", "explicit", NULL), KC_OK);
+    assert_int_equal(kci_worker_settings_copy(&settings, &options, &error), KC_OK);
+    assert_int_equal(kc_config_get(settings.consumer_config, "acknowledgement.mode", value, sizeof value), KC_OK);
+    assert_string_equal(value, "implicit"); /* nobody would acknowledge: poll would return nothing some time */
+    kci_worker_settings_free(&settings);
     options.retries = retries;
     options.retry_count = 4;
     assert_int_equal(kci_worker_settings_copy(&settings, &options, &error), KC_OK);
