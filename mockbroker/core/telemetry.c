@@ -23,7 +23,7 @@ struct push {
 struct mb_telemetry {
     struct kci_map instances; /* uuid -> struct mb_telemetry_instance, owned */
     struct kci_list pushes;
-    size_t push_count;
+    size_t push_count, push_bytes; /* bytes: decompressed, of all */
 };
 
 static struct mb_telemetry *begin(struct mb_cluster *cluster)
@@ -61,16 +61,19 @@ struct mb_telemetry_instance *mb_telemetry_instance(struct mb_cluster *cluster, 
 
 static void drop_oldest(struct mb_cluster *cluster)
 {
-    struct kci_list *node = kci_list_pop(&cluster->telemetry->pushes);
-    kci_alloc_free(cluster->alloc, KCI_CONTAINER(node, struct push, link));
-    cluster->telemetry->push_count--;
+    struct mb_telemetry *telemetry = cluster->telemetry;
+    struct push *push = KCI_CONTAINER(kci_list_pop(&telemetry->pushes), struct push, link);
+    telemetry->push_count--;
+    telemetry->push_bytes -= push->size;
+    kci_alloc_free(cluster->alloc, push);
 }
 
 bool mb_telemetry_keep(struct mb_request *request, const uint8_t *plain, size_t size, size_t wire_size, int64_t now)
 {
     const struct kci_push_telemetry_request *body = request->body;
     struct mb_cluster *cluster = request->cluster;
-    struct push *push = begin(cluster) ? kci_alloc_zero(cluster->alloc, 1, sizeof *push + size) : NULL;
+    struct mb_telemetry *telemetry = begin(cluster);
+    struct push *push = telemetry ? kci_alloc_zero(cluster->alloc, 1, sizeof *push + size) : NULL;
     if (!push)
         return false;
     push->instance = body->client_instance_id;
@@ -85,8 +88,11 @@ bool mb_telemetry_keep(struct mb_request *request, const uint8_t *plain, size_t 
     push->size = size;
     if (size)
         memcpy(push + 1, plain, size);
-    kci_list_push(&cluster->telemetry->pushes, &push->link);
-    if (++cluster->telemetry->push_count > MB_TELEMETRY_PUSHES_MAX)
+    kci_list_push(&telemetry->pushes, &push->link);
+    telemetry->push_count++;
+    telemetry->push_bytes += size;
+    while (telemetry->push_count > MB_TELEMETRY_PUSHES_MAX ||
+           (telemetry->push_bytes > MB_TELEMETRY_BYTES_MAX && telemetry->push_count > 1))
         drop_oldest(cluster);
     return true;
 }

@@ -7,6 +7,7 @@
 
 #define MB_TELEMETRY_INSTANCES_MAX 10000
 #define MB_TELEMETRY_PUSHES_MAX    200                /* kept, the latest ones */
+#define MB_TELEMETRY_BYTES_MAX     ((size_t)32 << 20) /* of those, decompressed, unless it is a single one */
 #define MB_TELEMETRY_PLAIN_MAX     ((size_t)16 << 20) /* bytes of one push, decompressed */
 
 struct mb_telemetry_instance {

@@ -127,11 +127,32 @@ static void what_is_no_push_is_refused(void **state)
     world_close(&world);
 }
 
+/* Large pushes: as many of the latest as there is room for. */
+static void what_is_kept_is_bounded(void **state)
+{
+    static uint8_t much[1 << 20];
+    struct world world;
+    (void)state;
+    world_open(&world, 1, "telemetry.max.bytes=1048576");
+    subscribe(&world, "metrics", "*");
+    subscribe(&world, "interval.ms", "100");
+    struct client *client = world_client(&world, 1);
+    struct kci_get_telemetry_subscriptions_response *told = ask(client, (struct kci_uuid){ { 0 } });
+    size_t before = world.memory.live_bytes;
+    for (int i = 0; i < 100; i++) {
+        world_at(&world, world.now + SECOND);
+        assert_int_equal(push_as(client, told, (struct kci_bytes){ much, sizeof much }, 0, false), 0);
+    }
+    assert_in_range(world.memory.live_bytes - before, MB_TELEMETRY_BYTES_MAX / 2, MB_TELEMETRY_BYTES_MAX + (4 << 20));
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_pushes_what_was_asked_for),
         cmocka_unit_test(what_is_no_push_is_refused),
+        cmocka_unit_test(what_is_kept_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
