@@ -90,7 +90,7 @@ typedef struct kc_worker_options {
     void *context;                /* of handle; must live until kc_worker_close() has returned KC_OK                */
     const kc_retry_step *retries; /* in this order; retry_count of them, at most 100                               */
     size_t retry_count;
-    const char *dead_topic;     /* NULL: none                                                                      */
+    const char *dead_topic;     /* NULL: none; none of the topics that are read     */
     const kc_seen_store *seen;  /* NULL: none. The worker closes it, also if kc_worker_start() fails               */
     const char *id_header;      /* the header that says what makes a record the same one; NULL: its key. A record
                                    without it is always handled                                                     */

@@ -35,6 +35,18 @@ static kc_err check_retries(const kc_worker_options *o, kc_error *error)
     return KC_OK;
 }
 
+/* What is dead must not come again by itself. */
+static bool reads_dead_topic(const kc_worker_options *o)
+{
+    for (size_t i = 0; o->dead_topic && i < o->topic_count; i++)
+        if (strcmp(o->topics[i], o->dead_topic) == 0)
+            return true;
+    for (size_t i = 0; o->dead_topic && i < o->retry_count; i++)
+        if (o->retries[i].topic && strcmp(o->retries[i].topic, o->dead_topic) == 0)
+            return true;
+    return false;
+}
+
 static kc_err check(const kc_worker_options *o, kc_error *error)
 {
     if (!o || !o->config || !o->handle)
@@ -58,6 +70,8 @@ static kc_err check(const kc_worker_options *o, kc_error *error)
         return wrong(error, "dead_topic is empty: NULL means none");
     if (o->seen && (!o->seen->contains || !o->seen->add))
         return wrong(error, "a seen store needs contains and add");
+    if (reads_dead_topic(o))
+        return wrong(error, "dead_topic is read by the same workers: dead records would go round for ever");
     return check_retries(o, error);
 }
 

@@ -101,6 +101,13 @@ static void limits(void **state)
     refused(&options, "two delays");
     options.retries = (const kc_retry_step[]){ { "r", 1 }, { "a", 2 } };
     refused(&options, "own retry topic");
+    options.retry_count = 1;
+    options.dead_topic = "r";
+    refused(&options, "dead_topic is read");
+    options.dead_topic = "b";
+    refused(&options, "dead_topic is read");
+    options.dead_topic = NULL;
+    options.retry_count = 2;
     options.retries = (const kc_retry_step[]){ { "r", 1 }, { "s", -2 } };
     refused(&options, "delay");
     refused(NULL, "config");
