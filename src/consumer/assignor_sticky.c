@@ -10,12 +10,17 @@
  * All members read the same topics (the common case): P partitions, N members.
  *
  *   floor(P/N) for each, one more for P mod N of them.  Each keeps its claims up to that; by
- *   id, those that claim more get the larger shares.  The rest is dealt out in turn, to who has less than floor(P/N)
- *   first.
+ *   id, those that claim more get the larger shares; it keeps the low partition numbers.  The rest is dealt out in
+ * turn, to who has less than floor(P/N) first.
  *
  * Else: claims stand; what is left goes to the least loaded of its readers, partitions with the fewest readers first;
  * then single partitions move from a reader to one that has at least two less, until no such move is left.  Each move
  * makes the sum of the squares of the loads smaller, so that ends; WORK_MAX ends it sooner with a fair assignment.
+ *
+ * Racks (KIP-881), when they matter: balance comes first.  What is dealt out goes to members near first.  If all read
+ * the same, a claim of a member that is far does not stand, and partitions with the fewest neighbours come first, as in
+ * Kafka. Else it stands (a cooperative group would not come to rest), and the last step also moves what is far from its
+ * owner to a reader near that has less.
  *
  * Cooperative: a partition that changes hands is left out of this round's assignment.  Its owner gives it up and all
  * join again; then nobody claims it.
@@ -23,6 +28,7 @@
  * The result does not depend on the order in which the coordinator lists the members.  User data come from any client:
  * they are walked in place, cost no memory, and end at the first contradiction. */
 #include "consumer/assignor.h"
+#include "consumer/assignor_racks.h"
 
 #include <stdlib.h>
 
@@ -50,6 +56,7 @@ struct sticky {
     int32_t *loads;        /* per member: partitions that it owns */
     int32_t *free_claims;  /* per member, scratch: claims that stand */
     bool all_read_the_same;
+    struct kci_racks racks;
 };
 
 static int compare_text(struct kci_str a, struct kci_str b)
@@ -189,68 +196,176 @@ static int32_t claimant(const struct sticky *s, size_t partition)
     return c->tied ? NOBODY : c->member;
 }
 
+/* The member that keeps the partition if balance permits: the claimant, unless it is far. */
+static int32_t keeper(const struct sticky *s, size_t partition)
+{
+    int32_t m = claimant(s, partition);
+    return m == NOBODY || kci_racks_far(&s->racks, m, partition) ? NOBODY : m;
+}
+
 /* ---- all read the same ---- */
 
-/* How many of its claims each member keeps; *larger: shares of one more that are taken already. */
-static void keep_claims(struct sticky *s, int32_t share, int32_t larger_max, int32_t *larger)
+/* Shares while they are dealt out. */
+struct shares {
+    int32_t share;       /* each member gets that ... */
+    int32_t larger_max;  /* ... and so many of them one more */
+    int32_t larger;      /* have one more */
+    int32_t *low, below; /* members that have less than the share */
+    int32_t *even;       /* members that have it and may get one more: even[next] to even[level] */
+    int32_t next, level;
+};
+
+/* All partitions by number and then by topic: the order in which claims are kept. */
+static size_t *by_number(struct sticky *s)
 {
-    size_t all = s->first[s->topic_count];
+    int32_t most = 0;
+    for (size_t t = 0; t < s->topic_count; t++)
+        most = s->topics[t].partition_count > most ? s->topics[t].partition_count : most;
+    size_t *at = kci_arena_array(s->arena, (size_t)most + 1, sizeof *at);
+    size_t *order = kci_arena_array(s->arena, s->first[s->topic_count], sizeof *order);
+    if (!at || !order)
+        return NULL;
+    for (size_t t = 0; t < s->topic_count; t++)
+        for (int32_t p = 0; p < s->topics[t].partition_count; p++)
+            at[p + 1]++;
+    for (int32_t p = 0; p < most; p++)
+        at[p + 1] += at[p];
+    for (size_t t = 0; t < s->topic_count; t++)
+        for (int32_t p = 0; p < s->topics[t].partition_count; p++)
+            order[at[p]++] = s->first[t] + (size_t)p;
+    return order;
+}
+
+/* How many of its claims each member keeps. */
+static bool keep_claims(struct sticky *s, struct shares *d)
+{
+    size_t all = s->first[s->topic_count], *order = by_number(s);
+    if (!order)
+        return false;
+    for (size_t i = 0; i < all; i++)
+        if (keeper(s, i) != NOBODY)
+            s->free_claims[keeper(s, i)]++;
     for (int32_t m = 0; m < s->member_count; m++) {
         int32_t has = s->free_claims[m];
-        if (has > share && *larger < larger_max) {
-            s->free_claims[m] = share + 1;
-            ++*larger;
-        } else if (has > share) {
-            s->free_claims[m] = share;
+        if (has > d->share && d->larger < d->larger_max) {
+            s->free_claims[m] = d->share + 1;
+            d->larger++;
+        } else if (has > d->share) {
+            s->free_claims[m] = d->share;
         }
     }
-    for (size_t i = 0; i < all; i++) {
-        int32_t m = claimant(s, i);
+    for (size_t k = 0; k < all; k++) {
+        int32_t m = keeper(s, order[k]);
         if (m != NOBODY && s->loads[m] < s->free_claims[m]) {
-            s->owners[i] = m;
+            s->owners[order[k]] = m;
             s->loads[m]++;
         }
+    }
+    return true;
+}
+
+/* One more for low[at]. Is its turn over, because it has its share? */
+static bool fill_low(struct sticky *s, struct shares *d, int32_t at)
+{
+    int32_t m = d->low[at];
+    if (++s->loads[m] < d->share)
+        return false;
+    d->even[d->level++] = m;
+    memmove(&d->low[at], &d->low[at + 1], (size_t)(--d->below - at) * sizeof *d->low); /* the order stays */
+    return true;
+}
+
+/* The first that is near, from `turn` on and around; -1: none. */
+static int32_t next_near(const struct sticky *s, const int32_t *members, int32_t count, int32_t turn, size_t partition)
+{
+    for (int32_t k = 0; k < count; k++) {
+        int32_t at = turn + k < count ? turn + k : turn + k - count;
+        if (kci_racks_near(&s->racks, members[at], partition))
+            return at;
+    }
+    return -1;
+}
+
+struct wanted {
+    size_t partition;
+    int32_t neighbours; /* members that are near */
+};
+
+static int by_neighbours(const void *a, const void *b)
+{
+    const struct wanted *x = a, *y = b;
+    if (x->neighbours != y->neighbours)
+        return x->neighbours < y->neighbours ? -1 : 1;
+    return x->partition < y->partition ? -1 : x->partition > y->partition;
+}
+
+/* What finds a member near with room, in turn; partitions with few neighbours choose first. */
+static void deal_near(struct sticky *s, struct shares *d, struct wanted *list, size_t count)
+{
+    int32_t turn = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t partition = list[i].partition;
+        int32_t at = next_near(s, d->low, d->below, turn, partition);
+        if (at >= 0) {
+            s->owners[partition] = d->low[at];
+            turn = fill_low(s, d, at) ? at : at + 1;
+            if (turn >= d->below)
+                turn = 0;
+        } else if (d->larger < d->larger_max) {
+            at = next_near(s, d->even, d->level, 0, partition);
+            if (at < 0)
+                continue;
+            s->owners[partition] = d->even[at];
+            s->loads[d->even[at]]++;
+            d->larger++;
+            memmove(&d->even[at], &d->even[at + 1], (size_t)(--d->level - at) * sizeof *d->even);
+        }
+    }
+}
+
+/* The rest in turn: all to their share first, then one more for the first of them. */
+static void deal_rest(struct sticky *s, struct shares *d, const struct wanted *list, size_t count)
+{
+    int32_t turn = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t partition = list[i].partition;
+        if (s->owners[partition] != NOBODY)
+            continue;
+        if (d->below == 0) {
+            s->owners[partition] = d->even[d->next++];
+            continue;
+        }
+        s->owners[partition] = d->low[turn];
+        if (!fill_low(s, d, turn))
+            turn++;
+        if (turn >= d->below)
+            turn = 0;
     }
 }
 
 static bool assign_equally(struct sticky *s)
 {
-    size_t all = s->first[s->topic_count];
-    int32_t share = (int32_t)(all / (size_t)s->member_count), larger_max = (int32_t)(all % (size_t)s->member_count);
-    int32_t larger = 0, below = 0, level = 0, turn = 0;
-    int32_t *low = kci_arena_array(s->arena, (size_t)s->member_count, sizeof *low); /* have less than the share */
-    int32_t *even =
-        kci_arena_array(s->arena, (size_t)s->member_count, sizeof *even); /* have it, and may get one more */
-    if (!low || !even)
+    size_t all = s->first[s->topic_count], members = (size_t)s->member_count, count = 0;
+    struct shares d = { .share = (int32_t)(all / members), .larger_max = (int32_t)(all % members) };
+    struct wanted *list = kci_arena_array(s->arena, all, sizeof *list);
+    d.low = kci_arena_array(s->arena, members, sizeof *d.low);
+    d.even = kci_arena_array(s->arena, members, sizeof *d.even);
+    if (!list || !d.low || !d.even || !keep_claims(s, &d))
         return false;
-    for (size_t i = 0; i < all; i++)
-        if (claimant(s, i) != NOBODY)
-            s->free_claims[claimant(s, i)]++;
-    keep_claims(s, share, larger_max, &larger);
     for (int32_t m = 0; m < s->member_count; m++) {
-        if (s->loads[m] < share)
-            low[below++] = m;
-        else if (s->loads[m] == share)
-            even[level++] = m;
+        if (s->loads[m] < d.share)
+            d.low[d.below++] = m;
+        else if (s->loads[m] == d.share)
+            d.even[d.level++] = m;
     }
-    for (size_t i = 0, next = 0; i < all; i++) {
-        if (s->owners[i] != NOBODY)
-            continue;
-        if (below == 0) { /* all have the share: one more for the first of them */
-            s->owners[i] = even[next++];
-            continue;
-        }
-        int32_t m = low[turn];
-        s->owners[i] = m;
-        if (++s->loads[m] == share) { /* its turns are over; the order of the others stays */
-            even[level++] = m;
-            memmove(&low[turn], &low[turn + 1], (size_t)(--below - turn) * sizeof *low);
-        } else {
-            turn++;
-        }
-        if (turn >= below)
-            turn = 0;
+    for (size_t i = 0; i < all; i++)
+        if (s->owners[i] == NOBODY)
+            list[count++] = (struct wanted){ i, s->racks.matter ? kci_racks_neighbours(&s->racks, i) : 0 };
+    if (s->racks.matter && count) {
+        qsort(list, count, sizeof *list, by_neighbours);
+        deal_near(s, &d, list, count);
     }
+    deal_rest(s, &d, list, count);
     return true;
 }
 
@@ -278,6 +393,18 @@ static int32_t least_loaded(const struct sticky *s, size_t topic)
     return best;
 }
 
+/* Of those that are not far; NOBODY: all are. */
+static int32_t least_loaded_near(const struct sticky *s, size_t topic, size_t partition)
+{
+    int32_t best = NOBODY;
+    for (size_t i = s->readers_first[topic]; i < s->readers_first[topic + 1]; i++) {
+        int32_t m = s->readers[i];
+        if ((best == NOBODY || s->loads[m] < s->loads[best]) && !kci_racks_far(&s->racks, m, partition))
+            best = m;
+    }
+    return best;
+}
+
 /* Move partitions of one topic while that helps; returns how many moved. `head` is per member, `next` per partition of
  * the topic; both scratch. */
 static size_t improve_topic(struct sticky *s, size_t topic, int32_t *head, int32_t *next, size_t *work)
@@ -286,10 +413,14 @@ static size_t improve_topic(struct sticky *s, size_t topic, int32_t *head, int32
     int32_t count = s->topics[topic].partition_count;
     for (size_t i = s->readers_first[topic]; i < s->readers_first[topic + 1]; i++)
         head[s->readers[i]] = NOBODY;
-    for (int fresh = 0; fresh < 2; fresh++) /* what its owner has only just got comes to the front: it moves first */
+    for (int mobile = 0; mobile < 3; mobile++) /* what moves first comes to the front: what its owner is far from ... */
         for (int32_t p = count - 1; p >= 0; p--) {
-            int32_t m = s->owners[first + (size_t)p];
-            if (m != NOBODY && (claimant(s, first + (size_t)p) != m) == fresh) {
+            size_t i = first + (size_t)p;
+            int32_t m = s->owners[i];
+            int is = m == NOBODY                      ? -1
+                     : kci_racks_far(&s->racks, m, i) ? 2
+                                                      : keeper(s, i) != m; /* ... or has just got */
+            if (is == mobile) {
                 next[p] = head[m];
                 head[m] = p;
             }
@@ -317,6 +448,42 @@ static size_t improve_topic(struct sticky *s, size_t topic, int32_t *head, int32
     return moved;
 }
 
+/* Move what is far from its owner to a reader near that has less; returns how many moved. */
+static size_t settle_topic(struct sticky *s, size_t topic, size_t *work)
+{
+    size_t moved = 0;
+    for (size_t i = s->first[topic]; i < s->first[topic + 1] && *work < WORK_MAX; i++) {
+        int32_t from = s->owners[i];
+        if (from == NOBODY || !kci_racks_far(&s->racks, from, i))
+            continue;
+        int32_t to = least_loaded_near(s, topic, i);
+        *work += s->readers_first[topic + 1] - s->readers_first[topic];
+        if (to != NOBODY && s->loads[to] < s->loads[from]) {
+            s->owners[i] = to;
+            s->loads[from]--;
+            s->loads[to]++;
+            moved++;
+        }
+    }
+    return moved;
+}
+
+/* First to who is near, then the rest. */
+static void hand_out(struct sticky *s, const struct rank *ranks)
+{
+    for (int near = s->racks.matter; near >= 0; near--)
+        for (size_t r = 0; r < s->topic_count; r++) {
+            size_t t = ranks[r].topic;
+            for (size_t i = s->first[t]; i < s->first[t + 1] && ranks[r].readers; i++) {
+                if (s->owners[i] != NOBODY)
+                    continue;
+                s->owners[i] = near ? least_loaded_near(s, t, i) : least_loaded(s, t);
+                if (s->owners[i] != NOBODY)
+                    s->loads[s->owners[i]]++;
+            }
+        }
+}
+
 static bool assign_by_taste(struct sticky *s)
 {
     size_t all = s->first[s->topic_count], work = 0;
@@ -326,24 +493,21 @@ static bool assign_by_taste(struct sticky *s)
     if (!ranks || !head || !next)
         return false;
     for (size_t i = 0; i < all; i++) {
-        s->owners[i] = claimant(s, i);
+        s->owners[i] = claimant(s, i); /* also of who is far: dropped claims would go round for ever */
         if (s->owners[i] != NOBODY)
             s->loads[s->owners[i]]++;
     }
     for (size_t t = 0; t < s->topic_count; t++)
         ranks[t] = (struct rank){ s->readers_first[t + 1] - s->readers_first[t], t };
     qsort(ranks, s->topic_count, sizeof *ranks, by_readers);
-    for (size_t r = 0; r < s->topic_count; r++)
-        for (size_t i = s->first[ranks[r].topic]; i < s->first[ranks[r].topic + 1]; i++)
-            if (s->owners[i] == NOBODY && ranks[r].readers) {
-                s->owners[i] = least_loaded(s, ranks[r].topic);
-                s->loads[s->owners[i]]++;
-            }
+    hand_out(s, ranks);
     for (size_t moved = 1; moved && work < WORK_MAX;) {
         moved = 0;
         for (size_t r = 0; r < s->topic_count; r++)
             if (ranks[r].readers > 1)
                 moved += improve_topic(s, ranks[r].topic, head, next, &work);
+        for (size_t t = 0; t < s->topic_count && s->racks.matter && !moved; t++)
+            moved += settle_topic(s, t, &work);
     }
     return true;
 }
@@ -376,7 +540,7 @@ static bool prepare(struct sticky *s, struct kci_arena *arena, struct kci_member
         s->claims[i].member = NOBODY;
         s->owners[i] = NOBODY;
     }
-    return find_readers(s);
+    return kci_racks_find(&s->racks, arena, s->members, member_count, topics, topic_count) && find_readers(s);
 }
 
 static bool assign(struct kci_arena *arena, struct kci_member *members, size_t member_count,

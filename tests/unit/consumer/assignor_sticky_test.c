@@ -26,6 +26,9 @@ struct group {
     struct kci_member_owned owned[MEMBERS_MAX][TOPICS_MAX];
     int32_t numbers[MEMBERS_MAX][TOPICS_MAX][PARTITIONS_MAX];
     uint8_t user_data[MEMBERS_MAX][2048];
+    bool racks;                                   /* are known, of ... */
+    char rack[MEMBERS_MAX][2];                    /* members: a letter, or nothing */
+    int32_t replicas[TOPICS_MAX][PARTITIONS_MAX]; /* and replicas: a set of them, bit 0 is "a" */
 };
 
 static struct test_alloc memory;
@@ -71,6 +74,8 @@ static void describe(struct group *g, size_t m, struct kci_member *to, bool coop
         to->owned_count += owned->partition_count > 0;
     }
     to->owned = g->owned[m];
+    if (g->racks && g->rack[m][0])
+        to->rack = kci_str_of(g->rack[m]);
     if (cooperative) {
         to->generation = g->generation[m];
         return;
@@ -90,13 +95,29 @@ static void describe(struct group *g, size_t m, struct kci_member *to, bool coop
     to->user_data = (struct kci_bytes){ w.data, w.size };
 }
 
+/* The racks of the replicas of a topic; `room` has a place for each partition. */
+static const struct kci_replica_racks *describe_racks(const struct group *g, size_t t, struct kci_replica_racks *room)
+{
+    static const struct kci_str letters[3] = { { "a", 1 }, { "b", 1 }, { "c", 1 } };
+    static struct kci_str lists[8][3];
+    for (int32_t p = 0; p < g->counts[t]; p++) {
+        int32_t set = g->replicas[t][p];
+        room[p] = (struct kci_replica_racks){ lists[set], 0 };
+        for (int bit = 0; bit < 3; bit++)
+            if (set >> bit & 1)
+                lists[set][room[p].count++] = letters[bit];
+    }
+    return g->racks ? room : NULL;
+}
+
 /* Assign; g->has becomes what each was given. `rotate`: the coordinator lists the members from this one on. */
 static void assign(struct group *g, const struct kci_assignor *assignor, size_t rotate)
 {
     struct kci_group_topic topics[TOPICS_MAX];
     struct kci_member members[MEMBERS_MAX];
+    struct kci_replica_racks racks[TOPICS_MAX][PARTITIONS_MAX];
     for (size_t t = 0; t < g->topics; t++)
-        topics[t] = (struct kci_group_topic){ kci_str_of(names[t]), g->counts[t], NULL };
+        topics[t] = (struct kci_group_topic){ kci_str_of(names[t]), g->counts[t], describe_racks(g, t, racks[t]) };
     for (size_t i = 0; i < g->members; i++)
         describe(g, (i + rotate) % g->members, &members[i], assignor->cooperative);
     begin();
@@ -381,6 +402,34 @@ static void test_cooperative_properties(void **state)
     }
 }
 
+/* With racks, too, joining again until nothing changes ends in balance, in few rounds. */
+static void test_racks_come_to_rest(void **state)
+{
+    struct kci_prng prng;
+    (void)state;
+    kci_prng_seed(&prng, 9);
+    for (int round = 0; round < 1000; round++) {
+        bool alike = kci_prng_chance(&prng, 1, 2);
+        struct group g, before;
+        int joins = 0;
+        draw(&g, &prng, alike);
+        g.racks = true;
+        for (size_t m = 0; m < g.members; m++)
+            snprintf(g.rack[m], sizeof g.rack[m], "%.1s", &"abcd"[kci_prng_below(&prng, 5)]);
+        for (size_t t = 0; t < g.topics; t++)
+            for (int32_t p = 0; p < g.counts[t]; p++)
+                g.replicas[t][p] = (int32_t)kci_prng_below(&prng, 8);
+        do {
+            before = g;
+            assign(&g, &kci_assignor_cooperative_sticky, 0);
+            for (size_t m = 0; m < g.members; m++)
+                g.generation[m] = 1;
+            assert_true(++joins <= 4);
+        } while (memcmp(g.has, before.has, sizeof g.has) != 0);
+        expect_balance(&g, alike);
+    }
+}
+
 /* User data of any quality: every prefix and damaged byte. Nothing is read beyond, and all is assigned all the same. */
 static void test_hostile_user_data(void **state)
 {
@@ -462,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_old_cooperative_member),
         cmocka_unit_test(test_properties),
         cmocka_unit_test(test_cooperative_properties),
+        cmocka_unit_test(test_racks_come_to_rest),
         cmocka_unit_test(test_hostile_user_data),
         cmocka_unit_test(test_own_user_data),
         cmocka_unit_test(test_memory),
