@@ -154,11 +154,11 @@ class Failed(Exception):
     pass
 
 
-def run(command):
+def run(command, limit_s=RUN_LIMIT_S):
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=RUN_LIMIT_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
-        raise Failed(f"not done after {RUN_LIMIT_S} s") from None
+        raise Failed(f"not done after {limit_s} s") from None
     try:
         result = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
