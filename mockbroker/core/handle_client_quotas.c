@@ -184,6 +184,12 @@ static int16_t read_entity(const entry_in *in, struct mb_quota_entity *entity, c
     return KCI_INVALID_REQUEST;
 }
 
+/* From 2^53 on, no double has a fraction. */
+static bool is_whole(double value)
+{
+    return value >= 9007199254740992.0 || fabs(value - (double)(int64_t)(value + 0.5)) <= 1e-6;
+}
+
 static int16_t check_op(const entry_in *in, const struct mb_quota_entity *entity, int32_t i, char *text)
 {
     struct kci_str name = in->ops[i].key;
@@ -212,7 +218,7 @@ static int16_t check_op(const entry_in *in, const struct mb_quota_entity *entity
                  of_ip ? "an INT" : "a LONG");
         return KCI_INVALID_REQUEST;
     }
-    if (whole && fabs(value - floor(value + 0.5)) > 1e-6) {
+    if (whole && !is_whole(value)) {
         snprintf(text, TEXT_BYTES, "%.*s cannot be a fractional value.", (int)name.size, name.data);
         return KCI_INVALID_REQUEST;
     }
