@@ -39,8 +39,6 @@ enum mb_plant {
     MB_PLANT_NO_CUT,       /* followers keep what their leader does not have */
     MB_PLANT_TWO_OWNERS,   /* KIP-848: a partition is given away before it is given back */
     MB_PLANT_NO_FENCING,   /* commits of an old generation are taken */
-    MB_PLANT_FORGETFUL,    /* a restart does not know the producers of before */
-    MB_PLANT_UNCOUNTED,    /* faults do not count whom they met */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */

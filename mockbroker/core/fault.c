@@ -37,8 +37,7 @@ bool mb_fault_hit(struct mb_fault *fault)
     if (fault->seen < fault->match.nth || (fault->match.probability_ppm < 1000000 &&
                                            !kci_prng_chance(&fault->prng, fault->match.probability_ppm, 1000000)))
         return false;
-    if (fault->faults->cluster->options.plant != MB_PLANT_UNCOUNTED) /* planted defect */
-        fault->hits++;
+    fault->hits++;
     fault->used++;
     if (fault->used == fault->count)
         disarm(fault);

@@ -302,7 +302,6 @@ static bool is_listed(const char *list, int32_t broker)
 struct recovery {
     struct mb_replica *replica;
     int error;
-    bool forgetful; /* planted defect */
 };
 
 /* One batch of a file: index it, without keeping its bytes. */
@@ -321,7 +320,7 @@ static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint
                                   .last_delta = header.last_offset_delta };
     if (!mb_log_recovered(&recovery->replica->log, &entry, header.leader_epoch))
         return false;
-    if (!recovery->forgetful && !mb_producers_note(&recovery->replica->producers, &header, batch, 0))
+    if (!mb_producers_note(&recovery->replica->producers, &header, batch, 0))
         recovery->error = -1;
     return true;
 }
@@ -331,7 +330,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
 {
     struct mb_cluster *cluster = loader->cluster;
     struct mb_partition *partition = replica->partition;
-    struct recovery recovery = { .replica = replica, .forgetful = cluster->options.plant == MB_PLANT_FORGETFUL };
+    struct recovery recovery = { .replica = replica };
     uint64_t torn = 0;
     int error = mb_log_store_recover(replica->log.store, loader->clean, recover_batch, &recovery, &torn);
     if (error || recovery.error) {

@@ -339,8 +339,6 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
         if (!kci_list_empty(&a->runs))
             kci_list_push(&c->subscription.ready, &a->ready_link);
     }
-    if (c->plant == KCI_PLANT_POSITION_BY_COUNT) /* planted defect */
-        a->position = before + (int64_t)(records->count - count_before);
     if (a->position != before && a->moved_in_poll != c->subscription.polls) {
         a->moved_in_poll = c->subscription.polls;
         a->previous = before;

@@ -26,9 +26,7 @@ enum kci_consumer_plant {
     KCI_CONSUMER_PLANT_NONE,
     KCI_PLANT_COMMIT_AHEAD,      /* commits what was fetched, not what was returned (G2, G3) */
     KCI_PLANT_STALE_FETCH,       /* a fetch from before a seek or rebalance is returned (F6) */
-    KCI_PLANT_POSITION_BY_COUNT, /* the position moves by the number of records, not by the batch (F1) */
     KCI_PLANT_COMMIT_AFTER_LOST, /* commits in a new generation what was read in an old one (G2, G4) */
-    KCI_PLANT_IGNORE_CUT,        /* a log that was truncated below the position is read on (F4) */
     KCI_PLANT_RESET_EASILY,      /* a leader that moved counts as an offset that is gone (F5) */
     KCI_PLANT_SESSION_STALE,     /* a fetch session is not told of a new position (F7) */
     KCI_PLANT_KEEP_REVOKED,      /* partitions that were given back are read on (G1) */
