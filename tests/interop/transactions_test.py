@@ -4,9 +4,9 @@ import json
 import os
 import urllib.request
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
-from common import Mockbroker, OnMockbroker, Settings, kc_consume, run
+from common import Mockbroker, OnMockbroker, Settings, kc_consume, kc_produce, run
 from kafka_cluster import java
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -41,6 +41,38 @@ class TransactionsTest(OnMockbroker):
         with Mockbroker("--as-version", "3.9") as old:
             self.bootstrap = old.bootstrap
             self.story(Settings.kafka)
+
+    def test_librdkafka_reads_transforms_and_writes_exactly_once(self):
+        lines = [f"line-{i}" for i in range(300)]
+        self.create("raw")
+        self.create("cooked")
+        kc_produce(self.bootstrap, "raw", lines)
+        consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "cooks", "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                             "isolation.level": "read_committed"})
+        self.addCleanup(consumer.close)
+        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": "cook"})
+        producer.init_transactions(60)
+        consumer.subscribe(["raw"])
+        done, rounds = 0, 0
+        while done < len(lines):
+            batch = consumer.consume(50, 1)
+            if not batch:
+                continue
+            rounds += 1
+            producer.begin_transaction()
+            for message in batch:
+                producer.produce("cooked", message.value())
+            where = [p for p in consumer.position(consumer.assignment()) if p.offset >= 0]
+            producer.send_offsets_to_transaction(where, consumer.consumer_group_metadata(), 60)
+            if rounds % 2:  # every other one is thrown away, and done again
+                producer.abort_transaction(60)
+                for place in consumer.committed(consumer.assignment(), 60):
+                    consumer.seek(TopicPartition(place.topic, place.partition, max(place.offset, 0)))
+            else:
+                producer.commit_transaction(60)
+                done += len(batch)
+        self.assertEqual(sum(p.offset for p in consumer.committed(consumer.assignment(), 60) if p.offset > 0), len(lines))
+        self.assertEqual(sorted(kc_consume(self.bootstrap, "cooked", *COMMITTED)), sorted(lines))
 
     def test_open_transactions_are_seen_and_block_who_reads_committed(self):
         self.create("open", 1)
