@@ -343,6 +343,94 @@ static void test_leave_while_joining(void **state)
     script_consumer_end(&sc);
 }
 
+/* ---- close in every state ---- */
+
+enum reached {
+    SUBSCRIBED_NOT,
+    POLLED_NOT,
+    LOOKING,
+    ASKED,
+    ANSWERED,
+    TOLD,
+    QUIET,
+    GIVING,
+    GIVING_AFTER_COMMIT,
+    FENCED,
+    REFUSED
+};
+static const struct {
+    enum reached how_far;
+    const char *state;
+    kc_err code; /* of close, when nobody answers any more */
+} closings[] = {
+    { SUBSCRIBED_NOT, "IDLE", KC_OK },
+    { POLLED_NOT, "UNJOINED", KC_OK },
+    { LOOKING, "JOINING", KC_OK }, /* the coordinator does not know us yet */
+    { ASKED, "JOINING", KC_ERR_TIMED_OUT },
+    { ANSWERED, "STABLE", KC_ERR_TIMED_OUT }, /* the application is to be told what it gets */
+    { TOLD, "STABLE", KC_ERR_TIMED_OUT },     /* what is owned is on its way to the coordinator */
+    { QUIET, "STABLE", KC_ERR_TIMED_OUT },
+    { GIVING, "STABLE", KC_ERR_TIMED_OUT }, /* ... what it loses */
+    { GIVING_AFTER_COMMIT, "STABLE", KC_ERR_TIMED_OUT },
+    { FENCED, "UNJOINED", KC_ERR_TIMED_OUT }, /* it says farewell all the same */
+    { REFUSED, "FAILED", KC_ERR_TIMED_OUT },
+};
+
+static void get_there(enum reached how_far)
+{
+    prepare();
+    sc.settings.enable_auto_commit = how_far == GIVING_AFTER_COMMIT;
+    sc.settings.group_instance_id = how_far == REFUSED ? "me" : NULL;
+    sc.manual = how_far == LOOKING ? KCI_API_FIND_COORDINATOR : sc.manual;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 2);
+    if (how_far >= POLLED_NOT)
+        script_subscribe(&sc);
+    if (how_far >= LOOKING)
+        script_poll(&sc);
+    if (how_far >= ANSWERED)
+        script_answer_modern(&sc, KCI_NONE, 1, "0");
+    if (how_far >= TOLD)
+        script_poll(&sc);
+    if (how_far >= QUIET) {
+        script_answer_modern(&sc, KCI_NONE, 1, NULL);
+        script_poll_all(&sc);
+        script_advance(&peer, 5000);
+    }
+    if (how_far == GIVING || how_far == GIVING_AFTER_COMMIT)
+        script_answer_modern(&sc, KCI_NONE, 2, "1");
+    if (how_far == FENCED)
+        script_answer_modern(&sc, KCI_FENCED_MEMBER_EPOCH, 0, NULL);
+    if (how_far == REFUSED)
+        script_answer_modern(&sc, KCI_FENCED_INSTANCE_ID, 0, NULL);
+}
+
+/* Nobody answers anything: close keeps its time in each state, and waits only where the coordinator has heard of us. */
+static void test_close_in_every_state(void **state)
+{
+    struct kci_consumer_event event;
+    kc_err code;
+    (void)state;
+    for (size_t i = 0; i < sizeof closings / sizeof closings[0]; i++) {
+        get_there(closings[i].how_far);
+        expect_state(closings[i].state);
+        int64_t began = peer.now;
+        kci_consumer_begin_leave(sc.core, true, peer.now, peer.now + 500000);
+        script_step(&peer);
+        while (!kci_consumer_left(sc.core, &code)) {
+            kci_consumer_next_event(sc.core, &event, peer.now);
+            if (event.kind != KCI_EVENT_NONE)
+                sc_run_event_(&sc, &event);
+            else
+                script_advance(&peer, 10);
+            assert_in_range(peer.now - began, 0, 520000);
+        }
+        if (code != closings[i].code)
+            fail_msg("row %zu, %s: close returns %s", i, closings[i].state, kc_err_name(code));
+        script_consumer_end(&sc);
+    }
+}
+
 /* No poll for max.poll.interval.ms: leave at once; the next poll tells of the loss and joins. */
 static void test_poll_interval(void **state)
 {
@@ -599,6 +687,7 @@ int main(void)
         cmocka_unit_test(test_coordinator_moves),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_leave_while_joining),
+        cmocka_unit_test(test_close_in_every_state),
         cmocka_unit_test(test_poll_interval),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_old_broker),
