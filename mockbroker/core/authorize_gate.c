@@ -8,7 +8,7 @@
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/fault_target.h"
 
-#define NAMES_MAX 100000 /* topics of one request */
+#define NAMES_MAX 2000 /* topics of one request that are refused one by one; from there on, all of it is */
 
 /* clang-format off */
 static const struct rule {
@@ -90,6 +90,8 @@ static bool refuse_topics(struct mb_request *request, enum mb_acl_operation oper
     mb_target_names(request, look_at_topic, look_at_group, &refused); /* how many? */
     if (!refused.count)
         return false;
+    if (refused.count == NAMES_MAX)
+        return refuse_all(request, KCI_TOPIC_AUTHORIZATION_FAILED, now);
     refused.names = kci_arena_array(&request->arena, refused.count, sizeof *refused.names);
     if (!refused.names)
         return refuse_all(request, KCI_TOPIC_AUTHORIZATION_FAILED, now);
