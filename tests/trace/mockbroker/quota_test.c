@@ -405,7 +405,7 @@ static void test_mutations(void **state)
  * for that is bounded, and so is the number of quotas. */
 static void test_many_names(void **state)
 {
-    char name[16];
+    char name[32];
     struct mb_request request = { .cluster = world.cluster, .broker = 1 };
     struct mb_quota_entity entity = { .part[MB_QUOTA_CLIENT].given = true };
     int32_t quotas = 0;
