@@ -35,6 +35,23 @@ static void come_back(void *owner, int64_t now)
     sim_host_wake(b->host);
 }
 
+/* What a killed broker had not yet on its disk is gone when it comes back: a part of the tail of each log that others
+ * have, too. Nothing acknowledged by them may be missing afterwards. */
+static void lose_tails(struct sim_brokers *b, int32_t broker, int64_t now)
+{
+    const struct mb_topic *found = mb_topic_find(b->cluster, topic());
+    for (int32_t p = 0; p < found->partition_count; p++) {
+        const struct mb_replica *replica = mb_partition_replica(found->partitions[p], broker);
+        if (!replica || found->partitions[p]->leader < 0 || replica->in_isr || !kci_prng_chance(&b->prng, 1, 2))
+            continue;
+        uint64_t size = (uint64_t)(replica->log.end_offset - replica->log.start_offset);
+        int64_t kept = replica->log.end_offset - (int64_t)kci_prng_below(&b->prng, (size < 100 ? size : 100) + 1);
+        if (mb_cluster_truncate(b->cluster, topic(), p, broker, kept, now) == 0)
+            sim_note(&b->stage->world, "broker %d loses %s-%d from %lld on", (int)broker, SIM_TOPIC, (int)p,
+                     (long long)kept);
+    }
+}
+
 static void go_down(struct sim_brokers *b, bool clean, int64_t now)
 {
     const struct sim_workload *w = &b->stage->workload;
@@ -46,6 +63,8 @@ static void go_down(struct sim_brokers *b, bool clean, int64_t now)
     sim_note(&b->stage->world, "broker %d %s", i + 1, clean ? "stops" : "is killed");
     b->each[i].down = true;
     mb_cluster_broker_stop(b->cluster, i + 1, clean, now);
+    if (!clean)
+        lose_tails(b, i + 1, now);
     sim_host_wake(b->host);
     sim_alarm_set(&b->stage->world, &b->back[i], now + 1 + (int64_t)kci_prng_below(&b->prng, (uint64_t)w->down_max));
 }
