@@ -33,31 +33,25 @@ static int show(const kc_config *config, int32_t timeout_ms)
 int kct_cluster(int argc, char **argv)
 {
     kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    long long timeout_ms = 30000;
+    struct kct_common common = { "cluster", config, 30000, 0 };
+    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), option;
     static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
     while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:T:X:vh", names, NULL)) != -1) {
-        if (option == 'b')
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-        else if (option == 'T')
-            status = kct_number("cluster", "-T", optarg, 0, INT32_MAX, &timeout_ms) ? KC_EXIT_OK : KC_EXIT_USAGE;
-        else if (option == 'X')
-            status = kct_set_pair(config, optarg);
-        else if (option == 'v')
-            verbose++;
-        else if (option == 'h') {
+        if (kct_common_option(&common, option, optarg, &status))
+            continue;
+        if (option == 'h') {
             fputs(help, stdout);
             kc_config_destroy(config);
             return KC_EXIT_OK;
         } else
             status = kct_usage("cluster", "unknown option");
     }
-    if (verbose)
-        kct_verbose(config, verbose);
+    if (common.verbose)
+        kct_verbose(config, common.verbose);
     if (status == KC_EXIT_OK && optind < argc)
         status = kct_usage("cluster", "it takes options only");
     if (status == KC_EXIT_OK)
-        status = show(config, (int32_t)timeout_ms);
+        status = show(config, (int32_t)common.timeout_ms);
     kc_config_destroy(config);
     return status;
 }

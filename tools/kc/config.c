@@ -106,24 +106,18 @@ static bool is_verb(const char *text)
 
 int kct_config_command(int argc, char **argv)
 {
-    struct config_command c = { .timeout_ms = 30000 };
+    struct config_command c = { .all = false };
     kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    long long number = c.timeout_ms;
+    struct kct_common common = { "config", config, 30000, 0 };
+    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), option;
     static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
     while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:anT:X:vh", names, NULL)) != -1) {
-        if (option == 'b')
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-        else if (option == 'a')
+        if (kct_common_option(&common, option, optarg, &status))
+            continue;
+        if (option == 'a')
             c.all = true;
         else if (option == 'n')
             c.validate_only = true;
-        else if (option == 'T')
-            status = kct_number("config", "-T", optarg, 0, INT32_MAX, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
-        else if (option == 'X')
-            status = kct_set_pair(config, optarg);
-        else if (option == 'v')
-            verbose++;
         else if (option == 'h') {
             fputs(help, stdout);
             kc_config_destroy(config);
@@ -131,9 +125,9 @@ int kct_config_command(int argc, char **argv)
         } else
             status = kct_usage("config", "unknown option");
     }
-    if (verbose)
-        kct_verbose(config, verbose);
-    c.timeout_ms = (int32_t)number;
+    if (common.verbose)
+        kct_verbose(config, common.verbose);
+    c.timeout_ms = (int32_t)common.timeout_ms;
     const char *const *rest = (const char *const *)argv + optind;
     if (status == KC_EXIT_OK && (optind == argc || !is_verb(rest[0])))
         status = kct_usage("config", "describe, set or unset is needed");

@@ -208,20 +208,14 @@ int kct_doctor(int argc, char **argv)
 {
     const char *topic = NULL;
     kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    long long timeout_ms = 5000;
+    struct kct_common common = { "doctor", config, 5000, 0 };
+    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), option;
     static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
     while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:T:X:vh", names, NULL)) != -1) {
-        if (option == 'b')
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-        else if (option == 't')
+        if (kct_common_option(&common, option, optarg, &status))
+            continue;
+        if (option == 't')
             topic = optarg;
-        else if (option == 'T')
-            status = kct_number("doctor", "-T", optarg, 1, INT32_MAX, &timeout_ms) ? KC_EXIT_OK : KC_EXIT_USAGE;
-        else if (option == 'X')
-            status = kct_set_pair(config, optarg);
-        else if (option == 'v')
-            verbose++;
         else if (option == 'h') {
             fputs(help, stdout);
             kc_config_destroy(config);
@@ -229,12 +223,14 @@ int kct_doctor(int argc, char **argv)
         } else
             status = kct_usage("doctor", "unknown option");
     }
-    if (verbose)
-        kct_verbose(config, verbose);
+    if (common.verbose)
+        kct_verbose(config, common.verbose);
     if (status == KC_EXIT_OK && optind < argc)
         status = kct_usage("doctor", "it takes options only");
+    if (status == KC_EXIT_OK && common.timeout_ms == 0)
+        status = kct_usage("doctor", "-T: each step needs some time");
     if (status == KC_EXIT_OK)
-        status = examine(config, topic, (int32_t)timeout_ms);
+        status = examine(config, topic, (int32_t)common.timeout_ms);
     kc_config_destroy(config);
     return status;
 }

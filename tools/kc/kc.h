@@ -27,6 +27,15 @@ int kct_fail(int status, const char *format, ...) __attribute__((format(printf, 
 int kct_fail_error(const char *what, const kc_error *error);
 /* kct_fail(KC_EXIT_USAGE): names the mistake and the help option. */
 int kct_usage(const char *command, const char *mistake);
+/* What commands that ask the cluster have in common: -b ADDR, -T MS, -X KEY=VALUE, -v. */
+struct kct_common {
+    const char *command;
+    kc_config *config;
+    long long timeout_ms;
+    int verbose;
+};
+/* Take one of those options. false: it is another one; else *status is as before, or says that the value is wrong. */
+bool kct_common_option(struct kct_common *common, int option, const char *value, int *status);
 /* Apply "-X key=value". 0, or an exit status. */
 int kct_set_pair(kc_config *config, const char *pair);
 /* A configuration with bootstrap.servers and client.id=kc; log lines of warnings and worse go to stderr with -v, debug

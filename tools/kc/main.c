@@ -49,6 +49,19 @@ int kct_usage(const char *command, const char *mistake)
     return kct_fail(KC_EXIT_USAGE, "%s: %s; see kc %s --help", command, mistake, command);
 }
 
+bool kct_common_option(struct kct_common *common, int option, const char *value, int *status)
+{
+    if (option == 'b')
+        kc_config_set(common->config, "bootstrap.servers", value, NULL);
+    else if (option == 'T' && !kct_number(common->command, "-T", value, 0, INT32_MAX, &common->timeout_ms))
+        *status = KC_EXIT_USAGE;
+    else if (option == 'X')
+        *status = kct_set_pair(common->config, value);
+    else if (option == 'v')
+        common->verbose++;
+    return option == 'b' || option == 'T' || option == 'X' || option == 'v';
+}
+
 int kct_set_pair(kc_config *config, const char *pair)
 {
     kc_error error;
