@@ -178,6 +178,10 @@ static bool missed_the_round(const struct sim_consumer *c, const struct sim_cons
 void sim_consumers_check_owner(const struct sim_consumer *getter, int32_t partition)
 {
     struct sim_stage *stage = getter->stage;
+    /* The answer to its SyncGroup took longer than its session: it is no member any more, and will hear of it. What it
+     * has is of an old generation, in which nobody else had it (check_one_owner). */
+    if (!sim_brokers_know(stage->brokers, getter->core->group.member_id))
+        return;
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++) {
         const struct sim_consumer *c = &stage->consumers[i];
         if (c != getter && !c->reader && c->core && c->hold[partition] >= 0 && c->core->group.generation >= 0 &&

@@ -13,7 +13,7 @@ struct options {
     uint64_t first, seeds;
     uint64_t shard, shards; /* only seeds (or defects) with this remainder */
     const struct sim_plant *plant;
-    bool twice, verbose, expect_found, keep_going, planted, memory;
+    bool twice, verbose, expect_found, keep_going, planted, memory, regressions;
 };
 
 static void print_line(void *context, const char *text)
@@ -26,7 +26,7 @@ static int help(FILE *out)
     fprintf(
         out,
         "usage: sim [--seeds N] [--first S] [--twice] [--plant NAME [--expect-found]] [--planted] [--keep-going]\n"
-        "           [--shard I/N] [--verbose]\n"
+        "           [--regressions] [--memory] [--shard I/N] [--verbose]\n"
         "Producers, consumers and three brokers in one thread with virtual time. A run is its seed.\n"
         "  --seeds N        how many seeds (200)\n"
         "  --first S        the first one (1)\n"
@@ -34,6 +34,7 @@ static int help(FILE *out)
         "  --twice          run each seed twice and compare what happened\n"
         "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
         "  --memory         a short run for each allocation of a producer, a consumer and the brokers: that one fails\n"
+        "  --regressions    the seeds that once found something\n"
         "  --plant NAME     with one of them:\n");
     for (size_t i = 1; i < sim_plant_count; i++)
         fprintf(out, "                     %-4s %-18s %s\n", sim_plant_list[i].property, sim_plant_list[i].name,
@@ -80,10 +81,13 @@ static bool take_flag(const char *word, struct options *o)
     const struct {
         const char *word;
         bool *flag;
-    } flags[] = {
-        { "--twice", &o->twice },           { "--verbose", &o->verbose }, { "--expect-found", &o->expect_found },
-        { "--keep-going", &o->keep_going }, { "--planted", &o->planted }, { "--memory", &o->memory }
-    };
+    } flags[] = { { "--twice", &o->twice },
+                  { "--verbose", &o->verbose },
+                  { "--expect-found", &o->expect_found },
+                  { "--keep-going", &o->keep_going },
+                  { "--planted", &o->planted },
+                  { "--memory", &o->memory },
+                  { "--regressions", &o->regressions } };
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (strcmp(word, flags[i].word) == 0)
             return *flags[i].flag = true;
@@ -242,6 +246,19 @@ static bool run_memory(const struct options *o)
     return bad == 0;
 }
 
+/* true: none of them finds anything. */
+static bool run_regressions(const struct options *o)
+{
+    size_t bad = 0;
+    for (size_t i = 0; i < sim_regression_count; i++) {
+        struct sim_result total = { .trace = 0 };
+        uint64_t trace = 0;
+        bad += !run_seed(sim_regression_list[i].seed, o, &total, &trace);
+    }
+    printf("%zu seeds that once found something, %zu do now\n", sim_regression_count, bad);
+    return bad == 0;
+}
+
 int main(int count, char **words)
 {
     struct options o;
@@ -256,6 +273,8 @@ int main(int count, char **words)
         return run_memory(&o) ? 0 : 1;
     if (o.planted)
         return run_planted(&o) ? 0 : 1;
+    if (o.regressions)
+        return run_regressions(&o) ? 0 : 1;
     for (uint64_t i = o.shard; i < o.seeds && (bad == 0 || o.keep_going); i += o.shards, done++) {
         bad += !run_seed(o.first + i, &o, &total, &trace);
         if (seconds() - said > 10) {

@@ -1,4 +1,4 @@
-/* The list of planted defects, in the order of the properties in docs/simulation.md. */
+/* The list of planted defects, in the order of the properties in docs/simulation.md; and the seeds that are kept. */
 #include "plants.h"
 
 #include "consumer/consumer.h"
@@ -60,3 +60,8 @@ const struct sim_plant sim_plant_list[] = {
     { "B3", "no-cut", B(NO_CUT), "followers keep what their leader does not have" },
 };
 const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
+
+const struct sim_regression sim_regression_list[] = {
+    { 700883, "an assignment that comes later than the session counts for the check as one of a member" },
+};
+const size_t sim_regression_count = sizeof sim_regression_list / sizeof *sim_regression_list;

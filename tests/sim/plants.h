@@ -14,4 +14,12 @@ struct sim_plant {
 extern const struct sim_plant sim_plant_list[]; /* the first one is no defect */
 extern const size_t sim_plant_count;
 
+/* Seeds that once found something, in a product or in a check. */
+struct sim_regression {
+    uint64_t seed;
+    const char *what; /* was wrong */
+};
+extern const struct sim_regression sim_regression_list[];
+extern const size_t sim_regression_count;
+
 #endif
