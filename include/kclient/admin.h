@@ -23,10 +23,13 @@ typedef struct kc_new_topic {
     const char *const *configs; /* config_count times "key=value"      */
     size_t config_count;
 } kc_new_topic;
-/* Create one topic and wait until it is known. KC_ERR_TOPIC_ALREADY_EXISTS, KC_ERR_INVALID_REPLICATION_FACTOR, ... with
- * the broker's own text; KC_ERR_TIMED_OUT may be applied. */
+/* Create one topic and wait until it is known.
+ *   KC_ERR_TOPIC_ALREADY_EXISTS, KC_ERR_INVALID_REPLICATION_FACTOR, ...   with the broker's own text
+ *   KC_ERR_TIMED_OUT                                                      may be applied: describe it */
 KC_EXPORT kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t timeout_ms, kc_error *error);
-/* Delete one topic. KC_ERR_UNKNOWN_TOPIC_OR_PARTITION. */
+/* Delete one topic with all its records.
+ *   KC_ERR_UNKNOWN_TOPIC_OR_PARTITION   there is none
+ *   KC_ERR_TIMED_OUT                    may be applied */
 KC_EXPORT kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_ms, kc_error *error);
 
 typedef struct kc_partition_description {
@@ -57,8 +60,10 @@ typedef struct kc_cluster {
     const kc_topic_description *topics;
     size_t topic_count;
 } kc_cluster;
-/* Describe the cluster and the named topics (names NULL: all). *out is yours. A topic that does not exist has its code
- * set. */
+/* Describe the cluster and topics.
+ *   names   `count` of them; NULL: all topics
+ *   out     yours: kc_cluster_release(); a topic that does not exist has its code set
+ *   KC_ERR_TIMED_OUT   no broker answered: the text says what was tried */
 KC_EXPORT kc_err kc_admin_describe(kc_admin *admin, const char *const *names, size_t count, int32_t timeout_ms,
                                    kc_cluster **out, kc_error *error);
 /* Free; NULL is fine. */

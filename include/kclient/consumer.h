@@ -14,64 +14,85 @@ extern "C" {
 typedef struct kc_consumer kc_consumer;
 typedef struct kc_records kc_records; /* what one poll returned: views into the fetched bytes */
 
-/* Start a consumer.  `config` is copied and stays yours.  On success *out is yours and ends in kc_consumer_close(); on
- * failure *out is NULL.  No connection is awaited.  KC_ERR_CONFIG, KC_ERR_NO_MEMORY as for the producer. */
+/* Start a consumer.
+ *   out      receives the consumer: yours until kc_consumer_close(); NULL on failure
+ *   config   copied; stays yours
+ *   error    may be NULL; filled on failure
+ * Starts one thread and returns: no connection is awaited.  Any thread.
+ *   KC_ERR_CONFIG      a key is missing or two keys exclude each other: the text says which
+ *   KC_ERR_NO_MEMORY   memory, a thread or a descriptor could not be had
+ *   KC_ERR_ARGUMENT    a NULL */
 KC_EXPORT kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, kc_error *error);
 
 /* ---- what to read ---- */
 
-/* Read these topics as a member of group.id; replaces the former list. Takes effect in the next poll. listener may be
- * NULL (that of the configuration is used); it is copied. count 0: as unsubscribe. KC_ERR_STATE: partitions are
- * assigned by hand, or group.id is not set. KC_ERR_ARGUMENT: an empty name. */
+/* Read these topics as a member of group.id; replaces the former list.  Never waits: it takes effect in the next poll.
+ *   topics     `count` names; copied; 0: as kc_consumer_unsubscribe()
+ *   listener   copied; NULL: that of the configuration
+ *   KC_ERR_STATE      partitions are assigned by hand (unsubscribe first), or group.id is not set
+ *   KC_ERR_ARGUMENT   an empty name */
 KC_EXPORT kc_err kc_consumer_subscribe(kc_consumer *consumer, const char *const *topics, size_t count,
                                        const kc_rebalance_listener *listener, kc_error *error);
 /* Read all topics whose whole names match `pattern`, as they come and go: the list is made anew when the metadata is
- * (metadata.max.age.ms, and when something seems to have changed). Internal topics are left out. Both group protocols,
- * all brokers; the client asks for the names of all topics. Replaces the former subscription; listener as above.
- * Syntax: the common ground of Java and RE2, matched in linear time: . [a-z] [^a-z] \d \w \s ( | ) (?:) * + ? {2,5}
- * ^ $, \ before what means something, (?i) in front. KC_ERR_ARGUMENT: the text says where it cannot be understood;
- * look-around and back references are not supported. KC_ERR_STATE as above. */
+ * (metadata.max.age.ms, and when something seems to have changed).  Internal topics are left out.  Both group
+ * protocols, all brokers: the client asks for the names of all topics.  Replaces the former subscription; listener as
+ * above.  Never waits.
+ *   pattern   the common ground of Java and RE2, matched in linear time: . [a-z] [^a-z] \d \w \s ( | ) (?:) * + ?
+ *             {2,5} ^ $, \ before what means something, (?i) in front
+ *   KC_ERR_ARGUMENT   the text says where it cannot be understood; look-around and back references are not supported
+ *   KC_ERR_STATE      as above */
 KC_EXPORT kc_err kc_consumer_subscribe_pattern(kc_consumer *consumer, const char *pattern,
                                                const kc_rebalance_listener *listener, kc_error *error);
-/* The same, but the coordinator matches (Kafka 4.0 and newer, group.protocol=consumer; RE2 syntax): it sees new topics
- * without being asked, and all members agree on what matches. A pattern that it cannot read is reported by poll:
- * KC_ERR_INVALID_REGULAR_EXPRESSION. KC_ERR_STATE: also with group.protocol=classic. */
+/* The same, but the coordinator matches: it sees new topics without being asked, and all members agree on what matches.
+ * Needs Kafka 4.0 or newer and group.protocol=consumer.  Source: KIP-848.
+ *   pattern   RE2 syntax; one that the coordinator cannot read is reported by poll, KC_ERR_INVALID_REGULAR_EXPRESSION
+ *   KC_ERR_STATE   as above, also with group.protocol=classic */
 KC_EXPORT kc_err kc_consumer_subscribe_remote_pattern(kc_consumer *consumer, const char *pattern,
                                                       const kc_rebalance_listener *listener, kc_error *error);
-/* Leave the group or drop the assignment. Calls the listener. Waits up to default.api.timeout.ms. */
+/* Leave the group or drop the assignment.  Calls the listener.  Waits up to default.api.timeout.ms. */
 KC_EXPORT kc_err kc_consumer_unsubscribe(kc_consumer *consumer, kc_error *error);
 /* Have the group assign its partitions anew, beginning with the next poll: when something that an assignor looks at has
- * changed. `reason` is for the logs of both sides; NULL: none. Nothing happens while a rebalance is under way. With
- * group.protocol=consumer the coordinator decides: it is only told everything once more. Never waits. KC_ERR_STATE: not
- * subscribed. */
+ * changed.  Nothing happens while a rebalance is under way.  With group.protocol=consumer the coordinator decides: it
+ * is only told everything once more.  Never waits.  Source: KIP-568.
+ *   reason   for the logs of both sides; NULL: none
+ *   KC_ERR_STATE   not subscribed */
 KC_EXPORT kc_err kc_consumer_enforce_rebalance(kc_consumer *consumer, const char *reason, kc_error *error);
-/* Read exactly these partitions, without a group; replaces the former list. `offset` >= 0, KC_OFFSET_BEGINNING,
- * KC_OFFSET_END, or KC_OFFSET_NONE: the committed one, else auto.offset.reset. KC_ERR_STATE: subscribed. */
+/* Read exactly these partitions, without a group; replaces the former list.  Never waits.
+ *   partitions   `count` of them; copied; each `offset` is >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or
+ *                KC_OFFSET_NONE: the committed one, else auto.offset.reset
+ *   KC_ERR_STATE   subscribed: unsubscribe first */
 KC_EXPORT kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
                                     kc_error *error);
-/* What is assigned now, by the group or by hand: fills up to capacity entries (topic is borrowed until the next call on
- * the consumer, offset is the position or KC_OFFSET_NONE) and stores the full number in *count. */
+/* What is assigned now, by the group or by hand.  Never waits.
+ *   partitions   room for `capacity` entries; `topic` is borrowed until the next call on the consumer, `offset` is the
+ *                position or KC_OFFSET_NONE
+ *   count        receives the full number, which may be more than capacity */
 KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity,
                                         size_t *count);
 
 /* ---- reading ---- */
 
-/* Wait up to timeout_ms for records.  *out is NULL when none came, which is no error; else it is yours until
- * kc_records_release() and owns its bytes: it outlives later polls, rebalances, even the consumer. Runs rebalance
- * listeners and commit callbacks. Must be called at least every max.poll.interval.ms, or the group takes the partitions
- * away. KC_ERR_STATE       neither subscribed nor assigned KC_ERR_NO_OFFSET   a partition has no offset and
- * auto.offset.reset=none: seek, then go on KC_ERR_CORRUPT     a batch is damaged: the text says where; seek past it
+/* Wait for records.  Runs rebalance listeners and commit callbacks.  Must be called at least every
+ * max.poll.interval.ms, or the group takes the partitions away.
+ *   out          NULL when none came, which is no error; else yours until kc_records_release(): it owns its bytes and
+ *                outlives later polls, rebalances, even the consumer
+ *   timeout_ms   milliseconds; 0: what is there; -1: without end
+ *   KC_ERR_STATE              neither subscribed nor assigned
+ *   KC_ERR_NO_OFFSET          a partition has no offset and auto.offset.reset=none: seek, then go on
+ *   KC_ERR_CORRUPT            a batch is damaged: the text says where; seek past it
  *   KC_ERR_RECORD_TOO_LARGE   a batch does not fit into fetch.memory.max when decompressed: raise it, or seek past it
- *   KC_ERR_WOKEN       kc_consumer_wakeup()
- *   Kafka's own        authorization, fenced instance id, inconsistent protocol: the text says what to do */
+ *   KC_ERR_WOKEN              kc_consumer_wakeup()
+ *   Kafka's own               authorization, fenced instance id, inconsistent protocol: the text says what to do */
 KC_EXPORT kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error);
-/* As kc_consumer_poll(), for at most records_max records (0: max.poll.records, which is the most in any case) and
- * bytes_max bytes of them, as they are encoded (0: no limit; one larger record passes). */
+/* As kc_consumer_poll(), for less.
+ *   records_max   most records; 0: max.poll.records, which is the most in any case
+ *   bytes_max     most bytes of them, as they are encoded; 0: no limit; one larger record passes */
 KC_EXPORT kc_err kc_consumer_poll_up_to(kc_consumer *consumer, kc_records **out, size_t records_max, size_t bytes_max,
                                         int32_t timeout_ms, kc_error *error);
-/* One record at a time, for programs that are simple rather than fast. *view is the next record, valid until the next
- * poll of any kind or the close; view->topic is NULL when none came within timeout_ms. Otherwise as
- * kc_consumer_poll(); each call is a poll, so automatic commits cover the records of the calls before. */
+/* One record at a time, for programs that are simple rather than fast.  Otherwise as kc_consumer_poll(); each call is a
+ * poll, so automatic commits cover the records of the calls before.
+ *   view   receives the next record, valid until the next poll of any kind or the close; view->topic is NULL when none
+ *          came within timeout_ms */
 KC_EXPORT kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t timeout_ms, kc_error *error);
 /* The next record, or 0 at the end (and for NULL: nothing came).  Decodes in place; offsets rise within each partition.
  * One thread at a time, any thread. */
@@ -80,89 +101,107 @@ KC_EXPORT int kc_records_next(kc_records *records, kc_record_view *view);
 KC_EXPORT size_t kc_records_count(const kc_records *records);
 /* Start again before the first record. */
 KC_EXPORT void kc_records_rewind(kc_records *records);
-/* Give the bytes back; views into them die. NULL is fine. Any thread. */
+/* Give the bytes back; views into them die.  NULL is fine.  Any thread. */
 KC_EXPORT void kc_records_release(kc_records *records);
-/* End a poll that waits, or the next one, with KC_ERR_WOKEN. Any thread, and signal handlers no. */
+/* End a poll that waits, or the next one, with KC_ERR_WOKEN.  Any thread; not from a signal handler. */
 KC_EXPORT void kc_consumer_wakeup(kc_consumer *consumer);
 
 /* ---- positions ---- */
 
-/* Move the position of an assigned partition: offset >= 0, KC_OFFSET_BEGINNING or KC_OFFSET_END. No record from before
- * is returned after the call. KC_ERR_STATE: not assigned. */
+/* Move the position of an assigned partition.  No record from before is returned after the call.  Never waits.
+ *   offset   >= 0, KC_OFFSET_BEGINNING or KC_OFFSET_END
+ *   KC_ERR_STATE   not assigned */
 KC_EXPORT kc_err kc_consumer_seek(kc_consumer *consumer, const char *topic, int32_t partition, int64_t offset,
                                   kc_error *error);
-/* The offset of the next record that poll will return. Waits up to timeout_ms if it is not known yet. KC_ERR_STATE,
- * KC_ERR_TIMED_OUT. */
+/* The offset of the next record that poll will return, into *offset.  Waits up to timeout_ms if it is not known yet.
+ *   KC_ERR_STATE       not assigned
+ *   KC_ERR_TIMED_OUT   kc_consumer_get_state() says what it waits for */
 KC_EXPORT kc_err kc_consumer_position(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *offset,
                                       int32_t timeout_ms, kc_error *error);
-/* Stop or resume returning records of these partitions; they stay assigned. KC_ERR_STATE: one is not assigned (none is
- * changed). */
+/* Return no more records of these partitions until kc_consumer_resume(); they stay assigned.  Never waits.
+ *   KC_ERR_STATE   one is not assigned: none was changed */
 KC_EXPORT kc_err kc_consumer_pause(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
                                    kc_error *error);
 /* See kc_consumer_pause(). */
 KC_EXPORT kc_err kc_consumer_resume(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
                                     kc_error *error);
-/* The first offset and the one behind the last visible record, asked from the leader. KC_ERR_TIMED_OUT. */
+/* The first offset and the one behind the last visible record, asked from the leader; the partition need not be
+ * assigned.  Waits up to timeout_ms.
+ *   KC_ERR_TIMED_OUT   the leader could not be asked */
 KC_EXPORT kc_err kc_consumer_watermarks(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *low,
                                         int64_t *high, int32_t timeout_ms, kc_error *error);
-/* For each entry, the first offset whose timestamp is >= `offset` (milliseconds since 1970), into `offset`;
- * KC_OFFSET_END if there is none. */
+/* For each entry, the first offset whose timestamp is not before a time.  Waits up to timeout_ms.
+ *   partitions   in: `offset` is the time, milliseconds since 1970; out: the offset, KC_OFFSET_END if there is none
+ *   KC_ERR_TIMED_OUT   a leader could not be asked */
 KC_EXPORT kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                                int32_t timeout_ms, kc_error *error);
 
 /* ---- commits ---- */
 
-/* Commit offsets (the next to be read, last processed + 1); offsets NULL: the positions of all assigned partitions,
- * that is, all that poll returned (with acknowledgement.mode=explicit: all that is done without a gap).  Retries until
- * timeout_ms.
- *
+/* Commit offsets.  Retries until timeout_ms.
+ *   offsets   the next to be read, last processed + 1; NULL: the positions of all assigned partitions, that is, all
+ *             that poll returned (with acknowledgement.mode=explicit: all that is done without a gap)
  *   KC_ERR_REBALANCE_IN_PROGRESS   poll, then commit again
- *   KC_ERR_UNKNOWN_MEMBER_ID, KC_ERR_ILLEGAL_GENERATION   the group went on without us; their new owner reads the
- *                                  records again
+ *   KC_ERR_UNKNOWN_MEMBER_ID, KC_ERR_ILLEGAL_GENERATION
+ *                                  the group went on without us; the new owner reads the records again
  *   KC_ERR_TIMED_OUT               may be applied */
 KC_EXPORT kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                     int32_t timeout_ms, kc_error *error);
 /* Called by a later poll, commit or close, on its thread, in the order of the commits. */
 typedef void (*kc_commit_fn)(void *context, kc_err code, const kc_topic_partition *offsets, size_t count);
-/* Send a commit and do not wait; never retried (a later commit would be overtaken). While none can be sent they queue.
- * fn may be NULL. Errors as above go to fn. KC_ERR_QUEUE_FULL: 10,000 are waiting. */
+/* Send a commit and do not wait; never retried (a later commit would be overtaken).  While none can be sent they queue.
+ *   offsets   as above
+ *   fn        may be NULL; learns the errors of kc_consumer_commit()
+ *   KC_ERR_QUEUE_FULL   10,000 are waiting: poll */
 KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                           kc_commit_fn fn, void *context, kc_error *error);
-/* The committed offsets of the group: fills offset, leader_epoch and code of each entry; KC_OFFSET_NONE: none. */
+/* The committed offsets of the group.  Waits up to timeout_ms.
+ *   partitions   receives offset, leader_epoch and code of each entry; KC_OFFSET_NONE: nothing is committed
+ *   KC_ERR_TIMED_OUT   the coordinator could not be asked */
 KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                        int32_t timeout_ms, kc_error *error);
 
 /* ---- acknowledgements: commit only what is done (acknowledgement.mode=explicit) ---- */
 
-/* These records are done: `count` views as kc_records_next() gave them (or copies: topic, partition, offset and ticket
- * are looked at), in any order, also twice. Automatic commits and commits without a list go up to the first record of
- * each partition that is not done, so nothing is lost when several threads work on one partition. Any thread, never
- * waits; not after kc_consumer_close() has returned. All entries that count are taken; the result is that of the first
- * one that does not.
+/* These records are done.  Automatic commits and commits without a list go up to the first record of each partition
+ * that is not done, so nothing is lost when several threads work on one partition.  Any thread, never waits; not after
+ * kc_consumer_close() has returned.
+ *   views   `count` of them as kc_records_next() gave them, or copies (topic, partition, offset and ticket are looked
+ *           at), in any order, also twice
+ * All entries that count are taken; the result is that of the first one that does not.
  *   KC_ERR_STATE      the partition was given up, assigned anew or moved by a seek: the record will be read again
  *   KC_ERR_ARGUMENT   no poll returned this record
  *   KC_ERR_CONFIG     acknowledgement.mode is not explicit */
 KC_EXPORT kc_err kc_consumer_ack(kc_consumer *consumer, const kc_record_view *views, size_t count, kc_error *error);
-/* All records of one poll are done, visited or not. Otherwise as kc_consumer_ack(); before kc_records_release(). */
+/* All records of one poll are done, visited or not.  Otherwise as kc_consumer_ack(); before kc_records_release(). */
 KC_EXPORT kc_err kc_consumer_ack_records(kc_consumer *consumer, const kc_records *records, kc_error *error);
 
 /* ---- why is there nothing to read? ---- */
 
 /* What an assigned partition is waiting for, and the membership that it came from. */
 typedef struct kc_consumer_state {
-    /* COMMITTED    looking for the committed offset           RESET   looking for the offset that auto.offset.reset, a
-     * seek or an assignment names VALIDATING   has the log been cut below the position?   READY   fetching FAILED poll
-     * has reported an error, a seek ends it NULL: the partition is not assigned. */
+    /* NULL: the partition is not assigned.
+     *   COMMITTED    looking for the committed offset
+     *   RESET        looking for the offset that auto.offset.reset, a seek or an assignment names
+     *   VALIDATING   has the log been cut below the position?
+     *   READY        fetching
+     *   FAILED       poll has reported an error; a seek ends it */
     const char *position;
     int64_t position_for_ms; /* how long it has been so                                              */
     bool paused;             /* by the application                                                   */
     bool revoking;           /* the group is taking it away: nothing more of it is returned          */
     int64_t ahead_bytes;     /* fetched and not yet returned: if there is something, poll more often */
-    /* IDLE no subscription, UNJOINED waits for a poll, PREPARING commits before it joins or gives up partitions,
-     * REVOKING and YIELDING and ASSIGNING wait for a poll to run a callback, JOINING and SYNCING wait for the other
-     * members (group.protocol=consumer: JOINING for the coordinator), LEADING waits for metadata, ACKNOWLEDGING for the
-     * coordinator to hear of what is owned, STABLE, LEAVING_... on the way out, FAILED another consumer has our
-     * group.instance.id. */
+    /* IDLE            no subscription
+     * UNJOINED        waits for a poll
+     * PREPARING       commits before it joins or gives up partitions
+     * REVOKING, YIELDING, ASSIGNING   wait for a poll to run a callback
+     * JOINING         waits for the other members (group.protocol=consumer: for the coordinator)
+     * SYNCING         waits for the leader's plan
+     * LEADING         waits for metadata, to make the plan
+     * ACKNOWLEDGING   waits for the coordinator to hear of what is owned
+     * STABLE          reading
+     * LEAVING_...     on the way out
+     * FAILED          another consumer has our group.instance.id */
     const char *group;
     int64_t group_for_ms;  /* how long it has been so; -1: since the creation                                       */
     int64_t since_poll_ms; /* since the last poll ended or a callback began; 0 within a poll; -1: there was none yet */
@@ -177,10 +216,12 @@ KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *to
 
 /* ---- the end ---- */
 
-/* Commit (if enable.auto.commit), revoke, leave the group, free everything. Always frees, always returns by its
- * time-out; -1 waits for default.api.timeout.ms at most, because a coordinator can be gone for good. NULL is fine.
- * KC_ERR_TIMED_OUT: the last commit or the leave may not have reached the broker; the group notices by its session
- * time-out. */
+/* Commit (if enable.auto.commit), revoke, leave the group, free everything.  Always frees, always returns by its
+ * time-out.
+ *   consumer     NULL is fine
+ *   timeout_ms   milliseconds; -1: default.api.timeout.ms, because a coordinator can be gone for good
+ *   KC_ERR_TIMED_OUT   the last commit or the leave may not have reached the broker: the group notices by its session
+ *                      time-out */
 KC_EXPORT kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms);
 
 typedef struct kc_consumer_stats {

@@ -16,15 +16,14 @@ typedef enum kc_err {
     KC_OK = 0,
 
     /* -1xxx  the call is wrong: the same call can never succeed */
-    KC_ERR_ARGUMENT = -1001,    /* an argument is NULL, out of range or inconsistent                      */
-    KC_ERR_CONFIG = -1002,      /* unknown configuration key, bad value, or keys that exclude each other   */
-    KC_ERR_STATE = -1003,       /* not legal now: subscribe after assign, seek on a partition not assigned */
-    KC_ERR_IN_CALLBACK = -1004, /* would wait, and was called from a callback                             */
-    KC_ERR_UNSUPPORTED = -1005, /* this build, or the broker, does not have it                            */
-    KC_ERR_RECORD_TOO_LARGE =
-        -1006, /* a record beyond max.request.size or buffer.memory, a batch beyond fetch.memory.max */
-    KC_ERR_SERIALIZATION = -1007, /* a serializer or deserializer refused the data                          */
-    KC_ERR_NO_OFFSET = -1008,     /* no position and auto.offset.reset=none                                 */
+    KC_ERR_ARGUMENT = -1001,         /* an argument is NULL, out of range or inconsistent                      */
+    KC_ERR_CONFIG = -1002,           /* unknown configuration key, bad value, or keys that exclude each other   */
+    KC_ERR_STATE = -1003,            /* not legal now: subscribe after assign, seek on a partition not assigned */
+    KC_ERR_IN_CALLBACK = -1004,      /* would wait, and was called from a callback                             */
+    KC_ERR_UNSUPPORTED = -1005,      /* this build, or the broker, does not have it                            */
+    KC_ERR_RECORD_TOO_LARGE = -1006, /* beyond max.request.size or buffer.memory; a batch: fetch.memory.max */
+    KC_ERR_SERIALIZATION = -1007,    /* a serializer or deserializer refused the data                          */
+    KC_ERR_NO_OFFSET = -1008,        /* no position and auto.offset.reset=none                                 */
 
     /* -2xxx  a configured limit is reached: wait or drain, then retry */
     KC_ERR_QUEUE_FULL = -2001, /* buffer.memory stayed full for max.block.ms */

@@ -1,8 +1,12 @@
 /* Administration of groups: who is in them, what they have committed. Thread-safe, like kc_admin; every call waits up
  * to timeout_ms and finds the group's coordinator by itself.
  *
- * Errors of all of them: KC_ERR_GROUP_ID_NOT_FOUND, KC_ERR_GROUP_AUTHORIZATION_FAILED, KC_ERR_TIMED_OUT (may be applied
- * when something is changed), KC_ERR_NO_VERSION (the broker is too old), KC_ERR_ARGUMENT. */
+ * Errors of all of them:
+ *   KC_ERR_GROUP_ID_NOT_FOUND           there is no such group
+ *   KC_ERR_GROUP_AUTHORIZATION_FAILED   the broker's rules forbid it
+ *   KC_ERR_TIMED_OUT                    may be applied when something is changed
+ *   KC_ERR_NO_VERSION                   the broker is too old
+ *   KC_ERR_ARGUMENT                     a NULL, or a name that is empty */
 #ifndef KCLIENT_GROUPS_H
 #define KCLIENT_GROUPS_H
 
@@ -65,23 +69,27 @@ typedef struct kc_group_offsets {
     const kc_topic_partition *offsets; /* offset, leader_epoch, metadata; sorted by topic and partition */
     size_t count;
 } kc_group_offsets;
-/* All that the group has committed; a group that is not there has nothing. *out is yours: kc_group_offsets_release().
- */
+/* All that the group has committed; a group that is not there has nothing.  *out is yours:
+ * kc_group_offsets_release(). */
 KC_EXPORT kc_err kc_admin_group_offsets(kc_admin *admin, const char *group, int32_t timeout_ms, kc_group_offsets **out,
                                         kc_error *error);
 /* Free; NULL is fine. */
 KC_EXPORT void kc_group_offsets_release(kc_group_offsets *offsets);
-/* Commit these offsets for a group without members; its code is stored in each entry. The result is the first that
- * failed. KC_ERR_UNKNOWN_MEMBER_ID: the group has members, which would go on where they are. */
+/* Commit offsets for a group without members.
+ *   offsets   `count` entries; the code of each is stored in it, the result is the first that failed
+ *   KC_ERR_UNKNOWN_MEMBER_ID   the group has members, which would go on where they are: stop them first */
 KC_EXPORT kc_err kc_admin_set_group_offsets(kc_admin *admin, const char *group, kc_topic_partition *offsets,
                                             size_t count, int32_t timeout_ms, kc_error *error);
-/* Forget what was committed for these partitions; as above. KC_ERR_GROUP_SUBSCRIBED_TO_TOPIC: it is read. */
+/* Forget what was committed for these partitions; as above.
+ *   KC_ERR_GROUP_SUBSCRIBED_TO_TOPIC   a member reads it */
 KC_EXPORT kc_err kc_admin_delete_group_offsets(kc_admin *admin, const char *group, kc_topic_partition *partitions,
                                                size_t count, int32_t timeout_ms, kc_error *error);
-/* Delete a group with all its offsets. KC_ERR_NON_EMPTY_GROUP: it has members. */
+/* Delete a group with all its offsets.
+ *   KC_ERR_NON_EMPTY_GROUP   it has members: stop them first */
 KC_EXPORT kc_err kc_admin_delete_group(kc_admin *admin, const char *group, int32_t timeout_ms, kc_error *error);
 /* Remove a member of a classic group, by its group.instance.id (member_id NULL) or its member id (instance_id NULL):
- * the others need not wait for its session to time out. KC_ERR_UNKNOWN_MEMBER_ID. */
+ * the others need not wait for its session to time out.
+ *   KC_ERR_UNKNOWN_MEMBER_ID   the group has no such member */
 KC_EXPORT kc_err kc_admin_remove_group_member(kc_admin *admin, const char *group, const char *member_id,
                                               const char *instance_id, int32_t timeout_ms, kc_error *error);
 

@@ -108,8 +108,10 @@ typedef struct kc_metrics {
 } kc_metrics;
 
 /* Take a snapshot; *out is yours, until kc_metrics_release(). Any thread, also from a callback; never waits for the
- * client's thread. KC_ERR_NO_MEMORY; KC_ERR_ARGUMENT: a NULL; KC_ERR_FORKED: the handle is the parent process's. On
- * failure *out is NULL. */
+ * client's thread.  On failure *out is NULL.
+ *   KC_ERR_NO_MEMORY   none for the snapshot
+ *   KC_ERR_ARGUMENT    a NULL
+ *   KC_ERR_FORKED      the handle is the parent process's */
 KC_EXPORT kc_err kc_producer_metrics(const kc_producer *producer, kc_metrics **out, kc_error *error);
 /* The same of a consumer. Any thread, though the consumer's other functions are for one. */
 KC_EXPORT kc_err kc_consumer_metrics(const kc_consumer *consumer, kc_metrics **out, kc_error *error);

@@ -35,9 +35,10 @@ typedef struct kc_producer_interceptor {
     kc_err (*configure)(void *context, const kc_config *config);
 } kc_producer_interceptor;
 
-/* Append a header to the record that on_send was given; name and value are copied. Only inside on_send.
- * KC_ERR_STATE: elsewhere, or another record. KC_ERR_ARGUMENT. KC_ERR_NO_MEMORY: also when all headers that were added
- * to one record take more than max.request.size. */
+/* Append a header to the record that on_send was given; name and value are copied.  Only inside on_send.
+ *   KC_ERR_STATE       elsewhere, or another record
+ *   KC_ERR_ARGUMENT    a NULL, or a name that is not text
+ *   KC_ERR_NO_MEMORY   also when all headers that were added to one record take more than max.request.size */
 KC_EXPORT kc_err kc_record_add_header(kc_record *record, const char *name, kc_bytes value);
 
 /* Grows by kc_buffer_append(); owned by the library. */
@@ -66,7 +67,8 @@ typedef struct kc_partitioner {
     void (*close)(void *context);
 } kc_partitioner;
 
-/* Told by poll, on its thread, what the group takes and gives. All may be NULL. PROTOCOL: revoke before assign. */
+/* Told by poll, on its thread, what the group takes and gives: of one rebalance, first what is revoked, then what is
+ * assigned (KIP-429).  All may be NULL. */
 typedef struct kc_rebalance_listener {
     void *context;
     /* These partitions are ours now; kc_consumer_seek() may be called here. */
@@ -89,8 +91,8 @@ typedef struct kc_notice {
     kc_notice_kind kind;
     const char *topic; /* NULL: about the membership in the group */
     int32_t partition;
-    /* RESET: NO_OFFSET, OUT_OF_RANGE, TRUNCATED (the log was cut below the position) or TOPIC_RECREATED. STALLED,
-     * RECOVERED: the state of the position or of the group, as in kc_consumer_state. */
+    /* RESET                NO_OFFSET, OUT_OF_RANGE, TRUNCATED (the log was cut below the position), TOPIC_RECREATED
+     * STALLED, RECOVERED   the state of the position or of the group, as in kc_consumer_state */
     const char *reason;
     int64_t from_offset; /* RESET: the position until now, KC_OFFSET_NONE: there was none ... */
     int32_t from_epoch;  /* ... and its leader epoch, -1: unknown */
@@ -125,8 +127,9 @@ typedef struct kc_assignor_member {
 
 /* The plan that an assignor fills. */
 typedef struct kc_assignment_plan kc_assignment_plan;
-/* Give a partition of topics[topic] to members[member]. Only inside assign(). KC_ERR_ARGUMENT: there is no such thing,
- * the member does not read the topic, or the partition was given before. KC_ERR_NO_MEMORY. */
+/* Give a partition of topics[topic] to members[member].  Only inside assign().
+ *   KC_ERR_ARGUMENT    there is no such thing, the member does not read the topic, or the partition was given before
+ *   KC_ERR_NO_MEMORY   it was not given: return the error */
 KC_EXPORT kc_err kc_assignment_give(kc_assignment_plan *plan, size_t member, size_t topic, int32_t partition);
 
 /* Decides who reads what, in the one member that the coordinator made the leader (classic protocol). All members of a

@@ -13,59 +13,79 @@ extern "C" {
 
 typedef struct kc_producer kc_producer;
 
-/* Start a producer.  `config` is copied and stays yours.  On success *out is yours and ends in kc_producer_close(); on
- * failure *out is NULL.  No connection is awaited: use kc_producer_ready() for that. KC_ERR_CONFIG      a key is
- * missing or two keys exclude each other; the text says which KC_ERR_NO_MEMORY   memory, a thread or a descriptor could
- * not be had */
+/* Start a producer.
+ *   out      receives the producer: yours until kc_producer_close(); NULL on failure
+ *   config   copied; stays yours; NULL is refused
+ *   error    may be NULL; filled on failure
+ * Starts one thread and returns: no connection is awaited, kc_producer_ready() does that.  Any thread.
+ *   KC_ERR_CONFIG      a key is missing or two keys exclude each other: the text says which
+ *   KC_ERR_NO_MEMORY   memory, a thread or a descriptor could not be had
+ *   KC_ERR_ARGUMENT    a NULL */
 KC_EXPORT kc_err kc_producer_create(kc_producer **out, const kc_config *config, kc_error *error);
 
-/* Queue records, in order.  Bytes are copied: all memory is yours again on return.  Waits up to max.block.ms (for all
- * together) for metadata and memory.  Stops at the first record that it cannot take and stores in *accepted (may be
- * NULL) how many it took; exactly those, and no others, are reported, each exactly once.  Any thread. From a callback
- * it never waits: KC_ERR_QUEUE_FULL instead. KC_ERR_QUEUE_FULL        buffer.memory stayed full; retry from
- * records[*accepted] KC_ERR_TIMED_OUT         the topic was not found in the cluster within max.block.ms; the text says
- * what was tried KC_ERR_ARGUMENT          records[*accepted] is invalid KC_ERR_RECORD_TOO_LARGE  it is beyond
- * max.request.size or buffer.memory KC_ERR_SERIALIZATION     a serializer refused it KC_ERR_FENCED, KC_ERR_FATAL,
- * KC_ERR_CLOSED   the handle is dead */
+/* Queue records, in order.  Bytes are copied: all memory is yours again on return.
+ *   records    `count` of them
+ *   accepted   may be NULL; receives how many were taken: exactly those, and no others, are reported, each exactly once
+ * Stops at the first record that it cannot take.  Waits up to max.block.ms (for all together) for metadata and memory.
+ * Any thread; from a callback it never waits: KC_ERR_QUEUE_FULL instead.
+ *   KC_ERR_QUEUE_FULL        buffer.memory stayed full: go on later from records[*accepted]
+ *   KC_ERR_TIMED_OUT         the topic was not found in the cluster within max.block.ms: the text says what was tried
+ *   KC_ERR_ARGUMENT          records[*accepted] is invalid: correct it
+ *   KC_ERR_RECORD_TOO_LARGE  it is beyond max.request.size or buffer.memory: raise them, or send less
+ *   KC_ERR_SERIALIZATION     a serializer refused it
+ *   KC_ERR_FENCED, KC_ERR_FATAL, KC_ERR_CLOSED   the handle is dead: close it
+ * Source: send() of the Java producer; KIP-679 for the defaults. */
 KC_EXPORT kc_err kc_producer_send(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
                                   kc_error *error);
 
-/* Send one record and wait for its fate, up to delivery.timeout.ms. *delivery (may be NULL) has topic and text set to
- * NULL. KC_ERR_IN_CALLBACK, or what send or the delivery says. Any thread. */
+/* Send one record and wait for its fate, up to delivery.timeout.ms.
+ *   delivery   may be NULL; receives the fate, with topic and text set to NULL
+ * Any thread, not from a callback.
+ *   KC_ERR_IN_CALLBACK   it would wait for itself
+ *   otherwise            what kc_producer_send() or the delivery says */
 KC_EXPORT kc_err kc_producer_send_sync(kc_producer *producer, const kc_record *record, kc_delivery *delivery,
                                        kc_error *error);
 
-/* Wait until every record queued before the call has its fate. Sends at once what lingers. Any thread.
- * KC_ERR_TIMED_OUT: some have none yet (call again). KC_ERR_IN_CALLBACK. */
+/* Wait until every record queued before the call has its fate; sends at once what lingers.
+ *   timeout_ms   milliseconds; -1: as long as it takes, which delivery.timeout.ms bounds
+ * Any thread, not from a callback.
+ *   KC_ERR_TIMED_OUT     some have none yet: call again
+ *   KC_ERR_IN_CALLBACK   it would wait for itself */
 KC_EXPORT kc_err kc_producer_flush(kc_producer *producer, int32_t timeout_ms, kc_error *error);
 
-/* Wait until a broker answered and, if topic is not NULL, its metadata is known. KC_ERR_TIMED_OUT: the text says which
- * step fails and why. Any thread. */
+/* Wait until a broker has answered and, if topic is not NULL, its metadata is known: for the start of a service.
+ *   timeout_ms   milliseconds; -1: without end
+ * Any thread.
+ *   KC_ERR_TIMED_OUT   the text says which step fails (name, connection, versions, metadata) and why */
 KC_EXPORT kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeout_ms, kc_error *error);
 
-/* The number of partitions of a topic; waits for its metadata. Errors as kc_producer_send(). Any thread. */
+/* The number of partitions of a topic, into *count; waits up to timeout_ms for its metadata.  Any thread.  Errors as
+ * kc_producer_send(). */
 KC_EXPORT kc_err kc_producer_partitions(kc_producer *producer, const char *topic, int32_t timeout_ms, int32_t *count,
                                         kc_error *error);
 
 #define KC_PURGE_QUEUED    1u /* records that were never put into a request                            */
 #define KC_PURGE_IN_FLIGHT 2u /* records that were: an answer, or another attempt, is awaited          */
 /* Give up records whose fate is open: each is reported with KC_ERR_PURGED, and with KC_MAYBE_APPLIED if an attempt may
- * have reached the log. Returns at once; the reports come soon after, in order, so that a queued record is reported
- * behind those in flight before it. What other threads send at the same time may be purged or not. flags:
- * KC_PURGE_QUEUED, KC_PURGE_IN_FLIGHT or both; else KC_ERR_ARGUMENT. Any thread, also from a callback. */
+ * have reached the log.
+ *   flags   KC_PURGE_QUEUED, KC_PURGE_IN_FLIGHT or both; else KC_ERR_ARGUMENT
+ * Returns at once; the reports come soon after, in order, so that a queued record is reported behind those in flight
+ * before it.  What other threads send at the same time may be purged or not.  Any thread, also from a callback. */
 KC_EXPORT kc_err kc_producer_purge(kc_producer *producer, uint32_t flags);
 
-/* Reports without a callback: take up to `capacity` deliveries from a queue inside the producer, in the order of a
- * delivery function. Waits up to timeout_ms until there is one. Returns how many were stored. Needs
- * kc_config_set_delivery_polled(); 0 without it. `topic` of a delivery lives as long as the producer, `text` until the
- * next call of this function. The queue holds 100,000 deliveries: while it is full no further records are taken
- * (kc_producer_send() waits, then says KC_ERR_QUEUE_FULL), so what comes on top are the fates of records that were
- * taken before. What is not taken before kc_producer_close() is lost: flush and poll first. One thread at a time. */
+/* Reports without a callback: take deliveries from a queue inside the producer, in the order of a delivery function.
+ *   out          room for `capacity` deliveries: `topic` lives as long as the producer, `text` until the next call
+ *   timeout_ms   milliseconds to wait until there is one; -1: without end
+ * Returns how many were stored; 0 without kc_config_set_delivery_polled().  One thread at a time.
+ * The queue holds 100,000 deliveries: while it is full no further records are taken (kc_producer_send() waits, then
+ * says KC_ERR_QUEUE_FULL), so what comes on top are the fates of records that were taken before.  What is not taken
+ * before kc_producer_close() is lost: flush and poll first. */
 KC_EXPORT size_t kc_producer_poll_deliveries(kc_producer *producer, kc_delivery *out, size_t capacity,
                                              int32_t timeout_ms);
 
-/* Many records in one block of bytes and one call, for callers to whom a call or a pointer is dear (cgo, JNI). The
- * records follow each other without gaps; numbers are in the byte order of the machine and need no alignment:
+/* Many records in one block of bytes and one call, for callers to whom a call or a pointer is dear (cgo, JNI).  All go
+ * to `topic`.  The records follow each other without gaps; numbers are in the byte order of the machine and need no
+ * alignment:
  *
  *   offset  size
  *        0     4  uint32 bytes of this record, these four included
@@ -75,20 +95,22 @@ KC_EXPORT size_t kc_producer_poll_deliveries(kc_producer *producer, kc_delivery 
  *       24     4  int32  key size, -1: null
  *       28     4  int32  value size, -1: null
  *       32     4  uint32 number of headers, 256 at most
- *       36        key, value, then for each header: int32 name size (with its NUL), int32 value size (-1: null), name,
- * NUL, value
+ *       36        key, value, then for each header:
+ *                 int32 name size (with its NUL), int32 value size (-1: null), name, NUL, value
  *
- * All go to `topic`. *accepted, waiting and errors are those of kc_producer_send(); KC_ERR_ARGUMENT also where sizes do
- * not add up: the records before that place were taken. Any thread. */
+ * *accepted, waiting and errors are those of kc_producer_send(); KC_ERR_ARGUMENT also where sizes do not add up: the
+ * records before that place were taken.  Any thread. */
 KC_EXPORT kc_err kc_producer_send_packed(kc_producer *producer, const char *topic, const void *data, size_t size,
                                          size_t *accepted, kc_error *error);
 
-/* Records whose fate is open. Any thread. */
+/* Records whose fate is open.  Any thread, never waits. */
 KC_EXPORT size_t kc_producer_pending(const kc_producer *producer);
 
-/* Stop taking records, wait for those under way, free everything.  Always frees, always returns by its time-out. NULL
- * is fine. From a callback it gives up what is under way at once, and frees when the callback has returned.
- * KC_ERR_TIMED_OUT: some records were given up; each was reported. */
+/* Stop taking records, wait for those under way, free everything.  Always frees, always returns by its time-out.
+ *   producer     NULL is fine
+ *   timeout_ms   milliseconds; what has no fate by then is given up; -1: delivery.timeout.ms bounds it
+ * One thread, once.  From a callback it gives up what is under way at once, and frees when the callback has returned.
+ *   KC_ERR_TIMED_OUT   some records were given up: each was reported */
 KC_EXPORT kc_err kc_producer_close(kc_producer *producer, int32_t timeout_ms);
 
 /* A snapshot of what the producer does; all counters since its creation. */

@@ -80,12 +80,15 @@ typedef struct kc_record_view {
     uint64_t ticket;       /* for kc_consumer_ack(): under which assignment and seek it was returned */
 } kc_record_view;
 
-/* Header i of a view, 0 <= i < header_count. `name` is not NUL-terminated: it is a kc_bytes. KC_ERR_ARGUMENT: no such
- * header. Any thread, as long as the kc_records lives. */
+/* Header i of a view, 0 <= i < header_count.  `name` is not NUL-terminated: it is a kc_bytes.  Any thread, as long as the
+ * kc_records lives.
+ *   KC_ERR_ARGUMENT   no such header */
 KC_EXPORT kc_err kc_record_view_header(const kc_record_view *view, uint32_t i, kc_bytes *name, kc_bytes *value);
 
 /* A copy of one record in memory of its own, with topic, key, value and headers: for keeping a record without keeping
- * the whole kc_records. *out is yours until kc_record_view_free(). Any thread. KC_ERR_NO_MEMORY, KC_ERR_ARGUMENT. */
+ * the whole kc_records.  *out is yours until kc_record_view_free().  Any thread.
+ *   KC_ERR_NO_MEMORY   *out is NULL
+ *   KC_ERR_ARGUMENT    a NULL */
 KC_EXPORT kc_err kc_record_view_detach(const kc_record_view *view, kc_record_view **out);
 /* Free a detached record; NULL is fine. Any thread. */
 KC_EXPORT void kc_record_view_free(kc_record_view *detached);

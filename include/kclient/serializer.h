@@ -6,9 +6,8 @@
  *   bytes (the default)                any bytes                                           the same
  *   string                             text in UTF-8, without NUL                          the same, checked
  *   short, integer, long               an int16_t, int32_t, int64_t as C stores it         2, 4, 8 bytes, big-endian
- *   float, double                      a float, a double as C stores it                    4, 8 bytes, IEEE 754,
- * big-endian uuid                               16 bytes, as written from left to right             36 characters of
- * text
+ *   float, double                      a float, a double as C stores it                    4, 8 bytes, IEEE 754, big-endian
+ *   uuid                               16 bytes, as written from left to right             36 characters of text
  *
  * Null stays null with all of them. The names of Java's classes are accepted as well, with or without their package. */
 #ifndef KCLIENT_SERIALIZER_H

@@ -1,10 +1,14 @@
 /* Administration of what brokers call configuration: of topics, brokers, groups and client metrics. Thread-safe, like
  * kc_admin; every call waits up to timeout_ms.
  *
- * Errors of all of them: KC_ERR_UNKNOWN_TOPIC_OR_PARTITION, KC_ERR_INVALID_CONFIG and KC_ERR_INVALID_REQUEST with the
- * broker's own text (correct the name or the value), KC_ERR_TOPIC_AUTHORIZATION_FAILED and
- * KC_ERR_CLUSTER_AUTHORIZATION_FAILED, KC_ERR_TIMED_OUT (may be applied when something is changed), KC_ERR_NO_VERSION
- * (the broker is too old), KC_ERR_ARGUMENT. */
+ * Errors of all of them:
+ *   KC_ERR_UNKNOWN_TOPIC_OR_PARTITION               there is no such topic
+ *   KC_ERR_INVALID_CONFIG, KC_ERR_INVALID_REQUEST   with the broker's own text: correct the name or the value
+ *   KC_ERR_TOPIC_AUTHORIZATION_FAILED, KC_ERR_CLUSTER_AUTHORIZATION_FAILED
+ *                                                   the broker's rules forbid it
+ *   KC_ERR_TIMED_OUT                                may be applied when something is changed
+ *   KC_ERR_NO_VERSION                               the broker is too old
+ *   KC_ERR_ARGUMENT                                 a NULL, or a number that is no resource type */
 #ifndef KCLIENT_SETTINGS_H
 #define KCLIENT_SETTINGS_H
 
@@ -34,8 +38,10 @@ typedef struct kc_setting_list {
     const kc_setting *settings; /* sorted by name */
     size_t count;
 } kc_setting_list;
-/* The settings of one resource: all of them, or the `count` that are named (names NULL: all; a name that the broker
- * does not have is left out). *out is yours: kc_setting_list_release(). Source: DescribeConfigs, KIP-133. */
+/* The settings of one resource.
+ *   names   the `count` that are wanted; NULL: all; a name that the broker does not have is left out
+ *   out     yours: kc_setting_list_release()
+ * Source: DescribeConfigs, KIP-133. */
 KC_EXPORT kc_err kc_admin_describe_settings(kc_admin *admin, kc_resource_type type, const char *name,
                                             const char *const *names, size_t count, int32_t timeout_ms,
                                             kc_setting_list **out, kc_error *error);
@@ -53,8 +59,10 @@ typedef struct kc_setting_alteration {
     kc_setting_change change;
     const char *value;
 } kc_setting_alteration;
-/* Alter settings of one resource (1 to 200), all or none; what is not named stays as it is. validate_only: look whether
- * it would be possible. Source: IncrementalAlterConfigs, KIP-339 (brokers from 2.3 on). */
+/* Alter settings of one resource, all or none; what is not named stays as it is.
+ *   alterations     `count` of them, 1 to 200
+ *   validate_only   1: only look whether it would be possible
+ * Source: IncrementalAlterConfigs, KIP-339 (brokers from 2.3 on). */
 KC_EXPORT kc_err kc_admin_alter_settings(kc_admin *admin, kc_resource_type type, const char *name,
                                          const kc_setting_alteration *alterations, size_t count, int validate_only,
                                          int32_t timeout_ms, kc_error *error);

@@ -3,8 +3,8 @@
  *
  *   poll thread ---- by the hash of the key ----> thread 1 .. N: handle(record) ----> done
  *        ^  partitions are paused while too much       |                              |
- *        |  of them is open                            | retry                        | commit: per partition, up to
- * the |                                             v                              v first record that is not done
+ *        |  of them is open                            | retry                        | commit: per partition, up to the
+ *        |                                             v                              v first record that is not done
  *   topics, retry topics  <---- after a delay ---- retry topic        else ----> dead-letter topic, with the cause
  *
  * Promises: records of one key are handled one after the other, in the order of their offsets (those that went to a
@@ -71,7 +71,9 @@ typedef struct kc_seen_store {
 } kc_seen_store;
 
 /* A store in memory that keeps the `capacity` (1 to 10,000,000) ids used last; *store is filled in, and freed by its
- * close. It does not outlive the process and is not shared between processes. KC_ERR_ARGUMENT, KC_ERR_NO_MEMORY. */
+ * close. It does not outlive the process and is not shared between processes.
+ *   KC_ERR_ARGUMENT    store is NULL, or the capacity is out of range
+ *   KC_ERR_NO_MEMORY   nothing to close */
 KC_EXPORT kc_err kc_seen_in_memory(kc_seen_store *store, size_t capacity);
 
 /* Begin with KC_WORKER_OPTIONS_INIT. Everything is copied. */
@@ -114,9 +116,12 @@ typedef struct kc_worker_options {
 #define KC_HEADER_GROUP     "kc-group"              /* group.id of the workers                    */
 #define KC_HEADER_RETRY_AT  "kc-retry-at"           /* not before, ms since 1970; retry topics only */
 
-/* Start N threads and one that polls.  On success *out is yours and ends in kc_worker_close(); on failure *out is NULL.
- * No connection is awaited. KC_ERR_ARGUMENT: the text says which field; KC_ERR_CONFIG, KC_ERR_NO_MEMORY as for the
- * consumer. */
+/* Start N threads and one that polls.  No connection is awaited.
+ *   out       receives the worker: yours until kc_worker_close(); NULL on failure
+ *   options   copied
+ *   error     may be NULL; filled on failure
+ *   KC_ERR_ARGUMENT                    the text says which field of the options
+ *   KC_ERR_CONFIG, KC_ERR_NO_MEMORY    as kc_consumer_create() */
 KC_EXPORT kc_err kc_worker_start(kc_worker **out, const kc_worker_options *options, kc_error *error);
 /* Wait until the worker has stopped by itself. Any thread but a handler's. KC_ERR_TIMED_OUT: it runs. KC_ERR_STATE: a
  * handler said KC_WORK_STOP, or a record failed that has nowhere to go; else what the consumer or the producer failed

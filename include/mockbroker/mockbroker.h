@@ -94,8 +94,7 @@ typedef struct kc_mock_partition {
 /* Look at a partition. */
 KC_MOCK_EXPORT int kc_mock_describe(kc_mock *cluster, const char *topic, int32_t partition, kc_mock_partition *out);
 
-/* ---- faults: what goes wrong on purpose. docs/mockbroker.md has the grammar of the JSON, which is that of HTTP and of
- * --faults ---- */
+/* ---- faults: what goes wrong on purpose; docs/mockbroker.md has the grammar of the JSON, as in HTTP and --faults ---- */
 
 /* Arm a fault, or an array of them (all or none): {"match": {"api": "Produce"}, "count": 1, "action": "disconnect"}.
  * *id (may be NULL) is that of the first, the others follow. -1 with what is wrong with the JSON in text. */
@@ -138,8 +137,10 @@ KC_MOCK_EXPORT int kc_mock_journal(kc_mock *cluster, int64_t bytes);
 /* Entries that match ({"api": "Fetch", "client_id": "c"}; NULL: all), one line of JSON each. Yours. NULL with the
  * reason in text. */
 KC_MOCK_EXPORT char *kc_mock_requests(kc_mock *cluster, const char *match, char *text, size_t text_size);
-/* Ask the journal: {"match": {...}, "count": 3}. 0: it is so; 1: it is not, and text has the difference as JSON; -1:
- * the question is wrong, or the journal is off (text says so). */
+/* Ask the journal: {"match": {...}, "count": 3}.
+ *    0   it is so
+ *    1   it is not: text has the difference as JSON
+ *   -1   the question is wrong, or the journal is off (text says so) */
 KC_MOCK_EXPORT int kc_mock_verify(kc_mock *cluster, const char *question, char *text, size_t text_size);
 /* For the next test: no topics, no groups, no faults, an empty journal. */
 KC_MOCK_EXPORT int kc_mock_reset(kc_mock *cluster);

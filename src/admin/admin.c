@@ -5,10 +5,9 @@
 #include "admin/admin.h"
 #include <stdio.h>
 
-#define RESPONSE_BYTES_MAX                                                                                             \
-    (64u << 20) /* memory that decoding one response may take: a cluster of 100,000 partitions                         \
-                 */
-#define RANDOM_STEP UINT64_C(0x9e3779b97f4a7c15) /* odd: the jitter walks through all values */
+/* memory that decoding one response may take: a cluster of 100,000 partitions */
+#define RESPONSE_BYTES_MAX (64u << 20)
+#define RANDOM_STEP        UINT64_C(0x9e3779b97f4a7c15) /* odd: the jitter walks through all values */
 
 struct kci_admin {
     struct kci_admin_options options;

@@ -11,9 +11,8 @@
 
 #define BLOCK_FIRST ((size_t)1 << 10)
 #define BLOCK_MAX   ((size_t)64 << 10)
-#define KEEP_MAX                                                                                                       \
-    ((size_t)256 << 10) /* a larger block is given back on reset: one huge frame must not pin its memory               \
-                         */
+/* a larger block is given back on reset: one huge frame must not pin its memory */
+#define KEEP_MAX  ((size_t)256 << 10)
 #define ALIGNMENT alignof(max_align_t)
 
 struct kci_arena_block {
