@@ -39,6 +39,13 @@ typedef struct kc_broker_metrics {
     kc_times request_latency;                                           /* from the last byte out to the answer     */
 } kc_broker_metrics;
 
+/* One kind of request, over all brokers. Those that the client had to do with. */
+typedef struct kc_api_metrics {
+    const char *api;                     /* Kafka's name of it, such as "Produce"; static                 */
+    uint64_t requests, request_failures; /* sent; not answered, or not sent in time                       */
+    kc_times latency;                    /* from the last byte out to the answer; a fetch waits for data */
+} kc_api_metrics;
+
 /* One topic that was sent to, or that is assigned (the numbers of a consumer begin anew when it is assigned anew). */
 typedef struct kc_topic_metrics {
     const char *topic;       /* in the snapshot; "": those that came when 1,000 were counted by themselves */
@@ -90,8 +97,9 @@ typedef struct kc_metrics {
     double fetch_size_avg;
     kc_times fetch_latency; /* from the request's last byte to the answer, the broker's wait for data included */
     uint64_t polls;
-    kc_times poll_gap;     /* from the end of a poll to the beginning of the next: the application's own time */
-    int64_t since_poll_us; /* since the last poll ended; 0 within one; -1: there was none */
+    kc_times poll_gap;       /* from the end of a poll to the beginning of the next: the application's own time */
+    int64_t since_poll_us;   /* since the last poll ended; 0 within one; -1: there was none */
+    kc_times commit_latency; /* of those that succeeded: from their beginning to their end, retries included */
     uint64_t commits, commit_failures, rebalances, heartbeats, heartbeat_failures;
     int64_t lag_max; /* the largest lag of an assigned partition; -1: none is known */
     uint64_t assigned_partitions;
@@ -105,6 +113,8 @@ typedef struct kc_metrics {
     size_t topic_count;
     const kc_partition_metrics *partitions;
     size_t partition_count;
+    const kc_api_metrics *apis; /* in the order of Kafka's numbers */
+    size_t api_count;
 } kc_metrics;
 
 /* Take a snapshot; *out is yours, until kc_metrics_release(). Any thread, also from a callback; never waits for the

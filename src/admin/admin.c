@@ -304,9 +304,9 @@ void kci_admin_op_free(struct kci_admin_op *op)
         drop_answer(op);
 }
 
-size_t kci_admin_metrics_brokers(const struct kci_admin *admin)
+void kci_admin_metrics_need(const struct kci_admin *admin, struct kci_metrics_room *room)
 {
-    return kci_cluster_metrics_brokers(admin->cluster);
+    kci_cluster_metrics_need(admin->cluster, room);
 }
 
 void kci_admin_metrics(const struct kci_admin *admin, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)

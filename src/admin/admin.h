@@ -65,7 +65,7 @@ struct kci_engine kci_admin_engine(struct kci_admin *admin);
 /* Any thread. The op is zeroed apart from what the submitter fills in. */
 void kci_admin_submit(struct kci_admin *admin, struct kci_admin_op *op);
 /* The part of a snapshot that every client has; brokers: how many there are to tell of. Any thread. */
-size_t kci_admin_metrics_brokers(const struct kci_admin *admin);
+void kci_admin_metrics_need(const struct kci_admin *admin, struct kci_metrics_room *room);
 void kci_admin_metrics(const struct kci_admin *admin, kc_metrics *out, const struct kci_metrics_room *room,
                        int64_t now);
 /* Release the answer of a finished op. */

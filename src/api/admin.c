@@ -361,7 +361,7 @@ void kc_cluster_release(kc_cluster *cluster)
 
 static void metrics_need(void *admin, struct kci_metrics_room *room)
 {
-    room->broker_capacity = kci_admin_metrics_brokers(((kc_admin *)admin)->engine);
+    kci_admin_metrics_need(((kc_admin *)admin)->engine, room);
 }
 
 static void metrics_fill(void *admin, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)

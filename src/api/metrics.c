@@ -1,7 +1,7 @@
 /* Snapshots: one block for the struct, its arrays and its texts, filled by the engine while it works on.
  *
- * How many brokers, topics and partitions there are is asked first; what comes between that and the filling is left out
- * of this snapshot. */
+ * How many brokers, topics, partitions and APIs there are is asked first; what comes between that and the filling is
+ * left out of this snapshot. */
 #include "api/metrics.h"
 
 #include "cluster/cluster.h"
@@ -13,14 +13,16 @@ static kc_metrics *new_snapshot(const char *role, const struct kci_settings *set
     size_t id_bytes = strlen(settings->client_id) + 1;
     size_t bytes = sizeof(kc_metrics) + room->broker_capacity * sizeof *room->brokers +
                    room->topic_capacity * (sizeof *room->topics + KCI_METRICS_NAME_BYTES) +
-                   room->partition_capacity * sizeof *room->partitions + id_bytes;
+                   room->partition_capacity * sizeof *room->partitions + room->api_capacity * sizeof *room->apis +
+                   id_bytes;
     kc_metrics *metrics = kci_alloc_zero(kci_heap_alloc(), 1, bytes);
     if (!metrics)
         return NULL;
     room->brokers = (void *)(metrics + 1);
     room->topics = (void *)(room->brokers + room->broker_capacity);
     room->partitions = (void *)(room->topics + room->topic_capacity);
-    room->names = (char *)(room->partitions + room->partition_capacity);
+    room->apis = (void *)(room->partitions + room->partition_capacity);
+    room->names = (char *)(room->apis + room->api_capacity);
     char *client_id = room->names + room->topic_capacity * KCI_METRICS_NAME_BYTES;
     memcpy(client_id, settings->client_id, id_bytes);
     metrics->role = role;

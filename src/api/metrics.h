@@ -5,7 +5,7 @@
 #include "cluster/metrics.h"
 #include "cluster/settings.h"
 
-enum kci_metrics_scope { KCI_SCOPE_CLIENT, KCI_SCOPE_BROKER, KCI_SCOPE_TOPIC, KCI_SCOPE_PARTITION };
+enum kci_metrics_scope { KCI_SCOPE_CLIENT, KCI_SCOPE_BROKER, KCI_SCOPE_API, KCI_SCOPE_TOPIC, KCI_SCOPE_PARTITION };
 
 enum kci_metrics_type {
     KCI_METRIC_COUNTER,         /* uint64_t */

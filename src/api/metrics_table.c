@@ -13,6 +13,7 @@
 /* clang-format off */
 #define ROW(name, java, scope, roles, type, at, help) { name, java, KCI_SCOPE_##scope, roles, KCI_METRIC_##type, at, help }
 #define OF(field)        offsetof(kc_metrics, field)
+#define OF_API(field)    offsetof(kc_api_metrics, field)
 #define OF_TOPIC(field)  offsetof(kc_topic_metrics, field)
 #define OF_PART(field)   offsetof(kc_partition_metrics, field)
 /* Of each broker, and of all of them together. */
@@ -36,6 +37,9 @@ const struct kci_metrics_row kci_metrics_rows[] = {
     BROKER("incoming_bytes_rate", "incoming-byte-rate", GAUGE_REAL, byte_in_rate, "Bytes received per second, of the last 30 to 60 seconds."),
     BROKER("throttle_seconds_total", "produce-throttle-time, fetch-throttle-time", COUNTER_SECONDS, throttled_us, "Time for which quotas of the broker forbade to send."),
     BROKER("request_latency_seconds", "request-latency", TIMES, request_latency, "From the last byte of a request to its response; a fetch waits at the broker for data."),
+    ROW("kc_api_requests_total", NULL, API, ANY, COUNTER, OF_API(requests), "Requests of this kind sent."),
+    ROW("kc_api_request_failures_total", NULL, API, ANY, COUNTER, OF_API(request_failures), "Requests of this kind that were not answered, or could not be sent in time."),
+    ROW("kc_api_request_latency_seconds", "request-latency", API, ANY, TIMES, OF_API(latency), "From the last byte of a request of this kind to its response; a fetch waits at the broker for data."),
     ROW("kc_client_metadata_updates_total", NULL, CLIENT, ANY, COUNTER, OF(metadata_updates), "Metadata responses taken."),
     ROW("kc_client_memory_bytes", NULL, CLIENT, P | C, GAUGE, OF(memory_used), "Memory in use, of buffer.memory or fetch.memory.max."),
     ROW("kc_client_memory_limit_bytes", "buffer-total-bytes", CLIENT, P | C, GAUGE, OF(memory_limit), "That ceiling."),
@@ -86,6 +90,7 @@ const struct kci_metrics_row kci_metrics_rows[] = {
     ROW("kc_consumer_polls_total", NULL, CLIENT, C, COUNTER, OF(polls), "Calls of poll."),
     ROW("kc_consumer_poll_gap_seconds", "time-between-poll", CLIENT, C, TIMES, OF(poll_gap), "From the end of a poll to the beginning of the next: the application's own work."),
     ROW("kc_consumer_since_poll_seconds", "last-poll-seconds-ago", CLIENT, C, GAUGE_SECONDS, OF(since_poll_us), "Since the last poll ended; 0 within one."),
+    ROW("kc_consumer_commit_latency_seconds", "commit-latency", CLIENT, C, TIMES, OF(commit_latency), "Of commits that succeeded: from their beginning to their end, retries included."),
     ROW("kc_consumer_commits_total", "commit-total", CLIENT, C, COUNTER, OF(commits), "Commits that succeeded."),
     ROW("kc_consumer_commit_failures_total", NULL, CLIENT, C, COUNTER, OF(commit_failures), "Commits that failed."),
     ROW("kc_consumer_rebalances_total", "rebalance-total", CLIENT, C, COUNTER, OF(rebalances), "Assignments received from the group."),

@@ -5,7 +5,7 @@
  *   name{client_id="...",topic="..."} value
  *
  * All samples of a name follow each other, as the format wants, so the walk is over the table first and over brokers,
- * topics and partitions second. A summary has quantiles, _sum and _count; its maximum is a gauge of its own. */
+ * APIs, topics and partitions second. A summary has quantiles, _sum and _count; its maximum is a gauge of its own. */
 #include "api/config.h"
 #include "api/metrics.h"
 #include "plugins/utf8.h"
@@ -46,9 +46,10 @@ static void put_label(struct output *out, const char *name, const char *value)
     put(out, "\"");
 }
 
-/* One thing that a row is about: the client, a broker, a topic, or a partition. */
+/* One thing that a row is about: the client, a broker, an API, a topic, or a partition. */
 struct subject {
     const kc_metrics *metrics;
+    const char *api;   /* NULL: none */
     const char *topic; /* NULL: none */
     int32_t partition; /* -1: none */
     int32_t broker;    /* 0 and above, or KC_BROKER_...; only for the scope of brokers */
@@ -65,6 +66,8 @@ static void put_name(struct output *out, const char *name, const char *suffix, c
         put(out, ",broker=\"%s\"", s->broker == KC_BROKER_BOOTSTRAP ? "bootstrap" : "others");
     else if (s->scope == KCI_SCOPE_BROKER)
         put(out, ",broker=\"%d\"", (int)s->broker);
+    if (s->api)
+        put(out, ",api=\"%s\"", s->api);
     if (s->topic) {
         put(out, ",");
         put_label(out, "topic", s->topic);
@@ -135,6 +138,11 @@ static void each(struct output *out, const struct kci_metrics_row *row, const kc
         s.fields = (const char *)&m->brokers[i];
         fn(out, row, &s);
     }
+    for (size_t i = 0; row->scope == KCI_SCOPE_API && i < m->api_count; i++) {
+        s.api = m->apis[i].api;
+        s.fields = (const char *)&m->apis[i];
+        fn(out, row, &s);
+    }
     for (size_t i = 0; row->scope == KCI_SCOPE_TOPIC && i < m->topic_count; i++) {
         s.topic = m->topics[i].topic;
         s.fields = (const char *)&m->topics[i];
@@ -166,6 +174,7 @@ static size_t count_of(const kc_metrics *m, enum kci_metrics_scope scope)
 {
     return scope == KCI_SCOPE_CLIENT   ? 1
            : scope == KCI_SCOPE_BROKER ? m->broker_count
+           : scope == KCI_SCOPE_API    ? m->api_count
            : scope == KCI_SCOPE_TOPIC  ? m->topic_count
                                        : m->partition_count;
 }
@@ -194,14 +203,15 @@ size_t kc_metrics_text(const kc_metrics *metrics, char *text, size_t size)
 
 size_t kc_metrics_describe(char *text, size_t size)
 {
-    static const char *const labels[] = { "client", "broker", "topic", "partition" };
+    static const char *const labels[] = { "client", "broker", "api", "topic", "partition" };
     struct output out = { text, size, 0 };
     put(&out,
         "# Metrics\n\nMade by `kc metrics-reference` from the table in `src/api/metrics_table.c`. P producer, C "
         "consumer, "
         "A admin.\n\n"
         "`kc_producer_metrics()`, `kc_consumer_metrics()` and `kc_admin_metrics()` take a snapshot "
-        "(`include/kclient/metrics.h`): a struct\nwith these numbers in sum, per broker, per topic and per partition. "
+        "(`include/kclient/metrics.h`): a struct\nwith these numbers in sum, per broker, per API, per topic and per "
+        "partition. "
         "`kc_metrics_text()` writes it for Prometheus under the names below, each\nwith the label `client_id` and "
         "those of its "
         "scope. Any thread may do both at any time; neither waits for the client's thread.\n\n"

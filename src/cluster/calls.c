@@ -62,7 +62,7 @@ void kci_calls_fail(struct kci_cluster *cluster, struct kci_call *call, kc_err e
 {
     struct kci_reply reply = { .error = error, .maybe_applied = maybe_applied, .text = text };
     if (call->at && error != KC_ERR_CLOSED)
-        kci_metrics_unanswered(call->at);
+        kci_metrics_unanswered(call->at, call->api);
     reply.node = call->at ? call->at->id : call->target >= 0 ? call->target : KCI_NODE_NONE;
     kci_calls_finish(cluster, call, &reply, now);
 }

@@ -86,7 +86,7 @@ static void answer(struct kci_node *node, struct kci_call *call, struct kci_fram
         return;
     }
     kci_connection_answered(node);
-    kci_metrics_answered(node, now - call->sent_at);
+    kci_metrics_answered(node, call->api, now - call->sent_at);
     reply.throttle_ms =
         decoded ? kci_throttle_of(call->api, reply.response) : kci_throttle_of_raw(call->api, call->version, body);
     kci_connection_throttle(node, reply.throttle_ms, now);
@@ -111,7 +111,7 @@ static void take(struct kci_node *node, struct kci_frame *frame, int64_t now)
         kci_text_add(&t, "correlation id %d where %d is due", (int)correlation, (int)call->correlation);
         malformed(node, call, problem, now);
     } else if (call == &node->hello) {
-        kci_metrics_answered(node, now - call->sent_at);
+        kci_metrics_answered(node, call->api, now - call->sent_at);
         kci_calls_detach(call);
         call->stage = KCI_CALL_IDLE;
         kci_outbox_release(node->cluster, call);

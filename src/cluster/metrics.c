@@ -1,5 +1,5 @@
-/* Counts per broker and in sum.  Each event is counted twice, for its broker and for all, so that the sum is right
- * whatever brokers came and went; that is a few plain stores per request.
+/* Counts per broker, per API and in sum.  Each event is counted for its broker and for all, so that the sum is right
+ * whatever brokers came and went, and for its API; that is a few plain stores per request.
  *
  * Both lanes to a broker count for the broker, all bootstrap servers for one entry. A broker beyond
  * KCI_METRICS_BROKERS_MAX, or for which there is no memory, is counted with "others". */
@@ -17,6 +17,8 @@ void kci_metrics_destroy(struct kci_cluster_metrics *metrics, const struct kci_a
     uint32_t count = atomic_load(&metrics->count);
     for (uint32_t i = 0; i < count; i++)
         kci_alloc_free(alloc, atomic_load(&metrics->brokers[i]));
+    for (size_t i = 0; i < KCI_METRICS_APIS_MAX; i++)
+        kci_alloc_free(alloc, atomic_load(&metrics->apis[i]));
 }
 
 /* ---- counting ---- */
@@ -54,25 +56,50 @@ static struct both both(struct kci_node *node)
     return (struct both){ { node->metrics ? node->metrics : &m->others, &m->all } };
 }
 
-void kci_metrics_requested(struct kci_node *node, int64_t now)
+/* The block of an API, made at its first request. NULL: no memory for it, so it is counted in sum only. */
+static struct kci_api_metrics *of_api(struct kci_node *node, int16_t api)
 {
+    struct kci_cluster_metrics *m = &node->cluster->metrics;
+    const struct kci_api *known = kci_api_find(api);
+    if (!known || api < 0 || api >= KCI_METRICS_APIS_MAX)
+        return NULL;
+    struct kci_api_metrics *it = atomic_load_explicit(&m->apis[api], memory_order_relaxed);
+    if (it || !(it = kci_alloc_zero(node->cluster->alloc, 1, sizeof *it)))
+        return it;
+    it->name = known->name;
+    atomic_store_explicit(&m->apis[api], it, memory_order_release);
+    return it;
+}
+
+void kci_metrics_requested(struct kci_node *node, int16_t api, int64_t now)
+{
+    struct kci_api_metrics *kind = of_api(node, api);
+    if (kind)
+        kci_metrics_add(&kind->requests, 1);
     struct both b = both(node);
     for (int i = 0; i < 2; i++)
         kci_meter_add(&b.it[i]->requests, 1, now);
 }
 
-void kci_metrics_answered(struct kci_node *node, int64_t latency_us)
+void kci_metrics_answered(struct kci_node *node, int16_t api, int64_t latency_us)
 {
     struct both b = both(node);
+    struct kci_api_metrics *kind = of_api(node, api);
+    uint64_t latency = latency_us > 0 ? (uint64_t)latency_us : 0;
+    if (kind)
+        kci_histogram_add_alone(&kind->latency, latency);
     for (int i = 0; i < 2; i++) {
         kci_metrics_add(&b.it[i]->responses, 1);
-        kci_histogram_add_alone(&b.it[i]->latency, latency_us > 0 ? (uint64_t)latency_us : 0);
+        kci_histogram_add_alone(&b.it[i]->latency, latency);
     }
 }
 
-void kci_metrics_unanswered(struct kci_node *node)
+void kci_metrics_unanswered(struct kci_node *node, int16_t api)
 {
     struct both b = both(node);
+    struct kci_api_metrics *kind = of_api(node, api);
+    if (kind)
+        kci_metrics_add(&kind->failures, 1);
     for (int i = 0; i < 2; i++)
         kci_metrics_add(&b.it[i]->failures, 1);
 }
@@ -152,9 +179,28 @@ static bool has_others(const struct kci_cluster_metrics *m)
     return kci_meter_total(&m->others.requests) || kci_metrics_get(&m->others.broken);
 }
 
-size_t kci_cluster_metrics_brokers(const struct kci_cluster *cluster)
+void kci_cluster_metrics_need(const struct kci_cluster *cluster, struct kci_metrics_room *room)
 {
-    return atomic_load_explicit(&cluster->metrics.count, memory_order_acquire) + has_others(&cluster->metrics);
+    const struct kci_cluster_metrics *m = &cluster->metrics;
+    room->broker_capacity = atomic_load_explicit(&m->count, memory_order_acquire) + has_others(m);
+    room->api_capacity = 0;
+    for (size_t i = 0; i < KCI_METRICS_APIS_MAX; i++)
+        room->api_capacity += atomic_load_explicit(&m->apis[i], memory_order_relaxed) != NULL;
+}
+
+static void read_apis(const struct kci_cluster_metrics *m, kc_metrics *out, const struct kci_metrics_room *room)
+{
+    out->apis = room->apis;
+    for (size_t i = 0; i < KCI_METRICS_APIS_MAX && out->api_count < room->api_capacity; i++) {
+        const struct kci_api_metrics *kind = atomic_load_explicit(&m->apis[i], memory_order_acquire);
+        if (!kind)
+            continue;
+        kc_api_metrics *to = &room->apis[out->api_count++];
+        *to = (kc_api_metrics){ .api = kind->name,
+                                .requests = kci_metrics_get(&kind->requests),
+                                .request_failures = kci_metrics_get(&kind->failures) };
+        kci_metrics_times(&kind->latency, &to->latency);
+    }
 }
 
 void kci_cluster_metrics(const struct kci_cluster *cluster, kc_metrics *out, const struct kci_metrics_room *room,
@@ -170,6 +216,7 @@ void kci_cluster_metrics(const struct kci_cluster *cluster, kc_metrics *out, con
                     now);
     if (has_others(m) && out->broker_count < room->broker_capacity)
         read_broker(&m->others, &room->brokers[out->broker_count++], now);
+    read_apis(m, out, room);
 }
 
 kc_topic_metrics *kci_metrics_topic(kc_metrics *out, const struct kci_metrics_room *room, const char *name)

@@ -12,6 +12,8 @@
 #define KCI_METRICS_BROKERS_MAX 128  /* counted by themselves: 1.3 MB; a client rarely talks to more */
 #define KCI_METRICS_TOPICS_MAX  1000 /* likewise, of a producer: its text would be some megabytes with more */
 
+#define KCI_METRICS_APIS_MAX 128 /* keys of Kafka's APIs end at 94; a client uses some twenty, 10 KB each */
+
 struct kci_node;
 struct kci_cluster;
 
@@ -26,11 +28,19 @@ struct kci_broker_metrics {
     struct kci_histogram latency; /* microseconds */
 };
 
+/* One kind of request, to all brokers. Made when the first one is sent. */
+struct kci_api_metrics {
+    const char *name; /* Kafka's; static */
+    _Atomic(uint64_t) requests, failures;
+    struct kci_histogram latency; /* microseconds */
+};
+
 struct kci_cluster_metrics {
     struct kci_broker_metrics all, others;
     _Atomic(uint64_t) updates;                                             /* metadata responses taken */
     _Atomic(struct kci_broker_metrics *) brokers[KCI_METRICS_BROKERS_MAX]; /* the first `count` are there; owned */
     _Atomic(uint32_t) count;
+    _Atomic(struct kci_api_metrics *) apis[KCI_METRICS_APIS_MAX]; /* by API key; NULL: not sent yet; owned */
 };
 
 void kci_metrics_init(struct kci_cluster_metrics *metrics);
@@ -38,9 +48,9 @@ void kci_metrics_destroy(struct kci_cluster_metrics *metrics, const struct kci_a
 
 /* ---- the I/O thread, as things happen to a node ---- */
 void kci_metrics_node(struct kci_node *node); /* begin to count for it; before that, and without memory: "others" */
-void kci_metrics_requested(struct kci_node *node, int64_t now);
-void kci_metrics_answered(struct kci_node *node, int64_t latency_us);
-void kci_metrics_unanswered(struct kci_node *node);
+void kci_metrics_requested(struct kci_node *node, int16_t api, int64_t now);
+void kci_metrics_answered(struct kci_node *node, int16_t api, int64_t latency_us);
+void kci_metrics_unanswered(struct kci_node *node, int16_t api);
 void kci_metrics_in_flight(struct kci_node *node, int32_t change);
 void kci_metrics_moved(struct kci_node *node, size_t bytes_out, size_t bytes_in, int64_t now);
 void kci_metrics_connection(struct kci_node *node, bool made); /* or closed */
@@ -57,12 +67,14 @@ struct kci_metrics_room {
     size_t topic_capacity;
     kc_partition_metrics *partitions;
     size_t partition_capacity;
+    kc_api_metrics *apis;
+    size_t api_capacity;
     char *names; /* of topics: KCI_METRICS_NAME_BYTES each, in the order of `topics` */
 };
 #define KCI_METRICS_NAME_BYTES 250 /* Kafka's limit, and NUL */
 
-/* How many brokers there are to tell of. */
-size_t kci_cluster_metrics_brokers(const struct kci_cluster *cluster);
+/* Set the capacities of what kci_cluster_metrics() fills. */
+void kci_cluster_metrics_need(const struct kci_cluster *cluster, struct kci_metrics_room *room);
 /* The part of a snapshot that every client has. */
 void kci_cluster_metrics(const struct kci_cluster *cluster, kc_metrics *out, const struct kci_metrics_room *room,
                          int64_t now);

@@ -212,7 +212,7 @@ static size_t gather_calls(struct kci_cluster *cluster, struct kci_node *node, s
 static void sent_call(struct kci_node *node, struct kci_call *call, struct kci_list *finished, int64_t now)
 {
     kci_calls_detach(call);
-    kci_metrics_requested(node, now);
+    kci_metrics_requested(node, call->api, now);
     node->piece = node->piece_offset = 0;
     if (call->no_reply) {
         call->stage = KCI_CALL_LOST;

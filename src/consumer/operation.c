@@ -184,14 +184,16 @@ static void commit_answered(struct kci_request *request, int64_t now)
     if (!returned(operation))
         return;
     operation->maybe_applied |= request->maybe_applied;
-    if (request->error == KC_OK && first == KCI_NONE)
+    if (request->error == KC_OK && first == KCI_NONE) {
+        kci_tally_committed(c, now - operation->begun_at);
         end(operation, KC_OK, NULL);
-    else if (operation->kind == KCI_OPERATION_COMMIT_ONCE || (request->error == KC_OK && !all_retriable))
+    } else if (operation->kind == KCI_OPERATION_COMMIT_ONCE || (request->error == KC_OK && !all_retriable)) {
         end(operation, request->error != KC_OK ? request->error : (kc_err)first,
             request->error != KC_OK ? request->text : kci_error_text(first));
-    else
+    } else {
         note_failure(operation, request->error != KC_OK ? request->error : (kc_err)first,
                      request->error != KC_OK ? request->text : kci_error_text(first), now);
+    }
 }
 
 static void send_commit(struct kci_operation *operation, int64_t now)
@@ -498,6 +500,8 @@ void kci_operations_fence(struct kci_consumer *c, kci_assigned_is which)
 static void go_on(struct kci_operation *operation, bool *commit_ahead, int64_t now)
 {
     struct kci_consumer *c = operation->consumer;
+    if (operation->begun_at == 0)
+        operation->begun_at = now;
     if (now >= operation->deadline) {
         time_out(operation);
         return;

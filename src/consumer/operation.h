@@ -24,6 +24,7 @@ struct kci_operation {
     int64_t *questions;                 /* OFFSETS: one timestamp per item; owned */
     bool *answered;                     /* one per item; owned */
     uint32_t under_way;                 /* requests */
+    int64_t begun_at;                   /* microseconds: the first step that saw it; 0: none did */
     int64_t deadline;                   /* microseconds */
     int64_t not_before;                 /* back-off */
     int32_t era;                        /* commits: kci_group_era() when it was begun */

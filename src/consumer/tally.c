@@ -34,6 +34,11 @@ void kci_tally_fetched(struct kci_consumer *c, size_t bytes, int64_t latency_us,
     kci_histogram_add_alone(&t->fetch_latency, latency_us > 0 ? (uint64_t)latency_us : 0);
 }
 
+void kci_tally_committed(struct kci_consumer *c, int64_t took_us)
+{
+    kci_histogram_add_alone(&c->tally.commit_latency, took_us > 0 ? (uint64_t)took_us : 0);
+}
+
 static bool is_heartbeat(int16_t api)
 {
     return api == KCI_API_HEARTBEAT || api == KCI_API_CONSUMER_GROUP_HEARTBEAT;
@@ -102,6 +107,7 @@ static void read_own(struct kci_consumer *c, kc_metrics *out, int64_t now)
     out->polls = c->stats.polls;
     kci_metrics_times(&t->poll_gap, &out->poll_gap);
     out->since_poll_us = c->in_poll ? 0 : t->poll_ended_at ? now - t->poll_ended_at : -1;
+    kci_metrics_times(&t->commit_latency, &out->commit_latency);
     out->commits = c->stats.commits;
     out->commit_failures = c->stats.commit_failures;
     out->rebalances = c->stats.rebalances;
@@ -114,7 +120,7 @@ static void read_own(struct kci_consumer *c, kc_metrics *out, int64_t now)
 void kci_consumer_metrics_need(struct kci_consumer *c, struct kci_metrics_room *room)
 {
     kci_consumer_lock(c);
-    room->broker_capacity = kci_cluster_metrics_brokers(c->cluster);
+    kci_cluster_metrics_need(c->cluster, room);
     room->partition_capacity = c->subscription.assigned_count;
     KCI_LIST_EACH(link, &c->subscription.topics)
     {

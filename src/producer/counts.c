@@ -94,7 +94,7 @@ static bool has_others(const struct kci_producer_counts *m)
 void kci_producer_metrics_need(const struct kci_producer *producer, struct kci_metrics_room *room)
 {
     const struct kci_producer_counts *m = &producer->counts;
-    room->broker_capacity = kci_cluster_metrics_brokers(producer->cluster);
+    kci_cluster_metrics_need(producer->cluster, room);
     room->topic_capacity = atomic_load_explicit(&m->count, memory_order_acquire) + has_others(m);
 }
 

@@ -77,6 +77,16 @@ static void expect_text(const kc_metrics *metrics, const char *line)
     free(text);
 }
 
+/* Of one kind of request: that it was sent, and how long an answer took. */
+static void expect_api(const kc_metrics *metrics, const char *api)
+{
+    const kc_api_metrics *found = NULL;
+    for (size_t i = 0; i < metrics->api_count; i++)
+        found = strcmp(metrics->apis[i].api, api) == 0 ? &metrics->apis[i] : found;
+    assert_non_null(found);
+    assert_true(found->requests >= 1 && found->latency.count >= 1);
+}
+
 static void what_the_clients_did_is_what_they_tell(void **state)
 {
     kc_error error;
@@ -131,6 +141,11 @@ static void what_the_clients_did_is_what_they_tell(void **state)
     assert_true(c->fetches >= 1 && c->fetch_latency.count >= 1 && c->polls >= 1 && c->rebalances >= 1);
     assert_true(c->commits >= 1 && c->since_poll_us >= 0);
     assert_true(a->all.responses >= 2);
+    expect_api(p, "Produce");
+    expect_api(c, "Fetch");
+    expect_api(c, "OffsetCommit");
+    expect_api(a, "Metadata");
+    assert_true(c->commit_latency.count >= 1 && c->commit_latency.count == c->commits);
     expect_text(p, "\nkc_producer_topic_records_sent_total{client_id=\"m\",topic=\"t\"} 2000\n");
     expect_text(c, "\nkc_consumer_lag_max_records{client_id=\"m\"} 0\n");
     expect_text(a, "\nkc_client_responses_total{client_id=\"m\"} ");

@@ -61,6 +61,8 @@ static void test_commit_all(void **state)
 /* A transient error is retried; the coordinator that moved is found again. */
 static void test_retried(void **state)
 {
+    kc_metrics m = { .role = "consumer" };
+    struct kci_metrics_room room = { .brokers = NULL };
     (void)state;
     begin_with_records();
     struct kci_operation *operation = commit(60000);
@@ -73,6 +75,9 @@ static void test_retried(void **state)
     script_answer_commit(&sc, KCI_NONE);
     expect_end(operation, KC_OK);
     assert_int_equal(sc.committed[0], 3);
+    kci_consumer_metrics(sc.core, &m, &room, peer.now); /* its latency is that of all attempts */
+    assert_int_equal(m.commit_latency.count, 1);
+    assert_int_equal(m.commit_latency.max_us, 4000000);
     script_consumer_end(&sc);
 }
 

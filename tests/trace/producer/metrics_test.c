@@ -6,6 +6,7 @@ static kc_metrics m;
 static struct kci_metrics_room room;
 static char names[(KCI_METRICS_TOPICS_MAX + 1) * KCI_METRICS_NAME_BYTES];
 static kc_broker_metrics brokers[KCI_METRICS_BROKERS_MAX + 1];
+static kc_api_metrics apis[KCI_METRICS_APIS_MAX];
 static kc_topic_metrics topics[KCI_METRICS_TOPICS_MAX + 1];
 
 static int setup(void **state)
@@ -18,7 +19,7 @@ static int setup(void **state)
 static void look(void)
 {
     m = (kc_metrics){ .role = "producer" };
-    room = (struct kci_metrics_room){ .brokers = brokers, .topics = topics, .names = names };
+    room = (struct kci_metrics_room){ .brokers = brokers, .topics = topics, .apis = apis, .names = names };
     kci_producer_metrics_need(sp.producer, &room);
     assert_true(room.topic_capacity <= KCI_METRICS_TOPICS_MAX + 1);
     kci_producer_metrics(sp.producer, &m, &room, sp.peer.now);
@@ -30,6 +31,15 @@ static const kc_broker_metrics *broker(int32_t id)
         if (m.brokers[i].id == id)
             return &m.brokers[i];
     fail_msg("no broker %d", (int)id);
+    return NULL;
+}
+
+static const kc_api_metrics *api(const char *name)
+{
+    for (size_t i = 0; i < m.api_count; i++)
+        if (strcmp(m.apis[i].api, name) == 0)
+            return &m.apis[i];
+    fail_msg("no API %s", name);
     return NULL;
 }
 
@@ -67,7 +77,7 @@ static void test_what_arrives(void **state)
     assert_int_equal(m.all.requests, m.all.responses);
     assert_int_equal(m.all.requests_in_flight, 0);
     assert_int_equal(m.all.request_latency.count, m.all.responses);
-    uint64_t requests = 0, bytes = 0, made = 0;
+    uint64_t requests = 0, bytes = 0, made = 0, kinds = 0;
     for (size_t i = 0; i < m.broker_count; i++) {
         requests += m.brokers[i].requests;
         bytes += m.brokers[i].bytes_out;
@@ -76,6 +86,12 @@ static void test_what_arrives(void **state)
     assert_int_equal(requests, m.all.requests);
     assert_int_equal(bytes, m.all.bytes_out);
     assert_int_equal(made, m.all.connections_made);
+    for (size_t i = 0; i < m.api_count; i++)
+        kinds += m.apis[i].requests;
+    assert_int_equal(kinds, m.all.requests);
+    assert_int_equal(api("Produce")->requests, 3);
+    assert_int_equal(api("Produce")->latency.count, 3);
+    assert_int_equal(api("InitProducerId")->requests, 1);
     assert_int_equal(broker(KC_BROKER_BOOTSTRAP)->connections, 0); /* closed: the brokers are known */
     assert_true(broker(KC_BROKER_BOOTSTRAP)->connections_closed == 1 && m.metadata_updates >= 1);
     script_producer_destroy(&sp);
@@ -98,6 +114,8 @@ static void test_times(void **state)
     script_serve_now(&sp, script_pending(&sp.peer, NULL, KCI_API_PRODUCE), true, KCI_NONE);
     look();
     assert_int_equal(m.all.request_latency.max_us, 700000);
+    assert_int_equal(api("Produce")->latency.max_us, 700000);
+    assert_int_equal(api("Metadata")->latency.max_us, 0); /* each kind has its own */
     assert_int_equal(m.all.requests_in_flight, 0);
     assert_true(m.record_send_rate > 0 && m.record_send_rate <= 1);
     script_producer_destroy(&sp);
@@ -122,6 +140,7 @@ static void test_retries_and_failures(void **state)
     assert_int_equal(m.batches, 2); /* retries are the same batch */
     assert_int_equal(broker(1)->connection_failures, 1);
     assert_int_equal(broker(1)->request_failures, 1);
+    assert_int_equal(api("Produce")->request_failures, 1);
     assert_int_equal(broker(1)->connections_made, 2);
     assert_int_equal(broker(1)->connections, 1);
     script_fault(&sp, SCRIPT_ERROR, KCI_INVALID_RECORD);
@@ -165,6 +184,7 @@ static void test_room_that_is_too_small(void **state)
     room = (struct kci_metrics_room){ .brokers = brokers, .broker_capacity = 1 };
     kci_producer_metrics(sp.producer, &m, &room, sp.peer.now);
     assert_int_equal(m.broker_count, 1);
+    assert_int_equal(m.api_count, 0);
     assert_int_equal(m.topic_count, 0);
     assert_int_equal(m.records_sent, 1);
     script_producer_destroy(&sp);

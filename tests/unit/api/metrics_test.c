@@ -12,6 +12,7 @@
 static kc_broker_metrics brokers[3];
 static kc_topic_metrics topics[2];
 static kc_partition_metrics partitions[2];
+static kc_api_metrics apis[2];
 
 static kc_metrics snapshot(const char *role, const char *client_id)
 {
@@ -25,7 +26,11 @@ static kc_metrics snapshot(const char *role, const char *client_id)
     topics[1] = (kc_topic_metrics){ .topic = "" };
     partitions[0] = (kc_partition_metrics){ "orders", 0, 5, 9, 4 };
     partitions[1] = (kc_partition_metrics){ "orders", 1, -1, -1, -1 };
+    apis[0] = (kc_api_metrics){ "Produce", 4, 1, { .count = 3, .sum_us = 600, .p99_us = 300, .max_us = 310 } };
+    apis[1] = (kc_api_metrics){ .api = "Metadata", .requests = 1 };
     return (kc_metrics){ .role = role,
+                         .apis = apis,
+                         .api_count = 2,
                          .client_id = client_id,
                          .lag_max = 4,
                          .since_poll_us = -1,
@@ -106,6 +111,10 @@ static void numbers_stand_where_they_belong(void **state)
         "\nkc_broker_request_latency_seconds_sum{client_id=\"c\",broker=\"7\"} 0.004500\n",
         "\nkc_broker_request_latency_seconds_count{client_id=\"c\",broker=\"7\"} 3\n",
         "\nkc_broker_request_latency_seconds_max{client_id=\"c\",broker=\"7\"} 0.003000\n",
+        "\nkc_api_requests_total{client_id=\"c\",api=\"Produce\"} 4\n",
+        "\nkc_api_request_failures_total{client_id=\"c\",api=\"Produce\"} 1\n",
+        "\nkc_api_request_latency_seconds{client_id=\"c\",api=\"Produce\",quantile=\"0.99\"} 0.000300\n",
+        "\nkc_api_request_latency_seconds_count{client_id=\"c\",api=\"Metadata\"} 0\n",
         "\nkc_consumer_topic_records_total{client_id=\"c\",topic=\"orders\"} 12\n",
         "\nkc_consumer_topic_records_rate{client_id=\"c\",topic=\"orders\"} 0.25\n",
         "\nkc_consumer_partition_lag_records{client_id=\"c\",topic=\"orders\",partition=\"0\"} 4\n",
