@@ -1,7 +1,6 @@
 /* The engine: brokers, their clock, their alarms, one step.
  *
- *      step:  alarms that are due -> fetches whose wait is over -> connections that may go on      (again, while there
- * is something)
+ *      step:  alarms that are due -> fetches whose wait is over -> connections that may go on      (again, while there is something)
  *             -> changed metadata is written -> answers are sent -> closed connections are freed
  *
  * Answers leave after the metadata is written: what a client was told is on disk (as far as disks go without sync).

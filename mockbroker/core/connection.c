@@ -1,7 +1,7 @@
 /* Connections: bytes in, one request at a time, answers out in order.
  *
- *      on_bytes -> splitter -> frame -> [request.c: header, version, decode, handler] -> answer -> outgoing ->
- * transport ^                                                                    |
+ *      on_bytes -> splitter -> frame -> [request.c: header, version, decode, handler] -> answer -> outgoing -> transport
+ *                     ^                                                                    |
  *                     `------------------- the next frame, when the former is answered ----'
  *
  * Like Kafka, a connection has one request in work; what the client pipelines waits as bytes.  When a whole frame

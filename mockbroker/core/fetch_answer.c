@@ -1,9 +1,9 @@
 /* The answer to a Fetch: a rope.  Fields are encoded into one writer, by hand because the walker copies bytes; batches
  * are referred to where the logs have them, and their frames are held until the socket has taken them.
  *
- *      [throttle, error, session, topics: name, partitions: index, error, watermarks ... size of records]  writer 0 ..
- * a [batch][batch]...                                                                                   frames [tags,
- * index, error ...]                                                                            writer a .. b
+ *      [throttle, error, session, topics: name, partitions: index, error, watermarks ... size of records]  writer 0 .. a
+ *      [batch][batch]...                                                                                   frames
+ *      [tags, index, error ...]                                                                            writer a .. b
  *      ...
  *
  * Versions 4 to 18; the layout is that of schema/fetch.schema, which a test compares with. */

@@ -1,8 +1,8 @@
 /* Followers: each fetches from the leader's log into its own.
  *
  *      leader appends -> kick -> every live follower fetches: at once, or by an alarm after a seeded delay
- *      fetch: [first time in a leader epoch: truncate to where both agree] -> copy entries (bytes are shared) ->
- * leader's start and high watermark -> may enter the ISR -> leader's high watermark moves
+ *      fetch: [first time in a leader epoch: truncate to where both agree] -> copy entries (bytes are shared) -> leader's start and
+ *             high watermark -> may enter the ISR -> leader's high watermark moves
  *
  * Truncation follows the leader epoch cache (KIP-101, KIP-279): ask the leader where the follower's latest epoch ends;
  * when the leader knows only an earlier one, cut to the smaller of both ends and ask again. */

@@ -12,8 +12,7 @@
  *    event for it comes any more.
  *  - Bytes are received straight into memory of the engine: the shell asks `on_space` where to put them.
  *  - send() takes what the world can take now and has copied it when it returns; for the rest the engine waits for
- *    on_sent, which says that there is room again.  So a buffer is in use exactly while it is in the engine's own
- * queue. */
+ *    on_sent, which says that there is room again.  So a buffer is in use exactly while it is in the engine's own queue. */
 #ifndef KCI_BASE_ENGINE_H
 #define KCI_BASE_ENGINE_H
 

@@ -4,12 +4,10 @@
  *      producer / consumer / admin engine
  *            | kci_cluster_call(...)                 ^ call->done(...)
  *      struct kci_cluster: nodes -> connection machine (connect, ApiVersions, ready, closing), metadata, coordinators
- *            | struct kci_transport                  ^ kci_cluster_on_open / on_bytes / on_sent / on_close /
- * on_resolved
+ *            | struct kci_transport                  ^ kci_cluster_on_open / on_bytes / on_sent / on_close / on_resolved
  *
  * A call is memory of its owner; it is filled in, handed over, and comes back exactly once through `done`, never from
- * within kci_cluster_call itself.  When `done` runs, nothing of the call is in use any more: not by the socket either.
- */
+ * within kci_cluster_call itself.  When `done` runs, nothing of the call is in use any more: not by the socket either. */
 #ifndef KCI_CLUSTER_CLUSTER_H
 #define KCI_CLUSTER_CLUSTER_H
 

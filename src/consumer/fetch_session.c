@@ -1,8 +1,8 @@
 /* The client side of fetch sessions.
  *
  *      (id 0, epoch 0) full request, all partitions ----> response with id: the session begins      epoch 1
- *      (id n, epoch 1) only what changed, and what is forgotten ----> only what has news            epoch 2 ... 2^31-1,
- * then 1 any error, lost connection, unreadable response ----> (id n, epoch 0): the broker drops n and begins another
+ *      (id n, epoch 1) only what changed, and what is forgotten ----> only what has news            epoch 2 ... 2^31-1, then 1
+ *      any error, lost connection, unreadable response ----> (id n, epoch 0): the broker drops n and begins another
  *
  * The state follows what was *sent*; if a request fails, nobody knows what the broker remembers, so everything is told
  * again.  That makes it safe to change the state while the request is built. A topic that was deleted and created again

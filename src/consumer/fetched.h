@@ -2,9 +2,7 @@
  *
  *   kci_fetched   one fetch response: its frame and the bytes it counts for
  *   kci_part      the share of one partition in it, still to be judged; belongs to the I/O thread
- *   kci_run       some batches of a part, judged and readable; handed to the application, shared by the kc_records made
- * from it
- */
+ *   kci_run       some batches of a part, judged and readable; handed to the application, shared by the kc_records made from it */
 #ifndef KCI_CONSUMER_FETCHED_H
 #define KCI_CONSUMER_FETCHED_H
 

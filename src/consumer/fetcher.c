@@ -1,9 +1,9 @@
 /* The fetcher.
  *
- *   step   partitions that are READY and want more  --by leader-->  one request per node, one of them under way at a
- * time done   response --parse--> parts, one per partition; the position to fetch from moves on at once, and the next
- * request leaves in the same turn, before the parts are judged: it is on the wire while these bytes are worked on judge
- * parts --> runs in the queue of their partition (see fetched.c)
+ *   step   partitions that are READY and want more  --by leader-->  one request per node, one of them under way at a time
+ *   done   response --parse--> parts, one per partition; the position to fetch from moves on at once, and the next request leaves
+ *          in the same turn, before the parts are judged: it is on the wire while these bytes are worked on
+ *   judge  parts --> runs in the queue of their partition (see fetched.c)
  *
  * Memory: a request reserves what it may bring, before it is sent; `max_bytes` of the request is what was reserved.
  * Only one batch that is larger than that by itself can exceed it.  When there is no room nothing is sent; the release

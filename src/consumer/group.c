@@ -8,8 +8,7 @@
  *                         |_________________________________________________________ rejoin wanted, membership lost
  * _____________|
  *
- *   any --unsubscribe, close--> LEAVING_COMMIT --> LEAVING_REVOKE --> LEAVING_SEND --> IDLE          any --fenced-->
- * FAILED
+ *   any --unsubscribe, close--> LEAVING_COMMIT --> LEAVING_REVOKE --> LEAVING_SEND --> IDLE          any --fenced--> FAILED
  *
  * Two threads share the work.  What only waits for brokers goes on by itself on the I/O thread: heartbeats, join, sync.
  * What the application must see happens inside its poll, in Java's order: nothing is revoked while it works on records,

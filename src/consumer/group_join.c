@@ -1,9 +1,8 @@
 /* JoinGroup and SyncGroup, and the leader's work between them.
  *
- *   JoinGroup parks at the coordinator until all members have come: its time-out is the rebalance time-out
- * (max.poll.interval.ms) and 5 s more.  A new member is first told its id (MEMBER_ID_REQUIRED) and asks again.  Errors:
- * PROTOCOL 3.5. A state is kept while an error is retried; what only the user can repair goes to poll
- * (kci_group_refused). */
+ *   JoinGroup parks at the coordinator until all members have come: its time-out is the rebalance time-out (max.poll.interval.ms) and 5 s
+ *   more.  A new member is first told its id (MEMBER_ID_REQUIRED) and asks again.  Errors: PROTOCOL 3.5.
+ *   A state is kept while an error is retried; what only the user can repair goes to poll (kci_group_refused). */
 #include "consumer/internal.h"
 #include "consumer/lead.h"
 #include "consumer/member_data.h"

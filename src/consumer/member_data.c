@@ -1,7 +1,7 @@
 /* The embedded consumer protocol.
  *
- *   subscription   version i16 | topics [string] | user data bytes? | (1+) owned [ topic, [i32] ] | (2+) generation i32
- * | (3+) rack string? assignment     version i16 | [ topic, [i32] ] | user data bytes?
+ *   subscription   version i16 | topics [string] | user data bytes? | (1+) owned [ topic, [i32] ] | (2+) generation i32 | (3+) rack string?
+ *   assignment     version i16 | [ topic, [i32] ] | user data bytes?
  *
  * Version 3 is written.  A higher version is read as 3, and what trails is ignored: newer clients may say more.
  * The leader reads bytes that other clients wrote: all bounds are those of the codec and the arena. */

@@ -2,8 +2,8 @@
  * with what came before; a batch that passes can be visited any number of times without a single check.
  *
  * A record:  varint length | i8 attributes | varlong timestamp delta | varint offset delta | varint key size, key
- *            | varint value size, value | varint header count, headers (varint name size, name, varint value size,
- * value) Sizes are zigzag, -1 is null; names are never null.  The parts must fill `length` exactly. */
+ *            | varint value size, value | varint header count, headers (varint name size, name, varint value size, value)
+ * Sizes are zigzag, -1 is null; names are never null.  The parts must fill `length` exactly. */
 #include "consumer/record_walk.h"
 
 /* An unsigned varint of at most `bytes_max` bytes; NULL when it does not fit before end. */

@@ -1,7 +1,6 @@
 /* Questions about partitions.
  *
- *   items --sorted by topic--> topics [ name, partitions [ ... ] ]   --answer-->   items, found again by name and
- * number
+ *   items --sorted by topic--> topics [ name, partitions [ ... ] ]   --answer-->   items, found again by name and number
  *
  * Each answer is held against the items that were asked for: a partition that nobody asked about is ignored, one that
  * is missing stays unanswered (and is asked again by its owner). OffsetFetch has two shapes, a list of groups (8+) and

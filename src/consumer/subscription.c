@@ -15,9 +15,8 @@
  *
  * Offsets:   committable <= position <= fetch_offset
  *    position      what poll will return next
- *    committable   what an automatic commit may claim: polls *before* the present one returned it, so it has been
- * worked on fetch_offset  fetching runs ahead of polling
- */
+ *    committable   what an automatic commit may claim: polls *before* the present one returned it, so it has been worked on
+ *    fetch_offset  fetching runs ahead of polling */
 #include "consumer/subscription.h"
 
 #include <stdarg.h>

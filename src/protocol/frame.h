@@ -1,9 +1,8 @@
 /* A frame: int32 size, then a header, then a body.  The bytes of a received frame are counted by reference, because
  * what was fetched outlives the connection and a log of the mock broker keeps what was produced.
  *
- *  request header   api_key i16 | version i16 | correlation i32 | client_id nullable string (always old style) | tags
- * if v2 response header  correlation i32 | tags if v1          (v1/v2 where the API version is flexible; ApiVersions
- * always answers v0) */
+ *  request header   api_key i16 | version i16 | correlation i32 | client_id nullable string (always old style) | tags if v2
+ *  response header  correlation i32 | tags if v1          (v1/v2 where the API version is flexible; ApiVersions always answers v0) */
 #ifndef KCI_PROTOCOL_FRAME_H
 #define KCI_PROTOCOL_FRAME_H
 
