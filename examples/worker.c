@@ -1,8 +1,7 @@
 /* Handle the records of a topic on several threads, in the order of each key; what fails is tried again and then put
  * aside.
  *
- *     worker BOOTSTRAP TOPIC GROUP [COUNT]        (ends after COUNT records that were done or put aside; default: at
- * SIGTERM)
+ *     worker BOOTSTRAP TOPIC GROUP [COUNT]        (ends after COUNT records that were done or put aside; without: at SIGTERM)
  *
  * A value that begins with "bad" fails; TOPIC.retry and TOPIC.dead must exist.
  */

@@ -1,8 +1,8 @@
 /* The way of one request through the faults that it meets.
  *
  *      mb_fault_request: which faults?  -> before: error delay barrier disconnect silence --> handler
- *      mb_fault_answer:  the answer as one block of bytes -> after: the same, and damage  --> connection (slowly, in
- * part, not)
+ *      mb_fault_answer:  the answer as one block of bytes -> after: the same, and damage  --> connection
+ *                                                                         (slowly, in part, not)
  *
  * A request that is held stays the connection's request in work, so whatever is pipelined behind it waits, as behind a
  * broker that is slow.  When its connection ends, the request ends; when its fault is removed, it goes on. */

@@ -1,9 +1,10 @@
 /* The walk over a decoded message by its schema.  Kafka's own field names tell what is a topic and what is a partition:
  *
- *      topic           topic, topic_name; name in a struct with "Topic" in its own; topic_id; elements of topics,
- * topic_names partition       partition, partition_index; index in a struct with "Partition"; elements of partitions,
- * partition_indexes group           group_id; group; elements of groups, groups_names; FindCoordinator's keys of type 0
- *      transaction     transactional_id; FindCoordinator's keys of type 1
+ *      topic         topic, topic_name; name in a struct with "Topic" in its own; topic_id; elements of topics, topic_names
+ *      partition     partition, partition_index; index in a struct with "Partition"; elements of partitions,
+ *                    partition_indexes
+ *      group         group_id; group; elements of groups, groups_names; FindCoordinator's keys of type 0
+ *      transaction   transactional_id; FindCoordinator's keys of type 1
  *
  * A match is looked for at every level: a topic alone matches at the topic, a partition needs both. */
 #include "mockbroker/core/fault_target.h"

@@ -1,11 +1,11 @@
 /* The rebalance of a group.
  *
  *   begin       Preparing.  From Empty: wait group.initial.rebalance.delay.ms for others, again for each that comes, at
- * most the rebalance timeout.  Otherwise: until all known members have joined, at most the rebalance timeout. join ends
- * who did not join is removed, except static members, who have until their session ends.  The leader is the oldest that
- * joined.  Generation + 1, the protocol is voted for, everybody is answered: Completing. sync        members ask for
- * their assignment, the leader brings all of them; when they are in the log they are handed out: Stable.  Who does not
- * ask within the rebalance timeout is removed, and it begins anew.
+ *               most the rebalance timeout.  Otherwise: until all known members have joined, at most the rebalance timeout.
+ *   join ends   who did not join is removed, except static members, who have until their session ends.  The leader is the
+ *               oldest that joined.  Generation + 1, the protocol is voted for, everybody is answered: Completing.
+ *   sync        members ask for their assignment, the leader brings all of them; when they are in the log they are handed
+ *               out: Stable.  Who does not ask within the rebalance timeout is removed, and it begins anew.
  *
  * Nobody parked is forgotten: whoever leaves, fails or is removed gets an answer at that moment.  An assignment is
  * given out only after it is committed, so a coordinator that takes over knows at least what the members know.

@@ -2,13 +2,19 @@
  * directory of ours and a dump of the topic means something.  All integers big-endian; string: int16 length (-1: null)
  * and UTF-8; bytes: int32 length.
  *
- *   key    0, 1  int16 version | group string | topic string | partition int32                        an offset (0 is
- * older) value  0-3   int16 version | offset int64 | leaderEpoch int32 (3) | metadata string | commitTimestamp int64 |
- * expireTimestamp int64 (1) key    2     int16 version | group string a group value  0-3   int16 version | protocolType
- * string | generation int32 | protocol string? | leader string? | currentStateTimestamp int64 (2, 3) | count int32 |
- * members member     id string | groupInstanceId string? (3) | clientId string | clientHost string | rebalanceTimeout
- * int32 (1-3) | sessionTimeout int32 | subscription bytes | assignment bytes a null value deletes the key.  Other keys
- * belong to other kinds of groups: modern_records.c.
+ *   an offset
+ *   key    0, 1  int16 version | group string | topic string | partition int32                      (0 is older)
+ *   value  0-3   int16 version | offset int64 | leaderEpoch int32 (3) | metadata string | commitTimestamp int64 |
+ *                expireTimestamp int64 (1)
+ *
+ *   a group
+ *   key    2     int16 version | group string
+ *   value  0-3   int16 version | protocolType string | generation int32 | protocol string? | leader string? |
+ *                currentStateTimestamp int64 (2, 3) | count int32 | members
+ *   member       id string | groupInstanceId string? (3) | clientId string | clientHost string |
+ *                rebalanceTimeout int32 (1-3) | sessionTimeout int32 | subscription bytes | assignment bytes
+ *
+ * A null value deletes the key.  Other keys belong to other kinds of groups: modern_records.c.
  *
  * We write offset values 3 (1 if the commit came with an expiry of its own, as before KIP-211) and group values 3. */
 #include "mockbroker/core/group_records.h"

@@ -1,7 +1,8 @@
 /* SyncGroup: members ask for their assignment, the leader brings it for all.
  *
- *   checks (PROTOCOL.md 4.5) -> Completing: park; from the leader: keep each member's part as `proposed`, write the
- * group with it -> in the log: hand out, Stable.  Stable: one's own assignment again.
+ *   checks (PROTOCOL.md 4.5) -> Completing: park; from the leader: keep each member's part as `proposed`, write the group
+ *                               with it -> in the log: hand out, Stable
+ *                            -> Stable: one's own assignment again
  *
  * What came from the leader is only proposed until it is in the log: if the write fails, or the group has moved on when
  * it ends, nothing was promised to anybody. */

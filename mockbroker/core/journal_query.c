@@ -1,10 +1,10 @@
 /* Questions to the journal.
  *
  *      match      what a fault's match may say of requests (api, version, broker, client_id, topic, group,
- * transactional_id: none here), and: since (sequence number), outcome, fault (id), request, response (what the JSON of
- * the message includes) question   {"match": {...}, "count" or "min" and/or "max": n}      how many entries match
- *                 {"match": {...}, "in_order": [{match}, ...]}            among those that match, these come in this
- * order */
+ *                 transactional_id: none here), and: since (sequence number), outcome, fault (id), request, response
+ *                 (what the JSON of the message includes)
+ *      question   {"match": {...}, "count" or "min" and/or "max": n}      how many entries match
+ *                 {"match": {...}, "in_order": [{match}, ...]}            among those that match, these come in this order */
 #include "mockbroker/core/journal.h"
 
 #include "mockbroker/core/fault_parse.h"

@@ -6,7 +6,7 @@
  *
  * The state of the group is not stored, it follows from the epochs:
  *      no members: Empty     targets older than the group: Assigning     a member not at its target: Reconciling
- * else Stable. */
+ *      else: Stable */
 #include "mockbroker/core/modern.h"
 
 #include "mockbroker/core/cluster.h"

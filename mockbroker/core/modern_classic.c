@@ -2,9 +2,9 @@
  * and no waiting for others; what the member knows as a generation is its epoch:
  *
  *      Heartbeat   REBALANCE_IN_PROGRESS if there is a newer target, something to give up, or something that came free
- *      JoinGroup   what it subscribes to and owns (in its metadata) is what a heartbeat of KIP-848 says: the group
- * moves on, the member takes one step towards its target; the answer has its new epoch, and nobody leads SyncGroup what
- * it may have now, in the encoding that it reads
+ *      JoinGroup   what it subscribes to and owns (in its metadata) is what a heartbeat of KIP-848 says: the group moves
+ *                  on, the member takes one step towards its target; the answer has its new epoch, and nobody leads
+ *      SyncGroup   what it may have now, in the encoding that it reads
  *
  * An eager member owns nothing when it joins, so its step is a large one; a cooperative one gives up first, and joins
  * again, as it would in a classic group.  A member that is told to join, or has joined, and does not come within its

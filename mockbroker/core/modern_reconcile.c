@@ -1,10 +1,9 @@
 /* What a member may have next, on its way to its target.
  *
- *      Stable      --the target is newer, and asks for partitions back-->      Unrevoked     (at its old epoch)
- *      Unrevoked   --the client no longer names them-->                        as if Stable at the next epoch
- *      any         --others still have some of what it is to get-->            Unreleased    (at the epoch of the
- * target) any         --nothing is in the way-->                                  Stable        (at the epoch of the
- * target)
+ *      Stable      --the target is newer, and asks for partitions back-->   Unrevoked    (at its old epoch)
+ *      Unrevoked   --the client no longer names them-->                     as if Stable at the next epoch
+ *      any         --others still have some of what it is to get-->         Unreleased   (at the epoch of the target)
+ *      any         --nothing is in the way-->                               Stable       (at the epoch of the target)
  *
  * A partition is assigned only if no member has it, assigned or being revoked: so it is never in two places, whatever
  * the order of heartbeats (KIP-848, and PROTOCOL 4.7). */

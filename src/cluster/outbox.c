@@ -1,7 +1,7 @@
 /* Sends what nodes have queued.
  *
- *      queue   [ call | call | call ]      each call is a rope: head (size, header, encoded request), then the owner's
- * body ^ piece, piece_offset: how far the first call went
+ *      queue   [ call | call | call ]      each call is a rope: head (size, header, encoded request), the owner's body
+ *                  ^ piece, piece_offset: how far the first call went
  *
  * A call is encoded when its turn comes, because only then the connection's versions are known.  One send takes the
  * pieces of as many calls as fit below the limits, so a large Produce request leaves in one system call with its head,

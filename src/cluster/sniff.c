@@ -1,9 +1,9 @@
 /* A Kafka response begins with its size: for all that an ApiVersions answer can be, two zero bytes.  Other protocols on
  * the wrong port begin with:
  *
- *      15 03 0x | 16 03 0x      a TLS record: alert, handshake      (an alert is what a TLS listener says to a plain
- * request) "HTTP/"  "<ht" ...       a web server's error page other printable text     SMTP, SSH, Redis, a greeting of
- * some kind: worth quoting */
+ *      15 03 0x | 16 03 0x      a TLS record: alert, handshake (an alert is what a TLS listener says to a plain request)
+ *      "HTTP/"  "<ht" ...       a web server's error page
+ *      other printable text     SMTP, SSH, Redis, a greeting of some kind: worth quoting */
 #include "cluster/sniff.h"
 
 #define TEXT_BYTES_MIN 4 /* printable bytes that make it text */

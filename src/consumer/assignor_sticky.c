@@ -9,9 +9,9 @@
  *
  * All members read the same topics (the common case): P partitions, N members.
  *
- *   floor(P/N) for each, one more for P mod N of them.  Each keeps its claims up to that; by
- *   id, those that claim more get the larger shares; it keeps the low partition numbers.  The rest is dealt out in
- * turn, to who has less than floor(P/N) first.
+ *   floor(P/N) for each, one more for P mod N of them.  Each keeps its claims up to that; by id, those that claim more
+ *   get the larger shares; it keeps the low partition numbers.  The rest is dealt out in turn, to who has less than
+ *   floor(P/N) first.
  *
  * Else: claims stand; what is left goes to the least loaded of its readers, partitions with the fewest readers first;
  * then single partitions move from a reader to one that has at least two less, until no such move is left.  Each move

@@ -1,12 +1,14 @@
 /* Membership in a group: the classic protocol, and what it shares with that of KIP-848 (group_modern.c).
  *
- *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING -->
- *
- * [YIELDING] --> ASSIGNING --> STABLE ^  ^            auto commit    on_revoked        ^  ^          the leader
- * on_assigned    | |  | on_lost           |  |_____ retriable errors, new rebalance _|          | |
- * |_____________________________________________|______ refused, membership lost _________|           |
- *                         |_________________________________________________________ rejoin wanted, membership lost
- * _____________|
+ *   IDLE --subscribe--> UNJOINED --poll--> [PREPARING] --> [REVOKING] --> JOINING --> [LEADING] --> SYNCING --.
+ *                        ^  ^             auto commit     on_revoked,      ^  ^         the leader           |
+ *                        |  |                             on_lost          |  |                              |
+ *                        |  |                                              |  '-- retriable errors, ---------|
+ *                        |  |                                              |      a new rebalance            |
+ *                        |  '------- refused, membership lost -------------'---------------------------------|
+ *                        |                                                                                   v
+ *                        '---- rejoin wanted, membership lost ---- STABLE <-- ASSIGNING <-- [YIELDING] <-----'
+ *                                                                            on_assigned    on_revoked
  *
  *   any --unsubscribe, close--> LEAVING_COMMIT --> LEAVING_REVOKE --> LEAVING_SEND --> IDLE          any --fenced--> FAILED
  *

@@ -1,8 +1,10 @@
 /* The end: unsubscribe and close.
  *
- *    LEAVING_COMMIT   the automatic commit, and whatever commits the application began     until done or the deadline
+ *    LEAVING_COMMIT   the automatic commit, and whatever commits the application began   until done or the deadline
  *    LEAVING_REVOKE   on_revoked (on_lost without membership), if there is something to lose
- *    LEAVING_SEND     LeaveGroup, unless we are a static member: those come back, and      until answered or the
+ *    LEAVING_SEND     LeaveGroup, unless we are a static member (those come back, and      until answered or the deadline
+ *                     leave only if they owe the group a rebalance); KIP-848: a heartbeat
+ *                     with epoch -1, or -2 for a static member
  * deadline leave only if they owe the group a rebalance.  KIP-848: a heartbeat with epoch -1, or -2 for a static member
  *
  * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out.

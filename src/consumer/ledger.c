@@ -1,7 +1,8 @@
 /* The ledger: what was returned and is not acknowledged yet, so that a commit covers only contiguous progress.
  *
- *     pages   [ 10 11 12 | 15 16 ... ] [ 1034 ... ] [ ... ]        offsets as they were returned; compaction leaves
- * holes done      x  .  x     x  x           x             x ^ progress: a commit says 11, whatever was done behind it
+ *     pages   [ 10 11 12 | 15 16 ... ] [ 1034 ... ] [ ... ]      offsets as they were returned; compaction leaves holes
+ *     done       x  .  x    x  x          x             x
+ *                   ^ progress: a commit says 11, whatever was done behind it
  *
  * A page holds up to KCI_LEDGER_PAGE_RECORDS records as differences to its first offset, and a bit for each.  Pages
  * that are done at the head go away; those behind them stay until their turn comes, since only the head decides.

@@ -3,8 +3,7 @@
  *   kci_producer_append     topic by topic: looked up once per run of records with the same topic text
  *     append_run            one partition: one lock for up to KCI_LOCK_RUN records in a row that go there
  *       fill                one record: encode at the cursor; nothing else, as long as it surely fits
- *         add_slow          begins, closes and extends batches (open.c); large records and headers; all checks and
- * errors
+ *         add_slow          begins, closes and extends batches (open.c); large records and headers; all checks and errors
  *
  * The sender hears of a partition at most twice per batch: when its first record lingers from now on, and when it is
  * full (kci_append_announce). It is woken only if it would sleep beyond the time at which it has to act.

@@ -9,10 +9,12 @@
  *   a batch waits to be sent again -> it goes before everything else, alone, and only when no earlier one is under way
  *                                     (so retries keep the order, and an unsure batch never has a successor that
  *                                     overtakes it)
- *   as many in flight as allowed   -> BLOCKED. One, until this leader has acknowledged a batch of our current producer
- * id and epoch: a broker without state for an id accepts any first sequence, so a second batch could be taken where the
- * first was refused a batch is sealed              -> READY the open batch is full, has lingered, is wanted by a flush,
- * or memory is short -> READY
+ *   as many in flight as allowed   -> BLOCKED.  One, until this leader has acknowledged a batch of our current producer id
+ *                                     and epoch: a broker without state for an id accepts any first sequence, so a second
+ *                                     batch could be taken where the first was refused
+ *   a batch is sealed              -> READY
+ *   the open batch is full, has lingered, is wanted by a flush, or memory is short
+ *                                  -> READY
  *
  * No step ever walks over all partitions: announcements come as a stack, time as a heap, readiness as a list per
  * leader. */

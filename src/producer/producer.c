@@ -1,7 +1,7 @@
 /* The engine: what runs when, and the small things that any thread may ask.
  *
- *   step:  new topics -> flags (flush, close, memory short) -> announced partitions -> timers -> requests -> cluster ->
- * reports
+ *   step:  new topics -> flags (flush, close, memory short) -> announced partitions -> timers -> requests -> cluster
+ *          -> reports
  *
  * Files, in the order in which a record meets them: plug, append, topic, partitioner, open, encode, pool, batch,
  * compressing (application threads); lane, identity, sequence, request (the way out); response, fate, split, report,

@@ -6,8 +6,8 @@
  *   OUT_OF_ORDER_SEQUENCE_NUMBER                         sent again; of the first outstanding batch: under a new epoch
  *   UNKNOWN_PRODUCER_ID                                  the same, unless maybe applied
  *   INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING  sent again under a new producer id, unless maybe applied
- *   retriable                                            sent again after a back-off; metadata is refreshed where Kafka
- * says so others                                               failed
+ *   retriable                                            sent again after a back-off; with newer metadata where Kafka does so
+ *   others                                               failed
  *
  * What the answer says about partitions that were not asked for, or says twice, is ignored; a partition that it leaves
  * out was not answered. */

@@ -6,8 +6,7 @@
  *   []T            i32 count, elements; -1 null       uvarint count + 1, elements; 0 null
  *   T? (struct)    i8 < 0 null, else the fields       the same
  *   struct         its fields                         its fields, then tags
- *   tags                                              uvarint count, then [uvarint tag][uvarint size][bytes] by rising
- * tag
+ *   tags                                              uvarint count, then [uvarint tag][uvarint size][bytes], tags rise
  *
  * Invariants: a count is compared with the bytes that are left before anything is taken from the arena, and the arena
  * has its own limit, so input of n bytes costs at most min(limit, n * struct size) of memory.  Recursion is as deep as

@@ -1,10 +1,12 @@
 /* Struct -> one line of JSON, for the journal of a broker, for logs and for tests.
  *
- *   numbers, booleans   as such (NaN and infinities as null)       uuid      as Kafka prints it, base64url: 22
- * characters string              text; bytes that are no UTF-8 as U+FFFD    bytes     hex of the first 64, then "...(N
- * bytes)" records             {"bytes":N}: record batches have their own reader tagged fields       only when set;
- * "unknown_tags":N counts those that the schema does not know secret fields       "(secret)", set or not, so that no
- * log ever holds a password or a token */
+ *   numbers, booleans   as such (NaN and infinities as null)
+ *   uuid                as Kafka prints it, base64url: 22 characters
+ *   string              text; bytes that are no UTF-8 as U+FFFD
+ *   bytes               hex of the first 64, then "...(N bytes)"
+ *   records             {"bytes":N}: record batches have their own reader
+ *   tagged fields       only when set; "unknown_tags":N counts those that the schema does not know
+ *   secret fields       "(secret)", set or not, so that no log ever holds a password or a token */
 #include "protocol/codec_table.h"
 
 #include <math.h>

@@ -1,7 +1,8 @@
 /* A record on its way to a retry topic or to the dead-letter topic, and back: its headers.
  *
- *      the record's own headers, then   kc-original-topic, -partition, -offset, -timestamp    set by the first who
- * sends it on kc-attempts, kc-cause, kc-group, kc-retry-at          new each time
+ *      the record's own headers, then
+ *      kc-original-topic, -partition, -offset, -timestamp    set by the first who sends it on
+ *      kc-attempts, kc-cause, kc-group, kc-retry-at          new each time
  *
  * All values are text, so that any tool shows them and any language reads them.  A header that cannot be understood
  * counts as not there: then the record is taken for a new one. */

@@ -1,9 +1,7 @@
 /* The partitions of a worker: their coming and going, and when they are paused.
  *
- *      on_assigned --> in `parts` --on_revoked--> drained: hands finish what is open, for drain_ms --> committed -->
- * let go
- *                                 --on_lost-----> dropped: another member has them already ----------------------> let
- * go
+ *      on_assigned --> in `parts` --on_revoked--> drained: hands finish what is open, for drain_ms --> committed --> let go
+ *                                 --on_lost-----> dropped: another member has them already --------------> let go
  *
  * Let go means: not ours any more, freed when the last job is back.  Nothing of a partition is dealt once it has left
  * `parts`, and what was fetched before it came (back) is stale.

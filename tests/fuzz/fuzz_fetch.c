@@ -1,7 +1,8 @@
 /* A Fetch response as the consumer takes it: parsed straight down, its batches judged, every record visited.
  *
- *   byte 0   version (low 5 bits) | read_committed (bit 5) | check CRCs (bit 6)      byte 1   fetch offset      then
- * the body
+ *   byte 0   version (low 5 bits) | read_committed (bit 5) | check CRCs (bit 6)
+ *   byte 1   fetch offset
+ *   then     the body
  *
  * CRCs are mostly off, so that the fuzzer reaches what lies behind them.  Promises: nothing outside the body is read,
  * all memory comes back, the ceiling counts to zero, and offsets rise within a partition. */

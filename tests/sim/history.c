@@ -1,7 +1,6 @@
 /* Lists that grow by doubling, and the format of values:
  *
- *      0  4 magic | 4 producer | 4 counter | 4 partition | 4 size of all | 4 CRC-32C of the rest and of bytes 0-19 |
- * filler
+ *      0  4 magic | 4 producer | 4 counter | 4 partition | 4 size of all | 4 CRC-32C of the rest and of bytes 0-19 | filler
  */
 #include "history.h"
 

@@ -13,20 +13,20 @@
  *      script_resolved(&peer, 1, "10.0.0.1:9092");            // answers the oldest question of the resolver
  *      struct script_conn *c = script_conn_last(&peer);       // what the engine opened
  *      script_open(&peer, c);                                 // or script_close(&peer, c, "connection refused")
- *      struct script_request *r = script_take(&peer, c, KCI_API_METADATA);   // the next request; asserts that it is
- * one const struct kci_metadata_request *m = r->message; script_answer(&peer, r, &response);                    //
- * encodes it in the request's version, delivers it, steps script_bytes(&peer, c, data, size);                    // raw
- * bytes instead script_advance(&peer, 100);                            // 100 ms: stops and steps at every deadline on
- * the way
+ *      struct script_request *r = script_take(&peer, c, KCI_API_METADATA);   // the next request; asserts that it is one
+ *      const struct kci_metadata_request *m = r->message;
+ *      script_answer(&peer, r, &response);        // encodes it in the request's version, delivers it, steps
+ *      script_bytes(&peer, c, data, size);        // raw bytes instead
+ *      script_advance(&peer, 100);                // 100 ms: stops and steps at every deadline on the way
  *
  * With the dull part done by the peer:
  *      peer.auto_connect = true;      // names resolve to themselves ("b1:9092"), connections open at once
- *      peer.auto_versions = true;     // ApiVersions is answered with all that our schema has, clipped by
- * peer.version_max[api] script_topic(&peer, "t", 3);   // Metadata is answered: broker 1 .. peer.brokers at b<id>:9092;
- * partition p is led by peer.auto_metadata = true;     //   p % brokers + 1 in epoch 5; ids as script_topic set them
- *      peer.serve = my_function;      // sees every other request; true: handled (answered, or left for later:
- * script_pending) script_settle(&peer);          // until nothing moves any more Requests that nobody handled wait in
- * order and are got with script_take / script_pending.
+ *      peer.auto_versions = true;     // ApiVersions is answered with all that our schema has, clipped by version_max[api]
+ *      script_topic(&peer, "t", 3);   // Metadata is answered: broker 1 .. peer.brokers at b<id>:9092; partition p is led by
+ *      peer.auto_metadata = true;     //   p % brokers + 1 in epoch 5; ids as script_topic set them
+ *      peer.serve = my_function;      // sees every other request; true: handled (answered, or left for later)
+ *      script_settle(&peer);          // until nothing moves any more
+ * Requests that nobody handled wait in order and are got with script_take / script_pending.
  *
  * Responses must be given in the order of the requests of their connection, as a broker does; what is automatic waits
  * for that.

@@ -3,8 +3,8 @@
  *
  *      static struct script_producer sp;
  *      script_producer_init(&sp);  sp.settings.linger_ms = 0;  script_producer_create(&sp);
- *      script_send(&sp, 0, "a");                      // one record to partition 0 of topic "t"; its opaque is its
- * number script_fault(&sp, SCRIPT_ERROR, KCI_NOT_ENOUGH_REPLICAS);    // the next Produce request, once
+ *      script_send(&sp, 0, "a");                      // one record to partition 0 of topic "t"; its opaque is its number
+ *      script_fault(&sp, SCRIPT_ERROR, KCI_NOT_ENOUGH_REPLICAS);    // the next Produce request, once
  *      script_advance(&sp.peer, 500);
  *      script_log_is(&sp, 0, "a b c");                // partition 0's log, in order
  *      script_fates_are(&sp, "a=0 b=1 c=2");          // deliveries in order: offset, or the name of the error

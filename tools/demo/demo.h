@@ -2,8 +2,8 @@
  * a broker stopped half-way.  One process conducts and produces; each consumer is a process of its own, so that it can
  * be killed for real.
  *
- *   files.c    which files, their lines and their SHA-256        brokers.c  starts mockbroker, stops and starts one
- * broker reader.c   a consumer: poll -> spool -> commit               verify.c   spools -> files -> SHA-256 again
+ *   files.c    which files, their lines and their SHA-256        brokers.c  starts mockbroker, stops and starts one broker
+ *   reader.c   a consumer: poll -> spool -> commit               verify.c   spools -> files -> SHA-256 again
  *   main.c     the conductor: order of events, progress, the table
  *
  * A spool entry is what a consumer saw, written before its offset is committed; so after a kill nothing that was
