@@ -5,8 +5,8 @@
  *           judge fetched bytes, without the lock
  *
  * The order matters: requests leave before bytes are worked on, so the next fetch is on the wire meanwhile.
- * The cluster belongs to the I/O thread; the application's functions (application.c) never touch it.  They change what
- * is under the lock and wake the I/O thread. */
+ * The cluster belongs to the I/O thread; the application's functions (selection.c, poll.c, begin.c ...) never touch it.
+ * They change what is under the lock and wake the I/O thread. */
 #include "consumer/internal.h"
 #include "consumer/positions.h"
 #include "consumer/reset.h"

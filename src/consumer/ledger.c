@@ -8,8 +8,8 @@
  * that are done at the head go away; those behind them stay until their turn comes, since only the head decides.
  * Finding a record is two binary searches.  Acknowledging twice is fine; what lies before the head was done already.
  *
- * Left to others: which partition an acknowledgement is about and whether it still counts (application.c), how many
- * records may be out (max.unacknowledged.records, also there). */
+ * Left to others: which partition an acknowledgement is about and whether it still counts (acknowledge.c), how many
+ * records may be out (max.unacknowledged.records: poll.c). */
 #include "consumer/ledger.h"
 
 #define PAGE_RECORDS_LEAST 16u

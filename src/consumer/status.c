@@ -1,0 +1,65 @@
+/* What a consumer says of itself: where each partition and the membership stand and for how long, counters, and the
+ * cluster's account of the last trouble.  Copies under the lock; any thread. */
+#include "consumer/internal.h"
+
+const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
+                                        int64_t *for_us)
+{
+    kci_consumer_lock(c);
+    const struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
+    const char *name = a ? kci_states_name(&kci_position_states, a->state) : NULL;
+    if (a && for_us)
+        *for_us = now - a->since;
+    kci_consumer_unlock(c);
+    return name;
+}
+
+void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
+                        kc_consumer_state *state)
+{
+    memset(state, 0, sizeof *state);
+    kci_consumer_lock(c);
+    const struct kci_assigned *a = topic ? kci_subscription_find_name(&c->subscription, topic, partition) : NULL;
+    if (a) {
+        state->position = kci_states_name(&kci_position_states, a->state);
+        state->position_for_ms = (now - a->since) / KCI_MS;
+        state->paused = a->paused;
+        state->revoking = a->revoking;
+        state->ahead_bytes = a->queued_bytes + a->judging_bytes;
+        state->unacknowledged = a->ledger.unacknowledged;
+        state->stalled = a->stalled;
+    }
+    state->group = kci_states_name(c->group.states, c->group.state);
+    state->group_for_ms = c->group.since ? (now - c->group.since) / KCI_MS : -1;
+    state->since_poll_ms = c->in_poll && !c->event_runs ? 0 : c->last_poll ? (now - c->last_poll) / KCI_MS : -1;
+    kci_consumer_unlock(c);
+}
+
+const char *kci_consumer_group_state(struct kci_consumer *c)
+{
+    kci_consumer_lock(c);
+    const char *name = kci_states_name(c->group.states, c->group.state);
+    kci_consumer_unlock(c);
+    return name;
+}
+
+void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats)
+{
+    kci_consumer_lock(c);
+    *stats = c->stats;
+    kci_consumer_unlock(c);
+    stats->memory_used = (uint64_t)atomic_load(&c->shared->used);
+    stats->memory_limit = (uint64_t)c->shared->limit;
+}
+
+void kci_consumer_explain(struct kci_consumer *c, char *text, size_t size)
+{
+    kci_consumer_lock(c);
+    size_t length = strlen(c->why);
+    if (size) {
+        length = length < size ? length : size - 1;
+        memcpy(text, c->why, length);
+        text[length] = 0;
+    }
+    kci_consumer_unlock(c);
+}
