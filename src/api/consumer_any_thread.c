@@ -1,0 +1,79 @@
+/* Public functions of the consumer that any thread may call while another one polls: they do not enter.  Workers
+ * acknowledge, a watchdog wakes, a scraper looks. */
+#include "api/consumer_handle.h"
+#include "api/metrics.h"
+#include "plugins/latency.h"
+
+#include <unistd.h>
+
+/* Workers call these while the application's thread polls: they do not enter. */
+static kc_err alive(const kc_consumer *consumer, const void *argument, kc_error *error)
+{
+    if (!consumer || !argument)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer or records is NULL");
+    if (consumer->pid != getpid())
+        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    return KC_OK;
+}
+
+kc_err kc_consumer_ack(kc_consumer *consumer, const kc_record_view *views, size_t count, kc_error *error)
+{
+    kc_err result = alive(consumer, count ? (const void *)views : consumer, error);
+    return result == KC_OK ? kci_consumer_ack(consumer->core, views, count, error) : result;
+}
+
+kc_err kc_consumer_ack_records(kc_consumer *consumer, const kc_records *records, kc_error *error)
+{
+    kc_err result = alive(consumer, records ? (const void *)records : consumer, error);
+    return result == KC_OK && records ? kci_consumer_ack_records(consumer->core, records, error) : result;
+}
+
+void kc_consumer_wakeup(kc_consumer *consumer)
+{
+    if (consumer && consumer->pid == getpid())
+        kci_consumer_wakeup(consumer->core);
+}
+
+void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition, kc_consumer_state *state)
+{
+    if (consumer && state)
+        kci_consumer_state(consumer->core, topic, partition, kci_clock_us(), state);
+}
+
+void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats)
+{
+    if (consumer && stats)
+        kci_consumer_stats(consumer->core, stats);
+}
+
+kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *stats)
+{
+    if (!consumer || !stats)
+        return KC_ERR_ARGUMENT;
+    if (!consumer->builtin.latency)
+        return KC_ERR_STATE;
+    kci_latency_read(consumer->builtin.latency, stats);
+    return KC_OK;
+}
+
+static void metrics_need(void *consumer, struct kci_metrics_room *room)
+{
+    kci_consumer_metrics_need(((kc_consumer *)consumer)->core, room);
+}
+
+static void metrics_fill(void *consumer, kc_metrics *out, const struct kci_metrics_room *room, int64_t now)
+{
+    kci_consumer_metrics(((kc_consumer *)consumer)->core, out, room, now);
+}
+
+kc_err kc_consumer_metrics(const kc_consumer *consumer, kc_metrics **out, kc_error *error)
+{
+    if (!consumer || !out)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer and out must not be NULL");
+    *out = NULL;
+    if (consumer->pid != getpid())
+        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    struct kci_metrics_source source = { "consumer", consumer->settings, (void *)(uintptr_t)consumer, metrics_need,
+                                         metrics_fill };
+    return kci_metrics_snapshot(&source, out, error);
+}
