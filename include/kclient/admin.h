@@ -23,13 +23,15 @@ typedef struct kc_new_topic {
     const char *const *configs; /* config_count times "key=value"      */
     size_t config_count;
 } kc_new_topic;
-/* Create one topic and wait until it is known.
+/* Create one topic and wait until it is known everywhere: every broker of the cluster that can be reached tells of it,
+ * with all its partitions and a leader for each, so that what is asked next, of any broker, finds it.
  *   KC_ERR_TOPIC_ALREADY_EXISTS, KC_ERR_INVALID_REPLICATION_FACTOR, ...   with the broker's own text
- *   KC_ERR_TIMED_OUT                                                      may be applied: describe it */
+ *   KC_ERR_TIMED_OUT   may be applied: describe it. When the topic is there and a broker is behind, the text names it */
 KC_EXPORT kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t timeout_ms, kc_error *error);
-/* Delete one topic with all its records.
+/* Delete one topic with all its records, and wait until no broker that can be reached tells of it any more (of another
+ * one with its name perhaps, should somebody have created it anew).
  *   KC_ERR_UNKNOWN_TOPIC_OR_PARTITION   there is none
- *   KC_ERR_TIMED_OUT                    may be applied */
+ *   KC_ERR_TIMED_OUT                    as above */
 KC_EXPORT kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_ms, kc_error *error);
 
 typedef struct kc_partition_description {

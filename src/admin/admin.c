@@ -92,7 +92,7 @@ static void on_done(struct kci_call *call, const struct kci_reply *reply, int64_
         snprintf(op->last, sizeof op->last, "%s", reply->text ? reply->text : kc_err_text(reply->error));
         if (reply->error == KC_ERR_TIMED_OUT && now >= op->deadline)
             finish_timed_out(op, now);
-        else if (is_transient(reply->error)) {
+        else if (is_transient(reply->error) && !op->once) {
             if (op->group)
                 kci_coordinator_lost(&op->coordinator, op->last, now);
             retry_later(op, now);

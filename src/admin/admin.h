@@ -21,6 +21,7 @@ struct kci_admin_op {
     int32_t node;        /* KCI_NODE_ANY, KCI_NODE_CONTROLLER or a broker; not looked at with `group` */
     const char *group;   /* ask its coordinator; NULL: `node`. Lives until finished */
     const void *request; /* struct kci_<api>_request; lives until finished */
+    bool once;           /* a failure of the transport is final: not tried again */
     int64_t deadline;    /* monotonic microseconds; KCI_NEVER: none */
     /* Kafka's error code in a decoded response that decides about a retry (NOT_CONTROLLER ...); may be NULL. */
     int16_t (*verdict)(const void *response);

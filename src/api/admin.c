@@ -1,6 +1,6 @@
 /* The public admin functions: build a request, hand it to the engine's thread, wait, translate the answer. */
 #include "admin/admin.h"
-#include "api/admin_handle.h"
+#include "api/admin_known.h"
 #include "api/config.h"
 #include "api/metrics.h"
 #include "api/mock_cluster.h"
@@ -86,16 +86,21 @@ int64_t kci_admin_handle_deadline(int32_t timeout_ms)
     return timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
 }
 
-/* Submit and wait; the engine keeps the deadline. */
-kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
+/* The engine keeps the deadline. */
+void kci_admin_handle_wait(kc_admin *admin, const struct kci_admin_op *op)
 {
-    kci_admin_submit(admin->engine, op);
     for (;;) {
         uint64_t seen = kci_gate_now(admin->gate);
         if (atomic_load_explicit(&op->finished, memory_order_acquire))
-            break;
+            return;
         kci_gate_wait(admin->gate, seen, KCI_NEVER);
     }
+}
+
+kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
+{
+    kci_admin_submit(admin->engine, op);
+    kci_admin_handle_wait(admin, op);
     if (op->error.code != KC_OK && error)
         *error = op->error;
     return op->error.code;
@@ -119,31 +124,6 @@ static int16_t create_verdict(const void *response)
     const struct kci_create_topics_response *r = response;
     int16_t code = r->topics_count == 1 ? r->topics[0].error_code : KCI_NONE;
     return code == KCI_REQUEST_TIMED_OUT || code == KCI_NOT_CONTROLLER ? code : KCI_NONE;
-}
-
-/* Wait until every partition of the topic has a leader in the eyes of some broker. */
-static kc_err wait_known(kc_admin *admin, const char *name, int64_t deadline, kc_error *error)
-{
-    for (;;) {
-        int64_t left_ms = deadline == KCI_NEVER ? -1 : (deadline - kci_clock_us()) / 1000;
-        kc_cluster *cluster = NULL;
-        kc_err err = kc_admin_describe(admin, &name, 1, left_ms < 0 && deadline != KCI_NEVER ? 0 : (int32_t)left_ms,
-                                       &cluster, error);
-        if (err != KC_OK)
-            return err;
-        bool known =
-            cluster->topic_count == 1 && cluster->topics[0].code == KC_OK && cluster->topics[0].partition_count > 0;
-        for (size_t i = 0; known && i < cluster->topics[0].partition_count; i++)
-            known = cluster->topics[0].partitions[i].leader >= 0;
-        kc_cluster_release(cluster);
-        if (known)
-            return KC_OK;
-        if (kci_clock_us() >= deadline)
-            return kci_fail(error, KC_ERR_TIMED_OUT, KC_MAYBE_APPLIED,
-                            "topic %s was created, but not all its partitions have a leader yet", name);
-        int64_t pause = kci_clock_us() + (int64_t)admin->settings->retry_backoff_ms * 1000;
-        kci_gate_wait(admin->gate, kci_gate_now(admin->gate), pause < deadline ? pause : deadline);
-    }
 }
 
 static kc_err fill_configs(const kc_new_topic *topic, struct kci_create_topics_request__creatable_topic_config *configs,
@@ -195,7 +175,8 @@ kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t
                              response->topics_count);
     }
     kci_admin_op_free(&op);
-    return err == KC_OK ? wait_known(admin, topic->name, op.deadline, error) : err;
+    struct kci_admin_known wanted = { .topic = topic->name, .partitions = topic->partitions };
+    return err == KC_OK ? kci_admin_known_wait(admin, &wanted, op.deadline, error) : err;
 }
 
 static int16_t delete_verdict(const void *response)
@@ -209,18 +190,33 @@ kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_
 {
     if (!admin || !name || !*name)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and name must be given");
+    struct kci_admin_known wanted = { .topic = name, .deleted = true };
     struct kci_str topic = kci_str_of(name);
-    struct kci_delete_topics_request request = { .topic_names = &topic,
-                                                 .topic_names_count = 1,
+    struct kci_delete_topics_request__delete_topic_state state = { .name = topic };
+    struct kci_delete_topics_request request = { .topics = &state, /* what v6 has in place of names; it tells the id */
+                                                 .topics_count = 1,
                                                  .timeout_ms = timeout_ms < 0 ? 60000 : timeout_ms };
     struct kci_admin_op op = { .api = KCI_API_DELETE_TOPICS,
-                               .version_min = 1,
-                               .version_max = 5,
+                               .version_min = 6,
+                               .version_max = 6,
                                .node = KCI_NODE_CONTROLLER,
                                .request = &request,
                                .deadline = kci_admin_handle_deadline(timeout_ms),
                                .verdict = delete_verdict };
     kc_err err = kci_admin_handle_run(admin, &op, error);
+    if (err == KC_ERR_NO_VERSION) { /* Kafka before 2.8 */
+        request.topics_count = 0;
+        request.topic_names = &topic;
+        request.topic_names_count = 1;
+        op = (struct kci_admin_op){ .api = KCI_API_DELETE_TOPICS,
+                                    .version_min = 1,
+                                    .version_max = 5,
+                                    .node = KCI_NODE_CONTROLLER,
+                                    .request = &request,
+                                    .deadline = op.deadline,
+                                    .verdict = delete_verdict };
+        err = kci_admin_handle_run(admin, &op, error);
+    }
     if (err == KC_OK) {
         const struct kci_delete_topics_response *response = op.response;
         err = response->responses_count == 1
@@ -228,9 +224,11 @@ kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_
                                 response->responses[0].error_message)
                   : kci_fail(error, KC_ERR_MALFORMED, 0, "the broker answered for %d topics instead of 1",
                              response->responses_count);
+        if (err == KC_OK)
+            wanted.id = response->responses[0].topic_id;
     }
     kci_admin_op_free(&op);
-    return err;
+    return err == KC_OK ? kci_admin_known_wait(admin, &wanted, op.deadline, error) : err;
 }
 
 /* ---- describe: the metadata response, copied into one arena that the user frees

@@ -15,6 +15,8 @@ struct kc_admin {
 
 /* Submit and wait; the engine keeps the deadline. Release the answer with kci_admin_op_free(), also after an error. */
 kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error);
+/* Wait for an op that was submitted; its `error` tells how it went. */
+void kci_admin_handle_wait(kc_admin *admin, const struct kci_admin_op *op);
 /* Monotonic microseconds; timeout_ms < 0: KCI_NEVER. */
 int64_t kci_admin_handle_deadline(int32_t timeout_ms);
 

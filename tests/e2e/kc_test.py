@@ -244,6 +244,50 @@ class Kc(unittest.TestCase):
         self.refuses("list, describe", "topic", *address)
         self.refuses("whole number", "topic", "create", *address, "t", "-n", "many")
 
+    def behind(self, broker, count=None):
+        """From now on `broker` shows the topics as they are, so many times or until the end of the test; the id of the fault."""
+        fault = {"match": {"broker": broker, "api": "Metadata"}, "action": {"type": "stale_metadata"}}
+        if count:
+            fault["count"] = count
+        fault_id = self.broker.control("POST", "/v1/faults", fault)["id"]
+        self.addCleanup(self.broker.control, "DELETE", "/v1/faults")
+        return fault_id
+
+    def hits(self, fault):
+        return self.broker.control("GET", f"/v1/faults/{fault}")["hits"]
+
+    def test_create_and_delete_wait_for_a_broker_that_learns_late(self):
+        """Brokers learn of a topic one by one; when create returns all know it, and when delete returns none does."""
+        late = self.behind(2, 5)
+        self.create(3)
+        self.assertEqual(self.hits(late), 5)
+        self.assertIn(f"{self.topic}\t3 partitions", self.kc("topic describe", self.topic)[0].decode())
+        late = self.behind(3, 5)
+        self.kc("topic delete", self.topic)
+        self.assertEqual(self.hits(late), 5)
+        self.kc("topic describe", self.topic, status=1)
+
+    def test_create_and_delete_say_which_broker_is_behind(self):
+        """A broker that does not catch up in time is named, and the topic is as was asked for."""
+        address = ["-b", self.broker.address]
+        self.behind(2)
+        self.refuses(f"topic {self.topic} was created, but broker 2 does not know it yet", "topic", "create", *address, self.topic, "-T", "2000", status=1)
+        self.broker.control("DELETE", "/v1/faults")
+        self.kc("topic describe", self.topic)
+        self.behind(1)
+        self.behind(3)
+        self.refuses(f"topic {self.topic} was deleted, but broker 1 still knows it; 1 more are behind", "topic", "delete", *address, self.topic, "-T", "2000", status=1)
+        self.broker.control("DELETE", "/v1/faults")
+        self.kc("topic describe", self.topic, status=1)
+
+    def test_create_and_delete_do_not_wait_for_a_broker_that_cannot_be_reached(self):
+        """Who cannot reach a broker is not misled by it: a closed door holds up nobody, though the others tell of the broker."""
+        with Mockbroker(brokers=3) as cluster:
+            cluster.control("POST", "/v1/faults", {"match": {"broker": 3}, "action": {"type": "refuse"}})
+            address = cluster.address.split(",")[0]
+            self.kc("topic create", self.topic, "-n", "1", "-r", "1", address=address)
+            self.kc("topic delete", self.topic, address=address)
+
     # ---- exit statuses ----
     def test_failing_records(self):
         """A record that the broker refuses makes the status 1 and is told; the others are delivered."""

@@ -202,6 +202,40 @@ static int32_t leader_of(const struct kci_metadata_response *answer, const char 
     return -1;
 }
 
+/* A broker that learns late shows a topic that is deleted, by name and among all, with its own id and its leaders. */
+static void stale_metadata_shows_a_deleted_topic(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 3, NULL);
+    world_topic(&world, "t", 2, 3, NULL);
+    struct client *client = world_client(&world, 1);
+    struct kci_metadata_request__metadata_request_topic topic = { .name = NAME("t") };
+    struct kci_metadata_request one = { .topics = &topic, .topics_count = 1 };
+    struct kci_metadata_response *answer = client_call(client, KCI_API_METADATA, 10, &one);
+    struct kci_uuid id = answer->topics[0].topic_id;
+    int32_t leader = answer->topics[0].partitions[1].leader_id;
+    int32_t fault = world_fault(&world, "{\"action\":\"stale_metadata\"}");
+    assert_int_equal(mb_cluster_delete_topic(world.cluster, NAME("t"), world.now), 0);
+    for (int round = 0; round < 2; round++) { /* deleted; another one with its name */
+        answer = client_call(client, KCI_API_METADATA, 10, &one);
+        assert_int_equal(answer->topics_count, 1);
+        assert_int_equal(answer->topics[0].error_code, KCI_NONE);
+        assert_memory_equal(&answer->topics[0].topic_id, &id, sizeof id);
+        ask(client);
+        answer = told(client);
+        assert_int_equal(answer->topics_count, 1);
+        assert_int_equal(answer->topics[0].partitions_count, 2);
+        assert_int_equal(answer->topics[0].partitions[1].leader_id, leader);
+        if (!round)
+            world_topic(&world, "t", 2, 3, NULL);
+    }
+    mb_fault_remove(world.cluster, fault, world.now);
+    answer = client_call(client, KCI_API_METADATA, 10, &one);
+    assert_memory_not_equal(&answer->topics[0].topic_id, &id, sizeof id);
+    world_close(&world);
+}
+
 /* Metadata as it was; without a leader; without a topic; without a broker. */
 static void metadata_is_not_true(void **state)
 {
@@ -437,6 +471,7 @@ int main(void)
         cmocka_unit_test(a_connection_breaks),
         cmocka_unit_test(an_answer_comes_slowly),
         cmocka_unit_test(bytes_are_damaged),
+        cmocka_unit_test(stale_metadata_shows_a_deleted_topic),
         cmocka_unit_test(metadata_is_not_true),
         cmocka_unit_test(connections_are_refused_or_swallowed),
         cmocka_unit_test(an_answer_comes_twice),
