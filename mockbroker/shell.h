@@ -7,9 +7,9 @@
 #include "mockbroker/core/broker.h"
 #include "runtime/runtime.h"
 
-#define MB_SHELL_BROKERS_MAX 100 /* as in struct mb_options */
-#define MB_SHELL_HOST_MAX    256 /* bytes of a host with the NUL */
-#define MB_SHELL_TEXT_MAX    512 /* bytes of a reason that tells everything */
+#define MB_SHELL_BROKERS_MAX 100  /* as in struct mb_options */
+#define MB_SHELL_HOST_MAX    256  /* bytes of a host with the NUL */
+#define MB_SHELL_TEXT_MAX    1200 /* bytes of a reason that tells everything */
 
 struct mb_shell;
 

@@ -5,6 +5,8 @@
  * unclean.leader.election.enable says so, and then loses what that one lacks. */
 #include "mockbroker/core/cluster.h"
 
+#include "mockbroker/core/fault_storage.h"
+
 void mb_controller_changed(struct mb_cluster *cluster)
 {
     cluster->metadata_dirty = true;
@@ -152,6 +154,8 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clea
     if (!clean)
         mb_connections_close_broker(cluster, id, now);
     mb_controller_leave(cluster, id, now);
+    if (!clean && cluster->faults)
+        mb_fault_lose_tails(cluster, id);
     if (clean) {
         mb_fetch_wait_run(cluster, now);
         mb_connections_flush(cluster, now);

@@ -125,7 +125,7 @@ static int add_all(struct mb_faults *faults, const struct mb_json *first, size_t
         snprintf(why, why_size, "more than %d faults", MB_FAULTS_MAX);
     kci_list_init(&fresh);
     for (const struct mb_json *spec = first; ok && spec && number < count; spec = spec->next) {
-        char inner[300];
+        char inner[MB_FAULT_WHY_MAX];
         struct mb_fault *fault = new_fault(faults, spec, inner, sizeof inner);
         number++;
         ok = fault != NULL;

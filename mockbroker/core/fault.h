@@ -17,6 +17,7 @@
 
 struct mb_outgoing;
 
+#define MB_FAULT_WHY_MAX        1000 /* bytes of what is wrong with a fault's JSON: all kinds have room */
 #define MB_FAULTS_MAX           1000 /* armed and spent ones, until they are removed */
 #define MB_FAULT_OF_REQUEST_MAX 8    /* that one request meets, before and after each */
 #define MB_FAULT_TEXT_MAX       250  /* bytes of a name in a match, NUL included: a topic has at most 249 */
@@ -52,6 +53,7 @@ enum mb_fault_kind {
     MB_FAULT_READ_ERROR,
     MB_FAULT_SYNC_ERROR,
     MB_FAULT_SLOW_SYNC,
+    MB_FAULT_LOST_TAIL,
 };
 
 enum mb_fault_level { MB_LEVEL_AUTO, MB_LEVEL_TOP, MB_LEVEL_TOPIC, MB_LEVEL_PARTITION };

@@ -189,6 +189,7 @@ static const struct kind_row {
     { "read_error", MB_FAULT_READ_ERROR, 0, 0, 0 },
     { "sync_error", MB_FAULT_SYNC_ERROR, 0, 0, 0 },
     { "slow_sync", MB_FAULT_SLOW_SYNC, M_MS, M_MS, 0 },
+    { "lost_tail", MB_FAULT_LOST_TAIL, 0, 0, 0 },
 };
 
 const char *mb_fault_kind_name(enum mb_fault_kind kind)
@@ -350,7 +351,7 @@ static bool check_together(struct parse *p)
         return wrong(p, "match", "a fault of connections or of storage is not about requests");
     if (action->kind >= MB_FAULT_REFUSE && action->kind < MB_FAULT_STORAGE_FULL && match->topic[0])
         return wrong(p, "match", "a connection belongs to a broker, not to a topic");
-    if (action->kind >= MB_FAULT_STORAGE_FULL && !p->fault->faults->cluster->disk)
+    if (action->kind >= MB_FAULT_STORAGE_FULL && action->kind != MB_FAULT_LOST_TAIL && !p->fault->faults->cluster->disk)
         return wrong(p, "action", "there is no storage to fail: the logs are in memory (--data-dir)");
     bool metadata = action->kind >= MB_FAULT_STALE_METADATA && action->kind <= MB_FAULT_HIDDEN_BROKER;
     uint64_t only_metadata = (uint64_t)1 << KCI_API_METADATA;

@@ -4,6 +4,9 @@
  *      write_error    EIO, nothing written                                 sync_error   EIO
  *      torn_write     append writes `bytes` (half), then EIO               slow_sync    the caller waits
  *
+ * lost_tail is of replicas, not of files: what a log had not flushed (flush.messages, flush.ms) when its broker is
+ * killed is cut off, as when the machine lost its page cache.  So it works in memory too.
+ *
  * A path is broker-ID/TOPIC-PARTITION/FILE; what is not below such a folder (the cluster's own metadata) matches faults
  * that name no topic.  Renaming, truncating and removing never fail here. */
 #include "mockbroker/core/fault_storage.h"
@@ -45,12 +48,12 @@ static void read_path(struct file *file, const char *path)
 }
 
 /* The fault that meets this operation, counted; NULL: none. */
-static struct mb_fault *met(const struct mb_fault_storage *storage, const struct file *file,
-                            const enum mb_fault_kind *kinds, size_t count)
+static struct mb_fault *met(const struct mb_cluster *cluster, const struct file *file, const enum mb_fault_kind *kinds,
+                            size_t count)
 {
-    if (!storage->cluster->faults)
+    if (!cluster->faults)
         return NULL;
-    KCI_LIST_EACH(node, &storage->cluster->faults->all)
+    KCI_LIST_EACH(node, &cluster->faults->all)
     {
         struct mb_fault *fault = KCI_CONTAINER(node, struct mb_fault, link);
         const struct mb_fault_match *match = &fault->match;
@@ -100,7 +103,7 @@ static int append_file(void *context, int64_t handle, const struct kci_iov *piec
     static const enum mb_fault_kind kinds[] = { MB_FAULT_STORAGE_FULL, MB_FAULT_WRITE_ERROR, MB_FAULT_TORN_WRITE };
     struct mb_fault_storage *storage = context;
     const struct file *file = file_of(handle);
-    const struct mb_fault *fault = met(storage, file, kinds, 3);
+    const struct mb_fault *fault = met(storage->cluster, file, kinds, 3);
     size_t total = 0;
     if (!fault)
         return storage->inner->append(storage->inner->context, file->inner, pieces, count);
@@ -121,7 +124,7 @@ static int read_file(void *context, int64_t handle, uint64_t offset, void *data,
     static const enum mb_fault_kind kinds[] = { MB_FAULT_READ_ERROR };
     struct mb_fault_storage *storage = context;
     const struct file *file = file_of(handle);
-    if (met(storage, file, kinds, 1))
+    if (met(storage->cluster, file, kinds, 1))
         return EIO;
     return storage->inner->read(storage->inner->context, file->inner, offset, data, size, got);
 }
@@ -132,7 +135,7 @@ static int sync_file(void *context, int64_t handle)
     struct mb_fault_storage *storage = context;
     const struct file *file = file_of(handle);
     const struct mb_options *options = &storage->cluster->options;
-    const struct mb_fault *fault = met(storage, file, kinds, 2);
+    const struct mb_fault *fault = met(storage->cluster, file, kinds, 2);
     if (fault && fault->action.kind == MB_FAULT_SYNC_ERROR)
         return EIO;
     if (fault && options->stall)
@@ -190,4 +193,39 @@ void mb_fault_storage_unwrap(struct mb_cluster *cluster)
 {
     kci_alloc_free(cluster->alloc, cluster->disk);
     cluster->disk = NULL;
+}
+
+/* ---- the end of a log
+ * ------------------------------------------------------------------------------------------------- */
+
+static void lose_tail(struct mb_replica *replica)
+{
+    static const enum mb_fault_kind kinds[] = { MB_FAULT_LOST_TAIL };
+    struct mb_partition *partition = replica->partition;
+    struct mb_cluster *cluster = partition->cluster;
+    struct file file = { .broker = replica->broker, .partition = partition->index };
+    int64_t end = replica->log.end_offset;
+    memcpy(file.topic, partition->topic->name, sizeof file.topic);
+    if (replica->log.flushed_offset >= end || !met(cluster, &file, kinds, 1))
+        return;
+    int error = mb_log_truncate(&replica->log, replica->log.flushed_offset);
+    bool rebuilt = !error && mb_replica_rebuild_producers(replica);
+    if (replica->high_watermark > replica->log.end_offset)
+        replica->high_watermark = replica->log.end_offset;
+    replica->synced_epoch = -1;
+    kci_log(&cluster->logger, rebuilt ? KCI_LOG_INFO : KCI_LOG_ERROR, "storage",
+            "broker %d %s %s-%d from offset %lld to %lld, which were not flushed", replica->broker,
+            rebuilt ? "loses" : "cannot lose", partition->topic->name, partition->index,
+            (long long)replica->log.end_offset, (long long)end);
+}
+
+void mb_fault_lose_tails(struct mb_cluster *cluster, int32_t broker)
+{
+    struct mb_topic *topic;
+    for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; i < topic->partition_count; i++) {
+            struct mb_replica *replica = mb_partition_replica(topic->partitions[i], broker);
+            if (replica)
+                lose_tail(replica);
+        }
 }

@@ -29,6 +29,7 @@ struct segment {
     uint32_t index_entries;     /* that its offset index will have */
     uint32_t unindexed_bytes;   /* since the last of them */
     bool has_index;             /* index files are on disk */
+    bool unsynced;              /* it was full before it was synced */
 };
 
 struct mb_log_store {
@@ -40,7 +41,7 @@ struct mb_log_store {
     int64_t write_file; /* of the last segment; 0: not open */
     int64_t read_file;  /* 0: none */
     int64_t read_base;  /* of the segment that read_file belongs to */
-    int64_t unsynced;   /* records in the last segment */
+    int64_t unsynced;   /* records in the last segment, and in those that say so */
     bool broken;        /* a failed append could not be undone */
 };
 
@@ -139,6 +140,8 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
             error = add_segment(store, base_offset, 0);
         if (error)
             return error;
+        if (store->count > 1)
+            store->segments[store->count - 2].unsynced = store->unsynced > 0;
         if (store->write_file)
             store->storage->close(store->storage->context, store->write_file);
         store->write_file = 0;
@@ -296,9 +299,27 @@ int mb_log_store_reset(struct mb_log_store *store, int64_t offset)
     return 0;
 }
 
+/* A segment that is not written to any more. */
+static int sync_old(struct mb_log_store *store, struct segment *segment)
+{
+    int64_t file = 0;
+    uint64_t there = 0;
+    int error = open_segment(store, segment->base_offset, false, &file, &there);
+    if (error)
+        return error;
+    error = store->storage->sync(store->storage->context, file);
+    store->storage->close(store->storage->context, file);
+    segment->unsynced = error != 0;
+    return error;
+}
+
 int mb_log_store_sync(struct mb_log_store *store)
 {
-    int error = store->write_file ? store->storage->sync(store->storage->context, store->write_file) : 0;
+    int error = 0;
+    for (size_t i = 0; !error && i + 1 < store->count; i++)
+        error = store->segments[i].unsynced ? sync_old(store, &store->segments[i]) : 0;
+    if (!error && store->write_file)
+        error = store->storage->sync(store->storage->context, store->write_file);
     if (!error)
         store->unsynced = 0;
     return error;

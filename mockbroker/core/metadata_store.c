@@ -345,7 +345,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
                 partition->index, replica->broker, (unsigned long long)torn, (long long)replica->log.end_offset);
     mb_log_index_write(&replica->log, partition->topic->config.index_interval_bytes, false);
     if (!replica->log.count)
-        replica->log.start_offset = replica->log.end_offset = start;
+        replica->log.start_offset = replica->log.end_offset = replica->log.flushed_offset = start;
     mb_log_raise_start(&replica->log, start);
     replica->high_watermark = high < replica->log.end_offset ? high : replica->log.end_offset;
     if (replica->high_watermark < replica->log.start_offset)
@@ -507,7 +507,7 @@ void mb_metadata_close(struct mb_cluster *cluster)
         for (int32_t i = 0; i < topic->partition_count; i++)
             for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++) {
                 struct mb_log *log = &topic->partitions[i]->replicas[k].log;
-                int error = mb_log_store_sync(log->store);
+                int error = mb_log_flush(log);
                 if (!error)
                     error = mb_log_index_write(log, topic->config.index_interval_bytes, true);
                 clean = clean && !error && !topic->partitions[i]->replicas[k].failed;

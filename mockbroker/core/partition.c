@@ -200,8 +200,7 @@ static void flush_fires(void *owner, int64_t now)
     struct mb_partition *partition = owner;
     (void)now;
     for (int32_t i = 0; i < partition->replica_count; i++) {
-        struct mb_log_store *store = partition->replicas[i].log.store;
-        int error = mb_log_store_is_dirty(store) ? mb_log_store_sync(store) : 0;
+        int error = mb_log_flush(&partition->replicas[i].log);
         if (error)
             kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "log", "broker %d cannot flush %s-%d: %s",
                     partition->replicas[i].broker, partition->topic->name, partition->index, strerror(error));
@@ -211,7 +210,7 @@ static void flush_fires(void *owner, int64_t now)
 static void flush_later(struct mb_partition *partition, int64_t now)
 {
     int64_t after_ms = partition->topic->config.flush_ms;
-    if (after_ms < 0 || !partition->cluster->options.storage || partition->flush.timer.position)
+    if (after_ms < 0 || partition->flush.timer.position)
         return;
     partition->flush.fire = flush_fires;
     partition->flush.owner = partition;

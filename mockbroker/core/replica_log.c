@@ -11,7 +11,8 @@
  * when asked for.
  *
  * Invariants: entries do not overlap and rise; every entry's last offset is < end_offset; start_offset <= end_offset;
- * an entry before `resident` has no frame unless it was read back; the last epoch starts at or below end_offset. */
+ * flushed_offset <= end_offset; an entry before `resident` has no frame unless it was read back; the last epoch starts
+ * at or below end_offset. */
 #include "mockbroker/core/replica_log.h"
 
 #include "base/cursor.h"
@@ -142,6 +143,21 @@ int64_t mb_log_active(const struct mb_log *log)
     return base;
 }
 
+static void note_flush(struct mb_log *log, const struct mb_log_roll *roll)
+{
+    bool enough = roll->flush_records > 0 && log->end_offset - log->flushed_offset >= roll->flush_records;
+    if (log->store ? !mb_log_store_is_dirty(log->store) : enough)
+        log->flushed_offset = log->end_offset;
+}
+
+int mb_log_flush(struct mb_log *log)
+{
+    int error = log->store && mb_log_store_is_dirty(log->store) ? mb_log_store_sync(log->store) : 0;
+    if (!error)
+        log->flushed_offset = log->end_offset;
+    return error;
+}
+
 int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t epoch, const struct mb_log_roll *roll)
 {
     if (!make_room(log) || !mb_log_epoch_begin(log, epoch, entry->base_offset))
@@ -165,6 +181,7 @@ int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t 
     log->count++;
     log->bytes += entry->size;
     log->end_offset = mb_log_entry_last(slot) + 1;
+    note_flush(log, roll);
     mb_log_trim(log);
     return 0;
 }
@@ -179,7 +196,7 @@ bool mb_log_recovered(struct mb_log *log, const struct mb_log_entry *entry, int3
     *mb_log_entry(log, log->count++) = *entry;
     log->resident = log->count;
     log->bytes += entry->size;
-    log->end_offset = mb_log_entry_last(entry) + 1;
+    log->end_offset = log->flushed_offset = mb_log_entry_last(entry) + 1;
     return true;
 }
 
@@ -261,6 +278,8 @@ int mb_log_truncate(struct mb_log *log, int64_t offset)
     log->end_offset = offset > log->start_offset ? offset : log->start_offset;
     if (log->cleaned_offset > log->end_offset)
         log->cleaned_offset = log->end_offset;
+    if (log->flushed_offset > log->end_offset)
+        log->flushed_offset = log->end_offset;
     epochs_truncate(log, log->end_offset);
     return 0;
 }
@@ -278,6 +297,8 @@ void mb_log_raise_start(struct mb_log *log, int64_t offset)
     log->count -= gone;
     log->resident = log->resident > gone ? log->resident - gone : 0;
     log->start_offset = offset;
+    if (log->flushed_offset < offset)
+        log->flushed_offset = offset;
     size_t old = 0; /* epochs that ended below the start; the last of them moves up to it */
     while (old + 1 < log->epoch_count && log->epochs[old + 1].start_offset <= offset)
         old++;
@@ -299,7 +320,7 @@ int mb_log_reset(struct mb_log *log, int64_t offset)
     for (size_t i = 0; i < log->count; i++)
         forget(log, mb_log_entry(log, i));
     log->first = log->count = log->resident = log->epoch_count = 0;
-    log->start_offset = log->end_offset = log->cleaned_offset = offset;
+    log->start_offset = log->end_offset = log->cleaned_offset = log->flushed_offset = offset;
     log->active_bytes = 0;
     return 0;
 }

@@ -40,6 +40,7 @@ struct mb_log {
     uint64_t active_bytes;      /* of it */
     int64_t active_first_ms;    /* timestamp of its first batch */
     int64_t cleaned_offset;     /* compaction has looked at everything below (compact.c) */
+    int64_t flushed_offset;     /* a machine that fails keeps everything below; without files it is a thought */
 };
 
 void mb_log_init(struct mb_log *log, const struct kci_alloc *alloc, struct mb_log_store *store);
@@ -69,6 +70,9 @@ static inline int64_t mb_log_entry_last(const struct mb_log_entry *entry)
 size_t mb_log_find(const struct mb_log *log, int64_t offset);
 /* The bytes of entry i; loaded from disk when they must be. NULL: they cannot be read. Good until the log changes. */
 const uint8_t *mb_log_bytes(struct mb_log *log, size_t i);
+
+/* Sync what was appended. 0 or an errno value. */
+int mb_log_flush(struct mb_log *log);
 
 /* With a store: give back memory that reading has taken. */
 void mb_log_trim(struct mb_log *log);

@@ -1,5 +1,11 @@
-"""Every kind of fault as another client (librdkafka) meets it, and as the control plane counts it."""
+"""Every kind of fault as another client (librdkafka) meets it, and as the control plane counts it.
+
+A test says with @shows which kinds it is about; it fails if it did not look at the hits of each, and the last test fails
+if the broker has a kind that no test shows, or that the manual does not name."""
+import functools
 import json
+import os
+import re
 import tempfile
 import time
 import unittest
@@ -11,6 +17,23 @@ import confluent_kafka
 from common import Mockbroker, run
 
 WAIT_S = 30
+MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "docs", "mockbroker.md")
+SHOWN = set()
+LARGE_RECORDS = 12  # together more than a replica keeps in memory: the first ones are read from its files
+LARGE_BYTES = 900000
+
+
+def shows(*kinds):
+    """The test shows what these kinds of fault do to a client, and that they are counted."""
+    SHOWN.update(kinds)
+
+    def decorate(test):
+        @functools.wraps(test)
+        def wrapper(self):
+            test(self)
+            self.assertEqual(set(kinds) - self.counted, set(), "hits that nobody looked at")
+        return wrapper
+    return decorate
 
 
 class Control:
@@ -54,6 +77,10 @@ class FaultsTest(unittest.TestCase):
         cls.directory.cleanup()
 
     def setUp(self):
+        self.counted = set()
+        self.reset()
+
+    def reset(self):
         self.control("POST", "/v1/reset")
         self.control("POST", "/v1/topics", {"name": "t", "partitions": 1, "replication_factor": 3, "configs": {"flush.messages": "1"}})
 
@@ -73,10 +100,14 @@ class FaultsTest(unittest.TestCase):
         return run(["kcat", "-L", "-m", "2", "-b", bootstrap or self.bootstrap, *options], check=False)
 
     def assert_hits(self, fault, at_least=1):
-        self.assertGreaterEqual(self.control.fault(fault)["hits"], at_least)
+        told = self.control.fault(fault)
+        action = told["fault"]["action"]
+        self.assertGreaterEqual(told["hits"], at_least)
+        self.counted.add(action if isinstance(action, str) else action["type"])
         self.assertNotIn(fault, self.control("GET", "/v1/faults")["never_fired"])
 
     # ---- requests ----
+    @shows("error")
     def test_an_error_before_applying_reaches_the_client_and_not_the_log(self):
         fault = self.control.arm({"type": "error", "error": "TOPIC_AUTHORIZATION_FAILED"}, api="Produce", topic="t")
         error, _ = self.produce()
@@ -84,6 +115,7 @@ class FaultsTest(unittest.TestCase):
         self.assertEqual(self.end(), 0)
         self.assert_hits(fault)
 
+    @shows("error")
     def test_an_error_after_applying_is_retried_and_idempotence_writes_once(self):
         fault = self.control.arm({"type": "error", "error": "NOT_ENOUGH_REPLICAS_AFTER_APPEND", "when": "after"}, 1, api="Produce")
         error, _ = self.produce(**{"enable.idempotence": True})
@@ -95,13 +127,17 @@ class FaultsTest(unittest.TestCase):
         answer = self.control("POST", "/v1/verify", {"match": {"api": "Produce", "topic": "t"}, "count": 5})
         self.assertEqual((answer["ok"], answer["count"], len(answer["matching"])), (False, 2, 2))
 
+    @shows("delay")
     def test_a_delay_is_felt(self):
-        fault = self.control.arm({"type": "delay", "ms": 400}, 1, api="Produce")
-        error, seconds = self.produce()
-        self.assertIsNone(error)
-        self.assertGreater(seconds, 0.4)
-        self.assert_hits(fault)
+        for action in ({"type": "delay", "ms": 400}, {"type": "delay", "ms": 400, "jitter_ms": 100}, {"type": "delay", "ms": 400, "when": "after"}):
+            with self.subTest(action=action):
+                fault = self.control.arm(action, 1, api="Produce")
+                error, seconds = self.produce()
+                self.assertIsNone(error)
+                self.assertGreater(seconds, 0.4)
+                self.assert_hits(fault)
 
+    @shows("barrier")
     def test_a_barrier_holds_and_is_released(self):
         fault = self.control.arm("barrier", api="Produce")
         reports = []
@@ -116,6 +152,7 @@ class FaultsTest(unittest.TestCase):
         self.assertEqual((reports, self.end()), ([None], 1))
         self.assert_hits(fault)
 
+    @shows("disconnect")
     def test_disconnects_lose_and_double_nothing(self):
         for action in ("disconnect", {"type": "disconnect", "when": "after"}, {"type": "disconnect", "bytes": 9}):
             with self.subTest(action=action):
@@ -126,6 +163,7 @@ class FaultsTest(unittest.TestCase):
                 self.assertEqual(self.end(), before + 1)
                 self.assert_hits(fault)
 
+    @shows("silence")
     def test_silence_ends_in_a_timeout(self):
         fault = self.control.arm("silence", api="Produce")
         error, _ = self.produce(**{"message.timeout.ms": 5000})
@@ -133,6 +171,7 @@ class FaultsTest(unittest.TestCase):
         self.assertEqual(self.end(), 0)
         self.assert_hits(fault)
 
+    @shows("throttle")
     def test_throttling_is_told(self):
         told = []
         fault = self.control.arm({"type": "throttle", "ms": 77}, api="Produce")
@@ -141,6 +180,7 @@ class FaultsTest(unittest.TestCase):
         self.assertIn(0.077, [round(seconds, 3) for seconds in told])
         self.assert_hits(fault)
 
+    @shows("slow_write")
     def test_slow_answers_arrive(self):
         fault = self.control.arm({"type": "slow_write", "bytes": 20, "ms": 5}, api="Metadata")
         begun = time.monotonic()
@@ -148,6 +188,7 @@ class FaultsTest(unittest.TestCase):
         self.assertGreater(time.monotonic() - begun, 0.03)
         self.assert_hits(fault)
 
+    @shows("truncate", "wrong_correlation", "corrupt")
     def test_damaged_answers_are_no_answers(self):
         for action in ({"type": "truncate", "bytes": 3}, {"type": "wrong_correlation", "by": 100000}, {"type": "corrupt", "offset": 4, "bytes": 4}):
             with self.subTest(action=action):
@@ -158,6 +199,7 @@ class FaultsTest(unittest.TestCase):
                 self.assertEqual(self.kcat_list().returncode, 0)
 
     # ---- metadata and coordinators ----
+    @shows("stale_metadata")
     def test_metadata_is_stale(self):
         fault = self.control.arm("stale_metadata")
         self.control("POST", "/v1/topics", {"name": "later", "partitions": 1, "replication_factor": 1})
@@ -166,6 +208,7 @@ class FaultsTest(unittest.TestCase):
         self.control("DELETE", f"/v1/faults/{fault}")
         self.assertIn('topic "later"', self.kcat_list().stdout)
 
+    @shows("no_leader", "missing_topic", "hidden_broker")
     def test_metadata_without_leader_topic_or_broker(self):
         for action, match, text in (("no_leader", {"topic": "t"}, "leader -1"), ("missing_topic", {"topic": "t"}, "Unknown topic"),
                                     ({"type": "hidden_broker", "broker": 2}, {}, "2 brokers:")):
@@ -175,6 +218,7 @@ class FaultsTest(unittest.TestCase):
                 self.assert_hits(fault)
                 self.control("DELETE", f"/v1/faults/{fault}")
 
+    @shows("coordinator_loading", "coordinator_moved")
     def test_a_group_forms_when_its_coordinator_has_loaded(self):
         self.assertIsNone(self.produce()[0])
         faults = [self.control.arm("coordinator_loading", 2, group="g"), self.control.arm("coordinator_moved", 1, group="g")]
@@ -184,6 +228,7 @@ class FaultsTest(unittest.TestCase):
             self.assert_hits(fault)
 
     # ---- connections ----
+    @shows("refuse", "black_hole")
     def test_connections_are_refused_or_lead_nowhere(self):
         first = self.bootstrap.split(",", maxsplit=1)[0]
         for action in ("refuse", "black_hole"):
@@ -194,6 +239,7 @@ class FaultsTest(unittest.TestCase):
                 self.control("DELETE", f"/v1/faults/{fault}")
                 self.assertEqual(self.kcat_list(bootstrap=first).returncode, 0)
 
+    @shows("slow_read")
     def test_a_broker_reads_slowly(self):
         fault = self.control.arm({"type": "slow_read", "bytes": 20, "ms": 10})
         error, seconds = self.produce()
@@ -201,6 +247,7 @@ class FaultsTest(unittest.TestCase):
         self.assertGreater(seconds, 0.05)  # ApiVersions, Metadata, InitProducerId and Produce are 100 bytes and more
         self.assert_hits(fault)
 
+    @shows("cut_read")
     def test_a_request_is_cut_and_sent_again(self):
         fault = self.control.arm({"type": "cut_read", "bytes": 30}, 2)
         error, _ = self.produce(**{"enable.idempotence": True})
@@ -208,42 +255,81 @@ class FaultsTest(unittest.TestCase):
         self.assertEqual(self.end(), 1)
         self.assert_hits(fault, 2)
 
+    @shows("duplicate")
     def test_answers_that_nobody_asked_for_do_no_harm(self):
         for action in ("duplicate", {"type": "duplicate", "by": 100000}):
             with self.subTest(action=action):
-                self.setUp()
+                self.reset()
                 fault = self.control.arm(action, 1, api="Produce")
                 error, _ = self.produce(**{"enable.idempotence": True})
                 self.assertIsNone(error)
                 self.assertEqual(self.end(), 1)
                 self.assert_hits(fault)
 
+    @shows("empty_metadata", "contradictory_metadata")
     def test_metadata_is_empty_or_contradictory(self):
         fault = self.control.arm("empty_metadata", api="Metadata")
         self.assertNotIn("3 brokers:", self.kcat_list().stdout)  # librdkafka takes it for no answer, and asks again
         self.assert_hits(fault)
-        self.setUp()
+        self.reset()
         fault = self.control.arm("contradictory_metadata", topic="t")
         for number, broker in enumerate(self.bootstrap.split(","), 1):
             self.assertIn(f"partition 0, leader {number},", self.kcat_list("-t", "t", bootstrap=broker).stdout)
         self.assert_hits(fault, 3)
 
     # ---- storage ----
+    @shows("storage_full", "write_error", "torn_write", "sync_error")
     def test_what_cannot_be_stored_is_not_acknowledged(self):
         for action in ("storage_full", "write_error", "torn_write", "sync_error"):
             with self.subTest(action=action):
-                self.setUp()
+                self.reset()
                 fault = self.control.arm(action, topic="t")
                 error, _ = self.produce(**{"message.timeout.ms": 3000})
                 self.assertIsNotNone(error)
                 self.assert_hits(fault)
 
+    @shows("slow_sync")
     def test_a_slow_disk_is_waited_for(self):
         fault = self.control.arm({"type": "slow_sync", "ms": 300}, topic="t")
         error, seconds = self.produce()
         self.assertIsNone(error)
         self.assertGreater(seconds, 0.3)
         self.assert_hits(fault)
+
+    @shows("read_error")
+    def test_what_cannot_be_read_is_asked_for_again(self):
+        self.control("POST", "/v1/topics", {"name": "large", "partitions": 1, "replication_factor": 1})
+        producer = confluent_kafka.Producer({"bootstrap.servers": self.bootstrap})
+        for _ in range(LARGE_RECORDS):
+            producer.produce("large", b"x" * LARGE_BYTES)
+        self.assertEqual(producer.flush(WAIT_S), 0)
+        fault = self.control.arm("read_error", 2, topic="large")
+        read = run(["kcat", "-b", self.bootstrap, "-C", "-t", "large", "-o", "beginning", "-e", "-q", "-f", "%S\\n"]).stdout
+        self.assertEqual(read.split(), [str(LARGE_BYTES)] * LARGE_RECORDS)
+        self.assert_hits(fault, 2)
+
+    @shows("lost_tail")
+    def test_a_killed_broker_loses_what_it_has_not_flushed(self):
+        for replicas, kept in ((1, ""), (3, "value\n")):  # the others have it
+            with self.subTest(replicas=replicas):
+                self.reset()
+                self.control("DELETE", "/v1/topics/t")
+                self.control("POST", "/v1/topics", {"name": "t", "partitions": 1, "replication_factor": replicas})
+                fault = self.control.arm("lost_tail", topic="t")
+                self.assertIsNone(self.produce()[0])
+                leader = self.control("GET", "/v1/topics/t/0")["leader"]
+                self.control("POST", f"/v1/brokers/{leader}/kill")
+                self.control("POST", f"/v1/brokers/{leader}/start")
+                self.assertEqual(run(["kcat", "-b", self.bootstrap, "-C", "-t", "t", "-o", "beginning", "-e", "-q"]).stdout, kept)
+                self.assert_hits(fault)
+
+    def test_every_kind_is_shown_here_and_told_in_the_manual(self):
+        kinds = self.control("POST", "/v1/faults", {"action": "?"})["error"].rpartition("one of ")[2].split()
+        self.assertEqual(set(kinds), SHOWN)
+        with open(MANUAL, encoding="utf-8") as manual:
+            table = manual.read().partition("| `action` | with |")[2].partition("\n\n")[0]
+        named = set(re.findall(r"`(\w+)`", " ".join(line.split("|")[1] for line in table.splitlines()[2:])))
+        self.assertEqual(set(kinds) - named, set())
 
     # ---- time ----
     def test_a_session_ends_when_the_clock_says_so(self):
