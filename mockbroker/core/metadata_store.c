@@ -363,6 +363,19 @@ static void distrust_torn(struct mb_partition *partition, const bool *torn)
         partition->replicas[i].in_isr = partition->replicas[i].in_isr && !torn[i];
 }
 
+/* A log that ends below what was committed has lost something, also when it ends where a batch does: who is in sync has
+ * as much as the best of them, up to the high watermark that was written down. */
+static void distrust_short(struct mb_partition *partition, int64_t high)
+{
+    int64_t best = 0;
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        if (partition->replicas[i].in_isr && partition->replicas[i].log.end_offset > best)
+            best = partition->replicas[i].log.end_offset;
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        partition->replicas[i].in_isr =
+            partition->replicas[i].in_isr && partition->replicas[i].log.end_offset >= (best < high ? best : high);
+}
+
 /* "1,2,3" as numbers. -1: not such a list. */
 static int32_t read_brokers(const char *text, int32_t *out, int32_t max)
 {
@@ -410,6 +423,7 @@ static bool load_partition(struct loader *loader, const char *line)
             return false;
     }
     distrust_torn(partition, torn);
+    distrust_short(partition, high);
     return true;
 }
 

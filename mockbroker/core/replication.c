@@ -154,8 +154,11 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
         kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "replica", "broker %d cannot follow %s-%d: %s",
                 follower->broker, partition->topic->name, partition->index, strerror(error));
     follower->failed = error != 0;
-    if (error)
+    int64_t backoff_ms = mb_cluster_property(partition->cluster, "replica.fetch.backoff.ms");
+    if (error) { /* its disk may have room again: nobody else would ask, when the leader takes nothing meanwhile */
+        mb_alarm_set(partition->cluster, &follower->fetch, now + (backoff_ms ? backoff_ms : 1) * 1000);
         return;
+    }
     mb_replica_raise_start(follower, leader->log.start_offset);
     int64_t end = follower->log.end_offset;
     if (leader->high_watermark <= end && follower->high_watermark < leader->high_watermark)

@@ -1,5 +1,6 @@
 /* Stories of a data directory: what was acknowledged is there again after a restart, a torn tail is cut off, a full
  * disk is told. */
+#include "support/fault_story.h"
 #include "support/faulty_disk.h"
 #include "support/mock_world.h"
 
@@ -155,6 +156,45 @@ static void a_torn_leader_does_not_lead_while_another_has_everything(void **stat
     close_on_disk(&world);
 }
 
+/* All of them have lost something: who lost most is not in sync, or it might lead next and lose the rest, too. */
+static void the_shortest_of_torn_logs_is_not_in_sync(void **state)
+{
+    struct world world;
+    (void)state;
+    open_on_disk(&world, 2, NULL);
+    world_topic(&world, "orders", 1, 2, NULL);
+    write_some(&world, "orders", 3);
+    assert_int_equal(mb_cluster_move_leader(world.cluster, NAME("orders"), 0, 2, world.now), 0);
+    world_step(&world); /* the high watermark is written down with it */
+    crash(&world);
+    struct disk_file *one = disk_find(&disk, "broker-1/orders-0" LOG_0),
+                     *two = disk_find(&disk, "broker-2/orders-0" LOG_0);
+    size_t batch = one->size / 3;
+    one->size -= 2 * batch + 5;
+    two->size -= 5;
+    open_on_disk(&world, 2, NULL);
+    assert_int_equal(world_look(&world, "orders", 0).leader, 2); /* though broker 1 is preferred */
+    assert_int_equal(world_look(&world, "orders", 0).log_end, 4);
+    close_on_disk(&world);
+}
+
+/* It asks again when replica.fetch.backoff.ms is over, though the leader takes no records meanwhile. */
+static void a_follower_whose_disk_was_full_catches_up_by_itself(void **state)
+{
+    struct world world;
+    (void)state;
+    open_on_disk(&world, 2, "replica.fetch.backoff.ms=1000");
+    world_topic(&world, "orders", 1, 2, NULL);
+    world_fault(&world, "{\"match\": {\"broker\": 2}, \"count\": 2, \"action\": \"write_error\"}");
+    struct client *client = world_client(&world, 1);
+    client_produce(client, "orders", 0, 1, world_batch(&world, (struct batch_of){ .count = 2 }));
+    assert_int_equal(client_produced(client)->error_code, 0);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 0);
+    world_at(&world, 3 * SECOND);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 2);
+    close_on_disk(&world);
+}
+
 static void a_full_disk_refuses_and_recovers(void **state)
 {
     struct world world;
@@ -268,6 +308,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_off, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_follower_fetches_again_what_it_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_leader_does_not_lead_while_another_has_everything, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_shortest_of_torn_logs_is_not_in_sync, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_follower_whose_disk_was_full_catches_up_by_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_and_recovers, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_roll_and_are_deleted_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_deleted_topic_leaves_no_files, setup, teardown),
