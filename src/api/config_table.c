@@ -169,7 +169,7 @@ const struct kci_config_row kci_config_rows[] = {
     I32("delivery.timeout.ms", "message.timeout.ms", P, delivery_timeout_ms, 1, INT32_MAX, "120000",
         "The fate of a record is known at the latest this long after its batch was begun. At least linger.ms + request.timeout.ms."),
     I32("linger.ms", "queue.buffering.max.ms", P, linger_ms, 0, 900000, "5",
-        "How long a batch that is not full waits for more records. A batch also grows while its partition waits for an earlier one."),
+        "How long a batch that is not full waits for more records. A batch also grows while the sender is behind."),
     I32("batch.size", NULL, P, batch_size, 0, 1 << 30, "16384", "Bytes that a batch is aimed at. 0: one record per batch."),
     I64("buffer.memory", NULL, P, buffer_memory, 1 << 16, INT64_C(1) << 40, "33554432",
         "Bytes of records that wait to be sent or acknowledged. When it is full, send waits up to max.block.ms."),

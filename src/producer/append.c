@@ -96,7 +96,9 @@ static const char *check_record(const kc_record *record)
 }
 
 /* KIP-794: after batch.size bytes, once the batch there is full (or twice that in any case), records without a key go
- * elsewhere. Looked at only here, that is at least once per chunk. */
+ * elsewhere. Looked at only here, that is at least once per chunk.  While the sender is behind they stay, until it
+ * takes the batch or a request holds no more: a broker's work is by batch, so that many small ones would keep it
+ * behind. */
 static bool sticky_is_over(struct appending *a, struct kci_partition *partition, size_t record_size)
 {
     uint32_t aim = kci_open_aim(a->producer, a->topic), open = partition->open ? kci_open_bytes(partition) : 0;
@@ -107,7 +109,9 @@ static bool sticky_is_over(struct appending *a, struct kci_partition *partition,
         return false;
     }
     uint64_t stretch = bytes - partition->sticky_from;
-    return stretch + record_size > aim && (!partition->open || open + record_size > aim || stretch > 2 * (uint64_t)aim);
+    if (stretch + record_size <= aim || (open && kci_open_behind(a->producer)))
+        return false;
+    return open + record_size > aim || !open || stretch > 2 * (uint64_t)aim;
 }
 
 static void close_full(struct appending *a, struct kci_partition *partition)
@@ -117,6 +121,17 @@ static void close_full(struct appending *a, struct kci_partition *partition)
         a->compress = batch;
     else if (partition->queued == 1)
         a->announce_by = a->now;
+}
+
+/* A batch that grows on because the sender is behind: is it time to say that it can be taken? */
+static void offer(struct appending *a, struct kci_partition *partition)
+{
+    struct kci_batch *open = partition->open;
+    if (open->offered || partition->queued || a->producer->stamps ||
+        kci_open_bytes(partition) < kci_open_aim(a->producer, a->topic))
+        return;
+    open->offered = true;
+    a->announce_by = a->now;
 }
 
 /* Room for the record in the open batch, which is begun if there is none. */
@@ -164,6 +179,7 @@ static enum added add_slow(struct appending *a, struct kci_partition *partition,
     if (result)
         return fail_memory(a, result);
     kci_open_write(producer, partition, record, timestamp);
+    offer(a, partition);
     return ADDED;
 }
 

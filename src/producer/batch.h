@@ -74,6 +74,7 @@ struct kci_batch {
     uint32_t bytes;      /* with header; final once sealed */
     uint32_t filled;     /* bytes when it was closed, before compression: what it adds to the partition's backlog */
     int16_t attributes;  /* codec */
+    bool offered;        /* the sender was told that it has the size it was aimed at, and may grow until it is taken */
     bool in_request;     /* a request under way holds iovecs into the chunks: they must not change or be reused */
     bool crc_valid;      /* the header is filled in for this id, epoch and sequence */
     bool sequenced;      /* has id, epoch and sequence: they stay the same until the batch is acknowledged */

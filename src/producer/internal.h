@@ -203,6 +203,7 @@ struct kci_producer {
     _Atomic(uint64_t) flush_now;  /* the current generation of batches: flush.c */
     _Atomic(uint64_t) flush_upto; /* batches up to this generation do not linger */
     _Atomic(uint64_t) incomplete[KCI_FLUSH_SLOTS];
+    _Atomic(uint64_t) backlog; /* bytes of all batches closed and not yet taken by the sender */
     struct kci_compressing compressing;
     struct kci_counters counters;
     struct kci_producer_counts counts; /* written by the sender */

@@ -201,8 +201,14 @@ static struct kci_batch *take_queued(struct kci_producer *producer, struct kci_p
 {
     bool compress = false;
     kci_lock_take(&partition->lock);
-    if (!partition->queued && partition->open && open_may_go(producer, partition, now))
+    if (!partition->queued && partition->open && open_may_go(producer, partition, now)) {
+        if (!producer->stamps && kci_open_bytes(partition) > room) { /* it may grow on until then */
+            *bytes = kci_open_bytes(partition);
+            kci_lock_release(&partition->lock);
+            return NULL;
+        }
         compress = kci_open_close(producer, partition)->state == KCI_BATCH_CLOSING;
+    }
     struct kci_batch *batch = first_of(&partition->queue);
     if (batch && (compress || batch->state == KCI_BATCH_SEALED)) {
         if (!compress && batch->bytes > room) { /* stays where it is */

@@ -24,9 +24,14 @@ uint32_t kci_open_aim(const struct kci_producer *producer, const struct kci_topi
     return aim < max ? aim : max;
 }
 
+bool kci_open_behind(const struct kci_producer *producer)
+{
+    return !producer->stamps && atomic_load_explicit(&producer->backlog, memory_order_relaxed) > 0;
+}
+
 uint32_t kci_open_limit(const struct kci_producer *producer, const struct kci_partition *partition)
 {
-    if (partition->queued)
+    if (partition->queued || kci_open_behind(producer))
         return atomic_load_explicit(&partition->topic->batch_bytes_max, memory_order_relaxed);
     return kci_open_aim(producer, partition->topic);
 }
@@ -34,6 +39,9 @@ uint32_t kci_open_limit(const struct kci_producer *producer, const struct kci_pa
 static void set_stop(const struct kci_producer *producer, struct kci_partition *partition)
 {
     uint32_t limit = kci_open_limit(producer, partition), bytes = kci_open_bytes(partition);
+    uint32_t aim = kci_open_aim(producer, partition->topic);
+    if (bytes < aim && aim < limit) /* there it is looked at again: the sender may not be behind any more */
+        limit = aim;
     size_t left = limit > bytes ? limit - bytes : 0, room = (size_t)(partition->chunk_end - partition->at);
     partition->stop = partition->at + (left < room ? left : room);
 }

@@ -12,7 +12,10 @@ static inline uint32_t kci_open_bytes(const struct kci_partition *partition)
 }
 /* What a batch of the topic is aimed at, in bytes before compression. */
 uint32_t kci_open_aim(const struct kci_producer *producer, const struct kci_topic *topic);
-/* How far it may grow now: to the aim, or to what a request holds while the partition has another batch waiting. */
+/* Does the sender have batches that it did not take yet?  Where records are compressed this is not asked: there the
+ * thread that fills a batch ends it, so that compressing is not left to the sender alone. */
+bool kci_open_behind(const struct kci_producer *producer);
+/* How far it may grow now: to the aim, or while the sender is behind to what a request holds. */
 uint32_t kci_open_limit(const struct kci_producer *producer, const struct kci_partition *partition);
 /* Begin one with room for a first record of this size. */
 enum kci_pool_result kci_open_begin(struct kci_producer *producer, struct kci_partition *partition, size_t record_size,

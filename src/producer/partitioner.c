@@ -153,11 +153,13 @@ void kci_partitioner_queued(struct kci_partition *partition, struct kci_batch *b
 {
     batch->filled = batch->bytes;
     kci_count(&partition->backlog, batch->filled);
+    atomic_fetch_add_explicit(&partition->topic->producer->backlog, batch->filled, memory_order_relaxed);
 }
 
 void kci_partitioner_taken(struct kci_partition *partition, const struct kci_batch *batch)
 {
     kci_count(&partition->backlog, (uint64_t)0 - batch->filled);
+    atomic_fetch_sub_explicit(&partition->topic->producer->backlog, batch->filled, memory_order_relaxed);
 }
 
 void kci_partitioner_rack(struct kci_producer *producer, struct kci_partition *partition, int32_t node)

@@ -100,6 +100,53 @@ static void test_batches_grow_while_the_sender_is_behind(void **state)
     script_producer_destroy(&sp);
 }
 
+/* A broker that answers slowly gets few large batches, however many partitions there are: records without a key stay
+ * with one while the sender cannot take what waits already. */
+static void test_a_slow_broker_gets_few_batches(void **state)
+{
+    size_t before = 0, after = 0;
+    (void)state;
+    sp.peer.topics[0].partitions = SCRIPT_LOG_PARTITIONS;
+    sp.settings.batch_size = 200;
+    script_producer_create(&sp);
+    script_warm_up(&sp, SCRIPT_LOG_PARTITIONS);
+    for (size_t p = 0; p < SCRIPT_LOG_PARTITIONS; p++)
+        before += sp.logs[p].batches;
+    script_fault(&sp, SCRIPT_HOLD, 0);
+    for (int32_t p = 0; p < 5; p++) /* as many as may be under way */
+        script_send(&sp, p, "held");
+    for (int i = 0; i < 2000; i++)
+        script_send(&sp, KC_PARTITION_ANY, "next");
+    script_serve_now(&sp, script_pending(&sp.peer, NULL, KCI_API_PRODUCE), true, 0);
+    for (size_t p = 0; p < SCRIPT_LOG_PARTITIONS; p++)
+        after += sp.logs[p].batches;
+    assert_in_range(after - before, 5 + 2, 5 + 3); /* one that was full, and the rest where one or two more had room */
+    assert_int_equal(sp.fate_count, sp.sent);
+    script_producer_destroy(&sp);
+}
+
+/* A batch that may grow because another one waits does not wait itself: with batch.size bytes it goes, long before its
+ * linger is over. */
+static void test_a_growing_batch_does_not_wait(void **state)
+{
+    (void)state;
+    sp.settings.batch_size = 200;
+    sp.settings.linger_ms = 60000;
+    script_producer_create(&sp);
+    script_fault(&sp, SCRIPT_ERROR, KCI_NOT_ENOUGH_REPLICAS);
+    for (int i = 0; i < 40; i++) /* the first batch is tried again later, and another full one waits behind it */
+        script_send(&sp, 0, "refused");
+    assert_int_equal(sp.logs[0].end, 0);
+    for (int i = 0; i < 20; i++)
+        script_send(&sp, 1, "goes");
+    assert_in_range(sp.logs[1].end, 9, 20);
+    script_advance(&sp.peer, 1000);
+    assert_in_range(sp.logs[0].end, 20, 40);
+    kci_producer_close(sp.producer);
+    script_settle(&sp.peer);
+    script_producer_destroy(&sp);
+}
+
 /* One request carries all partitions of a broker. */
 static void test_partitions_share_a_request(void **state)
 {
@@ -288,6 +335,8 @@ int main(void)
         cmocka_unit_test_setup(test_flush_ends_linger, setup),
         cmocka_unit_test_setup(test_many_flushes, setup),
         cmocka_unit_test_setup(test_batches_grow_while_the_sender_is_behind, setup),
+        cmocka_unit_test_setup(test_a_slow_broker_gets_few_batches, setup),
+        cmocka_unit_test_setup(test_a_growing_batch_does_not_wait, setup),
         cmocka_unit_test_setup(test_partitions_share_a_request, setup),
         cmocka_unit_test_setup(test_every_version, setup),
         cmocka_unit_test_setup(test_no_common_version, setup),
