@@ -168,8 +168,7 @@ static struct mb_fetch_session *new_session(struct mb_fetch_sessions *sessions, 
 {
     const struct kci_fetch_request *body = fetch->request->body;
     size_t slots = (size_t)mb_cluster_property(fetch->request->cluster, "max.incremental.fetch.session.cache.slots");
-    size_t asked = partitions_asked(body);
-    if (asked == 0 || !make_room(sessions, slots, asked, now))
+    if (!make_room(sessions, slots, partitions_asked(body), now))
         return NULL;
     struct mb_fetch_session *session = kci_alloc_zero(sessions->alloc, 1, sizeof *session);
     if (!session)

@@ -8,10 +8,12 @@
  *      another          any                 PRODUCER_FENCED
  *      either           Ongoing             CONCURRENT_TRANSACTIONS, and the transaction is aborted
  *      either           pending, Prepare*   CONCURRENT_TRANSACTIONS */
+#include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/txn_registry.h"
 
 #define FENCED_SINCE 4 /* the version that knows PRODUCER_FENCED */
+#define NONE         (-1)
 
 static void answer(struct mb_request *request, int16_t error, const struct mb_txn_meta *meta, int64_t now)
 {
@@ -42,7 +44,7 @@ static void aborting(void *owner, int16_t error, int64_t now)
 /* Does the client speak for the producer id that the transactional id has, or had when its epochs ran out? */
 static bool is_own(const struct mb_txn_meta *meta, const struct kci_init_producer_id_request *body)
 {
-    return body->producer_id < 0 || meta->epoch < 0 || body->producer_id == meta->producer_id ||
+    return body->producer_id == NONE || meta->epoch < 0 || body->producer_id == meta->producer_id ||
            (body->producer_id == meta->previous_id && body->producer_epoch >= MB_TXN_EPOCH_MAX);
 }
 
@@ -50,7 +52,7 @@ static bool is_own(const struct mb_txn_meta *meta, const struct kci_init_produce
 static int16_t raise_epoch(struct mb_txns *txns, const struct kci_init_producer_id_request *body,
                            struct mb_txn_meta *meta)
 {
-    bool expects = body->producer_id >= 0 && meta->epoch >= 0;
+    bool expects = body->producer_id != NONE && meta->epoch >= 0;
     if (meta->epoch >= MB_TXN_EPOCH_MAX && (!expects || body->producer_epoch == meta->epoch)) {
         meta->previous_id = meta->producer_id;
         meta->producer_id = mb_txns_new_producer_id(txns);
@@ -91,21 +93,34 @@ static void init(struct mb_request *request, struct mb_txn *txn, int64_t now)
     mb_txn_write(txn, &change, written, request, now);
 }
 
+/* In Kafka's order. */
+static int16_t check(const struct mb_request *request, int64_t now)
+{
+    const struct kci_init_producer_id_request *body = request->body;
+    struct kci_str id = body->transactional_id;
+    if (id.data && !mb_authorize(request, MB_ACL_WRITE, MB_ACL_TRANSACTIONAL_ID, id))
+        return KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    if ((body->producer_id == NONE) != (body->producer_epoch == NONE))
+        return KCI_INVALID_REQUEST;
+    if (!id.data)
+        return KCI_NONE;
+    if (id.size == 0)
+        return KCI_INVALID_REQUEST;
+    if (body->transaction_timeout_ms <= 0 ||
+        body->transaction_timeout_ms > mb_cluster_property(request->cluster, "transaction.max.timeout.ms"))
+        return KCI_INVALID_TRANSACTION_TIMEOUT;
+    return mb_txns_route(request, id, now);
+}
+
 void mb_handle_init_producer_id(struct mb_request *request, int64_t now)
 {
     const struct kci_init_producer_id_request *body = request->body;
     struct mb_txns *txns = mb_cluster_transactions(request->cluster);
-    if (!body->transactional_id.data) {
+    int16_t error = check(request, now);
+    if (!error && !body->transactional_id.data) {
         answer(request, KCI_NONE, &(struct mb_txn_meta){ .producer_id = mb_txns_new_producer_id(txns) }, now);
         return;
     }
-    int64_t longest_ms = mb_cluster_property(request->cluster, "transaction.max.timeout.ms");
-    int16_t error =
-        body->transactional_id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_route(request, body->transactional_id, now);
-    if (!error && (body->transaction_timeout_ms <= 0 || body->transaction_timeout_ms > longest_ms))
-        error = KCI_INVALID_TRANSACTION_TIMEOUT;
-    if (!error && (body->producer_id < 0) != (body->producer_epoch < 0))
-        error = KCI_INVALID_REQUEST;
     struct mb_txn *txn = error ? NULL : mb_txns_obtain(txns, body->transactional_id);
     if (!error && !txn)
         error = KCI_COORDINATOR_NOT_AVAILABLE;

@@ -160,15 +160,26 @@ static struct mb_txn_claim claim_of(const struct kci_produce_request *body, stru
                                   (int16_t)kci_be16(records.data + EPOCH_AT) };
 }
 
+/* What this broker knows of producers, when it leads and the batch is transactional; else NULL. */
+static const struct mb_producers *producers_of(const struct mb_request *request, const struct mb_partition *partition,
+                                               struct kci_bytes records)
+{
+    if (!is_transactional(records) || !partition || partition->leader != request->broker)
+        return NULL;
+    const struct mb_replica *leader = mb_partition_leader(partition);
+    return leader ? &leader->producers : NULL;
+}
+
 /* Must the coordinator be asked about it? */
 static bool is_new_to_transaction(const struct mb_request *request, const struct mb_partition *partition,
                                   struct kci_bytes records)
 {
-    if (!is_transactional(records) || !partition || partition->leader != request->broker)
+    const struct mb_producers *producers = producers_of(request, partition, records);
+    if (!producers)
         return false;
     struct mb_txn_claim claim = claim_of(request->body, records);
-    const struct mb_replica *leader = mb_partition_leader(partition);
-    return leader && !mb_producers_in_transaction(&leader->producers, claim.producer_id, claim.epoch);
+    return !mb_producers_in_transaction(producers, claim.producer_id, claim.epoch) &&
+           !mb_producers_fenced(producers, claim.producer_id, claim.epoch);
 }
 
 /* 0: it may be appended. */
@@ -176,11 +187,16 @@ static int16_t check_transaction(const struct produce *produce, const struct mb_
                                  struct kci_bytes records, int64_t now)
 {
     struct mb_request *request = produce->request;
-    if (!is_new_to_transaction(request, partition, records))
+    const struct mb_producers *producers = producers_of(request, partition, records);
+    if (!producers)
+        return KCI_NONE;
+    struct mb_txn_claim claim = claim_of(request->body, records);
+    if (mb_producers_fenced(producers, claim.producer_id, claim.epoch))
+        return KCI_INVALID_PRODUCER_EPOCH;
+    if (mb_producers_in_transaction(producers, claim.producer_id, claim.epoch))
         return KCI_NONE;
     if (request->header.version >= ADDS_SINCE)
         return produce->admission;
-    struct mb_txn_claim claim = claim_of(request->body, records);
     struct mb_txn_ref ref = { kci_str_of(partition->topic->name), partition->index };
     return mb_txn_verify(request->cluster, &claim, &ref,
                          request->header.version >= ABORTABLE_SINCE ? KCI_TRANSACTION_ABORTABLE : KCI_INVALID_TXN_STATE,
@@ -198,6 +214,7 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
                                 .records = data->records,
                                 .acks = body->acks,
                                 .version = request->header.version,
+                                .log_start_offset = -1,
                                 .arena = &request->arena };
     kci_codec_init(&kci_produce_response__partition_produce_response_schema, result);
     result->index = data->index;
@@ -217,6 +234,7 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
         append.message = "the partition is not part of the transaction";
     if (!append.error)
         mb_partition_append(partition, request->broker, &append, now);
+    result->log_start_offset = append.log_start_offset;
     if (append.error) {
         set_errors(produce, &append, result);
         if (partition && append.error == KCI_NOT_LEADER_OR_FOLLOWER && request->header.version >= 10)
@@ -226,7 +244,6 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
     const struct mb_replica *leader = mb_partition_leader(partition);
     result->base_offset = append.base_offset;
     result->log_append_time_ms = append.append_time_ms;
-    result->log_start_offset = leader->log.start_offset;
     if (body->acks == -1 && leader->high_watermark <= append.last_offset)
         wait_for(produce, partition, append.last_offset + 1, result);
 }

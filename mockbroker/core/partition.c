@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#define EPOCH_RISES_SINCE 12 /* Produce: transaction.version 2 */
+
 struct mb_replica *mb_partition_replica(const struct mb_partition *partition, int32_t broker)
 {
     for (int32_t i = 0; i < partition->replica_count; i++)
@@ -166,6 +168,20 @@ static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, s
     return KCI_NONE;
 }
 
+/* Kafka tells where the log begins with every error but these, which it finds before it has the log. */
+static int64_t start_told(const struct mb_replica *leader, const struct mb_append *append)
+{
+    switch (append->error) {
+    case KCI_MESSAGE_TOO_LARGE:
+    case KCI_RECORD_LIST_TOO_LARGE:
+    case KCI_CORRUPT_MESSAGE:
+    case KCI_KAFKA_STORAGE_ERROR:
+        return -1;
+    default:
+        return append->is_batch ? leader->log.start_offset : -1;
+    }
+}
+
 static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_header *header,
                               struct mb_append *append, bool *duplicate)
 {
@@ -186,6 +202,12 @@ static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_
     case MB_PRODUCER_FENCED:
         append->message = "the epoch of the producer is older than the one known here";
         return KCI_INVALID_PRODUCER_EPOCH;
+    case MB_PRODUCER_UNKNOWN:
+        if (append->version < EPOCH_RISES_SINCE || append->version == INT16_MAX || header->base_sequence <= 0 ||
+            !(header->attributes & KCI_BATCH_TRANSACTIONAL))
+            return KCI_NONE;
+        append->message = "each transaction of a producer begins with sequence 0";
+        return KCI_OUT_OF_ORDER_SEQUENCE_NUMBER;
     case MB_PRODUCER_IN_TRANSACTION:
         append->message = "the producer has a transaction open, and the batch is not part of it";
         return KCI_INVALID_TXN_STATE;
@@ -224,7 +246,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
     struct kci_batch_header header;
     struct kci_frame *rewritten = NULL;
     bool duplicate = false;
-    append->base_offset = append->last_offset = append->append_time_ms = -1;
+    append->base_offset = append->last_offset = append->append_time_ms = append->log_start_offset = -1;
     append->partition = partition->index;
     append->error = mb_partition_check(partition, broker, -1);
     if (append->error)
@@ -232,6 +254,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
     struct mb_replica *leader = mb_partition_leader(partition);
     if (append->acks == -1 && mb_partition_isr_count(partition) < min_insync(partition)) {
         append->error = KCI_NOT_ENOUGH_REPLICAS;
+        append->log_start_offset = leader->log.start_offset;
         return;
     }
     int64_t wall_ms = mb_cluster_wall_ms(cluster, now);
@@ -253,6 +276,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
                 mb_partition_retain(partition, now);
         }
     }
+    append->log_start_offset = start_told(leader, append);
     kci_frame_release(rewritten);
 }
 

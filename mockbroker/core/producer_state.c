@@ -61,7 +61,7 @@ enum mb_producer_verdict mb_producers_check(const struct mb_producers *producers
 {
     const struct mb_producer *known = kci_map_get_int(&producers->map, header->producer_id);
     if (!known)
-        return MB_PRODUCER_APPEND;
+        return MB_PRODUCER_UNKNOWN;
     if (header->producer_epoch < known->epoch)
         return MB_PRODUCER_FENCED;
     if (known->first_offset >= 0 && !(header->attributes & KCI_BATCH_TRANSACTIONAL))
@@ -162,6 +162,12 @@ bool mb_producers_in_transaction(const struct mb_producers *producers, int64_t p
 {
     const struct mb_producer *known = kci_map_get_int(&producers->map, producer_id);
     return known && known->first_offset >= 0 && known->epoch == epoch;
+}
+
+bool mb_producers_fenced(const struct mb_producers *producers, int64_t producer_id, int16_t epoch)
+{
+    const struct mb_producer *known = kci_map_get_int(&producers->map, producer_id);
+    return known && epoch < known->epoch;
 }
 
 void mb_producers_expire(struct mb_producers *producers, int64_t before_ms)

@@ -16,7 +16,8 @@ struct mb_producers {
 };
 
 enum mb_producer_verdict {
-    MB_PRODUCER_APPEND,    /* next in order, or nothing is known of this producer */
+    MB_PRODUCER_APPEND,    /* next in order */
+    MB_PRODUCER_UNKNOWN,   /* nothing is known of this producer */
     MB_PRODUCER_DUPLICATE, /* already there */
     MB_PRODUCER_OUT_OF_ORDER,
     MB_PRODUCER_FENCED,         /* an older epoch */
@@ -34,6 +35,8 @@ bool mb_producers_note(struct mb_producers *producers, const struct kci_batch_he
                        int64_t settled);
 /* Has this epoch of the producer a transaction open here? */
 bool mb_producers_in_transaction(const struct mb_producers *producers, int64_t producer_id, int16_t epoch);
+/* Has a newer epoch of the producer been here? */
+bool mb_producers_fenced(const struct mb_producers *producers, int64_t producer_id, int16_t epoch);
 /* The base offset of the last batch of a producer; -1: it is not known. */
 int64_t mb_producers_last(const struct mb_producers *producers, int64_t producer_id);
 /* What is told of a producer. */

@@ -22,7 +22,8 @@
  * __transaction_state; until then it is `pending`, and other requests hear CONCURRENT_TRANSACTIONS.  PrepareEpochFence
  * is only ever pending: what is written is the abort that it begins.
  *
- * Invariants, checked on entry: what has begun has a producer id and an epoch; complete ones have no partitions. */
+ * Invariants, checked on entry: what has begun has a producer id and an epoch, and mostly partitions (a request that
+ * adds none begins it, too); complete ones have no partitions. */
 #include "mockbroker/core/txn.h"
 
 #include "mockbroker/core/group.h"
@@ -32,12 +33,6 @@ static bool has_producer(const void *x)
 {
     const struct mb_txn *txn = x;
     return txn->meta.producer_id >= 0 && txn->meta.epoch >= 0;
-}
-
-static bool has_partitions(const void *x)
-{
-    const struct mb_txn *txn = x;
-    return has_producer(x) && txn->parts.count > 0;
 }
 
 static bool has_none(const void *x)
@@ -53,13 +48,13 @@ const struct kci_state_table mb_txn_states = {
     .rows = {
         [MB_TXN_EMPTY] = { "Empty", TO(EMPTY) | TO(ONGOING) | TO(PREPARE_ABORT) | TO(DEAD), has_none },
         [MB_TXN_ONGOING] = { "Ongoing", TO(ONGOING) | TO(PREPARE_COMMIT) | TO(PREPARE_ABORT) | TO(PREPARE_EPOCH_FENCE),
-                             has_partitions },
-        [MB_TXN_PREPARE_COMMIT] = { "PrepareCommit", TO(COMPLETE_COMMIT), has_partitions },
+                             has_producer },
+        [MB_TXN_PREPARE_COMMIT] = { "PrepareCommit", TO(COMPLETE_COMMIT), has_producer },
         [MB_TXN_PREPARE_ABORT] = { "PrepareAbort", TO(COMPLETE_ABORT), has_producer },
         [MB_TXN_COMPLETE_COMMIT] = { "CompleteCommit", TO(EMPTY) | TO(ONGOING) | TO(PREPARE_ABORT) | TO(DEAD), has_none },
         [MB_TXN_COMPLETE_ABORT] = { "CompleteAbort", TO(EMPTY) | TO(ONGOING) | TO(PREPARE_ABORT) | TO(DEAD), has_none },
         [MB_TXN_DEAD] = { "Dead", 0, NULL },
-        [MB_TXN_PREPARE_EPOCH_FENCE] = { "PrepareEpochFence", TO(PREPARE_ABORT), has_partitions },
+        [MB_TXN_PREPARE_EPOCH_FENCE] = { "PrepareEpochFence", TO(PREPARE_ABORT), has_producer },
     },
 };
 

@@ -43,7 +43,7 @@ struct mb_txn_meta {
     int16_t epoch;       /* of the producer; -1: nobody had one yet */
     int16_t last_epoch;  /* before the latest InitProducerId; -1: unknown. Not in the log, as in Kafka */
     int32_t timeout_ms;
-    int64_t started_ms; /* wall clock of the first partition; -1: nothing is open */
+    int64_t started_ms; /* wall clock of the first partition of the latest transaction; -1: none since InitProducerId */
     int64_t updated_ms; /* wall clock of the latest change */
     bool bumps;         /* the client's transactions each have an epoch of their own (transaction.version 2) */
 };

@@ -59,7 +59,7 @@ void mb_txn_add_all(struct mb_txn *txn, const struct mb_txn_ref *refs, size_t co
         done(owner, KCI_COORDINATOR_NOT_AVAILABLE, now);
         return;
     }
-    if (!change.added_count) {
+    if (!change.added_count && txn->state == MB_TXN_ONGOING) {
         done(owner, KCI_NONE, now);
         return;
     }
@@ -91,7 +91,7 @@ int16_t mb_txn_verify(struct mb_cluster *cluster, const struct mb_txn_claim *cla
                       int16_t missing, int64_t now)
 {
     struct mb_txn *txn;
-    int16_t error = mb_txns_ready(cluster, claim->id, now);
+    int16_t error = claim->id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_ready(cluster, claim->id, now);
     if (!error)
         error = mb_txn_check(cluster->transactions, claim, &txn);
     if (!error && (txn->state != MB_TXN_ONGOING || !mb_txn_part_find(txn, ref->topic, ref->partition)))
@@ -118,7 +118,7 @@ void mb_txn_admit(struct mb_cluster *cluster, const struct mb_txn_claim *claim, 
                   size_t count, void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
 {
     struct mb_txn *txn;
-    int16_t error = mb_txns_ready(cluster, claim->id, now);
+    int16_t error = claim->id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_ready(cluster, claim->id, now);
     if (!error)
         error = mb_txn_check(cluster->transactions, claim, &txn);
     struct admission *admission = error ? NULL : kci_alloc_new(cluster->alloc, sizeof *admission);
@@ -232,12 +232,11 @@ static bool refuse_some(struct add_one *one)
 
 static void verify_one(struct add_one *one, const struct mb_txn *txn)
 {
-    int16_t missing = one->add->request->header.version >= 5 ? KCI_TRANSACTION_ABORTABLE : KCI_INVALID_TXN_STATE;
     for (int32_t t = 0; t < one->topic_count; t++)
         for (int32_t p = 0; p < one->results[t].results_by_partition_count; p++) {
             int32_t index = one->results[t].results_by_partition[p].partition_index;
             bool in = txn->state == MB_TXN_ONGOING && mb_txn_part_find(txn, one->results[t].name, index);
-            one->results[t].results_by_partition[p].partition_error_code = in ? KCI_NONE : missing;
+            one->results[t].results_by_partition[p].partition_error_code = in ? KCI_NONE : KCI_TRANSACTION_ABORTABLE;
         }
 }
 

@@ -112,12 +112,19 @@ static bool wanted(const struct mb_request *request, const struct mb_txn *txn, s
     const struct kci_list_transactions_request *body = request->body;
     const struct mb_txn_home *home = &txn->owner->homes[txn->partition];
     int64_t longest_ms = request->header.version >= 1 ? body->duration_filter : -1;
-    bool open = !mb_txn_is_idle(txn);
     return txn->meta.epoch >= 0 && home->broker == request->broker && home->loaded && state_wanted(body, txn->state) &&
            producer_wanted(body, txn->meta.producer_id) &&
-           (longest_ms < 0 || (open && wall_ms - txn->meta.started_ms > longest_ms)) &&
+           (longest_ms < 0 || wall_ms - txn->meta.started_ms > longest_ms) && /* of those that are over, too */
            (!pattern || mb_modern_regex_match(pattern, txn->id)) &&
            mb_authorize(request, MB_ACL_DESCRIBE, MB_ACL_TRANSACTIONAL_ID, txn->id);
+}
+
+static bool is_told(const struct kci_list_transactions_response *response, struct kci_str filter)
+{
+    for (int32_t i = 0; i < response->unknown_state_filters_count; i++)
+        if (kci_str_equal(response->unknown_state_filters[i], filter))
+            return true;
+    return false;
 }
 
 static bool list(struct mb_request *request, struct mb_modern_regex *pattern,
@@ -133,7 +140,7 @@ static bool list(struct mb_request *request, struct mb_modern_regex *pattern,
     if (!response->unknown_state_filters || !response->transaction_states)
         return false;
     for (int32_t i = 0; i < body->state_filters_count; i++)
-        if (mb_txn_state_find(body->state_filters[i]) < 0)
+        if (mb_txn_state_find(body->state_filters[i]) < 0 && !is_told(response, body->state_filters[i]))
             response->unknown_state_filters[response->unknown_state_filters_count++] = body->state_filters[i];
     for (size_t at = 0; (entry = kci_map_next(&txns->by_id, &at));) {
         const struct mb_txn *txn = entry->value;

@@ -47,6 +47,8 @@ static void prepare(struct mb_request *request, struct mb_txn *txn, int64_t now)
     struct mb_txn_change change =
         mb_txn_change_of(txn, body->committed ? MB_TXN_PREPARE_COMMIT : MB_TXN_PREPARE_ABORT, now);
     change.meta.bumps = request->header.version >= BUMPS_SINCE;
+    if (txn->state != MB_TXN_ONGOING) /* an abort of nothing begins when it ends */
+        change.meta.started_ms = change.meta.updated_ms;
     if (change.meta.bumps) {
         change.meta.last_epoch = change.meta.epoch;
         if (change.meta.epoch >= MB_TXN_EPOCH_MAX)

@@ -124,7 +124,6 @@ static void complete(struct mb_txn *txn, int64_t now)
         return;
     enum mb_txn_state next = txn->state == MB_TXN_PREPARE_COMMIT ? MB_TXN_COMPLETE_COMMIT : MB_TXN_COMPLETE_ABORT;
     struct mb_txn_change change = mb_txn_change_of(txn, next, now);
-    change.meta.started_ms = -1;
     change.clear = true;
     if (change.meta.next_id >= 0) { /* the epochs of the old id are used up */
         change.meta.previous_id = change.meta.producer_id;

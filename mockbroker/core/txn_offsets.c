@@ -204,6 +204,8 @@ static int16_t check(struct mb_request *request, int64_t now)
     const struct kci_txn_offset_commit_request *body = request->body;
     if (!mb_authorize(request, MB_ACL_WRITE, MB_ACL_TRANSACTIONAL_ID, body->transactional_id))
         return KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    if (body->group_id.size == 0)
+        return KCI_INVALID_GROUP_ID;
     int16_t error = mb_groups_route(request, body->group_id, now);
     if (error)
         return error;
@@ -239,6 +241,8 @@ void mb_handle_txn_offset_commit(struct mb_request *request, int64_t now)
     const struct mb_replica *leader = partition ? mb_partition_leader(partition) : NULL;
     if (leader && mb_producers_in_transaction(&leader->producers, claim.producer_id, claim.epoch))
         admitted(commit, KCI_NONE, now); /* it is known to be */
+    else if (leader && mb_producers_fenced(&leader->producers, claim.producer_id, claim.epoch))
+        finish(commit, KCI_INVALID_PRODUCER_EPOCH, now);
     else if (version >= ADDS_SINCE)
         mb_txn_admit(request->cluster, &claim, &home, 1, admitted, commit, now);
     else

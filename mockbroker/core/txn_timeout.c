@@ -36,7 +36,8 @@ void mb_txn_fence(struct mb_txn *txn, void (*done)(void *owner, int16_t error, i
     *fence = (struct fence){ txn->owner, alloc, txn, done, owner };
     txn->pending = MB_TXN_PREPARE_EPOCH_FENCE;
     struct mb_txn_change change = mb_txn_change_of(txn, MB_TXN_PREPARE_ABORT, now);
-    change.meta.last_epoch = -1; /* the producer that had it must not get it back */
+    change.meta.last_epoch =
+        change.meta.epoch; /* InitProducerId that had to wait for the abort is asked with it again */
     change.meta.epoch++;
     mb_txn_write(txn, &change, fenced, fence, now);
 }

@@ -60,6 +60,7 @@ static int16_t cut_batch(struct mb_append *append, struct kci_batch_header *head
         return refuse(append, KCI_INVALID_RECORD,
                       "Produce requests of version 3 or later must have exactly one record batch");
     append->records.size = total;
+    append->is_batch = true;
     return KCI_NONE;
 }
 

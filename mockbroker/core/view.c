@@ -133,7 +133,7 @@ bool mb_view_txn_next(const struct mb_cluster *cluster, size_t *at, struct mb_tx
                                      .producer_id = txn->meta.producer_id,
                                      .epoch = txn->meta.epoch,
                                      .timeout_ms = txn->meta.timeout_ms,
-                                     .started_ms = txn->meta.started_ms,
+                                     .started_ms = mb_txn_is_idle(txn) ? -1 : txn->meta.started_ms,
                                      .coordinator = txn->owner->homes[txn->partition].broker };
     return txn != NULL;
 }

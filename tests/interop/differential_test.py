@@ -15,9 +15,10 @@ from differential.player import Player, differences, ordered
 from differential.wire import Messages
 from kafka_cluster import Kafka
 
-OPTIONS = ["--as-version", "4.3", "--brokers", "1", "--config", "offsets.topic.num.partitions=5"]
+PROPERTIES = {"offsets.topic.num.partitions": 5, "transaction.state.log.num.partitions": 5, "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500}
+OPTIONS = ["--as-version", "4.3", "--brokers", "1", *(word for key, value in PROPERTIES.items() for word in ("--config", f"{key}={value}"))]
 SHOWN = 40  # differences in a failure
-STORIES = ["topics", "logs", "groups"]
+STORIES = ["topics", "logs", "groups", "transactions"]
 
 
 class Both:
@@ -29,7 +30,7 @@ class Both:
 
 def setUpModule():
     Both.messages = Messages(os.path.join(Settings.kafka, "libs"))
-    Both.kafka = Kafka(Settings.kafka, 1)
+    Both.kafka = Kafka(Settings.kafka, 1, PROPERTIES)
     Both.kafka.__enter__()
     unittest.addModuleCleanup(Both.kafka.__exit__, None, None, None)
     Both.mockbroker = Mockbroker(*OPTIONS)

@@ -7,12 +7,14 @@ import time
 import uuid
 
 from kafka_cluster import select_pause
+from raw_produce import crc32c
 
 WAIT_S = 90   # for a condition, or for an answer that must come
 CLIENT_ID = "differential"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])(?:[\w-]{22}|[0-9a-f]{32})(?![\w-])")
 LONG_AGO_MS = 10 ** 12  # what is larger is a time of this run
-COUNTED = {"ProducerId", "SessionId"}                      # a number that a broker makes up; -1 and 0 are none
+COUNTED = {"ProducerId", "SessionId"}                      # a number that a broker makes up, told by when it came first; -1 and 0 are none
+GIVEN_BY_STORY = 1 << 40                                    # and above: not made up
 MEASURED = {"TotalBytes", "UsableBytes", "FinalizedFeaturesEpoch", "BrokerEpoch"}
 
 
@@ -21,6 +23,7 @@ class Player:
         self.messages, self.address, self.now_ms = messages, address, now_ms
         self.played = []        # (name, api, version, answer as written down)
         self.symbols = {}       # what the broker made up -> its name here
+        self.numbers = {}       # field -> number that the broker made up -> its name here
         self.connections = {}
         self.correlation = 0
 
@@ -141,17 +144,27 @@ class Player:
         if isinstance(value, str):
             return self.general_text(value, field)
         if field == "Records" and value is not None:
-            return whole_batches(value).hex()
+            return [self.general_batch(batch) for batch in whole_batches(value)]
         return value.hex() if isinstance(value, bytes) else value
 
     def general_number(self, value, field):
         if field == "Port" and value > 0:
             return "<port>"
-        if field in COUNTED and value > 0:
-            return f"<{field}>"
+        if field in COUNTED and 0 < value < GIVEN_BY_STORY:
+            seen = self.numbers.setdefault(field, {})
+            return seen.setdefault(value, f"<{field} {len(seen) + 1}>")
         if field in MEASURED and value >= 0:
             return "<measured>"
         return "<time>" if value > LONG_AGO_MS and abs(value - self.now_ms) < 864e5 and value != self.now_ms else value
+
+    def general_batch(self, batch):
+        """Its header's fields, and its records as they are.  A made up producer id changes the checksum, which is counted as well then."""
+        names = ("BaseOffset", "BatchLength", "PartitionLeaderEpoch", "Magic", "Crc", "Attributes", "LastOffsetDelta", "BaseTimestamp", "MaxTimestamp", "ProducerId", "ProducerEpoch",
+                 "BaseSequence", "Count")
+        fields = dict(zip(names, struct.unpack_from(">qiibIhiqqqhii", batch)))
+        if 0 <= fields["ProducerId"] < GIVEN_BY_STORY:
+            fields["Crc"] = "right" if fields["Crc"] == crc32c(batch[21:]) else "wrong"
+        return {**self.general(fields), "Records": batch[61:].hex()}
 
     def general_text(self, value, field):
         if field in ("Host", "ClusterId", "LogDir") and value:
@@ -165,8 +178,9 @@ def whole_batches(data):
     """Kafka may end with a piece of a batch, which clients ignore."""
     at = 0
     while at + 12 <= len(data) and at + 12 + struct.unpack_from(">i", data, at + 8)[0] <= len(data):
-        at += 12 + struct.unpack_from(">i", data, at + 8)[0]
-    return data[:at]
+        size = 12 + struct.unpack_from(">i", data, at + 8)[0]
+        yield data[at:at + size]
+        at += size
 
 
 def ordered(value):
@@ -176,7 +190,7 @@ def ordered(value):
     if not isinstance(value, list):
         return value
     rows = [ordered(v) for v in value]
-    for key in ("ApiKey", "Name", "TopicName", "ResourceName", "GroupId", "Topic"):
+    for key in ("ApiKey", "Name", "TopicName", "ResourceName", "GroupId", "TransactionalId", "Topic"):
         names = [str(row[key]) for row in rows if isinstance(row, dict) and row.get(key) is not None]
         if rows and len(names) == len(rows) and len(set(names)) == len(rows):
             return dict(zip(names, rows))

@@ -218,10 +218,15 @@ static void bad_requests_hear_why(void **unused)
     assert_code(txn_init(&elsewhere, false), KCI_NOT_COORDINATOR);
     assert_code(txn_describe(&c)->error_code, KCI_TRANSACTIONAL_ID_NOT_FOUND);
     c.producer_id = 7;
+    c.epoch = -1;
+    assert_code(txn_init(&c, true), KCI_INVALID_REQUEST); /* half an identity */
     c.epoch = 0;
     assert_code(txn_end(&c, true), KCI_INVALID_PRODUCER_ID_MAPPING);
     assert_code(txn_produce(&c, "t", 0, 1), KCI_INVALID_PRODUCER_ID_MAPPING);
     assert_code(txn_init(&c, false), KCI_NONE);
+    c.sequence = 5;
+    assert_code(txn_produce(&c, "t", 0, 1), KCI_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    c.sequence = 0;
     assert_code(txn_produce(&c, "t", 0, 1), KCI_NONE);
     struct kci_bytes outside =
         world_batch(&s, (struct batch_of){ .producer_id = c.producer_id, .epoch = c.epoch, .sequence = c.sequence });
