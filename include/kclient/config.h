@@ -58,6 +58,11 @@ KC_EXPORT kc_err kc_config_add_consumer_interceptor(kc_config *config, const kc_
 KC_EXPORT void kc_config_set_key_serializer(kc_config *config, const kc_serializer *serializer);
 /* Comes before value.serializer. NULL: what value.serializer says (serializer.h). */
 KC_EXPORT void kc_config_set_value_serializer(kc_config *config, const kc_serializer *serializer);
+/* The function that turns the keys of a consumer's records into what the application works with; copied.  Comes before
+ * key.deserializer. NULL: keys stay the bytes of the record. */
+KC_EXPORT void kc_config_set_key_deserializer(kc_config *config, const kc_deserializer *deserializer);
+/* The same for values; comes before value.deserializer. */
+KC_EXPORT void kc_config_set_value_deserializer(kc_config *config, const kc_deserializer *deserializer);
 /* Comes before partitioner.class. NULL: what partitioner.class says; its default is Kafka's (murmur2 of the key, sticky
  * without one). */
 KC_EXPORT void kc_config_set_partitioner(kc_config *config, const kc_partitioner *partitioner);

@@ -69,6 +69,12 @@ KC_EXPORT kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partit
  *   count        receives the full number, which may be more than capacity */
 KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity,
                                         size_t *count);
+/* The assigned partitions that stand still until a kc_consumer_seek(), because poll has reported an error about them or
+ * is about to: a damaged or too large batch, a record that a deserializer refused, no offset with
+ * auto.offset.reset=none.  Arguments as kc_consumer_assignment(); `offset` is where the partition stands, which is that
+ * of the refused record (go on with offset + 1), and `code` is the error. Never waits. */
+KC_EXPORT kc_err kc_consumer_failed(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity,
+                                    size_t *count);
 
 /* ---- reading ---- */
 
@@ -79,7 +85,8 @@ KC_EXPORT kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partitio
  *   timeout_ms   milliseconds; 0: what is there; -1: without end
  *   KC_ERR_STATE              neither subscribed nor assigned
  *   KC_ERR_NO_OFFSET          a partition has no offset and auto.offset.reset=none: seek, then go on
- *   KC_ERR_CORRUPT            a batch is damaged: the text says where; seek past it
+ *   KC_ERR_CORRUPT            a batch is damaged: the text and kc_consumer_failed() say where; seek past it
+ *   KC_ERR_SERIALIZATION      a deserializer refused a record (plugin.h); likewise
  *   KC_ERR_RECORD_TOO_LARGE   a batch does not fit into fetch.memory.max when decompressed: raise it, or seek past it
  *   KC_ERR_WOKEN              kc_consumer_wakeup()
  *   Kafka's own               authorization, fenced instance id, inconsistent protocol: the text says what to do */

@@ -43,7 +43,10 @@ KC_EXPORT kc_err kc_record_add_header(kc_record *record, const char *name, kc_by
 
 /* Grows by kc_buffer_append(); owned by the library. */
 typedef struct kc_buffer kc_buffer;
-/* Append size bytes. KC_ERR_NO_MEMORY. Only inside serialize(). */
+/* Append size bytes, copied. Only inside serialize() and deserialize(), on their thread.
+ *   KC_ERR_NO_MEMORY   also when a key or value would be larger than max.request.size (a producer's) or
+ *                      fetch.memory.max (a consumer's); what is returned then counts as refused
+ *   KC_ERR_ARGUMENT    buffer is NULL, or data is and size is not 0 */
 KC_EXPORT kc_err kc_buffer_append(kc_buffer *buffer, const void *data, size_t size);
 
 /* Turns what the application passes as key or value into the bytes of the record. */
@@ -55,6 +58,27 @@ typedef struct kc_serializer {
     kc_err (*serialize)(void *context, const char *topic, kc_bytes object, kc_buffer *out);
     void (*close)(void *context);
 } kc_serializer;
+
+/* Turns the bytes of a key or value into what the application works with: the mirror of kc_serializer.
+ *
+ * Poll calls it once for every record that it is about to return, the key first, before interceptors see the record;
+ * what it appends then stands in kc_record_view.key or .value, as long as the kc_records lives.  A null stays null.
+ *
+ * One that fails makes its partition stop at that record, like Kafka's RecordDeserializationException (KIP-334): the
+ * records before it are returned, the position is its offset, KC_NOTICE_UNREADABLE says where, other partitions go on,
+ * and when nothing else is left poll returns KC_ERR_SERIALIZATION.  kc_consumer_seek() to the offset behind it, in the
+ * notice function or later, goes on; kc_consumer_failed() names the place.  Nothing is committed beyond it meanwhile. */
+typedef struct kc_deserializer {
+    const char *name; /* for texts; may be NULL */
+    void *context;    /* handed back; yours, must live as long as the consumer */
+    /* On the thread of poll, no lock held.  `record` has topic, partition, offset, timestamp and headers, and key and
+     * value as bytes; `bytes` is the one of them that is asked for, never null.  Appends the object to `out`, where it
+     * begins at an address that fits any type; appending nothing is an empty object.  Any error refuses the record.
+     * Must not wait: max.poll.interval.ms runs. Of the calls on the same consumer, those that are legal in a callback
+     * are legal here. */
+    kc_err (*deserialize)(void *context, const kc_record_view *record, kc_bytes bytes, kc_buffer *out);
+    void (*close)(void *context); /* once, when the consumer is closed. May be NULL */
+} kc_deserializer;
 
 /* Chooses the partition of a record that has none. */
 typedef struct kc_partitioner {
@@ -81,9 +105,10 @@ typedef struct kc_rebalance_listener {
 
 /* Something that happened to a consumer that is no error. */
 typedef enum kc_notice_kind {
-    KC_NOTICE_RESET = 1,     /* a position jumped without the application's wish */
-    KC_NOTICE_STALLED = 2,   /* no progress for some time, though the library tried what it can */
-    KC_NOTICE_RECOVERED = 3, /* that is over */
+    KC_NOTICE_RESET = 1,      /* a position jumped without the application's wish */
+    KC_NOTICE_STALLED = 2,    /* no progress for some time, though the library tried what it can */
+    KC_NOTICE_RECOVERED = 3,  /* that is over */
+    KC_NOTICE_UNREADABLE = 4, /* a deserializer refused a record: its partition stops there until a seek */
 } kc_notice_kind;
 
 /* Texts are borrowed for the call. */
@@ -92,10 +117,11 @@ typedef struct kc_notice {
     const char *topic; /* NULL: about the membership in the group */
     int32_t partition;
     /* RESET                NO_OFFSET, OUT_OF_RANGE, TRUNCATED (the log was cut below the position), TOPIC_RECREATED
-     * STALLED, RECOVERED   the state of the position or of the group, as in kc_consumer_state */
+     * STALLED, RECOVERED   the state of the position or of the group, as in kc_consumer_state
+     * UNREADABLE           SERIALIZATION */
     const char *reason;
-    int64_t from_offset; /* RESET: the position until now, KC_OFFSET_NONE: there was none ... */
-    int32_t from_epoch;  /* ... and its leader epoch, -1: unknown */
+    int64_t from_offset; /* RESET: the position until now, KC_OFFSET_NONE: none. UNREADABLE: of the record */
+    int32_t from_epoch;  /* leader epoch of the record before it, -1: unknown */
     int64_t to_offset;   /* RESET: the position from now on: records in between are repeated, or skipped, or gone */
     int32_t to_epoch;
     int64_t for_ms;   /* STALLED, RECOVERED: how long there was no progress */

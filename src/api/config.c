@@ -218,6 +218,7 @@ kc_config *kci_config_copy_plain(const kc_config *config)
     struct kci_settings *s = &copy->settings;
     s->producer_interceptor_count = s->consumer_interceptor_count = s->assignor_count = 0;
     s->key_serializer = s->value_serializer = (kc_serializer){ 0 };
+    s->key_deserializer = s->value_deserializer = (kc_deserializer){ 0 };
     s->partitioner = (kc_partitioner){ 0 };
     s->rebalance_listener = (kc_rebalance_listener){ 0 };
     s->delivery = NULL;
@@ -385,6 +386,16 @@ void kc_config_set_key_serializer(kc_config *config, const kc_serializer *serial
 void kc_config_set_value_serializer(kc_config *config, const kc_serializer *serializer)
 {
     config->settings.value_serializer = serializer ? *serializer : (kc_serializer){ 0 };
+}
+
+void kc_config_set_key_deserializer(kc_config *config, const kc_deserializer *deserializer)
+{
+    config->settings.key_deserializer = deserializer ? *deserializer : (kc_deserializer){ 0 };
+}
+
+void kc_config_set_value_deserializer(kc_config *config, const kc_deserializer *deserializer)
+{
+    config->settings.value_deserializer = deserializer ? *deserializer : (kc_deserializer){ 0 };
 }
 
 void kc_config_set_partitioner(kc_config *config, const kc_partitioner *partitioner)

@@ -248,7 +248,7 @@ const struct kci_config_row kci_config_rows[] = {
         "Ceiling of fetched bytes: on their way, decompressed, queued, and held by the application. Fetching pauses when it is reached."),
     YES("check.crcs", NULL, C, check_crcs, "true", "Check the CRC of every batch."),
     ONE("key.deserializer", NULL, C, key_read_as, deserializer_words, "bytes",
-        "What keys were written as. Records stay views of bytes: read them with the functions of serializer.h."),
+        "What keys were written as. Records stay views of bytes: read them with the functions of serializer.h. Types of your own: kc_config_set_key_deserializer()."),
     ONE("value.deserializer", NULL, C, value_read_as, deserializer_words, "bytes", "The same for values."),
     STR("client.rack", NULL, P | C, client_rack, NULL, "Where this client runs: for fetching from the nearest replica, and for partitioner.rack.aware."),
 };

@@ -9,6 +9,7 @@
  * threads apart. */
 #include "api/consumer_handle.h"
 #include "consumer/records.h"
+#include "consumer/unreadable.h"
 
 #include <unistd.h>
 
@@ -57,8 +58,16 @@ static void open_gate(void *context)
     kci_gate_open(context);
 }
 
+static void close_deserializer(const kc_deserializer *deserializer)
+{
+    if (deserializer->close)
+        deserializer->close(deserializer->context);
+}
+
 static void close_plugins(const struct kci_settings *s)
 {
+    close_deserializer(&s->key_deserializer);
+    close_deserializer(&s->value_deserializer);
     for (size_t i = 0; i < s->assignor_count; i++)
         if (s->assignors[i].close)
             s->assignors[i].close(s->assignors[i].context);
@@ -209,6 +218,16 @@ kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t
     return result;
 }
 
+/* Records on their way through the user's deserializers. */
+static kc_err deserialize(kc_consumer *consumer, kc_records **records, int64_t now, kc_error *error)
+{
+    bool outer = consumer->in_callback;
+    consumer->in_callback = true;
+    kc_err result = kci_consumer_deserialize(consumer->core, records, now, error);
+    consumer->in_callback = outer;
+    return result;
+}
+
 kc_err kc_consumer_poll_up_to(kc_consumer *consumer, kc_records **out, size_t records_max, size_t bytes_max,
                               int32_t timeout_ms, kc_error *error)
 {
@@ -230,8 +249,13 @@ kc_err kc_consumer_poll_up_to(kc_consumer *consumer, kc_records **out, size_t re
             break;
         }
         result = kci_consumer_poll_up_to(consumer->core, out, &event, records_max, bytes_max, now, error);
+        bool came = *out != NULL;
+        if (came)
+            result = deserialize(consumer, out, now, error);
         if (event.kind != KCI_EVENT_NONE) {
             run_event(consumer, &event);
+        } else if (result == KC_OK && came && !*out) {
+            /* all of them were refused: the next look tells */
         } else {
             if (result != KC_OK || *out || now >= deadline)
                 break;

@@ -1,5 +1,6 @@
 /* Public functions of the consumer that say what to read: subscribe, assign, seek, pause; and where it stands. */
 #include "api/consumer_handle.h"
+#include "consumer/unreadable.h"
 
 kc_err kc_consumer_subscribe(kc_consumer *consumer, const char *const *topics, size_t count,
                              const kc_rebalance_listener *listener, kc_error *error)
@@ -61,7 +62,9 @@ kc_err kc_consumer_assign(kc_consumer *consumer, const kc_topic_partition *parti
     return kci_consumer_handle_leave(consumer, result);
 }
 
-kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity, size_t *count)
+/* What `ask` lists, as far as it fits. */
+static kc_err list_partitions(kc_consumer *consumer, kc_err (*ask)(struct kci_consumer *, struct kci_partition_list *),
+                              kc_topic_partition *partitions, size_t capacity, size_t *count)
 {
     kc_err result = kci_consumer_handle_enter(consumer, NULL);
     if (result != KC_OK)
@@ -69,11 +72,21 @@ kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partiti
     if (!count || (!partitions && capacity))
         return kci_consumer_handle_leave(consumer, KC_ERR_ARGUMENT);
     kci_partition_list_free(kci_heap_alloc(), &consumer->assignment);
-    result = kci_consumer_assignment(consumer->core, &consumer->assignment);
+    result = ask(consumer->core, &consumer->assignment);
     *count = consumer->assignment.count;
     for (size_t i = 0; result == KC_OK && i < capacity && i < *count; i++)
         partitions[i] = consumer->assignment.items[i];
     return kci_consumer_handle_leave(consumer, result);
+}
+
+kc_err kc_consumer_assignment(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity, size_t *count)
+{
+    return list_partitions(consumer, kci_consumer_assignment, partitions, capacity, count);
+}
+
+kc_err kc_consumer_failed(kc_consumer *consumer, kc_topic_partition *partitions, size_t capacity, size_t *count)
+{
+    return list_partitions(consumer, kci_consumer_failed, partitions, capacity, count);
 }
 
 kc_err kc_consumer_seek(kc_consumer *consumer, const char *topic, int32_t partition, int64_t offset, kc_error *error)

@@ -113,10 +113,11 @@ struct kci_settings {
     size_t producer_interceptor_count;
     kc_consumer_interceptor *consumer_interceptors;
     size_t consumer_interceptor_count;
-    kc_serializer key_serializer, value_serializer; /* serialize NULL: none */
-    kc_partitioner partitioner;                     /* partition NULL: Kafka's default */
-    kc_rebalance_listener rebalance_listener;       /* all NULL: none */
-    kc_notice_fn notice;                            /* NULL: none */
+    kc_serializer key_serializer, value_serializer;       /* serialize NULL: none */
+    kc_deserializer key_deserializer, value_deserializer; /* deserialize NULL: none */
+    kc_partitioner partitioner;                           /* partition NULL: Kafka's default */
+    kc_rebalance_listener rebalance_listener;             /* all NULL: none */
+    kc_notice_fn notice;                                  /* NULL: none */
     void *notice_context;
     kc_assignor *assignors; /* the user's; owned array */
     size_t assignor_count;

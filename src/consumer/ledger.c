@@ -165,6 +165,29 @@ size_t kci_ledger_acknowledge(struct kci_ledger *ledger, const struct kci_alloc 
     return found;
 }
 
+void kci_ledger_forget(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t from)
+{
+    if (ledger->frozen_at >= from)
+        ledger->frozen_at = -1;
+    for (; ledger->count; ledger->count--) {
+        struct kci_ledger_page *page = ledger->pages[ledger->head + ledger->count - 1];
+        if (page->base < from) {
+            uint32_t keep = find(page, from);
+            for (uint32_t i = keep; i < page->count; i++) {
+                page->left -= !is_done(page, i);
+                ledger->unacknowledged -= !is_done(page, i);
+                page->done[i / 64] &= ~(UINT64_C(1) << (i % 64));
+            }
+            page->count = keep;
+            page->first = page->first < keep ? page->first : keep;
+            break;
+        }
+        ledger->unacknowledged -= page->left;
+        kci_alloc_free(alloc, page);
+    }
+    pop_done(ledger, alloc);
+}
+
 bool kci_ledger_progress(const struct kci_ledger *ledger, int64_t *offset, int32_t *epoch_before)
 {
     if (ledger->count == 0) {

@@ -29,6 +29,8 @@ void kci_ledger_note(struct kci_ledger *ledger, const struct kci_alloc *alloc, i
 /* The records in [from, behind) are done, for the first time or again. The number of records in it that were noted and
  * are still on a page. */
 size_t kci_ledger_acknowledge(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t from, int64_t behind);
+/* Records from `from` on were never returned. */
+void kci_ledger_forget(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t from);
 /* The offset of the first record that is not done; false: there is none, all that was returned is. */
 bool kci_ledger_progress(const struct kci_ledger *ledger, int64_t *offset, int32_t *epoch_before);
 

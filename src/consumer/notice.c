@@ -64,6 +64,17 @@ void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum
     queue(c, a, notice, reason == KCI_RESET_NO_OFFSET ? KCI_LOG_INFO : KCI_LOG_WARN, text);
 }
 
+void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a)
+{
+    kc_notice notice = { .kind = KC_NOTICE_UNREADABLE,
+                         .from_offset = a->position,
+                         .from_epoch = a->epoch,
+                         .to_offset = KC_OFFSET_NONE,
+                         .to_epoch = -1,
+                         .reason = kc_err_name(a->error) };
+    queue(c, a, notice, KCI_LOG_ERROR, a->text);
+}
+
 void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
                       const char *format, ...)
 {

@@ -9,9 +9,11 @@ struct kci_event;
 
 #define KCI_NOTICES_MAX 1000u /* that wait for a poll; further ones are only logged */
 
-/* Both log the text, and queue a notice if the application wants them. */
+/* All log the text, and queue a notice if the application wants them. */
 void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum kci_reset_reason reason, int64_t from,
                       int32_t from_epoch, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/* a->text is about the record at a->position. */
+void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a);
 /* a NULL: about the group. */
 void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));

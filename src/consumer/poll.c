@@ -123,14 +123,12 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
             return true;
     }
     int64_t before = a->position, quota = c->settings->max_partition_fetch_bytes;
-    int32_t epoch_before = a->epoch, previous_epoch = a->epoch;
+    int32_t previous_epoch = a->epoch;
     bool was_full = a->queued_bytes + a->judging_bytes >= quota;
     size_t count_before = records->count;
     bool ok = kci_records_take(records, run, room, &a->position, &a->epoch);
-    for (size_t i = slices_before; c->subscription.explicit_acks && i < records->slice_count; i++) {
-        kci_records_note(records, i, &a->ledger, epoch_before);
-        epoch_before = records->slices[i].run->batches[records->slices[i].batch].leader_epoch;
-    }
+    for (size_t i = slices_before; c->subscription.explicit_acks && i < records->slice_count; i++)
+        kci_records_note(records, i, &a->ledger);
     kci_tally_returned(c, a->topic, records->count - count_before, run->next == run->count ? run->bytes : 0);
     if (run->next == run->count) {
         a->queued_bytes -= run->bytes;

@@ -4,6 +4,7 @@
  * (fetched.c). A batch that was returned in part keeps its place in the run, so the next poll goes on where this one
  * ended. The position within a batch is kept as a pointer and a number of records that are left. */
 #include "consumer/records.h"
+#include "consumer/objects.h"
 #include "consumer/record_walk.h"
 
 struct kc_records *kci_records_new(struct kci_shared *shared)
@@ -55,7 +56,8 @@ bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t li
             run->left = ready->count;
         }
         int32_t take = (size_t)run->left <= limit ? run->left : (int32_t)limit;
-        *slice = (struct kci_slice){ kci_run_ref(run), run->next, take, run->at, *position, ready->next_offset };
+        *slice =
+            (struct kci_slice){ kci_run_ref(run), run->next, take, run->at, *position, ready->next_offset, *epoch };
         if (ready->plain)
             atomic_fetch_add_explicit(&ready->users, 1, memory_order_relaxed);
         records->slice_count++;
@@ -99,7 +101,7 @@ size_t kci_records_within(const struct kci_run *run, size_t limit, size_t bytes,
     return count;
 }
 
-void kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger, int32_t epoch_before)
+void kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger)
 {
     const struct kci_slice *slice = &records->slices[i];
     const struct kci_ready *ready = &slice->run->batches[slice->batch];
@@ -107,8 +109,39 @@ void kci_records_note(const struct kc_records *records, size_t i, struct kci_led
     for (int32_t n = 0; n < slice->count; n++) {
         int64_t offset = ready->base_offset + kci_walk_skip(at, &at);
         kci_ledger_note(ledger, records->shared->alloc, offset, ready->leader_epoch,
-                        n ? ready->leader_epoch : epoch_before, (uint32_t)(slice->count - n - 1));
+                        n ? ready->leader_epoch : slice->epoch_before, (uint32_t)(slice->count - n - 1));
     }
+}
+
+static void drop_slice(struct kc_records *records, size_t i)
+{
+    struct kci_slice *slice = &records->slices[i];
+    kci_ready_done(slice->run, slice->batch);
+    kci_run_release(slice->run);
+    records->slice_count--;
+    memmove(slice, slice + 1, (records->slice_count - i) * sizeof *slice);
+}
+
+size_t kci_records_cut(struct kc_records *records, size_t i, int32_t n, int64_t offset)
+{
+    struct kci_run *run = kci_run_ref(records->slices[i].run);
+    size_t dropped = (size_t)(records->slices[i].count - n);
+    records->slices[i].count = n;
+    records->slices[i].behind = offset;
+    if (n == 0)
+        drop_slice(records, i);
+    for (size_t k = n ? i + 1 : i; k < records->slice_count;) {
+        const struct kci_slice *slice = &records->slices[k];
+        if (slice->run->partition != run->partition || strcmp(slice->run->topic, run->topic) != 0) {
+            k++;
+            continue;
+        }
+        dropped += (size_t)slice->count;
+        drop_slice(records, k);
+    }
+    records->count -= dropped;
+    kci_run_release(run);
+    return dropped;
 }
 
 static bool next_slice(struct kc_records *records)
@@ -129,9 +162,12 @@ static bool next_slice(struct kc_records *records)
     return true;
 }
 
-static void watch(const struct kc_records *records, const kc_record_view *view)
+static void watch(struct kc_records *records, kc_record_view *view)
 {
     const struct kci_shared *shared = records->shared;
+    if (records->objects)
+        kci_objects_show(records->objects, records->visited, view);
+    records->visited++;
     if (atomic_load_explicit(&shared->detached, memory_order_acquire))
         return;
     for (size_t i = 0; i < shared->interceptor_count; i++)
@@ -163,6 +199,7 @@ void kci_records_rewind(struct kc_records *records)
 {
     records->left = 0;
     records->slice = 0;
+    records->visited = 0;
 }
 
 void kci_records_release(struct kc_records *records)
@@ -174,6 +211,7 @@ void kci_records_release(struct kc_records *records)
         kci_ready_done(records->slices[i].run, records->slices[i].batch);
         kci_run_release(records->slices[i].run);
     }
+    kci_objects_release(records->objects, shared);
     kci_alloc_free(shared->alloc, records->slices);
     kci_alloc_free(shared->alloc, records);
     kci_shared_release(shared);

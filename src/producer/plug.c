@@ -7,14 +7,6 @@
 #include "cluster/cluster.h"
 #include <kclient/producer.h>
 
-kc_err kc_buffer_append(kc_buffer *buffer, const void *data, size_t size)
-{
-    if (!buffer || (!data && size))
-        return KC_ERR_ARGUMENT;
-    kci_writer_bytes(&buffer->writer, data, size);
-    return buffer->writer.failed ? KC_ERR_NO_MEMORY : KC_OK;
-}
-
 /* The send that this thread is in; others that it was called from hang on `outer`. */
 static _Thread_local struct kci_plug *innermost;
 

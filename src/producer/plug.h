@@ -4,14 +4,9 @@
 #define KCI_PRODUCER_PLUG_H
 
 #include "base/arena.h"
-#include "base/cursor.h"
-#include "cluster/settings.h"
-
 #include "base/log.h"
-
-struct kc_buffer {
-    struct kci_writer writer;
-};
+#include "cluster/buffer.h"
+#include "cluster/settings.h"
 
 /* One call of send, and the record that is on its way through the plugged-in functions. */
 struct kci_plug {

@@ -17,6 +17,7 @@
 
 #include "consumer/consumer.h"
 #include "consumer/records.h"
+#include "consumer/unreadable.h"
 #include "support/script_cluster.h"
 
 #define SC_PARTITIONS 4
@@ -388,6 +389,8 @@ static inline void sc_run_event_(struct script_consumer *sc, struct kci_consumer
     if (event->kind == KCI_EVENT_NOTICE && notice->kind == KC_NOTICE_RESET)
         sc_note(sc, "reset(%s-%d:%s %lld/%d>%lld)", notice->topic, (int)notice->partition, notice->reason,
                 (long long)notice->from_offset, (int)notice->from_epoch, (long long)notice->to_offset);
+    else if (event->kind == KCI_EVENT_NOTICE && notice->kind == KC_NOTICE_UNREADABLE)
+        sc_note(sc, "unreadable(%s-%d:%lld)", notice->topic, (int)notice->partition, (long long)notice->from_offset);
     else if (event->kind == KCI_EVENT_NOTICE)
         sc_note(sc, "%s(%s:%s)", notice->kind == KC_NOTICE_STALLED ? "stalled" : "recovered",
                 notice->topic ? notice->topic : "group", notice->reason);
@@ -418,6 +421,10 @@ static inline kc_err script_poll(struct script_consumer *sc)
         again = event.kind != KCI_EVENT_NONE;
         if (again)
             sc_run_event_(sc, &event);
+        if (records) {
+            sc->last_error = kci_consumer_deserialize(sc->core, &records, sc->peer->now, &error);
+            again = sc->last_error == KC_OK && !records;
+        }
     }
     kci_consumer_poll_leave(sc->core, sc->peer->now);
     if (sc->last_error != KC_OK) {
