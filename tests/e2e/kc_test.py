@@ -271,12 +271,12 @@ class Kc(unittest.TestCase):
         """A broker that does not catch up in time is named, and the topic is as was asked for."""
         address = ["-b", self.broker.address]
         self.behind(2)
-        self.refuses(f"topic {self.topic} was created, but broker 2 does not know it yet", "topic", "create", *address, self.topic, "-T", "2000", status=1)
+        self.refuses(f"topic {self.topic} was created, but broker 2 does not know it yet", "topic", "create", *address, self.topic, "-T", "3000", status=1)
         self.broker.control("DELETE", "/v1/faults")
         self.kc("topic describe", self.topic)
         self.behind(1)
         self.behind(3)
-        self.refuses(f"topic {self.topic} was deleted, but broker 1 still knows it; 1 more are behind", "topic", "delete", *address, self.topic, "-T", "2000", status=1)
+        self.refuses(f"topic {self.topic} was deleted, but broker 1 still knows it; 1 more are behind", "topic", "delete", *address, self.topic, "-T", "3000", status=1)
         self.broker.control("DELETE", "/v1/faults")
         self.kc("topic describe", self.topic, status=1)
 

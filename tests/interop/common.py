@@ -1,7 +1,9 @@
 """What the interop tests share: the programs of the build, a mockbroker, and running commands with their output kept."""
+import collections
 import json
 import os
 import subprocess
+import time
 import unittest
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
@@ -19,12 +21,38 @@ def program(name):
     return os.path.join(Settings.bin, name)
 
 
+class Told:
+    """What a failure tells of besides its own text: the last commands, and what each living cluster has to say."""
+    commands = collections.deque(maxlen=6)
+    clusters = []  # functions that return text
+
+
+def text_of(output):
+    return output.decode(errors="replace") if isinstance(output, bytes) else output or ""
+
+
+def report():
+    return "\n".join([*Told.commands, *(say() for say in Told.clusters)])
+
+
 def run(command, text=None, check=True, limit=LIMIT_S):
-    """Run to the end; on an unexpected status the output is in the failure."""
-    done = subprocess.run(command, input=text, capture_output=True, timeout=limit, text=isinstance(text, str) or text is None, check=False)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    """Run to the end; on an unexpected status, or without an end, the output is in the failure."""
+    begun = time.monotonic()
+    try:
+        done = subprocess.run(command, input=text, capture_output=True, timeout=limit, text=isinstance(text, str) or text is None, check=False)
+        status, out, err = f"exit {done.returncode}", done.stdout, done.stderr
+    except subprocess.TimeoutExpired as late:
+        done, status, out, err = None, f"not ended after {limit} s", late.stdout, late.stderr
+    told = f"$ {' '.join(command)}\n{status}, {time.monotonic() - begun:.1f} s\n{text_of(out)[-1000:]}\n{text_of(err)[-2000:]}"
+    Told.commands.append(told)
+    if not done or (check and done.returncode != 0):
+        raise AssertionError(told)
     return done
+
+
+def kcat(*arguments, **options):
+    """kcat, which by itself waits for metadata no longer than 5 s."""
+    return run(["kcat", "-m", "60", *arguments], **options)
 
 
 def lines_of(prefix, count):

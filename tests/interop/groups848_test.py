@@ -89,7 +89,7 @@ def covered(members, topic, count):
 
 class Groups848Test(OnMockbroker):
     def groups(self, *arguments, check=True):
-        return run(command(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, *arguments), check=check).stdout
+        return run(command(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, "--timeout", "60000", *arguments), check=check).stdout
 
     def rows(self, *arguments):
         return [line.split() for line in self.groups(*arguments).splitlines() if line.startswith("g ")]
@@ -98,7 +98,7 @@ class Groups848Test(OnMockbroker):
         self.create("t", 4)
         kc_produce(self.bootstrap, "t", lines_of("x", 500))
         done = run(command(CONSOLE_CONSUMER, "--bootstrap-server", self.bootstrap, "--topic", "t", "--group", "g", "--from-beginning", "--max-messages", "500",
-                           "--timeout-ms", "40000", "--command-property", "group.protocol=consumer"))
+                           "--timeout-ms", "240000", "--command-property", "group.protocol=consumer"))
         self.assertEqual(sorted(done.stdout.splitlines()), sorted(lines_of("x", 500)))
         rows = self.rows("--describe", "--group", "g")
         self.assertEqual(sum(int(row[3]) for row in rows), 500)

@@ -51,7 +51,7 @@ def poll_until(members, condition):
 
 class GroupToolsTest(OnMockbroker):
     def groups(self, *arguments, check=True):
-        return tool(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, *arguments, check=check).stdout
+        return tool(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, "--timeout", "60000", *arguments, check=check).stdout
 
     def test_a_living_group_is_described_and_cannot_be_deleted(self):
         self.create("t", 4)

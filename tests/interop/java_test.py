@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from common import CODECS, LIMIT_S, OnMockbroker, Settings, kc_consume, kc_produce, lines_of, program, run
-from kafka_cluster import java
+from kafka_cluster import PATIENT, java
 
 TOPIC_COMMAND = "org.apache.kafka.tools.TopicCommand"
 CONSOLE_PRODUCER = "org.apache.kafka.tools.ConsoleProducer"
@@ -32,7 +32,7 @@ class JavaTest(OnMockbroker):
             with self.subTest(codec=codec):
                 topic, lines = f"java-{codec}", lines_of(codec, 500)
                 self.create(topic)
-                self.tool(CONSOLE_PRODUCER, "--bootstrap-server", self.bootstrap, "--topic", topic, "--compression-codec", codec,
+                self.tool(CONSOLE_PRODUCER, "--bootstrap-server", self.bootstrap, "--topic", topic, *PATIENT, "--compression-codec", codec,
                           text="".join(line + "\n" for line in lines))
                 self.assertEqual(sorted(kc_consume(self.bootstrap, topic)), sorted(lines))
 
@@ -42,12 +42,12 @@ class JavaTest(OnMockbroker):
         for codec in CODECS:
             kc_produce(self.bootstrap, "ours", lines_of(codec, 300), "-X", f"compression.type={codec}")
         text = self.tool(CONSOLE_CONSUMER, "--bootstrap-server", self.bootstrap, "--topic", "ours", "--from-beginning", "--max-messages", str(len(lines)),
-                         "--group", "console", "--timeout-ms", "60000").stdout
+                         "--group", "console", "--timeout-ms", "240000").stdout
         self.assertEqual(sorted(text.splitlines()), sorted(lines))
-        text = self.tool(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, "--describe", "--group", "console").stdout
+        text = self.tool(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, "--timeout", "60000", "--describe", "--group", "console").stdout
         committed = [line.split() for line in text.splitlines() if line.startswith("console")]
         self.assertEqual(sum(int(fields[3]) for fields in committed), len(lines))
-        self.assertIn("console", self.tool(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, "--list").stdout)
+        self.assertIn("console", self.tool(CONSUMER_GROUPS, "--bootstrap-server", self.bootstrap, "--timeout", "60000", "--list").stdout)
 
     def test_the_verifiable_clients_verify(self):
         self.create("verified", 4)

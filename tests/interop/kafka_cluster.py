@@ -10,12 +10,18 @@ import time
 
 import confluent_kafka.admin
 
+from common import Told
+
 FORMAT = "kafka.tools.StorageTool"
 SERVER = "kafka.Kafka"
 WAIT_S = 240  # for a node: JVMs are slow to start on a loaded machine
 CLUSTER_ID = "a2NsaWVudC1pbnRlcm9wMQ"
 HEAP = "-Xmx320m"
+STARTS = 3  # a port that was free may be taken by the time a node binds it
 FAST_JVM = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
+
+
+PATIENT = ["--request-timeout-ms", "60000", "--message-send-max-retries", "1000"]  # Kafka's console producer gives up after 4 times 1.5 s by itself
 
 
 def free_ports(count):
@@ -53,12 +59,8 @@ class Kafka:
         self.libs = os.path.join(folder, "libs")
         self.nodes = nodes
         self.properties = properties or {}
-        self.top = tempfile.mkdtemp(prefix="kafka-")
-        ports = free_ports(2 * nodes)
-        self.ports = ports[:nodes]
-        self.controller_ports = ports[nodes:]
         self.processes = {}
-        self.bootstrap = ",".join(f"127.0.0.1:{p}" for p in self.ports)
+        self.top = None
 
     def _config(self, node):
         voters = ",".join(f"{i + 1}@127.0.0.1:{p}" for i, p in enumerate(self.controller_ports))
@@ -77,7 +79,8 @@ class Kafka:
             "transaction.state.log.min.isr": 1,
             "offsets.topic.num.partitions": 5,
             "group.initial.rebalance.delay.ms": 0,
-            "broker.session.timeout.ms": 6000,
+            "broker.session.timeout.ms": 18000,  # a node that stalls on a loaded machine is not dead
+            "controller.quorum.fetch.timeout.ms": 6000,  # nor is its controller
             "num.network.threads": 2,
             "num.io.threads": 4,
             **self.properties,
@@ -121,30 +124,51 @@ class Kafka:
         with open(os.path.join(self.top, f"node-{node}.log"), encoding="utf-8", errors="replace") as f:
             return f.read()[-3000:]
 
+    def _start(self):
+        self.top = tempfile.mkdtemp(prefix="kafka-")
+        ports = free_ports(2 * self.nodes)
+        self.ports, self.controller_ports = ports[:self.nodes], ports[self.nodes:]
+        self.bootstrap = ",".join(f"127.0.0.1:{p}" for p in self.ports)
+        configs = [self._config(n) for n in range(1, self.nodes + 1)]
+        formats = [subprocess.Popen(java(self.libs, FORMAT, "format", "-t", CLUSTER_ID, "-c", c), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                   for c in configs]
+        for process in formats:
+            output = process.communicate()[0]
+            if process.returncode:
+                raise RuntimeError(f"formatting failed:\n{output.decode(errors='replace')[-2000:]}")
+        for node in range(1, self.nodes + 1):
+            self.start_node(node)
+        self.wait_ready()
+
     def __enter__(self):
-        try:
-            configs = [self._config(n) for n in range(1, self.nodes + 1)]
-            formats = [subprocess.Popen(java(self.libs, FORMAT, "format", "-t", CLUSTER_ID, "-c", c), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-                       for c in configs]
-            for process in formats:
-                output = process.communicate()[0]
-                if process.returncode:
-                    raise RuntimeError(f"formatting failed:\n{output.decode(errors='replace')[-2000:]}")
-            for node in range(1, self.nodes + 1):
-                self.start_node(node)
-            self.wait_ready()
-            return self
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        Told.clusters.append(self.say)
+        for attempt in range(1, STARTS + 1):
+            try:
+                self._start()
+                return self
+            except BaseException as failure:
+                taken = "Address already in use" in self.say()
+                self._end()
+                if attempt == STARTS or not taken or not isinstance(failure, RuntimeError):
+                    Told.clusters.remove(self.say)
+                    raise
+
+    def say(self):
+        return "\n".join(f"-- the end of the log of Kafka node {n}, which {'runs' if p.poll() is None else f'ended with {p.returncode}'}:\n{self.log_tail(n)}"
+                         for n, p in sorted(self.processes.items()))
 
     def __exit__(self, *unused):
+        Told.clusters.remove(self.say)
+        self._end()
+
+    def _end(self):
         for process in self.processes.values():
             process.kill()
         for process in self.processes.values():
             process.wait()
         self.processes.clear()
-        shutil.rmtree(self.top, ignore_errors=True)
+        if self.top:
+            shutil.rmtree(self.top, ignore_errors=True)
 
 
 def select_pause(seconds):

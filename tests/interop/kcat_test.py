@@ -1,15 +1,16 @@
 """kcat (librdkafka) works with mockbroker as with Kafka."""
 import re
 import subprocess
+import threading
 import unittest
 
-from common import CODECS, OnMockbroker, kc_consume, kc_produce, lines_of, run
+from common import CODECS, OnMockbroker, kc_consume, kc_produce, kcat, lines_of
 
 
 class KcatTest(OnMockbroker):
     def test_it_sees_the_cluster_and_its_topics(self):
         self.create("seen", 5, 3)
-        text = run(["kcat", "-L", "-b", self.bootstrap]).stdout
+        text = kcat("-L", "-b", self.bootstrap).stdout
         self.assertIn("3 brokers:", text)
         self.assertIn('topic "seen" with 5 partitions', text)
 
@@ -18,8 +19,8 @@ class KcatTest(OnMockbroker):
             with self.subTest(codec=codec):
                 topic, lines = f"codec-{codec}", lines_of(codec, 2000)
                 self.create(topic)
-                run(["kcat", "-P", "-b", self.bootstrap, "-t", topic, "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true"], "\n".join(lines))
-                read = run(["kcat", "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q"]).stdout.splitlines()
+                kcat("-P", "-b", self.bootstrap, "-t", topic, "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true", text="\n".join(lines))
+                read = kcat("-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q").stdout.splitlines()
                 self.assertEqual(sorted(read), sorted(lines))
                 self.assertEqual(sorted(kc_consume(self.bootstrap, topic)), sorted(lines))
 
@@ -29,27 +30,27 @@ class KcatTest(OnMockbroker):
                 topic, lines = f"ours-{codec}", lines_of(codec, 2000)
                 self.create(topic)
                 kc_produce(self.bootstrap, topic, lines, "-X", f"compression.type={codec}")
-                read = run(["kcat", "-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q"]).stdout.splitlines()
+                read = kcat("-C", "-b", self.bootstrap, "-t", topic, "-o", "beginning", "-e", "-q").stdout.splitlines()
                 self.assertEqual(sorted(read), sorted(lines))
 
     def test_a_group_reads_everything_once_and_goes_on_where_it_was(self):
         self.create("grouped", 4)
         first, second = lines_of("first", 500), lines_of("second", 300)
         kc_produce(self.bootstrap, "grouped", first)
-        command = ["kcat", "-b", self.bootstrap, "-G", "readers", "-X", "auto.offset.reset=earliest", "-q"]
-        read = run([*command, "-c", "500", "grouped"]).stdout.splitlines()
+        command = ["-b", self.bootstrap, "-G", "readers", "-X", "auto.offset.reset=earliest", "-q"]
+        read = kcat(*command, "-c", "500", "grouped").stdout.splitlines()
         self.assertEqual(sorted(read), sorted(first))
         kc_produce(self.bootstrap, "grouped", second)
-        read = run([*command, "-c", "300", "grouped"]).stdout.splitlines()
+        read = kcat(*command, "-c", "300", "grouped").stdout.splitlines()
         self.assertEqual(sorted(read), sorted(second))
 
     def test_keys_and_headers_survive(self):
         self.create("keyed", 1)
-        run(["kcat", "-P", "-b", self.bootstrap, "-t", "keyed", "-K:", "-H", "origin=kcat"], "a:1\nb:2\n")
+        kcat("-P", "-b", self.bootstrap, "-t", "keyed", "-K:", "-H", "origin=kcat", text="a:1\nb:2\n")
         read = kc_consume(self.bootstrap, "keyed", "-f", "%k=%s %h\\n")
         self.assertEqual(read, ["a=1 origin=kcat", "b=2 origin=kcat"])
         kc_produce(self.bootstrap, "keyed", ["c:3"], "-K", ":", "-H", "origin=kc")
-        read = run(["kcat", "-C", "-b", self.bootstrap, "-t", "keyed", "-o", "2", "-e", "-q", "-f", "%k=%s %h\n"]).stdout
+        read = kcat("-C", "-b", self.bootstrap, "-t", "keyed", "-o", "2", "-e", "-q", "-f", "%k=%s %h\n").stdout
         self.assertEqual(read, "c=3 origin=kc\n")
 
 
@@ -67,15 +68,19 @@ class MockClusterOfLibrdkafka(unittest.TestCase):
             self.assertTrue(line, "kcat ended without a mock cluster")
             found = re.search(r"127\.0\.0\.1:\d+", line)
         self.bootstrap = found.group(0)
+        self.reader = threading.Thread(target=self.mock.stderr.read)  # what it goes on to say must not fill the pipe
+        self.reader.start()
 
     def end(self):
         self.mock.kill()
         self.mock.wait()
+        if hasattr(self, "reader"):
+            self.reader.join()
         self.mock.stdin.close()
         self.mock.stderr.close()
 
     def test_kcat_reads_there_what_kclient_wrote(self):
         lines = lines_of("there", 2000)
         kc_produce(self.bootstrap, "there", lines)
-        read = run(["kcat", "-C", "-b", self.bootstrap, "-t", "there", "-o", "beginning", "-e", "-q"]).stdout.splitlines()
+        read = kcat("-C", "-b", self.bootstrap, "-t", "there", "-o", "beginning", "-e", "-q").stdout.splitlines()
         self.assertEqual(sorted(read), sorted(lines))

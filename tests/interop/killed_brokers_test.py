@@ -45,7 +45,7 @@ class Writer:
 class KilledBrokersTest(unittest.TestCase):
     def check(self, *options):
         # with two in-sync replicas wanted, an acknowledged record is on two nodes, and one of them is killed at a time
-        with Kafka(Settings.kafka, nodes=3, properties={"min.insync.replicas": 2, "default.replication.factor": 3}) as cluster:
+        with Kafka(Settings.kafka, nodes=3, properties={"min.insync.replicas": 2, "default.replication.factor": 3, "broker.session.timeout.ms": 6000}) as cluster:
             run([program("kc"), "topic", "create", "-b", cluster.bootstrap, "t", "-n", str(PARTITIONS), "-r", "3"])
             writer = Writer(cluster.bootstrap, "-X", "delivery.timeout.ms=600000", "-X", "max.block.ms=600000", *options)
             try:

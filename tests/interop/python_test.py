@@ -54,7 +54,7 @@ class ConfluentTest(OnMockbroker):
         kc_produce(self.bootstrap, "shared", more)
         wanted = set(values(lines + more))
         until = time.monotonic() + WAIT_S
-        while time.monotonic() < until and not wanted <= set(read):
+        while time.monotonic() < until and not (wanted <= set(read) and len(members[0].assignment()) == 6):
             read += [m.value() for m in members[0].consume(500, 0.1) if not m.error()]
         self.assertEqual(len(members[0].assignment()), 6)
         members[0].close()
@@ -88,7 +88,7 @@ class KafkaPythonTest(OnMockbroker):
                 producer = kafka_python.KafkaProducer(bootstrap_servers=self.bootstrap, compression_type=None if codec == "none" else codec, acks="all")
                 sent = [producer.send(topic, line.encode()) for line in lines]
                 producer.flush(WAIT_S)
-                self.assertEqual(len({(f.get(1).partition, f.get(1).offset) for f in sent}), len(lines))
+                self.assertEqual(len({(f.get(WAIT_S).partition, f.get(WAIT_S).offset) for f in sent}), len(lines))
                 producer.close()
                 self.assertEqual(sorted(kc_consume(self.bootstrap, topic)), sorted(lines))
         admin.close()

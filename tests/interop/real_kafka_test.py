@@ -5,7 +5,7 @@ import threading
 import unittest
 
 from common import CODECS, Settings, kc_consume, kc_produce, lines_of, program, run
-from kafka_cluster import WAIT_S, Kafka, java, select_pause
+from kafka_cluster import PATIENT, WAIT_S, Kafka, java, select_pause
 
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 DEMO_MB = "60"
@@ -48,7 +48,7 @@ class RealKafka:
         self.assertEqual(sorted(kc_consume(self.bootstrap, "codecs")), sorted(wanted))
         self.assertEqual(sorted(kc_consume(self.bootstrap, "codecs", "-g", "codec-readers")), sorted(wanted))
         text = run(java(self.cluster.libs, CONSOLE_CONSUMER, "--bootstrap-server", self.bootstrap, "--topic", "codecs", "--from-beginning",
-                        "--max-messages", str(len(wanted)), "--timeout-ms", "60000")).stdout
+                        "--max-messages", str(len(wanted)), "--timeout-ms", "240000")).stdout
         self.assertEqual(sorted(text.splitlines()), sorted(wanted))
 
     def test_what_java_compressed_is_read(self):
@@ -56,7 +56,7 @@ class RealKafka:
         wanted = []
         for codec in CODECS:
             lines = lines_of(codec, 300)
-            run(java(self.cluster.libs, self.console_producer, "--bootstrap-server", self.bootstrap, "--topic", "java", "--compression-codec", codec),
+            run(java(self.cluster.libs, self.console_producer, "--bootstrap-server", self.bootstrap, "--topic", "java", *PATIENT, "--compression-codec", codec),
                 "".join(line + "\n" for line in lines))
             wanted += lines
         self.assertEqual(sorted(kc_consume(self.bootstrap, "java")), sorted(wanted))

@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
-from common import Settings  # noqa: E402
+from common import Settings, Told, report  # noqa: E402
 
 TEST_LIMIT_S = 600  # a test that hangs is a failure, and says where
 MODULES = sorted(name[:-3] for name in os.listdir(os.path.dirname(os.path.abspath(__file__))) if name.endswith("_test.py"))
@@ -30,16 +30,35 @@ def each(suite):
 
 
 class Result(unittest.TextTestResult):
-    """A line per test with its time."""
+    """A line per test with its time, and with a failure what was going on."""
+    begun = time.monotonic()
 
     def startTest(self, test):
         self.begun = time.monotonic()
+        Told.commands.clear()
         faulthandler.dump_traceback_later(TEST_LIMIT_S, exit=True)
         super().startTest(test)
 
     def stopTest(self, test):
         faulthandler.cancel_dump_traceback_later()
         super().stopTest(test)
+
+    def _tell(self):
+        """Now, while the clusters still live: what the commands and they have to say."""
+        self.stream.writeln(f"    after {time.monotonic() - self.begun:.1f} s:\n{report()}")
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._tell()
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._tell()
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._tell()
 
     def addSuccess(self, test):
         super().addSuccess(test)

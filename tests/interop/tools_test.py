@@ -1,12 +1,14 @@
 """Apache Kafka's tools that ask and change what is about the cluster: ACLs, features, quorum, SCRAM users, client metrics, groups, tokens."""
 import json
 import os
+import subprocess
 import tempfile
+import time
 import unittest
 import urllib.request
 
-from common import Mockbroker, Settings, run
-from kafka_cluster import java
+from common import Mockbroker, Settings, kcat, run
+from kafka_cluster import PATIENT, WAIT_S, java, select_pause
 
 ACLS = "org.apache.kafka.tools.AclCommand"
 API_VERSIONS = "org.apache.kafka.tools.BrokerApiVersionsCommand"
@@ -74,14 +76,23 @@ class ClusterToolsTest(ToolsTest):
             text = self.tool(TOKENS, "--describe", "--command-config", config.name, check=False)
         self.assertIn("Delegation Token requests are not allowed on PLAINTEXT", text)
 
+    def pushes(self):
+        with urllib.request.urlopen(self.cluster.about["control"] + "/v1/telemetry") as answer:
+            return json.load(answer)["pushes"]
+
     def test_java_pushes_the_metrics_that_were_asked_for(self):
         self.tool(CLIENT_METRICS, "--alter", "--name", "m", "--metrics", "org.apache.kafka.producer.connection", "--interval", "100",
                   "--match", "client_id=pusher")
         self.assertIn("m", self.tool(CLIENT_METRICS, "--list").split())
-        run(java(os.path.join(Settings.kafka, "libs"), CONSOLE_PRODUCER, "--bootstrap-server", self.bootstrap, "--topic", "t",
-                 "--command-property", "client.id=pusher"), "a\nb\n")
-        with urllib.request.urlopen(self.cluster.about["control"] + "/v1/telemetry") as answer:
-            pushes = json.load(answer)["pushes"]
+        command = java(os.path.join(Settings.kafka, "libs"), CONSOLE_PRODUCER, "--bootstrap-server", self.bootstrap, "--topic", "t",
+                       *PATIENT, "--command-property", "client.id=pusher")
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as producer:
+            producer.stdin.write("a\nb\n")
+            producer.stdin.flush()
+            until = time.monotonic() + WAIT_S  # it pushes from time to time while it lives, and a last time when its input ends
+            while not self.pushes() and time.monotonic() < until:
+                select_pause(0.05)
+        pushes = self.pushes()
         self.assertTrue(pushes)
         self.assertEqual({p["client_id"] for p in pushes}, {"pusher"})
         self.assertTrue(pushes[-1]["terminating"])
@@ -101,16 +112,16 @@ class AclToolsTest(ToolsTest):
 
     def test_kafka_acls_rule_what_kcat_may_do(self):
         lines = "one\ntwo\n"
-        run(["kcat", "-P", "-b", self.bootstrap, "-t", "t"], lines)
+        kcat("-P", "-b", self.bootstrap, "-t", "t", text=lines)
         self.assertEqual(self.records(), 2)
         self.assertIn("User:anna", self.tool(ACLS, "--add", "--allow-principal", "User:anna", "--operation", "Write", "--topic", "t"))
-        run(["kcat", "-P", "-b", self.bootstrap, "-t", "t", "-X", "message.timeout.ms=3000"], lines, check=False)
+        kcat("-P", "-b", self.bootstrap, "-t", "t", "-X", "message.timeout.ms=3000", text=lines, check=False)
         self.assertEqual(self.records(), 2)
         self.tool(ACLS, "--add", "--allow-principal", "User:ANONYMOUS", "--operation", "Read", "--topic", "t")
-        read = run(["kcat", "-C", "-b", self.bootstrap, "-t", "t", "-o", "beginning", "-e", "-q"]).stdout
+        read = kcat("-C", "-b", self.bootstrap, "-t", "t", "-o", "beginning", "-e", "-q").stdout
         self.assertEqual(sorted(read.splitlines()), ["one", "two"])
         self.assertIn("operation=READ", self.tool(ACLS, "--list", "--topic", "t"))
         self.tool(ACLS, "--remove", "--force", "--topic", "t")
         self.assertNotIn("operation=READ", self.tool(ACLS, "--list", "--topic", "t"))
-        run(["kcat", "-P", "-b", self.bootstrap, "-t", "t"], lines)
+        kcat("-P", "-b", self.bootstrap, "-t", "t", text=lines)
         self.assertEqual(self.records(), 4)

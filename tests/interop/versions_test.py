@@ -4,7 +4,7 @@ import unittest
 
 import kafka as kafka_python
 
-from common import Mockbroker, Settings, kc_consume, kc_produce, lines_of, program, run
+from common import Mockbroker, Settings, kc_consume, kc_produce, kcat, lines_of, program, run
 from kafka_cluster import java
 
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
@@ -25,21 +25,21 @@ class AsVersion(unittest.TestCase):
         """kclient, kcat, kafka-python and Java 3.9 write and read on one topic."""
         lines = lines_of("x", 300)
         kc_produce(self.bootstrap, "t", lines[:100])
-        run(["kcat", "-P", "-b", self.bootstrap, "-t", "t", "-X", "enable.idempotence=true"], "\n".join(lines[100:200]))
+        kcat("-P", "-b", self.bootstrap, "-t", "t", "-X", "enable.idempotence=true", text="\n".join(lines[100:200]))
         producer = kafka_python.KafkaProducer(bootstrap_servers=self.bootstrap)
         for line in lines[200:]:
             producer.send("t", line.encode())
-        producer.flush(60)
+        producer.flush(240)
         producer.close()
         self.assertEqual(sorted(kc_consume(self.bootstrap, "t")), sorted(lines))
         self.assertEqual(sorted(self.read_with_a_group(len(lines))), sorted(lines))
-        kcat = run(["kcat", "-C", "-b", self.bootstrap, "-t", "t", "-o", "beginning", "-e", "-q"]).stdout.splitlines()
-        self.assertEqual(sorted(kcat), sorted(lines))
-        consumer = kafka_python.KafkaConsumer("t", bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", group_id="python", consumer_timeout_ms=60000)
+        read = kcat("-C", "-b", self.bootstrap, "-t", "t", "-o", "beginning", "-e", "-q").stdout.splitlines()
+        self.assertEqual(sorted(read), sorted(lines))
+        consumer = kafka_python.KafkaConsumer("t", bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", group_id="python", consumer_timeout_ms=240000)
         self.assertEqual(sorted(next(consumer).value.decode() for _ in lines), sorted(lines))
         consumer.close()
         text = run(java(os.path.join(Settings.kafka_old, "libs"), CONSOLE_CONSUMER, "--bootstrap-server", self.bootstrap,
-                        "--topic", "t", "--from-beginning", "--max-messages", str(len(lines)), "--group", "java", "--timeout-ms", "60000")).stdout
+                        "--topic", "t", "--from-beginning", "--max-messages", str(len(lines)), "--group", "java", "--timeout-ms", "240000")).stdout
         self.assertEqual(sorted(text.splitlines()), sorted(lines))
 
 
