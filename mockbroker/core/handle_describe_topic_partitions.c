@@ -9,12 +9,6 @@ typedef struct kci_describe_topic_partitions_response__describe_topic_partitions
 typedef struct kci_describe_topic_partitions_response__describe_topic_partitions_response_partition partition_out;
 typedef struct kci_describe_topic_partitions_response response_out;
 
-static int compare(struct kci_str a, struct kci_str b)
-{
-    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static bool fill_partition(struct mb_request *request, const struct mb_partition *partition, partition_out *out)
 {
     size_t count = (size_t)partition->replica_count;
@@ -83,9 +77,9 @@ static bool fill_topic(struct mb_request *request, struct kci_str name, int32_t 
 static void sift(struct kci_str *names, size_t from, size_t count)
 {
     for (size_t child; (child = 2 * from + 1) < count; from = child) {
-        if (child + 1 < count && compare(names[child], names[child + 1]) < 0)
+        if (child + 1 < count && kci_str_compare(names[child], names[child + 1]) < 0)
             child++;
-        if (compare(names[from], names[child]) >= 0)
+        if (kci_str_compare(names[from], names[child]) >= 0)
             return;
         struct kci_str swap = names[from];
         names[from] = names[child];
@@ -115,7 +109,7 @@ static int32_t sorted_names(struct mb_request *request, struct kci_str **names)
     for (size_t i = 0; *names && i < all; i++) {
         const struct mb_topic *topic = body->topics_count > 0 ? NULL : mb_topic_next(request->cluster, &at);
         struct kci_str name = topic ? kci_str_of(topic->name) : body->topics[i].name;
-        if (!body->cursor || compare(name, body->cursor->topic_name) >= 0)
+        if (!body->cursor || kci_str_compare(name, body->cursor->topic_name) >= 0)
             (*names)[count++] = name;
     }
     if (!*names)

@@ -23,20 +23,14 @@ struct page {
     size_t topic_count;
 };
 
-static int compare_text(struct kci_str a, struct kci_str b)
-{
-    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static int compare_members(const void *a, const void *b)
 {
     const struct mb_modern_member *x = *(struct mb_modern_member *const *)a, *y = *(struct mb_modern_member *const *)b;
     if (x->instance_id.data && y->instance_id.data)
-        return compare_text(x->instance_id, y->instance_id);
+        return kci_str_compare(x->instance_id, y->instance_id);
     if (x->instance_id.data || y->instance_id.data)
         return x->instance_id.data ? -1 : 1;
-    return compare_text(x->id, y->id);
+    return kci_str_compare(x->id, y->id);
 }
 
 static int compare_topics(const void *a, const void *b)

@@ -41,6 +41,13 @@ static inline bool kci_str_equal(struct kci_str a, struct kci_str b)
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* By bytes, a prefix before what it begins: < 0, 0, > 0. Neither is null. */
+static inline int kci_str_compare(struct kci_str a, struct kci_str b)
+{
+    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+    return order ? order : (a.size > b.size) - (a.size < b.size);
+}
+
 static inline bool kci_uuid_is_zero(const struct kci_uuid *id)
 {
     static const struct kci_uuid zero;

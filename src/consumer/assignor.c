@@ -41,20 +41,14 @@ size_t kci_assignor_list(const char *names, const kc_assignor *custom, size_t cu
     return count;
 }
 
-static int compare_text(struct kci_str a, struct kci_str b)
-{
-    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
-    return order ? order : (a.size > b.size) - (a.size < b.size);
-}
-
 static int java_order(const void *a, const void *b)
 {
     const struct kci_member *x = *(struct kci_member *const *)a, *y = *(struct kci_member *const *)b;
     if (x->instance_id.data && y->instance_id.data)
-        return compare_text(x->instance_id, y->instance_id);
+        return kci_str_compare(x->instance_id, y->instance_id);
     if (x->instance_id.data || y->instance_id.data)
         return x->instance_id.data ? -1 : 1;
-    return compare_text(x->id, y->id);
+    return kci_str_compare(x->id, y->id);
 }
 
 struct kci_member **kci_assignor_sort(struct kci_arena *arena, struct kci_member *members, size_t count)
@@ -72,7 +66,7 @@ bool kci_member_subscribes(const struct kci_member *member, struct kci_str topic
     int32_t low = 0, high = member->topic_count;
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
-        int order = compare_text(member->topics[middle], topic);
+        int order = kci_str_compare(member->topics[middle], topic);
         if (order == 0)
             return true;
         if (order < 0)

@@ -8,9 +8,7 @@
 
 static int by_bytes(const void *a, const void *b)
 {
-    const struct kci_str *x = a, *y = b;
-    int order = memcmp(x->data, y->data, x->size < y->size ? x->size : y->size);
-    return order ? order : (x->size > y->size) - (x->size < y->size);
+    return kci_str_compare(*(const struct kci_str *)a, *(const struct kci_str *)b);
 }
 
 static int32_t number_of(const struct kci_racks *racks, struct kci_str name)
