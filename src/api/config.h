@@ -28,6 +28,7 @@ struct kci_config_row {
     const struct kci_config_choice *choices; /* ends with word NULL; only for KCI_TYPE_CHOICE, KCI_TYPE_LIST */
     const char *meaning;                     /* one or two sentences */
 };
+#define KCI_CONFIG_ROWS_MAX 128 /* room for what was set explicitly */
 extern const struct kci_config_row kci_config_rows[];
 extern const size_t kci_config_row_count;
 /* The row of a key or alias, or NULL. */

@@ -253,4 +253,5 @@ const struct kci_config_row kci_config_rows[] = {
     STR("client.rack", NULL, P | C, client_rack, NULL, "Where this client runs: for fetching from the nearest replica, and for partitioner.rack.aware."),
 };
 /* clang-format on */
+_Static_assert(sizeof kci_config_rows / sizeof kci_config_rows[0] <= KCI_CONFIG_ROWS_MAX, "a bit for each row");
 const size_t kci_config_row_count = sizeof kci_config_rows / sizeof kci_config_rows[0];
