@@ -39,6 +39,9 @@ enum mb_plant {
     MB_PLANT_NO_CUT,       /* followers keep what their leader does not have */
     MB_PLANT_TWO_OWNERS,   /* KIP-848: a partition is given away before it is given back */
     MB_PLANT_NO_FENCING,   /* commits of an old generation are taken */
+    MB_PLANT_NO_SYNC,      /* flush.messages is nothing to the logs */
+    MB_PLANT_TRUST_DISK,   /* recovery believes that what it finds is whole */
+    MB_PLANT_FORGETFUL,    /* after a restart the brokers know no producer */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */

@@ -304,7 +304,8 @@ struct recovery {
     int error;
 };
 
-/* One batch of a file: index it, without keeping its bytes. */
+/* One batch of a file: index it, without keeping its bytes.  Its leader epoch is not under its CRC: epochs rise in a
+ * log, and none is of the future. */
 static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint32_t position)
 {
     struct recovery *recovery = owner;
@@ -313,6 +314,10 @@ static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint
     size_t total;
     if (kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK || header.magic != 2)
         return false;
+    const struct mb_replica *replica = recovery->replica;
+    if (header.leader_epoch < mb_log_epoch_latest(&replica->log) ||
+        header.leader_epoch > replica->partition->leader_epoch)
+        return false;
     struct mb_log_entry entry = { .base_offset = header.base_offset,
                                   .max_timestamp_ms = header.max_timestamp_ms,
                                   .size = size,
@@ -320,25 +325,25 @@ static bool recover_batch(void *owner, const uint8_t *batch, uint32_t size, uint
                                   .last_delta = header.last_offset_delta };
     if (!mb_log_recovered(&recovery->replica->log, &entry, header.leader_epoch))
         return false;
-    if (!mb_producers_note(&recovery->replica->producers, &header, batch, 0))
+    bool forget = replica->partition->cluster->options.plant == MB_PLANT_FORGETFUL; /* planted defect */
+    if (!forget && !mb_producers_note(&recovery->replica->producers, &header, batch, 0))
         recovery->error = -1;
     return true;
 }
 
-static bool load_replica(struct loader *loader, struct mb_replica *replica, int64_t start, int64_t high,
-                         bool *torn_tail)
+static bool load_replica(struct loader *loader, struct mb_replica *replica, int64_t start, int64_t high)
 {
     struct mb_cluster *cluster = loader->cluster;
     struct mb_partition *partition = replica->partition;
     struct recovery recovery = { .replica = replica };
     uint64_t torn = 0;
-    int error = mb_log_store_recover(replica->log.store, loader->clean, recover_batch, &recovery, &torn);
+    bool clean = loader->clean || cluster->options.plant == MB_PLANT_TRUST_DISK; /* planted defect */
+    int error = mb_log_store_recover(replica->log.store, clean, recover_batch, &recovery, &torn);
     if (error || recovery.error) {
         snprintf(loader->text, loader->text_size, "the log of %s-%d on broker %d cannot be read: %s",
                  partition->topic->name, partition->index, replica->broker, error ? strerror(error) : "out of memory");
         return false;
     }
-    *torn_tail = torn > 0;
     if (torn)
         kci_log(&cluster->logger, KCI_LOG_WARN, "storage",
                 "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
@@ -353,27 +358,16 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
     return true;
 }
 
-/* KIP-966: who may have lost records in the crash does not lead while somebody is in sync who has not. */
-static void distrust_torn(struct mb_partition *partition, const bool *torn)
-{
-    bool any_whole = false;
-    for (int32_t i = 0; i < partition->replica_count; i++)
-        any_whole |= partition->replicas[i].in_isr && !torn[i];
-    for (int32_t i = 0; any_whole && i < partition->replica_count; i++)
-        partition->replicas[i].in_isr = partition->replicas[i].in_isr && !torn[i];
-}
-
-/* A log that ends below what was committed has lost something, also when it ends where a batch does: who is in sync has
- * as much as the best of them, up to the high watermark that was written down. */
-static void distrust_short(struct mb_partition *partition, int64_t high)
+/* After a crash nobody knows how much was committed; but who was in sync had all of it.  Who has less than the best of
+ * them may have lost some, torn or not, and is not in sync: it does not lead while that one can (as KIP-966). */
+static void distrust_short(struct mb_partition *partition)
 {
     int64_t best = 0;
     for (int32_t i = 0; i < partition->replica_count; i++)
         if (partition->replicas[i].in_isr && partition->replicas[i].log.end_offset > best)
             best = partition->replicas[i].log.end_offset;
     for (int32_t i = 0; i < partition->replica_count; i++)
-        partition->replicas[i].in_isr =
-            partition->replicas[i].in_isr && partition->replicas[i].log.end_offset >= (best < high ? best : high);
+        partition->replicas[i].in_isr = partition->replicas[i].in_isr && partition->replicas[i].log.end_offset == best;
 }
 
 /* "1,2,3" as numbers. -1: not such a list. */
@@ -397,7 +391,6 @@ static bool load_partition(struct loader *loader, const char *line)
     long long start, high;
     char replicas[512], isr[512] = "", adding[512] = "";
     int32_t brokers[MB_BROKERS_MAX];
-    bool torn[MB_BROKERS_MAX] = { false };
     if (sscanf(line, "partition %d %d %lld %lld %511s %511s %d %511s", &index, &epoch, &start, &high, replicas, isr,
                &target_count, adding) < 5)
         return refuse(loader, line, "not understood");
@@ -419,11 +412,11 @@ static bool load_partition(struct loader *loader, const char *line)
         struct mb_replica *replica = &partition->replicas[i];
         replica->in_isr = is_listed(isr, replica->broker);
         replica->adding = is_listed(adding, replica->broker);
-        if (!load_replica(loader, replica, start, high, &torn[i]))
+        if (!load_replica(loader, replica, start, high))
             return false;
     }
-    distrust_torn(partition, torn);
-    distrust_short(partition, high);
+    if (!loader->clean)
+        distrust_short(partition);
     return true;
 }
 

@@ -60,11 +60,12 @@ int64_t mb_replica_last_stable(const struct mb_replica *replica)
 struct mb_log_roll mb_partition_roll(const struct mb_partition *partition)
 {
     const struct mb_topic_config *config = &partition->topic->config;
+    bool planted = partition->cluster->options.plant == MB_PLANT_NO_SYNC; /* defect */
     return (struct mb_log_roll){ .segment_bytes = config->segment_bytes,
                                  .segment_ms = config->segment_ms,
                                  .index_interval_bytes = config->index_interval_bytes,
                                  .index_bytes = config->index_bytes,
-                                 .flush_records = config->flush_records };
+                                 .flush_records = planted ? 0 : config->flush_records };
 }
 
 static int32_t min_insync(const struct mb_partition *partition)

@@ -120,6 +120,22 @@ static void a_torn_tail_is_cut_off(void **state)
     close_on_disk(&world);
 }
 
+/* The leader epoch of a batch is not under its CRC. */
+static void an_epoch_of_the_future_is_bit_rot(void **state)
+{
+    struct world world;
+    (void)state;
+    open_on_disk(&world, 1, NULL);
+    world_topic(&world, "orders", 1, 1, NULL);
+    write_some(&world, "orders", 3);
+    crash(&world);
+    struct disk_file *file = disk_find(&disk, "broker-1/orders-0" LOG_0);
+    file->data[file->size / 3 + 13] ^= 1;
+    open_on_disk(&world, 1, NULL);
+    assert_int_equal(world_look(&world, "orders", 0).log_end, 2);
+    close_on_disk(&world);
+}
+
 static void a_torn_follower_fetches_again_what_it_lost(void **state)
 {
     struct world world;
@@ -306,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_restart_finds_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_tail_is_cut_off, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_epoch_of_the_future_is_bit_rot, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_follower_fetches_again_what_it_lost, setup, teardown),
         cmocka_unit_test_setup_teardown(a_torn_leader_does_not_lead_while_another_has_everything, setup, teardown),
         cmocka_unit_test_setup_teardown(the_shortest_of_torn_logs_is_not_in_sync, setup, teardown),
