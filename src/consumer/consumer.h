@@ -37,6 +37,7 @@ enum kci_consumer_plant {
     KCI_PLANT_DEAF,              /* heartbeats do not say that the group is being rebalanced (L3) */
     KCI_PLANT_LEAVE_PATIENTLY,   /* leaving has no deadline (L5) */
     KCI_PLANT_IMPATIENT,         /* fetches do not wait at the broker (L6) */
+    KCI_PLANT_ANY_HISTORY,       /* a log that was truncated is read on (F4) */
     KCI_PLANT_NO_LIMIT,          /* fetch.memory.max is no limit (R2) */
 };
 

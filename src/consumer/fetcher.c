@@ -158,7 +158,8 @@ static void adapt(struct kci_fetch_node *node, int64_t bytes, int64_t now)
 static bool fit_version(struct kci_call *call, int16_t version)
 {
     struct kci_fetch_node *node = call->owner;
-    for (int32_t i = 0; version < KCI_FETCH_VERSION_EPOCH && i < node->request.topics_count; i++)
+    bool planted = node->consumer->plant == KCI_PLANT_ANY_HISTORY; /* defect */
+    for (int32_t i = 0; (version < KCI_FETCH_VERSION_EPOCH || planted) && i < node->request.topics_count; i++)
         for (int32_t k = 0; k < node->request.topics[i].partitions_count; k++)
             node->request.topics[i].partitions[k].last_fetched_epoch = -1;
     return true;

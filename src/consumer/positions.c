@@ -163,7 +163,7 @@ static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const st
                         int64_t now)
 {
     bool whole = item->offset >= 0 && item->offset_epoch >= 0 && item->offset >= a->fetch_offset;
-    if (whole) {
+    if (whole || c->plant == KCI_PLANT_ANY_HISTORY) { /* or a planted defect */
         a->checked_epoch = item->current_epoch;
         a->attempts = 0;
         kci_assigned_enter(a, KCI_POSITION_READY, now);

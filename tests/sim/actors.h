@@ -4,10 +4,12 @@
 #define SIM_ACTORS_H
 
 #include "check.h"
+#include "disk.h"
 #include "history.h"
 #include "workload.h"
 #include "world.h"
 
+#include "mockbroker/core/broker.h"
 #include "support/test_alloc.h"
 
 #define SIM_CONSUMERS_MAX (SIM_MEMBERS_MAX + 2) /* slots: one that leaves slowly keeps its own; and the reader */
@@ -19,6 +21,9 @@ struct kci_consumer;
 struct kci_operation;
 struct mb_cluster;
 struct mb_group_view;
+struct mb_log;
+struct kci_batch_header;
+struct kci_record_view;
 
 /* What all actors share. */
 struct sim_stage {
@@ -43,9 +48,12 @@ struct sim_brokers {
     struct sim_stage *stage;
     struct test_alloc memory; /* of cluster */
     struct kci_alloc alloc;
-    struct mb_cluster *cluster;
+    struct mb_options options;  /* with which they start */
+    struct mb_cluster *cluster; /* NULL: they have no power */
     struct sim_host *host;
     struct kci_prng prng;
+    struct sim_disk disk;
+    struct sim_power *power; /* owned by power.c */
     struct sim_seen {
         int32_t leader, epoch;
         int64_t high_watermark;
@@ -58,6 +66,8 @@ struct sim_brokers {
     } each[SIM_BROKERS];
 };
 void sim_brokers_open(struct sim_brokers *brokers, struct sim_stage *stage);
+/* Start them all, with what their disks hold. */
+void sim_brokers_switch_on(struct sim_brokers *brokers);
 /* All of them are gone, until _heal. */
 void sim_brokers_black_out(struct sim_brokers *brokers);
 void sim_brokers_heal(struct sim_brokers *brokers);
@@ -68,11 +78,23 @@ bool sim_brokers_know(struct sim_brokers *brokers, const char *member_id);
 /* false: there is no group, or nobody coordinates it now. */
 bool sim_brokers_group(struct sim_brokers *brokers, struct mb_group_view *view);
 int64_t sim_brokers_end(struct sim_brokers *brokers, int32_t partition); /* high watermark */
+void sim_brokers_close(struct sim_brokers *brokers);
+
+/* ---- logs.c ---- */
+typedef void (*sim_log_fn)(void *context, const struct kci_batch_header *header, const struct kci_record_view *view);
+/* Each record of the log below `to`. false: it cannot be read. */
+bool sim_log_walk(struct sim_stage *stage, struct mb_log *log, int64_t to, sim_log_fn each, void *context);
+struct sim_logged sim_logged_of(const struct kci_batch_header *header, const struct kci_record_view *view);
 /* Demand that all replicas are the same, byte for byte. */
 void sim_brokers_compare(struct sim_brokers *brokers);
 /* Read the logs into the history. */
 void sim_brokers_read(struct sim_brokers *brokers);
-void sim_brokers_close(struct sim_brokers *brokers);
+
+/* ---- power.c ---- */
+void sim_power_open(struct sim_brokers *brokers);
+/* Disks work from now on, and there is power. */
+void sim_power_heal(struct sim_brokers *brokers);
+void sim_power_close(struct sim_brokers *brokers);
 
 /* ---- producers.c ---- */
 struct sim_producer {

@@ -54,6 +54,41 @@ static const struct sim_logged *logged_at(history *h, int32_t partition, int64_t
     return &h->logs.items[partition].records.items[offset];
 }
 
+#define STILL_THERE ((uint64_t)1 << 63)
+#define LOSSES_MAX  62 /* that are told apart; those behind count as one */
+
+/* Which losses took this record from this place, one bit each; STILL_THERE: it is in the log; 0: it never was there. A
+ * record that was sent again may have come to the same place twice. */
+static uint64_t lives_of(history *h, int32_t partition, int64_t offset, const struct sim_value *value)
+{
+    const struct sim_logged *there = logged_at(h, partition, offset);
+    uint64_t lives = there && same_value(&there->value, value) ? STILL_THERE : 0;
+    for (size_t i = 0; i < h->lost.count; i++) {
+        const struct sim_lost *lost = &h->lost.items[i];
+        if (lost->partition == partition && lost->record.offset == offset && same_value(&lost->record.value, value))
+            lives |= (uint64_t)1 << (lost->loss < LOSSES_MAX ? lost->loss : LOSSES_MAX);
+    }
+    return lives;
+}
+
+/* Was this record committed and then lost? */
+static bool was_lost(history *h, uint32_t sender, uint32_t counter)
+{
+    for (size_t i = 0; i < h->lost.count; i++)
+        if (h->lost.items[i].record.value.producer == sender && h->lost.items[i].record.value.counter == counter)
+            return true;
+    return false;
+}
+
+/* Was something of this partition lost that lay before `offset`? */
+static bool was_cut(history *h, int32_t partition, int64_t offset)
+{
+    for (size_t i = 0; i < h->lost.count; i++)
+        if (h->lost.items[i].partition == partition && h->lost.items[i].record.offset < offset)
+            return true;
+    return false;
+}
+
 /* How often each record of each sender is in the logs: one array for all, `first` says where a sender's begins. */
 struct tally {
     const struct kci_alloc *alloc;
@@ -128,7 +163,7 @@ static void check_acked_not_lost(history *h, verdict *v)
     for (uint32_t s = 0; s < h->senders.count; s++)
         for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
             const struct sim_send *send = &h->senders.items[s].sends.items[i];
-            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i])
+            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i] && !was_lost(h, s, i))
                 sim_violation(v, "P1", "record %u/%u was acknowledged at partition %d offset %lld and is in no log", s,
                               i, send->partition, (long long)send->offset);
         }
@@ -233,7 +268,8 @@ static void check_reported_offset(history *h, verdict *v)
             if (!send->reports || send->code != KC_OK || send->offset < 0)
                 continue;
             const struct sim_logged *there = logged_at(h, send->partition, send->offset);
-            if (!there || there->value.producer != s || there->value.counter != i)
+            bool right = there && there->value.producer == s && there->value.counter == i;
+            if (!right && !was_lost(h, s, i))
                 sim_violation(v, "P7", "record %u/%u was reported at partition %d offset %lld, where %s is", s, i,
                               send->partition, (long long)send->offset, there ? "another one" : "nothing");
         }
@@ -268,7 +304,8 @@ static void check_contiguous(history *h, verdict *v)
         const struct sim_hold *hold = &h->holds.items[d->hold];
         bool again = d->offset == first_offset(h, hold->partition) && next[d->hold] > d->offset &&
                      next[d->hold] != hold->position; /* a reset that nobody asked for */
-        if (next[d->hold] >= 0 && d->offset != next[d->hold])
+        bool back = d->offset < next[d->hold] && was_cut(h, hold->partition, next[d->hold]);
+        if (next[d->hold] >= 0 && d->offset != next[d->hold] && !back)
             sim_violation(v, again ? "F5" : "F1",
                           "consumer %d got offset %lld of partition %d at %.3f s where %lld was next", hold->consumer,
                           (long long)d->offset, hold->partition, (double)d->at / 1e6, (long long)next[d->hold]);
@@ -286,11 +323,37 @@ static void check_no_phantom(history *h, verdict *v)
         const struct sim_delivery *d = &h->deliveries.items[i];
         const struct sim_hold *hold = &h->holds.items[d->hold];
         const struct sim_logged *there = logged_at(h, hold->partition, d->offset);
-        if (!there || !same_value(&there->value, &d->value))
+        if (!lives_of(h, hold->partition, d->offset, &d->value))
             sim_violation(v, "F2", "consumer %d got record %u/%u at partition %d offset %lld, where the log has %s",
                           hold->consumer, d->value.producer, d->value.counter, hold->partition, (long long)d->offset,
                           there ? "another one" : "nothing");
     }
+}
+
+/* A loss that takes a record takes what is behind it, too: was the record lost before the first time that the next one
+ * was? Then the next one came later. */
+static bool goes_on_elsewhere(uint64_t record, uint64_t next)
+{
+    uint64_t first = next & (~next + 1); /* the lowest bit: its earliest end */
+    return record < first;
+}
+
+/* A record and the one behind it are of one history: who has read what was lost hears of it before it gets what took
+ * its place. */
+static void check_one_history(history *h, verdict *v)
+{
+    const struct sim_delivery **last = kci_alloc_zero(h->alloc, h->holds.count + 1, sizeof(*last));
+    assert(last);
+    for (size_t i = 0; h->lost.count && i < h->deliveries.count; i++) {
+        const struct sim_delivery *d = &h->deliveries.items[i], *before = last[d->hold];
+        int32_t p = h->holds.items[d->hold].partition;
+        last[d->hold] = d;
+        if (before && before->offset + 1 == d->offset &&
+            goes_on_elsewhere(lives_of(h, p, before->offset, &before->value), lives_of(h, p, d->offset, &d->value)))
+            sim_violation(v, "F4", "consumer %d got offset %lld of partition %d at %.3f s, behind one that was lost",
+                          h->holds.items[d->hold].consumer, (long long)d->offset, p, (double)d->at / 1e6);
+    }
+    kci_alloc_free(h->alloc, last);
 }
 
 /* ---- groups ---- */
@@ -302,7 +365,7 @@ static int32_t last_generation(const struct sim_hold *hold)
 
 static void check_one_owner(history *h, verdict *v)
 {
-    for (size_t i = 0; i < h->holds.count; i++)
+    for (size_t i = 0; !h->lossy && i < h->holds.count; i++)
         for (size_t k = 0; k < i; k++) {
             const struct sim_hold *a = &h->holds.items[i], *b = &h->holds.items[k];
             int32_t from = a->generation > b->generation ? a->generation : b->generation;
@@ -317,7 +380,7 @@ static void check_one_owner(history *h, verdict *v)
 /* A commit that began after somebody else had the partition in a later generation is one of a member that is gone. */
 static void check_fenced(history *h, verdict *v)
 {
-    for (size_t i = 0; i < h->accepted.count; i++)
+    for (size_t i = 0; !h->lossy && i < h->accepted.count; i++)
         for (size_t k = 0; k < h->holds.count; k++) {
             const struct sim_accepted *commit = &h->accepted.items[i];
             const struct sim_hold *hold = &h->holds.items[k];
@@ -337,7 +400,7 @@ static void check_commits_rise(history *h, verdict *v)
     assert(last);
     for (size_t i = 0; i < h->commits.count; i++) {
         const struct sim_commit *c = &h->commits.items[i];
-        if (c->offset < last[c->partition] && h->commits_rise)
+        if (c->offset < last[c->partition] && h->commits_rise && !h->lossy)
             sim_violation(v, "G2", "the committed offset of partition %d fell from %lld to %lld at %.3f s",
                           c->partition, (long long)last[c->partition], (long long)c->offset, (double)c->at_ms / 1e3);
         last[c->partition] = c->offset;
@@ -357,7 +420,8 @@ static int64_t *delivered_upto(history *h, int32_t partition, bool group)
         const struct sim_delivery *d = &h->deliveries.items[i];
         const struct sim_hold *hold = &h->holds.items[d->hold];
         if (hold->partition == partition && (hold->generation >= 0) == group && d->offset >= 0 &&
-            (uint64_t)d->offset < count && d->at < at[d->offset])
+            (uint64_t)d->offset < count && d->at < at[d->offset] &&
+            (!h->lost.count || lives_of(h, partition, d->offset, &d->value) & STILL_THERE))
             at[d->offset] = d->at;
     }
     for (size_t i = 1; i < count; i++)
@@ -367,7 +431,7 @@ static int64_t *delivered_upto(history *h, int32_t partition, bool group)
 
 static void check_commit_behind_delivery(history *h, verdict *v)
 {
-    for (int32_t p = 0; p < h->partitions; p++) {
+    for (int32_t p = 0; !h->lossy && p < h->partitions; p++) {
         int64_t count = (int64_t)h->logs.items[p].records.count, *at = delivered_upto(h, p, true);
         for (size_t i = 0; i < h->commits.count; i++) {
             const struct sim_commit *c = &h->commits.items[i];
@@ -402,7 +466,7 @@ static void check_all_delivered(history *h, verdict *v)
 
 static void check_all_committed(history *h, verdict *v)
 {
-    for (int32_t p = 0; h->committed && p < h->partitions; p++) {
+    for (int32_t p = 0; h->committed && !h->lossy && p < h->partitions; p++) {
         int64_t last = 0;
         for (size_t i = 0; i < h->commits.count; i++)
             if (h->commits.items[i].partition == p)
@@ -427,6 +491,7 @@ const struct sim_check sim_checks[] = {
     { "L1", "a report comes within delivery.timeout.ms", check_in_time },
     { "F1", "a consumer gets each offset of what it holds, in order", check_contiguous },
     { "F2", "what is delivered is what the log has", check_no_phantom },
+    { "F4", "a consumer does not go on in another history", check_one_history },
     { "G1", "a partition has one owner in a generation", check_one_owner },
     { "G4", "who lost its partitions does not commit for them", check_fenced },
     { "G2", "committed offsets rise", check_commits_rise },

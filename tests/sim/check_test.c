@@ -362,6 +362,32 @@ static void f2_what_is_delivered_is_what_the_log_has(void **state)
     end();
 }
 
+/* Offset 1 was lost and written anew: who has read the old one must not go on behind it. */
+static void f4_nobody_goes_on_in_another_history(void **state)
+{
+    (void)state;
+    begin();
+    stored(0, 0);
+    uint32_t counter = sent(0, 0), hold = held(0, 0, -1, 0);
+    reported(counter, 0, KC_OK, 0, 1, MS);
+    stored(0, 1);
+    stored(0, 2);
+    delivered(hold, 0, 0, MS);
+    uint32_t gone = (uint32_t)history.deliveries.count;
+    sim_history_deliver(&history,
+                        (struct sim_delivery){ .hold = hold, .offset = 1, .at = MS, .value = value_of(counter, 0) });
+    ASSERT_VERDICT("P1"); /* it is nowhere */
+    history.lossy = true;
+    sim_history_lost(&history, (struct sim_lost){ .record = { .value = value_of(counter, 0), .offset = 1 } });
+    ASSERT_VERDICT("");
+    delivered(hold, 2, 3, 2 * MS);
+    ASSERT_VERDICT("F4");
+    history.deliveries.items[gone + 1] = (struct sim_delivery){ hold, 1, 2 * MS, value_of(2, 0) }; /* back to the cut */
+    delivered(hold, 2, 3, 3 * MS);
+    ASSERT_VERDICT("");
+    end();
+}
+
 static void f6_nothing_is_delivered_after_it_was_given_back(void **state)
 {
     (void)state;
@@ -497,6 +523,7 @@ int main(void)
         cmocka_unit_test(f1_a_consumer_gets_each_offset_in_order),
         cmocka_unit_test(f5_nobody_goes_back_to_the_beginning_by_himself),
         cmocka_unit_test(f2_what_is_delivered_is_what_the_log_has),
+        cmocka_unit_test(f4_nobody_goes_on_in_another_history),
         cmocka_unit_test(f6_nothing_is_delivered_after_it_was_given_back),
         cmocka_unit_test(g1_a_partition_has_one_owner_in_a_generation),
         cmocka_unit_test(g4_who_lost_a_partition_does_not_commit_for_it),

@@ -409,6 +409,10 @@ static void poll(struct sim_consumer *c, int64_t now)
         rest(c, SIM_IDLE, now + ERROR_US); /* the one before it has crashed; its session ends in time */
         return;
     }
+    if (result == KC_ERR_GROUP_ID_NOT_FOUND && stage->history.lossy) { /* it was lost: the next poll joins a new one */
+        rest(c, SIM_IDLE, now + ERROR_US);
+        return;
+    }
     bool starved = stage->plants.starve == SIM_STARVE_BROKERS ? result == KC_ERR_UNKNOWN_SERVER_ERROR
                                                               : result == KC_ERR_NO_MEMORY && c->memory.fail_at;
     if (starved) {

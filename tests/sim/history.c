@@ -50,6 +50,7 @@ void sim_history_destroy(struct sim_history *history)
     kci_alloc_free(history->alloc, history->deliveries.items);
     kci_alloc_free(history->alloc, history->commits.items);
     kci_alloc_free(history->alloc, history->accepted.items);
+    kci_alloc_free(history->alloc, history->lost.items);
 }
 
 /* ---- values ---- */
@@ -162,6 +163,13 @@ void sim_history_accepted(struct sim_history *history, struct sim_accepted commi
     struct sim_accepted *at;
     ADD(history, history->accepted, &at);
     *at = commit;
+}
+
+void sim_history_lost(struct sim_history *history, struct sim_lost lost)
+{
+    struct sim_lost *at;
+    ADD(history, history->lost, &at);
+    *at = lost;
 }
 
 void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record)

@@ -49,6 +49,11 @@ struct sim_logged {
 struct sim_log { /* of one partition, the committed part, at the end */
     SIM_LIST(struct sim_logged) records;
 };
+struct sim_lost { /* was committed, and is not any more: no disk had synced it */
+    int32_t partition;
+    int32_t loss; /* the number of the event that took it: rising from 0 */
+    struct sim_logged record;
+};
 
 /* A consumer holds a partition from `from` on, with nothing before `position`; ends with a revocation, loss, seek or
  * the consumer. */
@@ -89,6 +94,8 @@ struct sim_history {
     SIM_LIST(struct sim_delivery) deliveries;
     SIM_LIST(struct sim_commit) commits;
     SIM_LIST(struct sim_accepted) accepted;
+    SIM_LIST(struct sim_lost) lost;
+    bool lossy;         /* what is committed may get lost, commits of the group and its generations, too */
     bool group, reader; /* a group, a consumer with a hand assignment: each was to read everything */
     bool fixed_members; /* one with the same id may take over within a generation */
     bool committed;     /* every member has left in order, with automatic commits */
@@ -112,6 +119,7 @@ uint32_t sim_history_hold(struct sim_history *history, struct sim_hold hold);
 void sim_history_deliver(struct sim_history *history, struct sim_delivery delivery);
 void sim_history_commit(struct sim_history *history, struct sim_commit commit);
 void sim_history_accepted(struct sim_history *history, struct sim_accepted commit);
+void sim_history_lost(struct sim_history *history, struct sim_lost lost);
 void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record);
 
 #endif

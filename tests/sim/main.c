@@ -12,6 +12,7 @@
 struct options {
     uint64_t first, seeds;
     uint64_t shard, shards; /* only seeds (or defects) with this remainder */
+    unsigned without;       /* bits of enum sim_feature */
     const struct sim_plant *plant;
     bool twice, verbose, expect_found, keep_going, planted, memory, regressions;
 };
@@ -19,6 +20,14 @@ struct options {
 static void print_line(void *context, const char *text)
 {
     fprintf(context, "  %s\n", text);
+}
+
+/* One seed, with what the options say. */
+static void run(uint64_t seed, const struct options *o, struct sim_tail *tail, struct sim_result *result)
+{
+    struct sim_plants plants = o->plant->plants;
+    plants.without |= o->without;
+    sim_run(seed, &plants, tail, result);
 }
 
 static int help(FILE *out)
@@ -31,6 +40,7 @@ static int help(FILE *out)
         "  --seeds N        how many seeds (200)\n"
         "  --first S        the first one (1)\n"
         "  --shard I/N      of these only every Nth, I from 0\n"
+        "  --without LIST   of disk: none of those in any seed, to see whether one matters\n"
         "  --twice          run each seed twice and compare what happened\n"
         "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
         "  --memory         a short run for each allocation of a producer, a consumer and the brokers: that one fails\n"
@@ -67,6 +77,22 @@ static bool shard(const char *text, struct options *o)
     return true;
 }
 
+/* "disk,..." */
+static bool without(const char *text, struct options *o)
+{
+    static const char *const names[] = { "disk" };
+    while (text && *text) {
+        size_t length = strcspn(text, ","), i = 0;
+        while (i < sizeof names / sizeof *names && (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))
+            i++;
+        if (i == sizeof names / sizeof *names)
+            return false;
+        o->without |= 1u << i;
+        text += length + (text[length] == ',');
+    }
+    return text != NULL;
+}
+
 static const struct sim_plant *plant_named(const char *name)
 {
     for (size_t k = 0; name && k < sim_plant_count; k++)
@@ -101,11 +127,12 @@ static bool parse(int count, char **words, struct options *o)
         const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
         if (take_flag(word, o))
             continue;
-        bool ok = strcmp(word, "--seeds") == 0   ? number(value, &o->seeds)
-                  : strcmp(word, "--first") == 0 ? number(value, &o->first)
-                  : strcmp(word, "--shard") == 0 ? shard(value, o)
-                  : strcmp(word, "--plant") == 0 ? (o->plant = plant_named(value)) != NULL
-                                                 : false;
+        bool ok = strcmp(word, "--seeds") == 0     ? number(value, &o->seeds)
+                  : strcmp(word, "--first") == 0   ? number(value, &o->first)
+                  : strcmp(word, "--shard") == 0   ? shard(value, o)
+                  : strcmp(word, "--without") == 0 ? without(value, o)
+                  : strcmp(word, "--plant") == 0   ? (o->plant = plant_named(value)) != NULL
+                                                   : false;
         if (!ok)
             return false;
         i++;
@@ -119,13 +146,13 @@ static void explain(uint64_t seed, const struct options *o, const struct sim_res
     struct sim_workload workload;
     struct sim_result again;
     bool plain = o->plant == sim_plant_list;
-    sim_workload_draw(&workload, seed);
+    sim_workload_draw(&workload, seed, o->plant->plants.without | o->without);
     printf("seed %llu%s%s violates %s: %s\n", (unsigned long long)seed, plain ? "" : " with ",
            plain ? "" : o->plant->name, result->verdict.property, result->verdict.text);
     sim_workload_tell(&workload, print_line, stdout);
     memset(&tail, 0, sizeof tail);
     tail.engine_logs = true;
-    sim_run(seed, &o->plant->plants, &tail, &again);
+    run(seed, o, &tail, &again);
     printf("the last events (all of them: sim --first %llu --seeds 1%s%s --verbose):\n", (unsigned long long)seed,
            plain ? "" : " --plant ", plain ? "" : o->plant->name);
     for (uint64_t i = tail.count > 40 ? tail.count - 40 : 0; i < tail.count; i++)
@@ -153,7 +180,7 @@ static bool violates(const struct sim_result *result, const char *property)
 static void run_twice(uint64_t seed, const struct options *o, struct sim_result *result, uint64_t trace_before)
 {
     struct sim_result second;
-    sim_run(seed, &o->plant->plants, NULL, &second);
+    run(seed, o, NULL, &second);
     if (second.trace != result->trace || second.events != result->events)
         sim_violation(&result->verdict, "S1", "two runs differ: trace %016llx and %016llx",
                       (unsigned long long)result->trace, (unsigned long long)second.trace);
@@ -172,7 +199,7 @@ static bool run_seed(uint64_t seed, const struct options *o, struct sim_result *
             return false;
         tail->print = tail->engine_logs = true;
     }
-    sim_run(seed, &o->plant->plants, tail, &result);
+    run(seed, o, tail, &result);
     free(tail);
     total->virtual_us += result.virtual_us;
     total->records += result.records;
@@ -253,7 +280,9 @@ static bool run_regressions(const struct options *o)
     for (size_t i = 0; i < sim_regression_count; i++) {
         struct sim_result total = { .trace = 0 };
         uint64_t trace = 0;
-        bad += !run_seed(sim_regression_list[i].seed, o, &total, &trace);
+        struct options with = *o;
+        with.without = ~sim_regression_list[i].features;
+        bad += !run_seed(sim_regression_list[i].seed, &with, &total, &trace);
     }
     printf("%zu seeds that once found something, %zu do now\n", sim_regression_count, bad);
     return bad == 0;

@@ -134,7 +134,7 @@ static size_t transport_send(void *context, kci_conn conn, const struct kci_iov 
     struct link *link = sim_link_find(world, conn, &from);
     assert(link && !link->ends[from].gone);
     struct end *end = &link->ends[from], *to = &link->ends[!from];
-    size_t total = 0, room = link->broken ? 0 : world->faults.room - end->in_flight;
+    size_t total = 0, room = link->broken || host->mute ? 0 : world->faults.room - end->in_flight;
     for (size_t i = 0; i < count; i++)
         total += pieces[i].size;
     size_t size = total < room ? total : room;

@@ -43,6 +43,7 @@ const struct sim_plant sim_plant_list[] = {
     { "F1", "stale-fetch", C(STALE_FETCH), "a fetch from before a seek is returned" },
     { "F5", "reset-easily", C(RESET_EASILY), "a leader that moved counts as an offset that is gone" },
     { "L2", "session-stale", C(SESSION_STALE), "a fetch session is not told of new positions (F7)" },
+    { "F4", "any-history", C(ANY_HISTORY), "a log that was truncated is read on" },
     { "G1", "keep-revoked", C(KEEP_REVOKED), "partitions that were given back are read on" },
     { "G1", "two-owners", B(TWO_OWNERS), "KIP-848: a partition is given away before it is given back" },
     { "G2", "commit-after-lost", C(COMMIT_AFTER_LOST), "commits in a new generation what was read in an old one" },
@@ -58,10 +59,13 @@ const struct sim_plant sim_plant_list[] = {
     { "R2", "no-limit", C(NO_LIMIT), "fetch.memory.max is no limit" },
     { "B3", "same-epoch", B(SAME_EPOCH), "a new leader goes on in the epoch of the old one" },
     { "B3", "no-cut", B(NO_CUT), "followers keep what their leader does not have" },
+    { "B4", "no-sync", B(NO_SYNC), "flush.messages is nothing to the logs" },
+    { "B4", "trust-disk", B(TRUST_DISK), "recovery believes that what it finds is whole" },
+    { "B4", "forgetful", B(FORGETFUL), "after a restart the brokers know no producer" },
 };
 const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
 
 const struct sim_regression sim_regression_list[] = {
-    { 700883, "an assignment that comes later than the session counts for the check as one of a member" },
+    { 700883, 0, "an assignment that comes later than the session counts for the check as one of a member" },
 };
 const size_t sim_regression_count = sizeof sim_regression_list / sizeof *sim_regression_list;

@@ -17,7 +17,8 @@ extern const size_t sim_plant_count;
 /* Seeds that once found something, in a product or in a check. */
 struct sim_regression {
     uint64_t seed;
-    const char *what; /* was wrong */
+    unsigned features; /* bits of enum sim_feature that there were at that time */
+    const char *what;  /* was wrong */
 };
 extern const struct sim_regression sim_regression_list[];
 extern const size_t sim_regression_count;

@@ -338,7 +338,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     memset(result, 0, sizeof *result);
     stage->alloc = &alloc;
     stage->plants = *plants;
-    sim_workload_draw(&stage->workload, seed);
+    sim_workload_draw(&stage->workload, seed, plants->without);
     if (plants->starve)
         sim_workload_shorten(&stage->workload);
     struct kci_prng network = sim_stream(seed, 2);
@@ -347,7 +347,8 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     stage->world.faults = stage->workload.faults;
     sim_history_init(&stage->history, &alloc, stage->workload.partitions);
     stage->history.acks_all = stage->workload.acks == -1;
-    stage->history.acks_leader = stage->workload.acks == 1 && stage->workload.broker_us == 0;
+    stage->history.acks_leader = stage->workload.acks == 1 && stage->workload.broker_us == 0 &&
+                                 stage->workload.disk_us == 0 && stage->workload.power_us == 0;
     stage->history.idempotent = stage->workload.idempotent;
     stage->history.attempts_max = stage->workload.producer_settings.retries < INT32_MAX
                                       ? stage->workload.producer_settings.retries + 1
@@ -355,6 +356,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     stage->history.keyed = stage->workload.choice == SIM_CHOOSE_KEY;
     stage->history.fixed_members = stage->workload.fixed_members;
     stage->history.commits_rise = stage->workload.faults.stall == 0;
+    stage->history.lossy = stage->workload.power_us && !stage->workload.synced;
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
 
     open(&run);

@@ -178,7 +178,20 @@ static void draw_growth(struct kci_prng *prng, struct sim_workload *w)
     w->consumer_settings.metadata_max_age_ms = (int32_t)between(prng, 300, 2000);
 }
 
-void sim_workload_draw(struct sim_workload *w, uint64_t seed)
+static void draw_disks(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->disk = one_in(prng, 5);
+    w->synced = one_in(prng, 2);
+    w->power_us = one_in(prng, 3) ? 0 : around(prng, 200 * SIM_MS, 4);
+    w->rot = one_in(prng, 2);
+    w->disk_us = one_in(prng, 2) ? 0 : around(prng, 50 * SIM_MS, 4);
+    if (!w->disk)
+        w->power_us = w->disk_us = 0;
+    if (w->disk && w->synced)
+        strcat(w->broker_config, " log.flush.interval.messages=1");
+}
+
+void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
 {
     struct kci_prng prng = sim_stream(seed, 1);
     memset(w, 0, sizeof *w);
@@ -190,6 +203,9 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed)
     draw_brokers(&prng, w);
     draw_network(&prng, &w->faults);
     draw_growth(&prng, w);
+    struct kci_prng disks = sim_stream(seed, 5);
+    if (!(without & SIM_DISK))
+        draw_disks(&disks, w);
 }
 
 void sim_workload_shorten(struct sim_workload *w)
@@ -201,7 +217,8 @@ void sim_workload_shorten(struct sim_workload *w)
     w->burst_max = 4;
     w->pause_max = 20 * SIM_MS;
     w->value_max = 60;
-    w->grow_us = w->churn_us = w->broker_us = 0;
+    w->grow_us = w->churn_us = w->broker_us = w->power_us = w->disk_us = 0;
+    w->disk = false;
     w->partitions_first = w->partitions;
     w->abandon = w->freeze = w->seek = w->pause = 0;
     w->faults = (struct sim_faults){ .delay_min = 20, .delay_max = 800, .room = 256 * 1024 };
@@ -242,6 +259,12 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              (double)w->broker_us / 1e6, w->kill, w->stop, w->move, (double)w->down_max / 1e6, w->down_brokers,
              (double)w->replication_delay_us / 1e3, w->broker_config);
     line(context, text);
+    if (w->disk) {
+        snprintf(text, sizeof text, "disks: %s; power fails each %.1f s%s; errors each %.1f s",
+                 w->synced ? "synced before each answer" : "not synced", (double)w->power_us / 1e6,
+                 w->rot ? ", and bits rot then" : "", (double)w->disk_us / 1e6);
+        line(context, text);
+    }
     snprintf(text, sizeof text,
              "network: delay to %.1f ms; of a million: cut %u, refuse %u, hole %u, stall %u (to %.1f s), resolve %u, "
              "drip %u; %zu bytes under way",

@@ -12,6 +12,7 @@
 #define SIM_BROKERS        3
 #define SIM_TOPIC          "orders"
 #define SIM_GROUP          "workers"
+#define SIM_OFFSETS_TOPIC  "__consumer_offsets"
 #define SIM_WALL_MS        INT64_C(1700000000000) /* wall clock at virtual time 0 */
 
 enum sim_commit_mode { SIM_COMMIT_AUTO, SIM_COMMIT_SYNC, SIM_COMMIT_ASYNC };
@@ -22,7 +23,12 @@ struct sim_plants {
     int producer, consumer, broker;
     enum sim_starved { SIM_STARVE_NOBODY, SIM_STARVE_PRODUCER, SIM_STARVE_CONSUMER, SIM_STARVE_BROKERS } starve;
     size_t starve_at; /* its allocation of this number fails */
+    unsigned without; /* bits of enum sim_feature that are not drawn */
 };
+
+/* What is drawn from streams of its own: a seed without it takes the course that it took before there was such a thing,
+ * and one that fails can be looked at with less of it. */
+enum sim_feature { SIM_DISK = 1 };
 
 struct sim_workload {
     uint64_t seed;
@@ -64,14 +70,21 @@ struct sim_workload {
     uint32_t kill, stop, move; /* weights of those actions */
     int64_t down_max;          /* microseconds */
     int32_t down_brokers;      /* at a time */
-    char broker_config[700];
+    char broker_config[1000];
+
+    /* disks: SIM_DISK */
+    bool disk;        /* the logs are on disks, not in memory only */
+    bool synced;      /* every batch is synced before it is acknowledged */
+    int64_t power_us; /* mean time between losses of power, of all brokers; 0: never */
+    bool rot;         /* then a bit of one of them may have flipped */
+    int64_t disk_us;  /* mean time between errors of disks; 0: never */
 
     struct sim_faults faults;
 };
 
 /* A generator of its own for each user, so that one's draws do not shift another's. */
 struct kci_prng sim_stream(uint64_t seed, uint64_t user);
-void sim_workload_draw(struct sim_workload *workload, uint64_t seed);
+void sim_workload_draw(struct sim_workload *workload, uint64_t seed, unsigned without);
 /* The same, but short and without faults: for runs that are repeated for each allocation. */
 void sim_workload_shorten(struct sim_workload *workload);
 /* In words, one line each. */

@@ -41,6 +41,7 @@ struct sim_host {
     const char *name;         /* borrowed */
     uint32_t incarnation;     /* rises with each crash: answers to questions of an earlier life are dropped */
     int64_t paused_until;     /* its process stands still: nothing reaches it and it does nothing */
+    bool mute;                /* what it sends goes nowhere: its power has failed */
     bool due;                 /* must be stepped in this instant */
     int64_t deadline;         /* as the engine said after its last step */
     uint64_t steps;           /* ever */
