@@ -46,7 +46,8 @@ KC_EXPORT void kc_config_set_delivery(kc_config *config, kc_delivery_fn fn, void
 KC_EXPORT void kc_config_set_delivery_polled(kc_config *config, int every_record);
 
 /* Log lines: level is syslog's number (3 error, 4 warning, 6 info, 7 debug); facility and text are borrowed for the
- * call. Called on any thread of the library. Nothing is ever printed. */
+ * call. Called on any thread of the library, also while a lock of it is held: it must not call the handle that logs. A
+ * consumer refuses with KC_ERR_IN_CALLBACK. Nothing is ever printed. */
 typedef void (*kc_log_fn)(void *context, int level, const char *facility, const char *text);
 KC_EXPORT void kc_config_set_log(kc_config *config, kc_log_fn fn, void *context, int level);
 

@@ -203,8 +203,17 @@ void kci_config_settings_free(struct kci_settings *settings)
     kci_alloc_free(kci_heap_alloc(), settings);
 }
 
+static _Thread_local int logging; /* log functions that this thread is inside of */
+
 void kci_config_write_log(void *settings, enum kci_log_level level, const char *facility, const char *text)
 {
     const struct kci_settings *s = settings;
+    logging++;
     s->log(s->log_context, level, facility, text);
+    logging--;
+}
+
+bool kci_config_is_logging(void)
+{
+    return logging > 0;
 }

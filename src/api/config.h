@@ -56,5 +56,7 @@ void kci_config_settings_free(struct kci_settings *settings); /* NULL is fine */
 
 /* The write function of a struct kci_logger whose context is the settings: passes lines on to the user's function. */
 void kci_config_write_log(void *settings, enum kci_log_level level, const char *facility, const char *text);
+/* Is this thread inside a user's log function?  Locks may be held then, so handles refuse to be called. */
+bool kci_config_is_logging(void);
 
 #endif

@@ -23,6 +23,8 @@ kc_err kci_consumer_handle_enter(kc_consumer *consumer, kc_error *error)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer is NULL");
     if (consumer->pid != getpid())
         return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    if (kci_config_is_logging() || (consumer->loop && kci_loop_on_thread(consumer->loop)))
+        return kci_fail(error, KC_ERR_IN_CALLBACK, 0, "a log function or an assignor must not call the consumer");
     if (atomic_load_explicit(&consumer->owner, memory_order_relaxed) != me &&
         !atomic_compare_exchange_strong(&consumer->owner, &nobody, me))
         return kci_fail(error, KC_ERR_STATE, 0, "another thread is inside this consumer: one at a time");
@@ -157,9 +159,12 @@ kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, kc_error *
 void kci_consumer_handle_tell_commit(kc_consumer *consumer, const kc_topic_partition *items, size_t count)
 {
     const struct kci_settings *s = consumer->settings;
+    bool outer = consumer->in_callback; /* a commit may be waited for outside of every callback */
+    consumer->in_callback = true;
     for (size_t i = 0; i < s->consumer_interceptor_count; i++)
         if (s->consumer_interceptors[i].on_commit)
             s->consumer_interceptors[i].on_commit(s->consumer_interceptors[i].context, items, count);
+    consumer->in_callback = outer;
 }
 
 static void run_event(kc_consumer *consumer, struct kci_consumer_event *event)
@@ -212,8 +217,11 @@ kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t
     view->topic = NULL;
     kc_err result = kc_consumer_poll_up_to(consumer, &records, 1, 0, timeout_ms, error);
     if (result == KC_OK && records) {
+        bool outer = consumer->in_callback;
         consumer->one = records;
+        consumer->in_callback = true; /* on_consume: another poll would take the record away */
         kci_records_next(records, view);
+        consumer->in_callback = outer;
     }
     return result;
 }

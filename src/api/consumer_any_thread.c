@@ -13,6 +13,8 @@ static kc_err alive(const kc_consumer *consumer, const void *argument, kc_error 
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer or records is NULL");
     if (consumer->pid != getpid())
         return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    if (kci_config_is_logging())
+        return kci_fail(error, KC_ERR_IN_CALLBACK, 0, "a log function must not call the consumer");
     return KC_OK;
 }
 
@@ -36,13 +38,17 @@ void kc_consumer_wakeup(kc_consumer *consumer)
 
 void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition, kc_consumer_state *state)
 {
-    if (consumer && state)
+    if (state && kci_config_is_logging())
+        memset(state, 0, sizeof *state);
+    else if (consumer && state)
         kci_consumer_state(consumer->core, topic, partition, kci_clock_us(), state);
 }
 
 void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats)
 {
-    if (consumer && stats)
+    if (stats && kci_config_is_logging())
+        memset(stats, 0, sizeof *stats);
+    else if (consumer && stats)
         kci_consumer_stats(consumer->core, stats);
 }
 
@@ -71,8 +77,9 @@ kc_err kc_consumer_metrics(const kc_consumer *consumer, kc_metrics **out, kc_err
     if (!consumer || !out)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer and out must not be NULL");
     *out = NULL;
-    if (consumer->pid != getpid())
-        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    kc_err result = alive(consumer, consumer, error);
+    if (result != KC_OK)
+        return result;
     struct kci_metrics_source source = { "consumer", consumer->settings, (void *)(uintptr_t)consumer, metrics_need,
                                          metrics_fill };
     return kci_metrics_snapshot(&source, out, error);

@@ -170,7 +170,7 @@ static void watch(struct kc_records *records, kc_record_view *view)
     records->visited++;
     if (atomic_load_explicit(&shared->detached, memory_order_acquire))
         return;
-    for (size_t i = 0; i < shared->interceptor_count; i++)
+    for (size_t i = 0; i < shared->interceptor_count && !atomic_load(&shared->detached); i++) /* one may close it */
         if (shared->interceptors[i].on_consume)
             shared->interceptors[i].on_consume(shared->interceptors[i].context, view);
 }
