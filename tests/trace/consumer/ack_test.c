@@ -1,5 +1,5 @@
 /* Acknowledgements: records are done in any order, and a commit covers what is done without a gap. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

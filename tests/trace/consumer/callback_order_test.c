@@ -2,7 +2,7 @@
  *
  * A member has partitions 0 and 1; then it is to have 1 and 2; then it is cut off; then it is back, with 0.  Printed as
  * a table: `trace_consumer_callback_order_test`. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 enum { FIRST, MOVED, CUT_OFF, BACK, PHASES };
 static const char *const phases[PHASES] = { "0 and 1 come", "1 and 2 now", "cut off", "back, with 0" };

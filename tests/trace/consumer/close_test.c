@@ -1,5 +1,5 @@
 /* The end: in every state, within its time. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

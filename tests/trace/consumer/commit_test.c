@@ -1,6 +1,6 @@
 /* Commits: what is committed, in which order, and what becomes of failures. */
 #include "consumer/operation.h"
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

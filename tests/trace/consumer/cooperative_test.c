@@ -1,7 +1,7 @@
 /* The cooperative protocol (KIP-429): what the application is told, in which order, and that what it keeps is read all
  * along. */
 #include "consumer/member_data.h"
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

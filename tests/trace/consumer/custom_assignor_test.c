@@ -1,5 +1,5 @@
 /* The user's assignor: what it is shown, what it may give, and what becomes of its failures. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

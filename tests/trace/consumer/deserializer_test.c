@@ -1,5 +1,5 @@
 /* The user's deserializers: what the application sees of them, and what a record that one of them refuses does. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

@@ -1,6 +1,6 @@
 /* Membership: the dance with the coordinator, and what the application is told, in which order. */
 #include "consumer/member_data.h"
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

@@ -1,6 +1,6 @@
 /* Topics by pattern, matched here: what is subscribed, when it is looked at again, with both group protocols. */
 #include "consumer/member_data.h"
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

@@ -1,6 +1,6 @@
 /* Why is there nothing to read? At every stop of a consumer's way the state names what it waits for, and for how long.
  */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

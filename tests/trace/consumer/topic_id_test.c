@@ -1,6 +1,6 @@
 /* Offsets by topic id (OffsetCommit and OffsetFetch 10): what is said, what happens when the id is not known any more,
  * and that a deleted topic holds up nobody. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;

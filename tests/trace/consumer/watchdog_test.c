@@ -1,5 +1,5 @@
 /* What makes no progress is helped, then reported, and its end as well. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;
