@@ -4,13 +4,13 @@ import os
 import re
 import subprocess
 import threading
-import time
 import urllib.request
 
 import confluent_kafka
 
 from common import OnMockbroker, Settings, kc_produce, lines_of, run
 from kafka_cluster import java
+from members import poll_until
 
 CONSOLE_CONSUMER = "org.apache.kafka.tools.consumer.ConsoleConsumer"
 CONSUMER_GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
@@ -71,14 +71,6 @@ class Java:
         self.process.wait(WAIT_S)
         self.thread.join(WAIT_S)
         self.process.stdout.close()
-
-
-def poll_until(members, condition):
-    until = time.monotonic() + WAIT_S
-    while time.monotonic() < until and not condition():
-        for member in members:
-            member.poll()
-    return condition()
 
 
 def covered(members, topic, count):

@@ -3,17 +3,16 @@ import glob
 import json
 import os
 import tempfile
-import time
 import urllib.request
 
 import confluent_kafka
 
 from common import Mockbroker, OnMockbroker, Settings, kc_consume, kc_produce, kc_produce_spread, lines_of, run
 from kafka_cluster import java
+from members import poll_until
 
 CONSUMER_GROUPS = "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand"
 DUMP_LOG = "org.apache.kafka.tools.DumpLogSegments"
-WAIT_S = 120
 
 
 def tool(main, *arguments, check=True):
@@ -29,7 +28,7 @@ class Member:
 
     def __init__(self, bootstrap, topic, **config):
         self.given, self.taken, self.read = [], [], 0
-        self.consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "g", "auto.offset.reset": "earliest", "session.timeout.ms": 10000,
+        self.consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": "g", "auto.offset.reset": "earliest", "session.timeout.ms": 45000,
                                                   "auto.commit.interval.ms": 200, "partition.assignment.strategy": "range", **config})
         self.consumer.subscribe([topic], on_assign=lambda _, p: self.given.append(sorted(x.partition for x in p)),
                                 on_revoke=lambda _, p: self.taken.append(sorted(x.partition for x in p)))
@@ -39,14 +38,6 @@ class Member:
 
     def partitions(self):
         return sorted(p.partition for p in self.consumer.assignment())
-
-
-def poll_until(members, condition):
-    until = time.monotonic() + WAIT_S
-    while time.monotonic() < until and not condition():
-        for member in members:
-            member.poll()
-    return condition()
 
 
 class GroupToolsTest(OnMockbroker):
