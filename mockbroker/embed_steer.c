@@ -10,7 +10,9 @@ struct order {
     int32_t partition, broker, count;
     const int32_t *brokers; /* count of them, borrowed */
     int64_t offset;
-    bool flag; /* unclean, on */
+    bool flag;  /* unclean, on, move */
+    char *text; /* where a reason goes; borrowed */
+    size_t text_size;
     int16_t result;
 };
 
@@ -39,6 +41,36 @@ int kc_mock_broker_pause(kc_mock *mock, int32_t broker)
 int kc_mock_broker_resume(kc_mock *mock, int32_t broker)
 {
     return give(mock, &(struct order){ .run = pause_broker, .broker = broker });
+}
+
+int kc_mock_broker_add(kc_mock *mock, int32_t *broker)
+{
+    char text[MB_SHELL_TEXT_MAX];
+    int32_t id = 0;
+    int error = mb_shell_broker_add(mock->shell, &id, text, sizeof text);
+    if (broker && !error)
+        *broker = id;
+    return error;
+}
+
+static int16_t decommission(struct mb_cluster *cluster, const struct order *order, int64_t now)
+{
+    int32_t moving;
+    return mb_cluster_broker_decommission(cluster, order->broker, order->flag, &moving, order->text, order->text_size,
+                                          now);
+}
+
+int kc_mock_broker_decommission(kc_mock *mock, int32_t broker, int move, char *text, size_t text_size)
+{
+    char unseen[MB_SHELL_TEXT_MAX] = "";
+    bool wanted = text && text_size;
+    if (wanted)
+        text[0] = '\0';
+    return give(mock, &(struct order){ .run = decommission,
+                                       .broker = broker,
+                                       .flag = move != 0,
+                                       .text = wanted ? text : unseen,
+                                       .text_size = wanted ? text_size : sizeof unseen });
 }
 
 static int16_t elect(struct mb_cluster *cluster, const struct order *order, int64_t now)

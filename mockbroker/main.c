@@ -36,6 +36,8 @@ static bool announce(const struct mb_shell *shell, const struct mb_control *cont
         const char *host;
         uint16_t port;
         mb_shell_address(shell, id, &host, &port);
+        if (!port)
+            continue;
         json_array_append_new(brokers, json_pack("{s:i, s:s, s:i}", "id", (int)id, "host", host, "port", (int)port));
     }
     json_t *all = json_pack("{s:s, s:s?, s:o, s:i}", "bootstrap", mb_shell_bootstrap(shell), "control",

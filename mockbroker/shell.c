@@ -12,6 +12,7 @@
 
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/journal.h"
+#include "mockbroker/core/view.h"
 #include "mockbroker/host_port.h"
 #include "mockbroker/topic_spec.h"
 #include "protocol/error.h"
@@ -41,11 +42,13 @@ struct mb_shell {
     struct kci_gate *nap;       /* never opened: to wait for time alone */
     struct kci_storage storage; /* context NULL: in memory */
     struct kci_logger logger;
-    char host[MB_SHELL_HOST_MAX];      /* to listen on */
-    char told_host[MB_SHELL_HOST_MAX]; /* in bootstrap */
-    struct listener *listeners;        /* owned; of broker i + 1 */
-    int32_t brokers;
-    bool ready;       /* listeners follow the brokers from now on */
+    char host[MB_SHELL_HOST_MAX];       /* to listen on */
+    char told_host[MB_SHELL_HOST_MAX];  /* in bootstrap */
+    char advertised[MB_SHELL_HOST_MAX]; /* to clients */
+    struct listener *listeners;         /* owned, MB_SHELL_BROKERS_MAX of them; of broker i + 1 */
+    int32_t brokers;                    /* at the start; any thread may read it */
+    uint16_t first_port;                /* 0: free ones */
+    bool ready;                         /* listeners follow the brokers from now on */
     int listen_error; /* errno of the last listener that did not open; written and read on the broker's thread */
     char *bootstrap;  /* owned */
 };
@@ -107,7 +110,8 @@ static int open_listener(struct listener *listener)
     listener->held = -1;
     int error = kci_loop_listen(shell->loop, shell->host, &port, (void *)(intptr_t)listener->broker, &listener->id);
     if (!error && !listener->port)
-        listener->port = port; /* written once, before the thread runs: any thread may read it */
+        listener->port =
+            port; /* written once: those of the start before the thread runs, and any thread may read them */
     return error;
 }
 
@@ -120,13 +124,33 @@ static void close_listener(struct listener *listener)
     listener->held = kci_port_hold(listener->shell->host, listener->port);
 }
 
+/* A broker that is there for the first time gets the port that follows from its id, or a free one. */
+static int first_listen(struct mb_shell *shell, int32_t broker, bool exactly)
+{
+    struct listener *listener = &shell->listeners[broker - 1];
+    int32_t port = shell->first_port ? shell->first_port + broker - 1 : 0;
+    *listener = (struct listener){ shell, broker, port <= UINT16_MAX ? (uint16_t)port : 0, 0, -1 };
+    int error = open_listener(listener);
+    if (error == EADDRINUSE && listener->port && !exactly) {
+        listener->port = 0;
+        error = open_listener(listener);
+    }
+    if (!error)
+        mb_cluster_set_address(shell->cluster, broker, shell->advertised, listener->port);
+    return error;
+}
+
 /* The engine says that a broker went down or came back. */
 static void broker_changed(void *context, int32_t broker, bool open)
 {
     struct mb_shell *shell = context;
-    if (!shell->ready || broker < 1 || broker > shell->brokers)
+    if (!shell->ready || broker < 1 || broker > MB_SHELL_BROKERS_MAX)
         return;
     struct listener *listener = &shell->listeners[broker - 1];
+    if (!listener->shell) {
+        shell->listen_error = first_listen(shell, broker, false);
+        return;
+    }
     if (!open) {
         close_listener(listener);
         return;
@@ -137,25 +161,25 @@ static void broker_changed(void *context, int32_t broker, bool open)
                 shell->host, (unsigned)listener->port, mb_shell_listen_error(shell->listen_error));
 }
 
-static int open_listeners(struct mb_shell *shell, uint16_t first_port, const char *advertise, char *text,
-                          size_t text_size)
+static int open_listeners(struct mb_shell *shell, char *text, size_t text_size)
 {
-    for (int32_t i = 0; i < shell->brokers; i++) {
-        struct listener *listener = &shell->listeners[i];
-        int error = EINVAL;
-        *listener = (struct listener){ shell, i + 1, 0, 0, -1 };
-        listener->port = first_port ? (uint16_t)(first_port + i) : 0;
-        if (first_port && first_port + i > UINT16_MAX) {
-            snprintf(text, text_size, "broker %d would need a port above 65535", (int)(i + 1));
+    for (int32_t id = 1; id <= shell->brokers; id++) {
+        enum mb_broker_state state;
+        if (!mb_view_broker(shell->cluster, id, &state)) /* decommissioned, in an earlier life */
+            continue;
+        if (shell->first_port && shell->first_port + id - 1 > UINT16_MAX) {
+            snprintf(text, text_size, "broker %d would need a port above 65535", (int)id);
             return -1;
         }
-        if ((error = open_listener(listener)) != 0) {
+        int error = first_listen(shell, id, true);
+        if (error) {
             char at[ADDRESS_MAX];
-            mb_host_port_print(at, sizeof at, shell->host, listener->port);
+            mb_host_port_print(at, sizeof at, shell->host, shell->listeners[id - 1].port);
             snprintf(text, text_size, "cannot listen on %s: %s", at, mb_shell_listen_error(error));
             return -1;
         }
-        mb_cluster_set_address(shell->cluster, listener->broker, advertise ? advertise : shell->host, listener->port);
+        if (state == MB_BROKER_STOPPED)
+            close_listener(&shell->listeners[id - 1]);
     }
     return 0;
 }
@@ -167,7 +191,9 @@ static int print_bootstrap(struct mb_shell *shell)
     if (!shell->bootstrap)
         return -1;
     for (int32_t i = 0; i < shell->brokers; i++) {
-        used += (size_t)snprintf(shell->bootstrap + used, size - used, "%s", i ? "," : "");
+        if (!shell->listeners[i].shell)
+            continue;
+        used += (size_t)snprintf(shell->bootstrap + used, size - used, "%s", used ? "," : "");
         used += (size_t)mb_host_port_print(shell->bootstrap + used, size - used, shell->told_host,
                                            shell->listeners[i].port);
     }
@@ -288,6 +314,7 @@ static int prepare(struct mb_shell *shell, const struct mb_shell_options *option
     }
     snprintf(shell->told_host, sizeof shell->told_host, "%s",
              options->advertise ? options->advertise : mb_host_port_reachable(shell->host));
+    snprintf(shell->advertised, sizeof shell->advertised, "%s", options->advertise ? options->advertise : shell->host);
     snprintf(text, text_size, "out of memory");
     shell->gate = kci_gate_new(kci_heap_alloc());
     shell->nap = kci_gate_new(kci_heap_alloc());
@@ -298,11 +325,14 @@ static int prepare(struct mb_shell *shell, const struct mb_shell_options *option
     if (create_cluster(shell, options, text, text_size))
         return -1;
     snprintf(text, text_size, "out of memory");
-    shell->listeners = calloc((size_t)options->brokers, sizeof *shell->listeners);
+    shell->listeners = calloc(MB_SHELL_BROKERS_MAX, sizeof *shell->listeners);
     if (!shell->listeners)
         return -1;
-    shell->brokers = options->brokers;
-    if (open_listeners(shell, port, options->advertise, text, text_size) || print_bootstrap(shell))
+    struct mb_cluster_view view;
+    mb_view_cluster(shell->cluster, &view); /* the data directory may know of more brokers than the options */
+    shell->brokers = view.brokers;
+    shell->first_port = port;
+    if (open_listeners(shell, text, text_size) || print_bootstrap(shell))
         return -1;
     shell->ready = true;
     for (size_t i = 0; i < options->topic_count; i++) {
@@ -343,7 +373,7 @@ void mb_shell_stop(struct mb_shell *shell)
     shell->ready = false;
     if (shell->cluster)
         mb_cluster_destroy(shell->cluster, mb_clock_now(&shell->clock, kci_clock_us()));
-    for (int32_t i = 0; i < shell->brokers; i++)
+    for (int32_t i = 0; shell->listeners && i < MB_SHELL_BROKERS_MAX; i++)
         kci_port_release(shell->listeners[i].shell ? shell->listeners[i].held : -1);
     kci_storage_close(&shell->storage);
     kci_loop_destroy(shell->loop);
@@ -417,6 +447,34 @@ int mb_shell_broker_start(struct mb_shell *shell, int32_t id, char *text, size_t
                  mb_shell_listen_error(start.listen_error));
         return -1;
     }
+    snprintf(text, text_size, "%s", start.error ? kci_error_text(start.error) : "");
+    return start.error;
+}
+
+static void add_broker(struct mb_cluster *cluster, void *context, int64_t now)
+{
+    struct start *start = context;
+    int32_t ignored;
+    char text[100];
+    start->shell->listen_error = 0;
+    start->error = mb_cluster_broker_add(cluster, &start->broker, now);
+    start->listen_error = start->shell->listen_error;
+    if (start->listen_error) /* it holds nothing yet, so it can go */
+        mb_cluster_broker_decommission(cluster, start->broker, false, &ignored, text, sizeof text, now);
+}
+
+int mb_shell_broker_add(struct mb_shell *shell, int32_t *id, char *text, size_t text_size)
+{
+    struct start start = { .shell = shell };
+    if (mb_shell_call(shell, add_broker, &start)) {
+        snprintf(text, text_size, "out of memory");
+        return -1;
+    }
+    if (start.listen_error) {
+        snprintf(text, text_size, "a new broker cannot listen: %s", mb_shell_listen_error(start.listen_error));
+        return -1;
+    }
+    *id = start.broker;
     snprintf(text, text_size, "%s", start.error ? kci_error_text(start.error) : "");
     return start.error;
 }

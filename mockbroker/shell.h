@@ -32,10 +32,11 @@ int mb_shell_start(struct mb_shell **out, const struct mb_shell_options *options
 /* Clean shutdown; joins the thread, frees. NULL is fine. */
 void mb_shell_stop(struct mb_shell *shell);
 
-/* "host:port,..." of all brokers; lives as long as the shell. */
+/* "host:port,..." of the brokers that were there at the start; lives as long as the shell. */
 const char *mb_shell_bootstrap(const struct mb_shell *shell);
-int32_t mb_shell_brokers(const struct mb_shell *shell);
-/* Where broker `id` listens, by the name that bootstrap has. */
+int32_t mb_shell_brokers(const struct mb_shell *shell); /* the highest id at the start */
+/* Where broker `id` listens, by the name that bootstrap has; port 0: it is gone. Of brokers that came later: on the
+ * broker's thread only. */
 void mb_shell_address(const struct mb_shell *shell, int32_t id, const char **host, uint16_t *port);
 
 /* Run call(cluster, context, now) on the broker's thread and wait until it has returned; on that very thread it runs at
@@ -48,5 +49,7 @@ struct mb_clock *mb_shell_clock(struct mb_shell *shell);
 const char *mb_shell_listen_error(int error);
 /* Start a broker again, listener and all. Kafka's error code, or -1 with the reason in text (its port was taken). */
 int mb_shell_broker_start(struct mb_shell *shell, int32_t id, char *text, size_t text_size);
+/* One more broker, with its listener. As above. */
+int mb_shell_broker_add(struct mb_shell *shell, int32_t *id, char *text, size_t text_size);
 
 #endif

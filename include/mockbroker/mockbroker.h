@@ -53,7 +53,7 @@ typedef struct kc_mock_options {
 KC_MOCK_EXPORT int kc_mock_start(kc_mock **out, const kc_mock_options *options, char *text, size_t text_size);
 /* Stop, close all listeners and connections, free. NULL is fine. */
 KC_MOCK_EXPORT void kc_mock_stop(kc_mock *cluster);
-/* "127.0.0.1:9092,..." ; lives as long as the cluster. */
+/* "127.0.0.1:9092,...": the brokers of the start; lives as long as the cluster. */
 KC_MOCK_EXPORT const char *kc_mock_bootstrap(const kc_mock *cluster);
 /* Create a topic. Kafka's error code. */
 KC_MOCK_EXPORT int kc_mock_create_topic(kc_mock *cluster, const char *name, int32_t partitions,
@@ -69,6 +69,16 @@ KC_MOCK_EXPORT int kc_mock_broker_start(kc_mock *cluster, int32_t broker);
  * it led. resume: it goes on with what has come meanwhile. Pausing what is stopped is BROKER_NOT_AVAILABLE (8). */
 KC_MOCK_EXPORT int kc_mock_broker_pause(kc_mock *cluster, int32_t broker);
 KC_MOCK_EXPORT int kc_mock_broker_resume(kc_mock *cluster, int32_t broker);
+/* One more broker, with the next id and a port of its own; *broker (may be NULL) is its id. It holds nothing until topics
+ * are made on it or partitions are reassigned to it. POLICY_VIOLATION (44): there are 100. -1: no memory, or no port. */
+KC_MOCK_EXPORT int kc_mock_broker_add(kc_mock *cluster, int32_t *broker);
+/* A broker goes for good, as soon as it holds no replica; its id is not used again. `move`: what it holds is reassigned to
+ * the others, which clients see as leaders that move; without it a broker that holds any is refused with POLICY_VIOLATION
+ * (44), as is the last broker. INVALID_REPLICATION_FACTOR (38): no other broker is left for a replica.
+ * REASSIGNMENT_IN_PROGRESS (60): a partition is being moved to it. BROKER_ID_NOT_REGISTERED (102): there is none. The
+ * reason is in text (may be NULL). */
+KC_MOCK_EXPORT int kc_mock_broker_decommission(kc_mock *cluster, int32_t broker, int move, char *text,
+                                               size_t text_size);
 /* Make a replica of the partition its leader. */
 KC_MOCK_EXPORT int kc_mock_move_leader(kc_mock *cluster, const char *topic, int32_t partition, int32_t broker);
 /* Elect the preferred replica; unclean: any live one when nobody leads, which may lose records. */

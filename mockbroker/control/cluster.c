@@ -2,6 +2,7 @@
 #include "mockbroker/control/routes.h"
 
 #include "mockbroker/core/view.h"
+#include "protocol/error.h"
 
 #include <string.h>
 
@@ -22,12 +23,47 @@ void mb_control_get_cluster(struct mb_control_request *request, struct mb_cluste
     json_t *brokers = json_array();
     (void)now;
     mb_view_cluster(cluster, &view);
-    for (int32_t id = 1; id <= view.brokers; id++)
-        json_array_append_new(brokers, broker_json(request, cluster, id));
+    for (int32_t id = 1; id <= view.brokers; id++) {
+        enum mb_broker_state state;
+        if (mb_view_broker(cluster, id, &state)) /* else it was decommissioned */
+            json_array_append_new(brokers, broker_json(request, cluster, id));
+    }
     mb_control_answer(request, 200,
-                      json_pack("{s:s, s:s, s:i, s:o}", "cluster_id", view.id, "bootstrap",
-                                mb_shell_bootstrap(request->shell), "controller", (int)view.controller, "brokers",
-                                brokers));
+                      json_pack("{s:s, s:s, s:i, s:i, s:o}", "cluster_id", view.id, "bootstrap",
+                                mb_shell_bootstrap(request->shell), "controller", (int)view.controller,
+                                "controller_epoch", (int)view.controller_epoch, "brokers", brokers));
+}
+
+void mb_control_post_brokers(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+{
+    char text[MB_SHELL_TEXT_MAX];
+    int32_t id;
+    (void)now;
+    int error = mb_shell_broker_add(request->shell, &id, text, sizeof text);
+    if (error)
+        mb_control_fail(request, error < 0 ? 500 : 409, NULL, "%s", text);
+    else
+        mb_control_answer(request, 201, broker_json(request, cluster, id));
+}
+
+void mb_control_decommission(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
+{
+    static const char form[] = "{\"move\": true}: reassign what it holds to the others first";
+    char text[MB_SHELL_TEXT_MAX];
+    int64_t id;
+    int32_t moving = 0;
+    int move = 0;
+    if (!mb_control_number(request, "broker", request->segments[2], INT32_MAX, &id))
+        return;
+    if (request->body && json_unpack(request->body, "{s?b}", "move", &move)) {
+        mb_control_fail(request, 400, form, "move is true or false");
+        return;
+    }
+    int16_t error = mb_cluster_broker_decommission(cluster, (int32_t)id, move != 0, &moving, text, sizeof text, now);
+    if (error)
+        mb_control_fail(request, error == KCI_BROKER_ID_NOT_REGISTERED ? 404 : 409, move ? NULL : form, "%s", text);
+    else
+        mb_control_answer(request, 200, json_pack("{s:b, s:i}", "ok", 1, "moving", (int)moving));
 }
 
 void mb_control_post_broker(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
@@ -62,6 +98,7 @@ void mb_control_post_broker(struct mb_control_request *request, struct mb_cluste
     } else if (strcmp(verb, "resume") == 0) {
         mb_control_answer_code(request, mb_cluster_broker_resume(cluster, (int32_t)id, now));
     } else {
-        mb_control_fail(request, 404, "stop, kill, start, pause, resume", "a broker cannot be asked to \"%s\"", verb);
+        mb_control_fail(request, 404, "stop, kill, start, pause, resume, decommission",
+                        "a broker cannot be asked to \"%s\"", verb);
     }
 }

@@ -34,9 +34,12 @@ static void print_cluster(FILE *out, const struct mb_cluster *cluster)
     fprintf(out, "# TYPE mockbroker_broker_running gauge\n");
     for (int32_t id = 1; id <= view.brokers; id++) {
         enum mb_broker_state state;
-        mb_view_broker(cluster, id, &state);
-        fprintf(out, "mockbroker_broker_running{broker=\"%d\"} %d\n", (int)id, state == MB_BROKER_RUNNING);
+        if (mb_view_broker(cluster, id, &state))
+            fprintf(out, "mockbroker_broker_running{broker=\"%d\"} %d\n", (int)id,
+                    state == MB_BROKER_RUNNING || state == MB_BROKER_LEAVING);
     }
+    fprintf(out, "# TYPE mockbroker_controller_epoch gauge\nmockbroker_controller_epoch{broker=\"%d\"} %d\n",
+            (int)view.controller, (int)view.controller_epoch);
 }
 
 void mb_control_get_metrics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)

@@ -14,6 +14,9 @@
 
 const struct mb_control_route mb_control_routes[] = {
     { "GET", "/v1/cluster", "brokers and controller", mb_control_get_cluster },
+    { "POST", "/v1/brokers", "one more broker", mb_control_post_brokers },
+    { "POST", "/v1/brokers/*/decommission", "{\"move\": false}: out for good, once it holds nothing",
+      mb_control_decommission },
     { "POST", "/v1/brokers/*/*", "stop (in an orderly way), kill, start, pause, resume", mb_control_post_broker },
     { "GET", "/v1/topics", "all topics", mb_control_get_topics },
     { "POST", "/v1/topics", "{\"name\", \"partitions\", \"replication_factor\", \"configs\": {}}",

@@ -53,6 +53,8 @@ bool mb_control_number(struct mb_control_request *request, const char *what, con
 /* ---- handlers: cluster.c, topics.c, partitions.c, records.c, metrics.c ---- */
 void mb_control_get_cluster(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_broker(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_post_brokers(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
+void mb_control_decommission(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_get_topics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_post_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);
 void mb_control_delete_topic(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now);

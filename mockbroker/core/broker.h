@@ -64,6 +64,13 @@ int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t broker, int6
 /* The broker stalls (pause.c): connections stay open and silent; after broker.session.timeout.ms others lead. */
 int16_t mb_cluster_broker_pause(struct mb_cluster *cluster, int32_t broker, int64_t now);
 int16_t mb_cluster_broker_resume(struct mb_cluster *cluster, int32_t broker, int64_t now);
+/* One more broker, with the next id: it holds nothing until something is moved to it. POLICY_VIOLATION: there are
+ * MB_BROKERS_MAX. */
+int16_t mb_cluster_broker_add(struct mb_cluster *cluster, int32_t *id, int64_t now);
+/* The broker goes for good, once it holds no replica; *moving says how many it holds. `move`: reassign those to the
+ * others; else a broker that holds any is refused. text says why. */
+int16_t mb_cluster_broker_decommission(struct mb_cluster *cluster, int32_t broker, bool move, int32_t *moving,
+                                       char *text, size_t text_size, int64_t now);
 int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,
                                int64_t now);
 /* The preferred leader leads if it can; unclean: any live replica, when nobody leads. */

@@ -26,7 +26,8 @@
 
 struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id)
 {
-    return id >= 1 && id <= cluster->broker_count ? &cluster->brokers[id - 1] : NULL;
+    struct mb_broker *broker = id >= 1 && id <= cluster->broker_count ? cluster->brokers[id - 1] : NULL;
+    return broker && !broker->gone ? broker : NULL;
 }
 
 bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id)
@@ -228,21 +229,9 @@ static void make_cluster_id(struct mb_cluster *cluster)
 
 static bool make_brokers(struct mb_cluster *cluster, int32_t count)
 {
-    cluster->brokers = kci_alloc_zero(cluster->alloc, (size_t)count, sizeof *cluster->brokers);
-    if (!cluster->brokers)
-        return false;
-    cluster->broker_count = count;
-    for (int32_t i = 0; i < count; i++) {
-        struct mb_broker *broker = &cluster->brokers[i];
-        broker->cluster = cluster;
-        broker->id = i + 1;
-        broker->running = true;
-        snprintf(broker->host, sizeof broker->host, "broker-%d", broker->id); /* until the shell knows better */
-        broker->port = (uint16_t)(9092 + i);
-        broker->sessions = mb_fetch_sessions_new(cluster->alloc, kci_prng_next(&cluster->prng));
-        if (!broker->sessions)
+    for (int32_t i = 0; i < count; i++)
+        if (!mb_member_new(cluster))
             return false;
-    }
     cluster->controller = 1;
     cluster->controller_epoch = 1;
     return true;
@@ -264,13 +253,8 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     mb_connections_reap(cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         mb_topic_free(topic);
-    for (int32_t i = 0; i < cluster->broker_count; i++) {
-        mb_alarm_stop(cluster, &cluster->brokers[i].fence);
-        mb_fetch_sessions_free(cluster->brokers[i].sessions);
-        for (size_t k = 0; k < mb_properties_count(); k++)
-            kci_alloc_free(alloc, cluster->brokers[i].dynamic[k]);
-    }
-    kci_alloc_free(alloc, cluster->brokers);
+    for (int32_t i = 0; i < cluster->broker_count; i++)
+        mb_member_free(cluster->brokers[i]);
     mb_acls_clear(&cluster->acls);
     mb_scram_users_clear(&cluster->scram_users);
     mb_resources_clear(&cluster->resources);

@@ -40,6 +40,9 @@ struct mb_broker {
     bool paused;                /* neither reads nor answers (pause.c) */
     struct mb_alarm fence;      /* it has been paused for broker.session.timeout.ms */
     bool unregistered;          /* it is down, and will not be told of until it starts again */
+    bool leaving;               /* it takes no new replicas, and is gone when it holds none (members.c) */
+    bool gone;                  /* for good; its id is not given again */
+    struct mb_alarm leave;      /* it may hold none any more */
     bool has_address;
     char host[256];
     uint16_t port;
@@ -56,10 +59,10 @@ struct mb_cluster {
     size_t persona;                          /* the release that is played (persona.h) */
     struct mb_api_row apis[MB_API_ROWS_MAX]; /* what is advertised */
     size_t api_count;
-    int16_t feature_levels[MB_FEATURES]; /* finalized; 0: none */
-    int64_t feature_epoch;               /* rises with every change of a level */
-    char id[24];                         /* cluster id: 22 characters of base64url */
-    struct mb_broker *brokers;
+    int16_t feature_levels[MB_FEATURES];       /* finalized; 0: none */
+    int64_t feature_epoch;                     /* rises with every change of a level */
+    char id[24];                               /* cluster id: 22 characters of base64url */
+    struct mb_broker *brokers[MB_BROKERS_MAX]; /* owned; of id i + 1, also those that are gone */
     int32_t broker_count;
     int32_t controller;       /* id of the running broker that answers for the controller; -1: none */
     int32_t controller_epoch; /* rises with every new controller */
@@ -150,7 +153,7 @@ struct mb_topic {
 };
 
 /* ---- cluster.c ---- */
-struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id); /* NULL: no such id */
+struct mb_broker *mb_cluster_broker(const struct mb_cluster *cluster, int32_t id); /* NULL: no such id, or gone */
 bool mb_cluster_is_running(const struct mb_cluster *cluster, int32_t id);
 /* The one log directory of a broker, as clients are told. */
 void mb_cluster_log_dir(const struct mb_cluster *cluster, int32_t broker, char name[MB_LOG_DIR_NAME_MAX]);
@@ -256,9 +259,19 @@ void mb_controller_shrink(struct mb_replica *replica, int64_t now);
 void mb_controller_expand(struct mb_replica *replica, int64_t now);
 void mb_controller_changed(struct mb_cluster *cluster); /* topics, leaders or ISRs changed: to be stored */
 
+/* If the controller does not run any more, another broker is it, in a new epoch. */
+void mb_controller_choose(struct mb_cluster *cluster);
 /* The broker is fenced, or registers again: leaders and ISRs follow. */
 void mb_controller_leave(struct mb_cluster *cluster, int32_t broker, int64_t now);
 void mb_controller_join(struct mb_cluster *cluster, int32_t broker, int64_t now);
+
+/* ---- members.c: brokers come for the first time, and go for good ---- */
+struct mb_broker *mb_member_new(struct mb_cluster *cluster); /* with the next id; NULL: out of memory */
+void mb_member_free(struct mb_broker *broker);
+/* The brokers that take new replicas, by rising id; how many they are. */
+int32_t mb_member_homes(const struct mb_cluster *cluster, int32_t homes[MB_BROKERS_MAX]);
+/* A replica of the broker went: if it is leaving, that may have been the last. */
+void mb_member_look(struct mb_cluster *cluster, int32_t broker);
 
 /* ---- balance.c ---- */
 void mb_balance_start(struct mb_cluster *cluster, int64_t now);

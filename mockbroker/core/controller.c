@@ -108,15 +108,18 @@ void mb_controller_expand(struct mb_replica *replica, int64_t now)
 /* ---- brokers come and go
  * --------------------------------------------------------------------------------------------- */
 
-static void choose_controller(struct mb_cluster *cluster)
+void mb_controller_choose(struct mb_cluster *cluster)
 {
     if (mb_cluster_is_running(cluster, cluster->controller))
         return;
     cluster->controller = -1;
     for (int32_t i = 0; i < cluster->broker_count && cluster->controller < 0; i++)
-        if (cluster->brokers[i].running)
-            cluster->controller = cluster->brokers[i].id;
+        if (cluster->brokers[i]->running)
+            cluster->controller = cluster->brokers[i]->id;
     cluster->controller_epoch++;
+    kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d is the controller, in epoch %d",
+            cluster->controller, cluster->controller_epoch);
+    mb_controller_changed(cluster);
 }
 
 /* The broker is fenced: it leaves every ISR that has another member, and leads nothing any more. */
@@ -137,7 +140,7 @@ void mb_controller_leave(struct mb_cluster *cluster, int32_t broker, int64_t now
                 mb_controller_shrink(replica, now);
             }
         }
-    choose_controller(cluster);
+    mb_controller_choose(cluster);
 }
 
 int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clean, int64_t now)
@@ -169,7 +172,7 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clea
 void mb_controller_join(struct mb_cluster *cluster, int32_t broker, int64_t now)
 {
     struct mb_topic *topic;
-    choose_controller(cluster);
+    mb_controller_choose(cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++) {
             struct mb_replica *replica = mb_partition_replica(topic->partitions[i], broker);

@@ -24,8 +24,8 @@ void mb_handle_describe_cluster(struct mb_request *request, int64_t now)
             mb_authorized_operations(request, MB_ACL_CLUSTER, kci_str_of(MB_ACL_CLUSTER_NAME));
     response.brokers = kci_arena_array(&request->arena, (size_t)cluster->broker_count, sizeof *response.brokers);
     for (int32_t i = 0; response.brokers && i < cluster->broker_count; i++) {
-        const struct mb_broker *broker = &cluster->brokers[i];
-        if (!broker->running && (!body->include_fenced_brokers || broker->unregistered))
+        const struct mb_broker *broker = cluster->brokers[i];
+        if (broker->gone || (!broker->running && (!body->include_fenced_brokers || broker->unregistered)))
             continue;
         struct kci_describe_cluster_response__describe_cluster_broker *out =
             &response.brokers[response.brokers_count++];

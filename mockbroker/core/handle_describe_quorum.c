@@ -15,11 +15,13 @@ static bool fill_quorum(struct mb_request *request, partition_out *out, int64_t 
     out->high_watermark = end;
     out->current_voters = kci_arena_array(&request->arena, (size_t)cluster->broker_count, sizeof *out->current_voters);
     for (int32_t i = 0; out->current_voters && i < cluster->broker_count; i++) {
+        if (cluster->brokers[i]->gone)
+            continue;
         struct kci_describe_quorum_response__replica_state *voter = &out->current_voters[out->current_voters_count++];
         kci_codec_init(&kci_describe_quorum_response__replica_state_schema, voter);
-        voter->replica_id = cluster->brokers[i].id;
-        voter->log_end_offset = cluster->brokers[i].running ? end : -1;
-        if (cluster->brokers[i].running)
+        voter->replica_id = cluster->brokers[i]->id;
+        voter->log_end_offset = cluster->brokers[i]->running ? end : -1;
+        if (cluster->brokers[i]->running)
             voter->last_fetch_timestamp = voter->last_caught_up_timestamp = mb_cluster_wall_ms(cluster, now);
     }
     return out->current_voters != NULL;
@@ -31,10 +33,12 @@ static bool fill_nodes(struct mb_request *request, struct kci_describe_quorum_re
     const struct mb_cluster *cluster = request->cluster;
     response->nodes = kci_arena_array(&request->arena, (size_t)cluster->broker_count, sizeof *response->nodes);
     for (int32_t i = 0; response->nodes && i < cluster->broker_count; i++) {
-        struct kci_describe_quorum_response__node *node = &response->nodes[i];
+        struct kci_describe_quorum_response__node *node = &response->nodes[response->nodes_count];
         int32_t port;
+        if (cluster->brokers[i]->gone)
+            continue;
         kci_codec_init(&kci_describe_quorum_response__node_schema, node);
-        node->node_id = cluster->brokers[i].id;
+        node->node_id = cluster->brokers[i]->id;
         node->listeners = kci_arena_take(&request->arena, sizeof *node->listeners);
         if (!node->listeners)
             return false;

@@ -53,10 +53,12 @@ void mb_handle_list_config_resources(struct mb_request *request, int64_t now)
          response.config_resources && is_asked(request, MB_RESOURCE_TOPIC) && (topic = mb_topic_next(cluster, &at));)
         add(request, &response, MB_RESOURCE_TOPIC, topic->name);
     for (int32_t i = 0; response.config_resources && i < cluster->broker_count; i++) {
-        snprintf(id, sizeof id, "%d", cluster->brokers[i].id);
+        if (cluster->brokers[i]->gone)
+            continue;
+        snprintf(id, sizeof id, "%d", cluster->brokers[i]->id);
         if (is_asked(request, MB_RESOURCE_BROKER))
             add(request, &response, MB_RESOURCE_BROKER, id);
-        if (is_asked(request, MB_RESOURCE_BROKER_LOGGER) && cluster->brokers[i].running)
+        if (is_asked(request, MB_RESOURCE_BROKER_LOGGER) && cluster->brokers[i]->running)
             add(request, &response, MB_RESOURCE_BROKER_LOGGER, id);
     }
     KCI_LIST_EACH(node, &cluster->resources.all)

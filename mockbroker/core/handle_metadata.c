@@ -124,7 +124,7 @@ static bool fill_brokers(struct mb_request *request, struct kci_metadata_respons
     for (int32_t i = 0; response->brokers && i < cluster->broker_count; i++) {
         struct kci_metadata_response__metadata_response_broker *out = &response->brokers[response->brokers_count];
         kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, out);
-        out->node_id = cluster->brokers[i].id;
+        out->node_id = cluster->brokers[i]->id;
         out->rack = mb_broker_rack(cluster, out->node_id);
         if (mb_request_endpoint(request, out->node_id, &out->host, &out->port))
             response->brokers_count++;

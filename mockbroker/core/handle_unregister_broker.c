@@ -22,6 +22,7 @@ void mb_handle_unregister_broker(struct mb_request *request, int64_t now)
         response.error_message = kci_str_of(text);
     } else {
         broker->unregistered = true;
+        mb_controller_changed(request->cluster);
     }
     mb_request_answer(request, &response, now);
 }

@@ -2,6 +2,9 @@
  *
  *      cluster-metadata   mockbroker 1
  *                         cluster <id> <next producer id>
+ *                         brokers <ids given> <controller epoch>
+ *                         gone <id>                                             decommissioned
+ *                         unregistered <id>                                     it was down
  *                         broker <id, 0: all> <key>=<value>                     altered while it ran
  *                         quota <key> <value> <user> <client id> <address>      each: - not given, * default, =hex
  *                         topic <name> <id, 32 hex digits> <internal 0|1> <replication factor> <partitions>
@@ -9,6 +12,7 @@
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
  *                                   [<how many of the replicas, from the first, are the target of a reassignment>
  *                                   <which of them are being added>]
+ *                         leaving <id>                                          as soon as it holds nothing
  *                         acl, scram, feature, resource ...                     entity_store.c
  *                         clean                                                 all logs are whole and synced
  *                         end <crc-32c of all above, 8 hex digits>
@@ -152,6 +156,21 @@ static int write_file(const struct kci_storage *storage, const struct kci_writer
     return error ? error : storage->rename(storage->context, NEXT_FILE_NAME, FILE_NAME);
 }
 
+static void put_members(struct kci_writer *w, const struct mb_cluster *cluster, bool leaving)
+{
+    char line[64];
+    for (int32_t i = 0; i < cluster->broker_count; i++) {
+        const struct mb_broker *broker = cluster->brokers[i];
+        const char *word = leaving                ? (broker->leaving ? "leaving" : NULL)
+                           : broker->gone         ? "gone"
+                           : broker->unregistered ? "unregistered"
+                                                  : NULL;
+        snprintf(line, sizeof line, "%s %d\n", word ? word : "", broker->id);
+        if (word)
+            put_text(w, line);
+    }
+}
+
 static void store_metadata(struct mb_cluster *cluster, bool clean)
 {
     struct mb_topic *topic;
@@ -164,13 +183,17 @@ static void store_metadata(struct mb_cluster *cluster, bool clean)
     put_text(&w, line);
     if (clean)
         put_text(&w, "clean\n");
+    snprintf(line, sizeof line, "brokers %d %d\n", cluster->broker_count, cluster->controller_epoch);
+    put_text(&w, line);
+    put_members(&w, cluster, false);
     put_properties(&w, 0, cluster->properties.dynamic);
     for (int32_t i = 0; i < cluster->broker_count; i++)
-        put_properties(&w, cluster->brokers[i].id, cluster->brokers[i].dynamic);
+        put_properties(&w, cluster->brokers[i]->id, cluster->brokers[i]->dynamic);
     put_quotas(&w, cluster);
     mb_entities_put(&w, cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         put_topic(&w, topic);
+    put_members(&w, cluster, true); /* last: while topics are read it is one like the others */
     snprintf(line, sizeof line, "end %08x\n", w.failed ? 0 : kci_crc32c(0, w.data, w.size));
     put_text(&w, line);
     int error = w.failed ? -1 : write_file(cluster->options.storage, &w);
@@ -420,10 +443,47 @@ static bool load_partition(struct loader *loader, const char *line)
     return true;
 }
 
+/* As many brokers as there were, or as many as are asked for now: the larger number. */
+static bool load_brokers(struct loader *loader, const char *line)
+{
+    struct mb_cluster *cluster = loader->cluster;
+    int count, epoch;
+    if (sscanf(line, "brokers %d %d", &count, &epoch) != 2 || count < 1 || count > MB_BROKERS_MAX || epoch < 1 ||
+        epoch == INT32_MAX)
+        return refuse(loader, line, "not understood");
+    while (cluster->broker_count < count)
+        if (!mb_member_new(cluster))
+            return refuse(loader, line, "out of memory");
+    cluster->controller_epoch = epoch + 1; /* a start elects a controller */
+    return true;
+}
+
+static bool load_member(struct loader *loader, const char *line)
+{
+    char word[16];
+    int id;
+    struct mb_broker *broker = sscanf(line, "%15s %d", word, &id) == 2 ? mb_cluster_broker(loader->cluster, id) : NULL;
+    if (!broker)
+        return refuse(loader, line, "no such broker");
+    if (strcmp(word, "leaving") == 0) {
+        broker->leaving = true;
+        mb_member_look(loader->cluster, id);
+    } else {
+        broker->running = false;
+        broker->unregistered = true;
+        broker->gone = strcmp(word, "gone") == 0;
+    }
+    return true;
+}
+
 static bool load_line(struct loader *loader, const char *line)
 {
     char id[24];
     long long next;
+    if (strncmp(line, "brokers ", 8) == 0)
+        return load_brokers(loader, line);
+    if (strncmp(line, "gone ", 5) == 0 || strncmp(line, "unregistered ", 13) == 0 || strncmp(line, "leaving ", 8) == 0)
+        return load_member(loader, line);
     if (strncmp(line, "topic ", 6) == 0)
         return load_topic(loader, line);
     if (strncmp(line, "config ", 7) == 0)
@@ -498,6 +558,7 @@ bool mb_metadata_load(struct mb_cluster *cluster, int64_t now, char *text, size_
 void mb_metadata_start(struct mb_cluster *cluster, int64_t now)
 {
     struct mb_topic *topic;
+    mb_controller_choose(cluster);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++) {
             mb_controller_elect(topic->partitions[i], now);

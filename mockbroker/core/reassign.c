@@ -35,6 +35,7 @@ static void remove_files(const struct mb_replica *replica)
 
 static void drop(struct mb_replica *replica, bool with_files)
 {
+    mb_member_look(replica->partition->cluster, replica->broker);
     mb_replica_destroy(replica);
     if (with_files)
         remove_files(replica);

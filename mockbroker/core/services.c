@@ -111,13 +111,13 @@ static struct mb_partition *internal_partition(struct mb_cluster *cluster, struc
         bool of_transactions = kci_str_equal(name, kci_str_of(MB_TRANSACTIONS_TOPIC));
         int32_t wanted = (int32_t)mb_cluster_property(
             cluster, of_transactions ? "transaction.state.log.replication.factor" : "offsets.topic.replication.factor");
-        struct mb_topic_plan plan = {
-            .name = name,
-            .partitions = (int32_t)mb_cluster_property(cluster, of_transactions ? "transaction.state.log.num.partitions"
-                                                                                : "offsets.topic.num.partitions"),
-            .replication_factor = (int16_t)(wanted < cluster->broker_count ? wanted : cluster->broker_count),
-            .internal = true
-        };
+        int32_t homes[MB_BROKERS_MAX], most = mb_member_homes(cluster, homes);
+        struct mb_topic_plan plan = { .name = name,
+                                      .partitions = (int32_t)mb_cluster_property(
+                                          cluster, of_transactions ? "transaction.state.log.num.partitions"
+                                                                   : "offsets.topic.num.partitions"),
+                                      .replication_factor = (int16_t)(wanted < most ? wanted : most),
+                                      .internal = true };
         mb_topic_config_init(&plan.config, cluster->alloc, &cluster->properties);
         bool ok = set_internal(cluster, &plan.config, of_transactions, text, sizeof text);
         mb_topic_config_resolve(&plan.config, &cluster->properties);

@@ -67,8 +67,10 @@ static void partition_free(struct mb_partition *partition)
     mb_alarm_stop(cluster, &partition->lag);
     mb_alarm_stop(cluster, &partition->flush);
     mb_reassign_stop(partition);
-    for (int32_t i = 0; i < partition->replica_count; i++)
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        mb_member_look(cluster, partition->replicas[i].broker);
         mb_replica_destroy(&partition->replicas[i]);
+    }
     kci_alloc_free(cluster->alloc, partition->replicas);
     kci_alloc_free(cluster->alloc, partition);
     cluster->partition_count--;
@@ -90,9 +92,10 @@ static struct mb_partition *partition_new(struct mb_topic *topic, int32_t index,
     kci_list_init(&partition->acks);
     kci_list_init(&partition->fetches);
     partition->replicas = kci_alloc_zero(cluster->alloc, (size_t)replicas, sizeof *partition->replicas);
-    bool ok = partition->replicas != NULL;
+    int32_t homes[MB_BROKERS_MAX], home_count = mb_member_homes(cluster, homes);
+    bool ok = partition->replicas != NULL && home_count > 0;
     for (int16_t i = 0; ok && i < replicas; i++) {
-        int32_t broker = brokers ? brokers[i] : (index + i) % cluster->broker_count + 1;
+        int32_t broker = brokers ? brokers[i] : homes[(index + i) % home_count];
         ok = mb_replica_init(&partition->replicas[i], partition, broker);
         partition->replica_count += ok;
     }
@@ -187,9 +190,10 @@ static int16_t check_plan(struct mb_cluster *cluster, struct mb_topic_plan *plan
     if (plan->replication_factor <= 0)
         return refuse(text, text_size, KCI_INVALID_REPLICATION_FACTOR,
                       "Replication factor must be larger than 0, or -1 to use the default value.");
-    if (!plan->assignment && plan->replication_factor > cluster->broker_count) {
+    int32_t homes[MB_BROKERS_MAX], home_count = mb_member_homes(cluster, homes);
+    if (!plan->assignment && plan->replication_factor > home_count) {
         snprintf(text, text_size, "Unable to replicate the partition %d time(s): only %d broker(s) are registered.",
-                 plan->replication_factor, cluster->broker_count);
+                 plan->replication_factor, home_count);
         return KCI_INVALID_REPLICATION_FACTOR;
     }
     if (plan->partitions > MB_PARTITIONS_MAX || plan->partitions > MB_CLUSTER_PARTITIONS_MAX - cluster->partition_count)

@@ -12,6 +12,7 @@ void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *o
     *out = (struct mb_cluster_view){ .id = cluster->id,
                                      .brokers = cluster->broker_count,
                                      .controller = cluster->controller,
+                                     .controller_epoch = cluster->controller_epoch,
                                      .requests = cluster->request_count };
     KCI_LIST_EACH(node, &cluster->connections)
     out->connections++;
@@ -24,13 +25,13 @@ bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, enum mb_broker
     if (broker && broker->paused)
         *state = broker->running ? MB_BROKER_PAUSED : MB_BROKER_FENCED;
     else if (broker && broker->running)
-        *state = MB_BROKER_RUNNING;
+        *state = broker->leaving ? MB_BROKER_LEAVING : MB_BROKER_RUNNING;
     return broker != NULL;
 }
 
 const char *mb_view_broker_state(enum mb_broker_state state)
 {
-    static const char *const names[] = { "stopped", "running", "paused", "fenced" };
+    static const char *const names[] = { "stopped", "running", "paused", "fenced", "leaving" };
     return names[state];
 }
 

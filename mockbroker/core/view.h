@@ -6,15 +6,16 @@
 #include "mockbroker/core/broker.h"
 
 struct mb_cluster_view {
-    const char *id;     /* borrowed; 22 characters */
-    int32_t brokers;    /* ids 1 .. brokers */
-    int32_t controller; /* id; -1: none */
-    size_t connections; /* open ones, of clients */
-    size_t requests;    /* being handled or parked */
+    const char *id;           /* borrowed; 22 characters */
+    int32_t brokers;          /* ids 1 .. brokers */
+    int32_t controller;       /* id; -1: none */
+    int32_t controller_epoch; /* rises with every new one */
+    size_t connections;       /* open ones, of clients */
+    size_t requests;          /* being handled or parked */
 };
 void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *out);
 
-enum mb_broker_state { MB_BROKER_STOPPED, MB_BROKER_RUNNING, MB_BROKER_PAUSED, MB_BROKER_FENCED };
+enum mb_broker_state { MB_BROKER_STOPPED, MB_BROKER_RUNNING, MB_BROKER_PAUSED, MB_BROKER_FENCED, MB_BROKER_LEAVING };
 /* false: no such broker. FENCED: paused for so long that others lead. */
 bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, enum mb_broker_state *state);
 const char *mb_view_broker_state(enum mb_broker_state state); /* "running" */
