@@ -1,6 +1,5 @@
 /* kc cluster: which brokers there are. */
 #include "kc.h"
-#include <getopt.h>
 
 static const char help[] = "kc cluster -b ADDR          id, controller, and each broker with address and rack\n"
                            "\n"
@@ -32,26 +31,13 @@ static int show(const kc_config *config, int32_t timeout_ms)
 
 int kct_cluster(int argc, char **argv)
 {
-    kc_config *config = kct_config();
-    struct kct_common common = { "cluster", config, 30000, 0 };
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), option;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:T:X:vh", names, NULL)) != -1) {
-        if (kct_common_option(&common, option, optarg, &status))
-            continue;
-        if (option == 'h') {
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        } else
-            status = kct_usage("cluster", "unknown option");
-    }
-    if (common.verbose)
-        kct_verbose(config, common.verbose);
-    if (status == KC_EXIT_OK && optind < argc)
-        status = kct_usage("cluster", "it takes options only");
-    if (status == KC_EXIT_OK)
-        status = show(config, (int32_t)common.timeout_ms);
-    kc_config_destroy(config);
-    return status;
+    struct kct_command k = kct_begin("cluster", help);
+    k.timeout_ms = 30000;
+    while (kct_option(&k, argc, argv, "T:", NULL) != -1)
+        ;
+    if (optind < argc)
+        kct_misused(&k, "it takes options only");
+    if (k.status == KC_EXIT_OK)
+        k.status = show(k.config, (int32_t)k.timeout_ms);
+    return kct_end(&k);
 }

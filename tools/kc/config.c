@@ -1,6 +1,5 @@
 /* kc config: look at the settings of topics, brokers and groups, and alter them. */
 #include "kc.h"
-#include <getopt.h>
 #include <string.h>
 
 static const char help[] =
@@ -107,34 +106,19 @@ static bool is_verb(const char *text)
 int kct_config_command(int argc, char **argv)
 {
     struct config_command c = { .all = false };
-    kc_config *config = kct_config();
-    struct kct_common common = { "config", config, 30000, 0 };
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), option;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:anT:X:vh", names, NULL)) != -1) {
-        if (kct_common_option(&common, option, optarg, &status))
-            continue;
-        if (option == 'a')
-            c.all = true;
-        else if (option == 'n')
-            c.validate_only = true;
-        else if (option == 'h') {
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        } else
-            status = kct_usage("config", "unknown option");
+    struct kct_command k = kct_begin("config", help);
+    k.timeout_ms = 30000;
+    for (int option; (option = kct_option(&k, argc, argv, "anT:", NULL)) != -1;) {
+        c.all |= option == 'a';
+        c.validate_only |= option == 'n';
     }
-    if (common.verbose)
-        kct_verbose(config, common.verbose);
-    c.timeout_ms = (int32_t)common.timeout_ms;
+    c.timeout_ms = (int32_t)k.timeout_ms;
     const char *const *rest = (const char *const *)argv + optind;
-    if (status == KC_EXIT_OK && (optind == argc || !is_verb(rest[0])))
-        status = kct_usage("config", "describe, set or unset is needed");
-    if (status == KC_EXIT_OK && (argc - optind < 2 || !read_resource(&c, rest[1])))
-        status = kct_usage("config", "a resource is needed: topic:NAME, broker:ID, group:NAME or metrics:NAME");
-    if (status == KC_EXIT_OK)
-        status = run(&c, config, rest[0], rest + 2, (size_t)(argc - optind - 2));
-    kc_config_destroy(config);
-    return status;
+    if (optind == argc || !is_verb(rest[0]))
+        kct_misused(&k, "describe, set or unset is needed");
+    if (k.status == KC_EXIT_OK && (argc - optind < 2 || !read_resource(&c, rest[1])))
+        kct_misused(&k, "a resource is needed: topic:NAME, broker:ID, group:NAME or metrics:NAME");
+    if (k.status == KC_EXIT_OK)
+        k.status = run(&c, k.config, rest[0], rest + 2, (size_t)(argc - optind - 2));
+    return kct_end(&k);
 }

@@ -1,7 +1,6 @@
 /* kc consume: records to stdout, as lines, by a format, or as JSON; in a group or from all partitions. */
 #include "kc.h"
 #include "output.h"
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -209,70 +208,53 @@ static int check(struct consume *c, kc_config *config)
     return KC_EXIT_OK;
 }
 
+static void take_option(struct consume *c, struct kct_command *k, int option)
+{
+    switch (option) {
+    case 't':
+        if (c->topic_count < TOPICS_MAX)
+            c->topics[c->topic_count++] = optarg;
+        break;
+    case 'g':
+        c->group = optarg;
+        break;
+    case 'p':
+        kct_take_number(k, "-p", 0, INT32_MAX, &c->partition);
+        break;
+    case 'o':
+        c->where = optarg;
+        break;
+    case 'c':
+        kct_take_number(k, "-c", 0, INT64_MAX, &c->limit);
+        break;
+    case 'e':
+        c->end_at_end = true;
+        break;
+    case 'f':
+        c->output.format = optarg;
+        break;
+    case 'J':
+        c->output.json = true;
+        break;
+    case 'P':
+        c->output.prefixed = true;
+        break;
+    case 'q':
+        c->quiet = true;
+    }
+}
+
 int kct_consume(int argc, char **argv)
 {
     static struct consume c = { .partition = -1, .limit = -1, .where = "end" };
-    kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    if (config)
-        kc_config_set(config, "max.poll.records", "10000", NULL);
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:g:p:o:c:ef:JPqX:vh", names, NULL)) != -1) {
-        switch (option) {
-        case 'b':
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-            break;
-        case 't':
-            if (c.topic_count < TOPICS_MAX)
-                c.topics[c.topic_count++] = optarg;
-            break;
-        case 'g':
-            c.group = optarg;
-            break;
-        case 'p':
-            status = kct_number("consume", "-p", optarg, 0, INT32_MAX, &c.partition) ? KC_EXIT_OK : KC_EXIT_USAGE;
-            break;
-        case 'o':
-            c.where = optarg;
-            break;
-        case 'c':
-            status = kct_number("consume", "-c", optarg, 0, INT64_MAX, &c.limit) ? KC_EXIT_OK : KC_EXIT_USAGE;
-            break;
-        case 'e':
-            c.end_at_end = true;
-            break;
-        case 'f':
-            c.output.format = optarg;
-            break;
-        case 'J':
-            c.output.json = true;
-            break;
-        case 'P':
-            c.output.prefixed = true;
-            break;
-        case 'q':
-            c.quiet = true;
-            break;
-        case 'X':
-            status = kct_set_pair(config, optarg);
-            break;
-        case 'v':
-            verbose++;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        default:
-            status = kct_usage("consume", "unknown option");
-        }
-    }
-    if (verbose)
-        kct_verbose(config, verbose);
-    if (status == KC_EXIT_OK)
-        status = check(&c, config);
-    if (status == KC_EXIT_OK)
-        status = run(&c, config);
-    kc_config_destroy(config);
-    return status;
+    struct kct_command k = kct_begin("consume", help);
+    if (k.config)
+        kc_config_set(k.config, "max.poll.records", "10000", NULL);
+    for (int option; (option = kct_option(&k, argc, argv, "t:g:p:o:c:ef:JPq", NULL)) != -1;)
+        take_option(&c, &k, option);
+    if (k.status == KC_EXIT_OK)
+        k.status = check(&c, k.config);
+    if (k.status == KC_EXIT_OK)
+        k.status = run(&c, k.config);
+    return kct_end(&k);
 }

@@ -7,7 +7,6 @@
 #include "kc.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -207,30 +206,15 @@ static int examine(const kc_config *config, const char *topic, int32_t timeout_m
 int kct_doctor(int argc, char **argv)
 {
     const char *topic = NULL;
-    kc_config *config = kct_config();
-    struct kct_common common = { "doctor", config, 5000, 0 };
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), option;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:T:X:vh", names, NULL)) != -1) {
-        if (kct_common_option(&common, option, optarg, &status))
-            continue;
-        if (option == 't')
-            topic = optarg;
-        else if (option == 'h') {
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        } else
-            status = kct_usage("doctor", "unknown option");
-    }
-    if (common.verbose)
-        kct_verbose(config, common.verbose);
-    if (status == KC_EXIT_OK && optind < argc)
-        status = kct_usage("doctor", "it takes options only");
-    if (status == KC_EXIT_OK && common.timeout_ms == 0)
-        status = kct_usage("doctor", "-T: each step needs some time");
-    if (status == KC_EXIT_OK)
-        status = examine(config, topic, (int32_t)common.timeout_ms);
-    kc_config_destroy(config);
-    return status;
+    struct kct_command k = kct_begin("doctor", help);
+    k.timeout_ms = 5000;
+    while (kct_option(&k, argc, argv, "t:T:", NULL) != -1)
+        topic = optarg;
+    if (optind < argc)
+        kct_misused(&k, "it takes options only");
+    if (k.timeout_ms == 0)
+        kct_misused(&k, "-T: each step needs some time");
+    if (k.status == KC_EXIT_OK)
+        k.status = examine(k.config, topic, (int32_t)k.timeout_ms);
+    return kct_end(&k);
 }

@@ -1,6 +1,5 @@
 /* kc group: look at consumer groups, move and delete their offsets. */
 #include "group.h"
-#include <getopt.h>
 #include <string.h>
 
 static const char help[] =
@@ -105,74 +104,50 @@ static int run_verb(struct group_command *c, const char *verb, char **groups, in
     return kct_usage("group", "list, describe, lag, reset, delete or delete-offsets is needed");
 }
 
-static int take_number(const char *option, long long maximum, int32_t *out)
+static void take_option(struct group_command *c, struct kct_command *k, int option)
 {
-    long long number = 0;
-    int status = kct_number("group", option, optarg, 0, maximum, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
-    *out = (int32_t)number;
-    return status;
-}
-
-static int take_option(struct group_command *c, int option, int *verbose)
-{
+    long long number = c->interval_ms;
     switch (option) {
-    case 'b':
-        kc_config_set(c->config, "bootstrap.servers", optarg, NULL);
-        return KC_EXIT_OK;
     case 't':
         if (c->topic_count == GROUP_TOPICS_MAX)
-            return kct_usage("group", "-t may be given at most 64 times");
-        c->topics[c->topic_count++] = optarg;
-        return KC_EXIT_OK;
+            kct_misused(k, "-t may be given at most 64 times");
+        else
+            c->topics[c->topic_count++] = optarg;
+        break;
     case 'o':
         c->to = optarg;
-        return KC_EXIT_OK;
+        break;
     case 'n':
         c->dry_run = true;
-        return KC_EXIT_OK;
+        break;
     case 'w':
         c->watch = true;
-        return KC_EXIT_OK;
+        break;
     case 'i':
-        return take_number("-i", INT32_MAX, &c->interval_ms);
-    case 'T':
-        return take_number("-T", INT32_MAX, &c->timeout_ms);
-    case 'X':
-        return kct_set_pair(c->config, optarg);
-    case 'v':
-        ++*verbose;
-        return KC_EXIT_OK;
-    default:
-        return kct_usage("group", "unknown option");
+        kct_take_number(k, "-i", 0, INT32_MAX, &number);
+        c->interval_ms = (int32_t)number;
     }
 }
 
 int kct_group(int argc, char **argv)
 {
-    struct group_command c = { .timeout_ms = 30000, .interval_ms = 2000, .config = kct_config() };
-    int status = c.config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
+    struct kct_command k = kct_begin("group", help);
+    struct group_command c = { .interval_ms = 2000, .config = k.config };
     static const struct option names[] = { { "help", no_argument, NULL, 'h' },
                                            { "dry-run", no_argument, NULL, 'n' },
                                            { "watch", no_argument, NULL, 'w' },
                                            { NULL, 0, NULL, 0 } };
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:o:nwi:T:X:vh", names, NULL)) != -1) {
-        if (option == 'h') {
-            fputs(help, stdout);
-            kc_config_destroy(c.config);
-            return KC_EXIT_OK;
-        }
-        status = take_option(&c, option, &verbose);
-    }
-    if (verbose)
-        kct_verbose(c.config, verbose);
-    if (status == KC_EXIT_OK && optind == argc)
-        status = kct_usage("group", "list, describe, lag, reset, delete or delete-offsets is needed");
+    k.timeout_ms = 30000;
+    for (int option; (option = kct_option(&k, argc, argv, "t:o:nwi:T:", names)) != -1;)
+        take_option(&c, &k, option);
+    c.timeout_ms = (int32_t)k.timeout_ms;
+    if (optind == argc)
+        kct_misused(&k, "list, describe, lag, reset, delete or delete-offsets is needed");
     kc_error error;
-    if (status == KC_EXIT_OK && kc_admin_create(&c.admin, c.config, &error) != KC_OK)
-        status = kct_fail_error("connecting", &error);
-    if (status == KC_EXIT_OK)
-        status = run_verb(&c, argv[optind], argv + optind + 1, argc - optind - 1);
+    if (k.status == KC_EXIT_OK && kc_admin_create(&c.admin, c.config, &error) != KC_OK)
+        k.status = kct_fail_error("connecting", &error);
+    if (k.status == KC_EXIT_OK)
+        k.status = run_verb(&c, argv[optind], argv + optind + 1, argc - optind - 1);
     kc_admin_close(c.admin);
-    kc_config_destroy(c.config);
-    return status;
+    return kct_end(&k);
 }

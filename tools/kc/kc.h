@@ -3,6 +3,7 @@
 #ifndef KC_TOOL_H
 #define KC_TOOL_H
 
+#include <getopt.h>
 #include <kclient/kclient.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -27,24 +28,37 @@ int kct_fail(int status, const char *format, ...) __attribute__((format(printf, 
 int kct_fail_error(const char *what, const kc_error *error);
 /* kct_fail(KC_EXIT_USAGE): names the mistake and the help option. */
 int kct_usage(const char *command, const char *mistake);
-/* What commands that ask the cluster have in common: -b ADDR, -T MS, -X KEY=VALUE, -v. */
-struct kct_common {
-    const char *command;
-    kc_config *config;
-    long long timeout_ms;
-    int verbose;
-};
-/* Take one of those options. false: it is another one; else *status is as before, or says that the value is wrong. */
-bool kct_common_option(struct kct_common *common, int option, const char *value, int *status);
-/* Apply "-X key=value". 0, or an exit status. */
-int kct_set_pair(kc_config *config, const char *pair);
-/* A configuration with bootstrap.servers and client.id=kc; log lines of warnings and worse go to stderr with -v, debug
- * with -vv. NULL: out of memory. */
-kc_config *kct_config(void);
-void kct_verbose(kc_config *config, int level);
 /* Parse a whole number within limits; false and a usage message otherwise. */
 bool kct_number(const char *command, const char *option, const char *text, long long minimum, long long maximum,
                 long long *out);
+
+/* One command while it reads its options and runs.
+ *
+ *      struct kct_command k = kct_begin("topic", help);
+ *      for (int option; (option = kct_option(&k, argc, argv, "n:", NULL)) != -1;)
+ *          ...
+ *      if (k.status == KC_EXIT_OK)
+ *          k.status = run(k.config);
+ *      return kct_end(&k); */
+struct kct_command {
+    const char *name, *help;
+    kc_config *config;    /* with client.id=kc; owned until kct_end() */
+    long long timeout_ms; /* -T, where the command has it */
+    int verbose;          /* -v, counted: warnings of the log go to stderr, with -vvv everything */
+    int status;           /* an exit status; anything but KC_EXIT_OK: stop */
+};
+struct kct_command kct_begin(const char *name, const char *help);
+/* The next option that is the command's own (getopt's letters and long names; names NULL: --help only), with its value
+ * in optarg. -b, -X, -v, -h, and -T if the letters have it, are taken. -1: no more, or the status says stop. */
+int kct_option(struct kct_command *command, int argc, char **argv, const char *letters, const struct option *names);
+/* kct_usage() as its status, unless it has another. */
+void kct_misused(struct kct_command *command, const char *mistake);
+/* kct_number() of optarg; the status says when it is none. */
+void kct_take_number(struct kct_command *command, const char *option, long long minimum, long long maximum,
+                     long long *out);
+/* Frees the configuration; returns the exit status. */
+int kct_end(struct kct_command *command);
+
 /* "\n", "\t", "\\", "\xHH" and other characters as they are, in place; returns the new size. */
 size_t kct_unescape(char *text);
 double kct_seconds(void); /* monotonic */

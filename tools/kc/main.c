@@ -49,66 +49,6 @@ int kct_usage(const char *command, const char *mistake)
     return kct_fail(KC_EXIT_USAGE, "%s: %s; see kc %s --help", command, mistake, command);
 }
 
-bool kct_common_option(struct kct_common *common, int option, const char *value, int *status)
-{
-    if (option == 'b')
-        kc_config_set(common->config, "bootstrap.servers", value, NULL);
-    else if (option == 'T' && !kct_number(common->command, "-T", value, 0, INT32_MAX, &common->timeout_ms))
-        *status = KC_EXIT_USAGE;
-    else if (option == 'X')
-        *status = kct_set_pair(common->config, value);
-    else if (option == 'v')
-        common->verbose++;
-    return option == 'b' || option == 'T' || option == 'X' || option == 'v';
-}
-
-int kct_set_pair(kc_config *config, const char *pair)
-{
-    kc_error error;
-    if (kc_config_set_pair(config, pair, &error) != KC_OK)
-        return kct_fail(KC_EXIT_USAGE, "-X %s: %s", pair, error.text);
-    return KC_EXIT_OK;
-}
-
-kc_config *kct_config(void)
-{
-    kc_config *config = kc_config_new();
-    if (config)
-        kc_config_set(config, "client.id", "kc", NULL);
-    return config;
-}
-
-static void print_log(void *context, int level, const char *facility, const char *text)
-{
-    (void)context;
-    fprintf(stderr, "kc: %s: %s: %s\n",
-            level <= 3   ? "error"
-            : level <= 4 ? "warning"
-            : level <= 6 ? "info"
-                         : "debug",
-            facility, text);
-}
-
-void kct_verbose(kc_config *config, int level)
-{
-    kc_config_set_log(config, print_log, NULL, level >= 3 ? 7 : level == 2 ? 6 : 4);
-}
-
-bool kct_number(const char *command, const char *option, const char *text, long long minimum, long long maximum,
-                long long *out)
-{
-    char *end = NULL;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    if (end != text && !*end && !errno && number >= minimum && number <= maximum) {
-        *out = number;
-        return true;
-    }
-    kct_fail(KC_EXIT_USAGE, "%s: %s %s: a whole number from %lld to %lld is needed", command, option, text, minimum,
-             maximum);
-    return false;
-}
-
 size_t kct_unescape(char *text)
 {
     char *to = text;

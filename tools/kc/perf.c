@@ -5,7 +5,6 @@
  * thread has a consumer of its own, with its share of the partitions, and they end when all records were read. */
 #include "kc.h"
 #include "values.h"
-#include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -386,81 +385,62 @@ static int run(struct perf *p, kc_config *config, const char *what)
     return status;
 }
 
+static void take_option(struct perf *p, struct kct_command *k, int option)
+{
+    switch (option) {
+    case 't':
+        p->topic = optarg;
+        break;
+    case 'n':
+        kct_take_number(k, "-n", 1, INT64_C(1) << 40, &p->records);
+        break;
+    case 's':
+        kct_take_number(k, "-s", 0, 100 << 20, &p->size);
+        break;
+    case 'R':
+        kct_take_number(k, "-R", 0, 1000000000, &p->rate);
+        break;
+    case 'B':
+        kct_take_number(k, "-B", 1, BATCH_MAX, &p->batch);
+        break;
+    case 'd':
+        kct_take_number(k, "-d", 1, 86400, &p->limit_s);
+        break;
+    case 'j':
+        kct_take_number(k, "-j", 1, THREADS_MAX, &p->threads);
+        break;
+    case 'V':
+        p->varied = true;
+        break;
+    case 'k':
+        p->keys = true;
+        break;
+    case 'M':
+        p->metrics = true;
+        break;
+    case 'g':
+        p->group = optarg;
+    }
+}
+
 int kct_perf(int argc, char **argv)
 {
     static struct perf p = { .size = 100, .threads = 1 };
-    kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
+    struct kct_command k = kct_begin("perf", help);
     const char *what = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
     bool latency = strcmp(what, "latency") == 0;
     p.records = latency ? 100000 : 1000000;
     p.batch = latency ? 1 : 500;
-    if (config)
-        kc_config_set(config, "max.poll.records", "100000", NULL);
-    if (config && latency)
-        kc_config_set(config, "linger.ms", "0", NULL);
+    if (k.config)
+        kc_config_set(k.config, "max.poll.records", "100000", NULL);
+    if (k.config && latency)
+        kc_config_set(k.config, "linger.ms", "0", NULL);
     optind = *what ? 2 : 1;
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:n:s:R:B:d:j:VkMg:X:vh", names, NULL)) != -1) {
-        bool ok = true;
-        switch (option) {
-        case 'b':
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-            break;
-        case 't':
-            p.topic = optarg;
-            break;
-        case 'n':
-            ok = kct_number("perf", "-n", optarg, 1, INT64_C(1) << 40, &p.records);
-            break;
-        case 's':
-            ok = kct_number("perf", "-s", optarg, 0, 100 << 20, &p.size);
-            break;
-        case 'R':
-            ok = kct_number("perf", "-R", optarg, 0, 1000000000, &p.rate);
-            break;
-        case 'B':
-            ok = kct_number("perf", "-B", optarg, 1, BATCH_MAX, &p.batch);
-            break;
-        case 'd':
-            ok = kct_number("perf", "-d", optarg, 1, 86400, &p.limit_s);
-            break;
-        case 'j':
-            ok = kct_number("perf", "-j", optarg, 1, THREADS_MAX, &p.threads);
-            break;
-        case 'V':
-            p.varied = true;
-            break;
-        case 'k':
-            p.keys = true;
-            break;
-        case 'M':
-            p.metrics = true;
-            break;
-        case 'g':
-            p.group = optarg;
-            break;
-        case 'X':
-            status = kct_set_pair(config, optarg);
-            break;
-        case 'v':
-            verbose++;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        default:
-            status = kct_usage("perf", "unknown option");
-        }
-        status = ok ? status : KC_EXIT_USAGE;
-    }
-    if (verbose)
-        kct_verbose(config, verbose);
-    if (status == KC_EXIT_OK && !p.topic)
-        status = kct_usage("perf", "-t TOPIC is missing");
-    if (status == KC_EXIT_OK)
-        status = run(&p, config, what);
-    kc_config_destroy(config);
-    return status;
+    for (int option; (option = kct_option(&k, argc, argv, "t:n:s:R:B:d:j:VkMg:", NULL)) != -1;)
+        take_option(&p, &k, option);
+    if (!p.topic)
+        kct_misused(&k, "-t TOPIC is missing");
+    if (k.status == KC_EXIT_OK)
+        k.status = run(&p, k.config, what);
+    return kct_end(&k);
 }

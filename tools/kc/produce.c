@@ -2,7 +2,6 @@
  * failed. */
 #include "kc.h"
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -205,77 +204,58 @@ static int run(struct produce *p, kc_config *config, char **files, size_t file_c
     return status;
 }
 
+static void take_option(struct produce *p, struct kct_command *k, int option)
+{
+    long long number = p->partition;
+    switch (option) {
+    case 't':
+        p->topic = optarg;
+        break;
+    case 'p':
+        kct_take_number(k, "-p", 0, INT32_MAX, &number);
+        p->partition = (int32_t)number;
+        break;
+    case 'k':
+        p->key = optarg;
+        break;
+    case 'K':
+        p->key_delimiter_size = kct_unescape(optarg);
+        p->key_delimiter = p->key_delimiter_size ? optarg : NULL;
+        break;
+    case 'D':
+        p->delimiter_size = kct_unescape(optarg);
+        p->delimiter = optarg;
+        if (!p->delimiter_size)
+            kct_misused(k, "-D must not be empty");
+        break;
+    case 'P':
+        p->prefixed = true;
+        break;
+    case 'H':
+        k->status = add_header(p, optarg);
+        break;
+    case 'Z':
+        p->empty_is_null = true;
+    }
+}
+
 int kct_produce(int argc, char **argv)
 {
     static struct produce p = { .partition = KC_PARTITION_ANY, .delimiter = "\n", .delimiter_size = 1 };
     static char *files[FILES_MAX];
     size_t file_count = 0;
-    kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    long long number;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:t:p:k:K:D:PH:Zl:X:vh", names, NULL)) != -1) {
-        switch (option) {
-        case 'b':
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-            break;
-        case 't':
-            p.topic = optarg;
-            break;
-        case 'p':
-            if (kct_number("produce", "-p", optarg, 0, INT32_MAX, &number))
-                p.partition = (int32_t)number;
-            else
-                status = KC_EXIT_USAGE;
-            break;
-        case 'k':
-            p.key = optarg;
-            break;
-        case 'K':
-            p.key_delimiter_size = kct_unescape(optarg);
-            p.key_delimiter = p.key_delimiter_size ? optarg : NULL;
-            break;
-        case 'D':
-            p.delimiter_size = kct_unescape(optarg);
-            p.delimiter = optarg;
-            if (!p.delimiter_size)
-                status = kct_usage("produce", "-D must not be empty");
-            break;
-        case 'P':
-            p.prefixed = true;
-            break;
-        case 'H':
-            status = add_header(&p, optarg);
-            break;
-        case 'Z':
-            p.empty_is_null = true;
-            break;
-        case 'l':
-            if (file_count < FILES_MAX)
-                files[file_count++] = optarg;
-            break;
-        case 'X':
-            status = kct_set_pair(config, optarg);
-            break;
-        case 'v':
-            verbose++;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        default:
-            status = kct_usage("produce", "unknown option");
-        }
+    struct kct_command k = kct_begin("produce", help);
+    for (int option; (option = kct_option(&k, argc, argv, "t:p:k:K:D:PH:Zl:", NULL)) != -1;) {
+        if (option != 'l')
+            take_option(&p, &k, option);
+        else if (file_count < FILES_MAX)
+            files[file_count++] = optarg;
     }
     for (; optind < argc && file_count < FILES_MAX; optind++)
         files[file_count++] = argv[optind];
-    if (status == KC_EXIT_OK && !p.topic)
-        status = kct_usage("produce", "-t TOPIC is missing");
-    if (verbose)
-        kct_verbose(config, verbose);
-    if (status == KC_EXIT_OK)
-        status = run(&p, config, files, file_count);
-    kc_config_destroy(config);
-    return status;
+    if (!p.topic)
+        kct_misused(&k, "-t TOPIC is missing");
+    if (k.status == KC_EXIT_OK)
+        k.status = run(&p, k.config, files, file_count);
+    return kct_end(&k);
 }

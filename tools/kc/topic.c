@@ -1,6 +1,5 @@
 /* kc topic: list, describe, create and delete topics. */
 #include "kc.h"
-#include <getopt.h>
 #include <string.h>
 
 static const char help[] =
@@ -102,55 +101,27 @@ static int run(struct topic_command *c, kc_config *config, const char *verb, con
 
 int kct_topic(int argc, char **argv)
 {
-    struct topic_command c = { .timeout_ms = 30000, .new_topic = { .partitions = -1, .replication_factor = -1 } };
-    kc_config *config = kct_config();
-    int status = config ? KC_EXIT_OK : kct_fail(KC_EXIT_FAILED, "out of memory"), verbose = 0, option;
-    long long number;
-    static const struct option names[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
-    while (status == KC_EXIT_OK && (option = getopt_long(argc, argv, "b:n:r:c:T:X:vh", names, NULL)) != -1) {
-        switch (option) {
-        case 'b':
-            kc_config_set(config, "bootstrap.servers", optarg, NULL);
-            break;
-        case 'n':
-            status = kct_number("topic", "-n", optarg, 1, 100000, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
-            c.new_topic.partitions = (int32_t)number;
-            break;
-        case 'r':
-            status = kct_number("topic", "-r", optarg, 1, 1000, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
-            c.new_topic.replication_factor = (int16_t)number;
-            break;
-        case 'c':
-            if (c.new_topic.config_count == CONFIGS_MAX)
-                status = kct_usage("topic", "-c may be given at most 64 times");
-            else
-                c.configs[c.new_topic.config_count++] = optarg;
-            break;
-        case 'T':
-            status = kct_number("topic", "-T", optarg, 0, INT32_MAX, &number) ? KC_EXIT_OK : KC_EXIT_USAGE;
-            c.timeout_ms = (int32_t)number;
-            break;
-        case 'X':
-            status = kct_set_pair(config, optarg);
-            break;
-        case 'v':
-            verbose++;
-            break;
-        case 'h':
-            fputs(help, stdout);
-            kc_config_destroy(config);
-            return KC_EXIT_OK;
-        default:
-            status = kct_usage("topic", "unknown option");
-        }
+    struct topic_command c = { .new_topic = { .partitions = -1, .replication_factor = -1 } };
+    struct kct_command k = kct_begin("topic", help);
+    long long partitions = -1, replicas = -1;
+    k.timeout_ms = 30000;
+    for (int option; (option = kct_option(&k, argc, argv, "n:r:c:T:", NULL)) != -1;) {
+        if (option == 'n')
+            kct_take_number(&k, "-n", 1, 100000, &partitions);
+        else if (option == 'r')
+            kct_take_number(&k, "-r", 1, 1000, &replicas);
+        else if (c.new_topic.config_count < CONFIGS_MAX)
+            c.configs[c.new_topic.config_count++] = optarg;
+        else
+            kct_misused(&k, "-c may be given at most 64 times");
     }
-    if (verbose)
-        kct_verbose(config, verbose);
+    c.new_topic.partitions = (int32_t)partitions;
+    c.new_topic.replication_factor = (int16_t)replicas;
+    c.timeout_ms = (int32_t)k.timeout_ms;
     const char *const *rest = (const char *const *)argv + optind;
-    if (status == KC_EXIT_OK && optind == argc)
-        status = kct_usage("topic", "list, describe, create or delete is needed");
-    if (status == KC_EXIT_OK)
-        status = run(&c, config, rest[0], rest + 1, (size_t)(argc - optind - 1));
-    kc_config_destroy(config);
-    return status;
+    if (optind == argc)
+        kct_misused(&k, "list, describe, create or delete is needed");
+    if (k.status == KC_EXIT_OK)
+        k.status = run(&c, k.config, rest[0], rest + 1, (size_t)(argc - optind - 1));
+    return kct_end(&k);
 }
