@@ -4,29 +4,16 @@
  *
  * KCLIENT_CREATIONS=10000 makes the second story as long as one likes. */
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <kclient/kclient.h>
 
 #include "support/unit.h"
 
+#include "support/own_costs.h"
 #include "support/patience.h"
-#include "support/process.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEASURES 0 /* a sanitizer keeps freed memory and more */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MEASURES 0
-#endif
-#endif
-#ifndef MEASURES
-#define MEASURES 1
-#endif
-
-#define MEBI       ((long)1 << 20)
 #define PARTITIONS 1000
 #define EACH       20  /* records of each partition of "many", of 500 bytes */
 #define LARGE      12  /* records of "large", of 900,000 bytes */
@@ -42,15 +29,7 @@ static void broker_start(void)
     process_start_and_wait(&broker,
                            (const char *const[]){ "--listen", "127.0.0.1:0", "--control", "off", "--topic",
                                                   "many:1000:1", "--topic", "large:1:1", "--topic", "t:4:1", NULL });
-    const char *from = strstr(broker.line, "\"bootstrap\":\"");
-    assert_non_null(from);
-    assert_int_equal(sscanf(from + 13, "%63[^\",]", bootstrap), 1);
-}
-
-static void broker_stop(void)
-{
-    char text[4096];
-    assert_int_equal(process_stop(&broker, SIGTERM, text, sizeof text), 0);
+    broker_bootstrap(&broker, bootstrap, sizeof bootstrap);
 }
 
 static kc_config *config_with(const char *const *pairs)
@@ -100,35 +79,6 @@ static void assign(kc_consumer *consumer, const char *topic, int32_t partitions)
     assert_int_equal(kc_consumer_assign(consumer, items, (size_t)partitions, &error), KC_OK);
 }
 
-static int turns(const char *name, int otherwise)
-{
-    const char *text = getenv(name);
-    return text && atoi(text) > 0 ? atoi(text) : otherwise;
-}
-
-/* Bytes of memory that this process has; 0 where the system does not tell. */
-static long resident(void)
-{
-    long pages = 0, all;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%ld %ld", &all, &pages) != 2)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
 /* The application keeps what it is given until nothing more comes, gives it back, and goes on, until it has read all.
  */
 static void read_slowly(const char *topic, int32_t partitions, size_t expected, long ceiling)
@@ -139,7 +89,7 @@ static void read_slowly(const char *topic, int32_t partitions, size_t expected, 
     long base, most = 0;
     snprintf(limit, sizeof limit, "fetch.memory.max=%ld", ceiling);
     kc_consumer *consumer = create((const char *const[]){ limit, "fetch.max.wait.ms=20", NULL });
-    base = resident();
+    base = own_resident();
     assign(consumer, topic, partitions);
     for (int64_t begun = now_ms(); seen < expected;) {
         kc_records *records;
@@ -149,7 +99,7 @@ static void read_slowly(const char *topic, int32_t partitions, size_t expected, 
             seen += kc_records_count(records);
             held[count++] = records;
         }
-        most = resident() > most ? resident() : most;
+        most = own_resident() > most ? own_resident() : most;
         if (!records || count == HELD_MAX)
             while (count)
                 kc_records_release(held[--count]);
@@ -159,7 +109,7 @@ static void read_slowly(const char *topic, int32_t partitions, size_t expected, 
         kc_records_release(held[--count]);
     assert_int_equal(seen, expected);
     assert_int_equal(kc_consumer_close(consumer, WAIT_MS), KC_OK);
-    if (MEASURES)
+    if (OWN_MEMORY_TELLS)
         assert_in_range((size_t)(most > base ? most - base : 0), 0, (size_t)(ceiling + 8 * MEBI));
 }
 
@@ -171,7 +121,7 @@ static void a_slow_application(void **state)
     produce("large", 1, LARGE, sizeof value);
     read_slowly("many", PARTITIONS, (size_t)PARTITIONS * EACH, 4 * MEBI);
     read_slowly("large", 1, LARGE, 4 * MEBI);
-    broker_stop();
+    broker_stop(&broker);
 }
 
 /* Consumers come and go, most of them unused, some with records, some on their way into a group: memory and descriptors
@@ -180,7 +130,7 @@ static void nothing_is_left_of_those_that_were_closed(void **state)
 {
     const char *topic = "t";
     long base = 0;
-    int fds = 0, count = turns("KCLIENT_CREATIONS", 150);
+    int fds = 0, count = own_turns("KCLIENT_CREATIONS", 150);
     (void)state;
     broker_start();
     produce("t", 4, 5, 100);
@@ -203,15 +153,15 @@ static void nothing_is_left_of_those_that_were_closed(void **state)
         }
         kc_consumer_close(consumer, turn % 20 == 0 ? WAIT_MS : 0);
         if (turn == count / 3) {
-            base = resident();
-            fds = descriptors();
+            base = own_resident();
+            fds = own_descriptors();
         }
     }
-    for (int64_t begun = now_ms(); descriptors() > fds;)
+    for (int64_t begun = now_ms(); own_descriptors() > fds;)
         be_patient(begun);
-    if (MEASURES)
-        assert_in_range((size_t)(resident() > base ? resident() - base : 0), 0, (size_t)(4 * MEBI));
-    broker_stop();
+    if (OWN_MEMORY_TELLS)
+        assert_in_range((size_t)(own_resident() > base ? own_resident() - base : 0), 0, (size_t)(4 * MEBI));
+    broker_stop(&broker);
 }
 
 int main(void)

@@ -5,26 +5,16 @@
 
 #include "support/unit.h"
 
+#include "support/own_costs.h"
 #include "support/patience.h"
 #include "support/waiters.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || __has_feature(address_sanitizer) ||               \
-    __has_feature(thread_sanitizer)
-enum { RESIDENT_SAYS_MUCH = 0 }; /* sanitizers keep freed memory; they find leaks by themselves */
-#else
-enum { RESIDENT_SAYS_MUCH = 1 };
-#endif
 
 static kc_mock *cluster;
 
@@ -252,43 +242,18 @@ static void test_close_lets_go_who_waits_for_polls(void **state)
     assert_int_equal((intptr_t)code, KC_ERR_CLOSED);
 }
 
-static size_t entries(const char *path)
-{
-    DIR *folder = opendir(path);
-    size_t count = 0;
-    while (folder && readdir(folder))
-        count++;
-    if (folder)
-        closedir(folder);
-    return count;
-}
-
-/* Pages of this process that are in memory. */
-static long resident(void)
-{
-    long whole = 0, pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%ld %ld", &whole, &pages) != 2)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages;
-}
-
 /* Producers come and go, each after a record or two: no descriptor, thread or memory stays. KCLIENT_PRODUCERS says how
  * many; 150 by default. */
 static void test_many_lives(void **state)
 {
-    const char *wanted = getenv("KCLIENT_PRODUCERS");
-    int lives = wanted ? atoi(wanted) : 150;
-    size_t descriptors = 0, threads = 0;
-    long pages = 0;
+    int lives = own_turns("KCLIENT_PRODUCERS", 150), descriptors = 0, threads = 0;
+    long base = 0;
     (void)state;
     for (int i = 0; i < lives; i++) {
         if (i == lives / 3) {
-            descriptors = entries("/proc/self/fd");
-            threads = entries("/proc/self/task");
-            pages = resident();
+            descriptors = own_descriptors();
+            threads = own_threads();
+            base = own_resident();
         }
         kc_producer *producer = create(i % 2 ? "compression.type=lz4" : NULL, i % 3 == 0);
         kc_record record = KC_RECORD_INIT;
@@ -300,9 +265,9 @@ static void test_many_lives(void **state)
         assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
     }
     /* the broker in this process may close its ends of connections a moment later */
-    for (int64_t begun = now_ms(); entries("/proc/self/fd") > descriptors || entries("/proc/self/task") > threads;)
+    for (int64_t begun = now_ms(); own_descriptors() > descriptors || own_threads() > threads;)
         be_patient(begun);
-    assert_true(!RESIDENT_SAYS_MUCH || resident() - pages <= (8 << 20) / sysconf(_SC_PAGESIZE));
+    assert_true(!OWN_MEMORY_TELLS || own_resident() - base <= 8 * MEBI);
 }
 
 int main(void)

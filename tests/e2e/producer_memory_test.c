@@ -4,32 +4,18 @@
  * KCLIENT_SILENT_TURNS=600 (a tenth of a second each) and KCLIENT_CREATIONS=10000 make the stories as long as one
  * likes. */
 #define _GNU_SOURCE /* mkstemp */
-#include <dirent.h>
 #include <kclient/kclient.h>
 
 #include "support/unit.h"
 
+#include "support/own_costs.h"
 #include "support/patience.h"
-#include "support/process.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEASURES 0 /* a sanitizer keeps freed memory and more */
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MEASURES 0
-#endif
-#endif
-#ifndef MEASURES
-#define MEASURES 1
-#endif
-
-#define MEBI ((long)1 << 20)
 
 static struct process broker;
 static char bootstrap[64];
@@ -44,15 +30,7 @@ static void broker_start(const char *faults)
     process_start_and_wait(&broker, (const char *const[]){ "--listen", "127.0.0.1:0", "--control", "off", "--topic",
                                                            "t:4:1", "--faults", path, NULL });
     unlink(path);
-    const char *from = strstr(broker.line, "\"bootstrap\":\"");
-    assert_non_null(from);
-    assert_int_equal(sscanf(from + 13, "%63[^\",]", bootstrap), 1);
-}
-
-static void broker_stop(void)
-{
-    char text[4096];
-    assert_int_equal(process_stop(&broker, SIGTERM, text, sizeof text), 0);
+    broker_bootstrap(&broker, bootstrap, sizeof bootstrap);
 }
 
 static kc_producer *create(const char *const *pairs)
@@ -78,35 +56,6 @@ static kc_record record_of(const void *value, size_t size)
     return record;
 }
 
-static int turns(const char *name, int otherwise)
-{
-    const char *text = getenv(name);
-    return text && atoi(text) > 0 ? atoi(text) : otherwise;
-}
-
-/* Bytes of memory that this process has; 0 where the system does not tell. */
-static long resident(void)
-{
-    long pages = 0, all;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file && fscanf(file, "%ld %ld", &all, &pages) != 2)
-        pages = 0;
-    if (file)
-        fclose(file);
-    return pages * sysconf(_SC_PAGESIZE);
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *dir = opendir("/proc/self/fd");
-    while (dir && readdir(dir))
-        count++;
-    if (dir)
-        closedir(dir);
-    return count;
-}
-
 /* The broker takes every request and answers none: buffer.memory is filled again and again, requests time out,
  * connections are given up and made anew. The process never holds more than buffer.memory and 8 MB. */
 static void a_broker_that_never_answers(void **state)
@@ -115,21 +64,21 @@ static void a_broker_that_never_answers(void **state)
     static const char *const pairs[] = { "buffer.memory=8388608", "request.timeout.ms=100", "delivery.timeout.ms=105",
                                          "linger.ms=0",           "max.block.ms=0",         NULL };
     kc_error error;
-    long most = 0, base = resident(), full = 0;
+    long most = 0, base = own_resident(), full = 0;
     (void)state;
     broker_start("{\"match\":{\"api\":\"Produce\"},\"action\":{\"type\":\"silence\",\"when\":\"before\"}}");
     kc_producer *producer = create(pairs);
     assert_int_equal(kc_producer_ready(producer, "t", WAIT_MS, &error), KC_OK);
-    for (int turn = 0; turn < turns("KCLIENT_SILENT_TURNS", 10); turn++) {
+    for (int turn = 0; turn < own_turns("KCLIENT_SILENT_TURNS", 10); turn++) {
         kc_record record = record_of(value, sizeof value);
         kc_err err = KC_OK;
         for (int i = 0; i < 20000 && err == KC_OK; i++) /* where this takes long, the first ones expire meanwhile */
             err = kc_producer_send(producer, &record, 1, NULL, &error);
         assert_true(err == KC_OK || err == KC_ERR_QUEUE_FULL);
         full += err == KC_ERR_QUEUE_FULL;
-        most = resident() > most ? resident() : most;
+        most = own_resident() > most ? own_resident() : most;
         assert_int_equal(kc_producer_flush(producer, WAIT_MS, &error), KC_OK); /* all have expired */
-        most = resident() > most ? resident() : most;
+        most = own_resident() > most ? own_resident() : most;
     }
     kc_metrics *metrics;
     assert_int_equal(kc_producer_metrics(producer, &metrics, &error), KC_OK);
@@ -138,9 +87,9 @@ static void a_broker_that_never_answers(void **state)
     assert_int_equal(metrics->buffer_exhausted, full);
     kc_metrics_release(metrics);
     kc_producer_close(producer, 0);
-    if (MEASURES)
+    if (OWN_MEMORY_TELLS)
         assert_in_range((size_t)(most - base), 0, (size_t)(16 * MEBI));
-    broker_stop();
+    broker_stop(&broker);
 }
 
 /* Producers come and go, most of them unused, some with records, some closed with records under way: memory and
@@ -150,7 +99,7 @@ static void nothing_is_left_of_those_that_were_closed(void **state)
     static const char *const pairs[] = { "linger.ms=0", NULL };
     kc_error error;
     long base = 0;
-    int fds = 0, count = turns("KCLIENT_CREATIONS", 150);
+    int fds = 0, count = own_turns("KCLIENT_CREATIONS", 150);
     (void)state;
     broker_start("[]");
     for (int turn = 0; turn < count; turn++) {
@@ -163,17 +112,17 @@ static void nothing_is_left_of_those_that_were_closed(void **state)
         kc_err closed = kc_producer_close(producer, turn % 20 == 0 ? WAIT_MS : 0);
         assert_true(closed == KC_OK || (closed == KC_ERR_TIMED_OUT && turn % 20 == 10));
         if (turn == count / 3) {
-            base = resident();
-            fds = descriptors();
+            base = own_resident();
+            fds = own_descriptors();
         }
     }
     /* a close that gave up may leave the last steps to a thread of its own */
     int64_t begun = now_ms();
-    while (descriptors() > fds)
+    while (own_descriptors() > fds)
         be_patient(begun);
-    if (MEASURES)
-        assert_in_range((size_t)(resident() > base ? resident() - base : 0), 0, (size_t)(4 * MEBI));
-    broker_stop();
+    if (OWN_MEMORY_TELLS)
+        assert_in_range((size_t)(own_resident() > base ? own_resident() - base : 0), 0, (size_t)(4 * MEBI));
+    broker_stop(&broker);
 }
 
 static kc_producer *shared;
@@ -221,7 +170,7 @@ static void a_large_record_gets_its_turn(void **state)
         pthread_join(threads[i], NULL);
     assert_int_equal(kc_producer_flush(shared, WAIT_MS, &error), KC_OK);
     assert_int_equal(kc_producer_close(shared, WAIT_MS), KC_OK);
-    broker_stop();
+    broker_stop(&broker);
 }
 
 int main(void)
