@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 import unittest
+import urllib.request
 
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 LIMIT_S = 300  # of one command: only what hangs takes that long
@@ -69,11 +70,26 @@ class Mockbroker:
         line = self.process.stdout.readline()
         self.about = json.loads(line)
         self.bootstrap = self.about["bootstrap"]
+        Told.clusters.append(self.say)
+
+    def say(self):
+        """What a failure shows of it: brokers, topics and groups."""
+        told = []
+        for what in ("cluster", "topics", "groups"):
+            try:
+                with urllib.request.urlopen(f"{self.about['control']}/v1/{what}", timeout=10) as answer:
+                    told.append(f"-- mockbroker's {what}: {answer.read(3000).decode(errors='replace')}")
+            except OSError as failure:
+                told.append(f"-- mockbroker's {what}: {failure}, status {self.process.poll()}")
+        return "\n".join(told)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, failure=None, *unused):
+        if failure:
+            Told.commands.append(self.say())
+        Told.clusters.remove(self.say)
         self.process.terminate()
         status = self.process.wait(LIMIT_S)
         self.process.stdout.close()

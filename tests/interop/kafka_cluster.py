@@ -157,7 +157,9 @@ class Kafka:
         return "\n".join(f"-- the end of the log of Kafka node {n}, which {'runs' if p.poll() is None else f'ended with {p.returncode}'}:\n{self.log_tail(n)}"
                          for n, p in sorted(self.processes.items()))
 
-    def __exit__(self, *unused):
+    def __exit__(self, failure=None, *unused):
+        if failure:
+            Told.commands.append(self.say())
         Told.clusters.remove(self.say)
         self._end()
 
