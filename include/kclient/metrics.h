@@ -87,6 +87,8 @@ typedef struct kc_metrics {
         compression_rate_avg;            /* compression: bytes as sent / before; 1: none */
     kc_times queue_time;                 /* of batches, from their first record to the first request */
     uint64_t leader_changes, duplicates; /* duplicates: batches that the broker had already */
+    uint64_t health;                     /* KC_HEALTH_USABLE, _DEGRADED, _UNAVAILABLE; why: kc_producer_health() */
+    uint64_t brokers_unreachable, partitions_leaderless; /* now */
     uint64_t buffer_exhausted,
         buffer_wait_us; /* sends that found no memory within max.block.ms; waited for memory in all */
 

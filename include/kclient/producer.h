@@ -59,6 +59,41 @@ KC_EXPORT kc_err kc_producer_flush(kc_producer *producer, int32_t timeout_ms, kc
  *   KC_ERR_TIMED_OUT   the text says which step fails (name, connection, versions, metadata) and why */
 KC_EXPORT kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeout_ms, kc_error *error);
 
+/* kc_health.state */
+#define KC_HEALTH_USABLE      0 /* every record can go its way             */
+#define KC_HEALTH_DEGRADED    1 /* some cannot, or soon may not            */
+#define KC_HEALTH_UNAVAILABLE 2 /* none can, until a reason of those passes */
+/* kc_health.reasons: those that stop every record */
+#define KC_HEALTH_NO_BROKER      1u /* no broker has answered yet, or none can be reached any more               */
+#define KC_HEALTH_NO_PRODUCER_ID 2u /* the brokers give no producer id, which idempotence needs                  */
+#define KC_HEALTH_DEAD           4u /* a fatal error, or kc_producer_close() was called: create a new producer   */
+/* and those that stop or delay some */
+#define KC_HEALTH_BROKER_AWAY   16u  /* the last attempt to connect to a broker failed                            */
+#define KC_HEALTH_NO_LEADER     32u  /* a partition of a topic in use has no leader: its records wait              */
+#define KC_HEALTH_TOPIC_REFUSED 64u  /* the brokers refuse a topic in use: no permission, not valid, ...            */
+#define KC_HEALTH_MEMORY        128u /* nine tenths of buffer.memory are in use: send waits, or soon will           */
+#define KC_HEALTH_LATE          256u /* a record has waited for more than half of delivery.timeout.ms               */
+#define KC_HEALTH_BUSY          512u /* the sender did not look up within 0.1 s: a callback keeps it, or the machine */
+
+typedef struct kc_health {
+    int32_t state;    /* KC_HEALTH_USABLE, _DEGRADED, _UNAVAILABLE                       */
+    uint32_t reasons; /* bits of those above; 0: usable                                 */
+    uint64_t brokers_unreachable;
+    uint64_t partitions, partitions_leaderless; /* of the topics in use                  */
+    uint64_t memory_used, memory_limit;         /* bytes of buffer.memory                */
+    int64_t oldest_record_ms; /* how long the oldest record without a fate has waited; 0: there is none */
+    char text[500];           /* every reason with its cause, for people; empty while usable            */
+} kc_health;
+
+/* How well the producer can do its work now, for probes and for pages that people look at.  A connection that was
+ * closed because it was idle is no reason.  A probe that restarts processes should ask for KC_HEALTH_DEAD only: the
+ * other reasons pass by themselves, and a restart loses what waits.
+ *   out   filled; with KC_HEALTH_BUSY partitions, oldest_record_ms and most of the text are not known
+ * Any thread, also from a callback; asks the sender and waits 0.1 s for it at most.
+ *   KC_ERR_ARGUMENT   a NULL
+ *   KC_ERR_FORKED     the handle is the parent process's: create one */
+KC_EXPORT kc_err kc_producer_health(kc_producer *producer, kc_health *out, kc_error *error);
+
 /* The number of partitions of a topic, into *count; waits up to timeout_ms for its metadata.  Any thread.  Errors as
  * kc_producer_send(). */
 KC_EXPORT kc_err kc_producer_partitions(kc_producer *producer, const char *topic, int32_t timeout_ms, int32_t *count,

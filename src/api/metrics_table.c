@@ -69,6 +69,10 @@ const struct kci_metrics_row kci_metrics_rows[] = {
     ROW("kc_producer_buffer_exhausted_total", "buffer-exhausted-total", CLIENT, P, COUNTER, OF(buffer_exhausted), "Calls of send that found no memory within max.block.ms."),
     ROW("kc_producer_buffer_wait_seconds_total", "bufferpool-wait-time-ns-total", CLIENT, P, COUNTER_SECONDS, OF(buffer_wait_us), "Time that calls of send waited for memory, all together."),
 
+    ROW("kc_producer_health", NULL, CLIENT, P, GAUGE, OF(health), "0 usable, 1 degraded, 2 unavailable; kc_producer_health() says why."),
+    ROW("kc_producer_brokers_unreachable", NULL, CLIENT, P, GAUGE, OF(brokers_unreachable), "Brokers to which the last attempt to connect failed."),
+    ROW("kc_producer_partitions_leaderless", NULL, CLIENT, P, GAUGE, OF(partitions_leaderless), "Partitions without a leader, of the topics in use."),
+
     ROW("kc_producer_topic_records_sent_total", "record-send-total", TOPIC, P, COUNTER, OF_TOPIC(records), "Records delivered."),
     ROW("kc_producer_topic_records_sent_rate", "record-send-rate", TOPIC, P, GAUGE_REAL, OF_TOPIC(record_rate), "The same per second, of the last 30 to 60 seconds."),
     ROW("kc_producer_topic_sent_bytes_total", "byte-total", TOPIC, P, COUNTER, OF_TOPIC(bytes), "Bytes of delivered batches, as sent."),

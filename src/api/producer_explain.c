@@ -1,5 +1,5 @@
-/* Texts of time-outs: the sender is asked what stands in the way, since it alone may look at connections and metadata.
- * And the wait for a topic's partitions, which ends in such a text. */
+/* Texts of time-outs, and health: the sender is asked what stands in the way, since it alone may look at connections and
+ * metadata. And the wait for a topic's partitions, which ends in such a text. */
 #include "api/producer_handle.h"
 
 #include <stdio.h>
@@ -10,6 +10,8 @@ struct question { /* asked of the sender; freed by the last of the two */
     _Atomic(int32_t) references;
     _Atomic(bool) answered;
     kc_producer *producer;
+    bool about_health;
+    kc_health health; /* the answer: this, or text */
     char topic[256];
     char text[KCI_EXPLAIN_TEXT_BYTES];
 };
@@ -20,25 +22,34 @@ static void question_drop(struct question *question)
         kci_alloc_free(kci_heap_alloc(), question);
 }
 
+static struct question *question_new(kc_producer *producer)
+{
+    struct question *question = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *question);
+    if (question) {
+        atomic_init(&question->references, 2);
+        question->producer = producer;
+    }
+    return question;
+}
+
 static void answer(void *context, int64_t now)
 {
     struct question *question = context;
-    kci_producer_explain(question->producer->engine, question->topic[0] ? question->topic : NULL, question->text,
-                         sizeof question->text, now);
+    struct kci_producer *engine = question->producer->engine;
+    if (question->about_health)
+        kci_producer_health(engine, &question->health, now);
+    else
+        kci_producer_explain(engine, question->topic[0] ? question->topic : NULL, question->text, sizeof question->text,
+                             now);
     atomic_store(&question->answered, true);
     kci_gate_open(question->producer->gate);
     question_drop(question);
 }
 
-void kci_handle_explain(kc_producer *producer, const char *topic, char *text, size_t size)
+/* Ask, and wait a moment; true: answered. */
+static bool ask(struct question *question)
 {
-    struct question *question = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *question);
-    snprintf(text, size, "the sender is busy in a callback");
-    if (!question)
-        return;
-    atomic_init(&question->references, 2);
-    question->producer = producer;
-    snprintf(question->topic, sizeof question->topic, "%s", topic ? topic : "");
+    kc_producer *producer = question->producer;
     if (kci_loop_on_thread(producer->loop)) {
         answer(question, kci_clock_us());
     } else if (kci_loop_post(producer->loop, answer, question)) {
@@ -49,9 +60,52 @@ void kci_handle_explain(kc_producer *producer, const char *topic, char *text, si
              seen = kci_gate_now(producer->gate), !atomic_load(&question->answered) && kci_clock_us() < until;)
             kci_gate_wait(producer->gate, seen, until);
     }
-    if (atomic_load(&question->answered))
+    return atomic_load(&question->answered);
+}
+
+void kci_handle_explain(kc_producer *producer, const char *topic, char *text, size_t size)
+{
+    struct question *question = question_new(producer);
+    snprintf(text, size, "the sender is busy in a callback");
+    if (!question)
+        return;
+    snprintf(question->topic, sizeof question->topic, "%s", topic ? topic : "");
+    if (ask(question))
         snprintf(text, size, "%s", question->text);
     question_drop(question);
+}
+
+static void look(kc_producer *producer, kc_health *out)
+{
+    struct question *question = question_new(producer);
+    if (question)
+        question->about_health = true;
+    if (question && ask(question)) {
+        *out = question->health;
+    } else { /* no memory, or nobody to ask: what can be seen from here */
+        kci_health_glance(producer->engine, out);
+        out->reasons |= KC_HEALTH_BUSY;
+        if (out->state == KC_HEALTH_USABLE)
+            out->state = KC_HEALTH_DEGRADED;
+        snprintf(out->text, sizeof out->text,
+                 "the sender did not look up within 0.1 s: a callback keeps it, or the "
+                 "machine");
+    }
+    if (question)
+        question_drop(question);
+}
+
+kc_err kc_producer_health(kc_producer *producer, kc_health *out, kc_error *error)
+{
+    if (!producer || !out)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "producer and out must not be NULL");
+    kc_err err = kci_handle_forked(producer, error);
+    if (err)
+        return err;
+    atomic_fetch_add(&producer->waiters, 1);
+    look(producer, out);
+    atomic_fetch_sub(&producer->waiters, 1);
+    return KC_OK;
 }
 
 kc_err kci_handle_gave_up(kc_producer *producer, const struct kci_producer_wait *why, bool in_callback, kc_error *error)

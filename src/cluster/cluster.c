@@ -248,14 +248,14 @@ bool kci_cluster_connected(const struct kci_cluster *cluster)
 
 /* A bootstrap connection is closed once the brokers are known, and theirs are made when needed: no connection is no
  * trouble as long as none failed. */
-bool kci_cluster_usable(const struct kci_cluster *cluster)
+bool kci_cluster_usable(const struct kci_cluster *cluster, size_t *unreachable)
 {
+    *unreachable = 0;
     for (size_t i = 0; i < cluster->nodes.count; i++) {
         const struct kci_node *node = cluster->nodes.items[i];
-        if (node->broker >= 0 && node->listed && node->failures > 0)
-            return kci_cluster_connected(cluster);
+        *unreachable += node->broker >= 0 && node->listed && node->failures > 0;
     }
-    return cluster->metadata.updated_at != INT64_MIN || kci_cluster_connected(cluster);
+    return (!*unreachable && cluster->metadata.updated_at != INT64_MIN) || kci_cluster_connected(cluster);
 }
 
 /* Nodes that have something to say: failed or connecting first, since the text may be cut. */

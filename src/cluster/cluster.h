@@ -129,8 +129,9 @@ int16_t kci_cluster_node_version(const struct kci_cluster *cluster, int32_t node
 const char *kci_cluster_node_why(const struct kci_cluster *cluster, int32_t node, int64_t now);
 /* True while any connection is up and negotiated. */
 bool kci_cluster_connected(const struct kci_cluster *cluster);
-/* True once brokers are known, while any connection is up or none was refused since. */
-bool kci_cluster_usable(const struct kci_cluster *cluster);
+/* True once brokers are known, while any connection is up or none was refused since. *unreachable: known brokers to
+ * which the last attempt to connect failed. */
+bool kci_cluster_usable(const struct kci_cluster *cluster, size_t *unreachable);
 /* The state of the whole in one line, for the text of time-outs: which brokers were tried, what each said. */
 void kci_cluster_explain(const struct kci_cluster *cluster, char *text, size_t size, int64_t now);
 /* Finalized feature level ("transaction.version"), 0 if unknown. */

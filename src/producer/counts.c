@@ -145,6 +145,11 @@ void kci_producer_metrics(struct kci_producer *producer, kc_metrics *out, const 
     kci_metrics_times(&m->queue_time, &out->queue_time);
     out->leader_changes = kci_metrics_get(&c->leader_changes);
     out->duplicates = kci_metrics_get(&c->duplicates);
+    kc_health health;
+    kci_health_glance(producer, &health);
+    out->health = (uint64_t)health.state;
+    out->brokers_unreachable = health.brokers_unreachable;
+    out->partitions_leaderless = health.partitions_leaderless;
     out->memory_used = kci_pool_used_bytes(&producer->pool);
     out->memory_limit = (uint64_t)producer->settings->buffer_memory;
 }

@@ -60,6 +60,7 @@ static void refused(struct kci_producer *producer, kc_err code, bool retriable, 
     identity->retry_at = now + kci_backoff_us(backoff, identity->attempts++, kci_prng_next(&producer->random));
     kci_cause_release(identity->cause);
     identity->cause = cause;
+    atomic_store_explicit(&producer->health.id_refused, true, memory_order_relaxed);
     move(identity, KCI_IDENTITY_BACKING_OFF);
     if (!retriable)
         kci_lane_fail_all(producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT, code, cause, now);
@@ -90,6 +91,7 @@ static void done(struct kci_call *call, const struct kci_reply *reply, int64_t n
         identity->attempts = 0;
         kci_cause_release(identity->cause);
         identity->cause = NULL;
+        atomic_store_explicit(&producer->health.id_refused, false, memory_order_relaxed);
         move(identity, KCI_IDENTITY_READY);
     }
 }

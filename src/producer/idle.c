@@ -69,4 +69,5 @@ void kci_idle_run(struct kci_producer *producer, int64_t now)
         next = at < next ? at : next;
     }
     producer->idle_at = next;
+    kci_health_topics(producer);
 }

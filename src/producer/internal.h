@@ -120,6 +120,7 @@ struct kci_topic {
     uint64_t generation;                 /* of info, as last looked at */
     int64_t used_at;                     /* microseconds: a batch of it was sent last */
     bool idle;                           /* dropped from the metadata: idle.c */
+    int32_t leaderless;                  /* partitions without a known leader, of the `count` that there are */
     struct kci_list link;                /* producer->topic_list */
     int32_t capacity;                    /* of the partition array */
     struct kci_topic_counts counts;      /* written by the sender, read by any thread */
@@ -159,6 +160,12 @@ struct kci_compressing {
     struct kci_compressor *idle[KCI_COMPRESSORS_MAX];
     struct kci_writer scratch[KCI_COMPRESSORS_MAX];
     int32_t idle_count, made;
+};
+
+struct kci_health {                               /* [any]; the sender writes */
+    _Atomic(uint32_t) unreachable;                /* brokers to which the last attempt to connect failed */
+    _Atomic(uint32_t) leaderless, topics_refused; /* of the topics that are in use */
+    _Atomic(bool) id_refused;                     /* the last request for a producer id failed */
 };
 
 struct kci_counters {         /* [any]; those of the sender have one writer */
@@ -207,6 +214,7 @@ struct kci_producer {
     struct kci_compressing compressing;
     struct kci_counters counters;
     struct kci_producer_counts counts; /* written by the sender */
+    struct kci_health health;
 
     /* [sender] */
     struct kci_cluster *cluster;
@@ -253,6 +261,10 @@ static inline struct kci_partition *kci_topic_partition(const struct kci_topic *
 void kci_idle_used(struct kci_producer *producer, struct kci_topic *topic, int64_t now);
 /* Drop topics that were not used for metadata.max.idle.ms. Sender. */
 void kci_idle_run(struct kci_producer *producer, int64_t now);
+
+/* ---- health.c ---- */
+/* Publish what may have changed with the topics. Sender. */
+void kci_health_topics(struct kci_producer *producer);
 
 /* ---- partitioner.c ---- */
 int32_t kci_partitioner_by_key(const kc_record *record, int32_t count);

@@ -186,6 +186,7 @@ void kci_lane_leader(struct kci_producer *producer, struct kci_partition *partit
         kci_count(&producer->counters.leader_changes, 1);
     kci_list_remove(&partition->lane_link);
     partition->lane = KCI_LANE_IDLE;
+    partition->topic->leaderless += !target - !partition->target;
     partition->target = target;
     partition->leaderless_at = now;
     struct kci_batch *head = first_of(&partition->outstanding);

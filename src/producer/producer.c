@@ -88,7 +88,9 @@ static void step(void *self, int64_t now)
     }
     kci_report_all(producer, now);
     relieve(producer, now);
-    bool connected = kci_cluster_usable(producer->cluster);
+    size_t unreachable;
+    bool connected = kci_cluster_usable(producer->cluster, &unreachable);
+    atomic_store_explicit(&producer->health.unreachable, (uint32_t)unreachable, memory_order_relaxed);
     if (connected != atomic_load_explicit(&producer->connected, memory_order_relaxed)) {
         atomic_store(&producer->connected, connected);
         producer->must_notify = true;

@@ -115,7 +115,13 @@ int32_t kci_producer_available(struct kci_producer *producer, const char *topic,
 /* True once a broker answered; stays true until a connection to a broker is refused and no other is up. */
 bool kci_producer_connected(const struct kci_producer *producer);
 
+/* What can be told of the health at once: no names, no causes, no ages, no text. */
+void kci_health_glance(struct kci_producer *producer, kc_health *out);
+
 /* ---- sender only ---- */
+
+/* How well it works now, in full. */
+void kci_producer_health(struct kci_producer *producer, kc_health *out, int64_t now);
 
 /* What stands in the way, for the text of a time-out: of the cluster, and of the topic if not NULL. */
 void kci_producer_explain(struct kci_producer *producer, const char *topic, char *text, size_t size, int64_t now);

@@ -139,6 +139,7 @@ static bool grow(struct kci_producer *producer, struct kci_topic *topic, int32_t
         }
         array[i] = &fresh[i - have];
     }
+    topic->leaderless += count - have;
     return true;
 }
 
@@ -187,6 +188,7 @@ void kci_topic_on_metadata(struct kci_producer *producer, int64_t now)
             producer->must_notify = true;
         }
     }
+    kci_health_topics(producer);
 }
 
 void kci_topic_destroy_all(struct kci_producer *producer)

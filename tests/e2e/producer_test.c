@@ -159,6 +159,9 @@ static void call_from_callback(const kc_delivery *deliveries, size_t count, void
     in_callback[3] = kc_producer_partitions(producer, "unheard-of", -1, &partitions, &error);
     record.topic = "unknown-topic";
     in_callback[4] = kc_producer_send(producer, &record, 1, NULL, &error);
+    kc_health health;
+    in_callback[5] = kc_producer_health(producer, &health, &error);
+    assert_int_equal(health.state, KC_HEALTH_USABLE);
 }
 
 /* From a callback: what need not wait works, what would says so at once. */
@@ -175,6 +178,7 @@ static void test_calls_from_a_callback(void **state)
     assert_int_equal(in_callback[2], KC_ERR_IN_CALLBACK);
     assert_int_equal(in_callback[3], KC_ERR_QUEUE_FULL);
     assert_int_equal(in_callback[4], KC_ERR_QUEUE_FULL);
+    assert_int_equal(in_callback[5], KC_OK);
     assert_int_equal(kc_producer_close(producer, WAIT_MS), KC_OK);
     assert_int_equal(delivered, 2);
 }
@@ -303,16 +307,24 @@ static void stick(const kc_delivery *deliveries, size_t count, void *context)
     atomic_store(&stuck, 2);
 }
 
-/* A callback that does not return does not keep close from returning. */
+/* A callback that does not return is told by the health, and does not keep close from returning. */
 static void test_close_with_a_stuck_callback(void **state)
 {
     kc_error error;
+    kc_health health;
     (void)state;
     producer = create(kc_mock_bootstrap(cluster), stick, NULL);
+    assert_int_equal(kc_producer_ready(producer, "t", WAIT_MS, &error), KC_OK);
+    assert_int_equal(kc_producer_health(producer, &health, &error), KC_OK);
+    assert_int_equal(health.reasons & ~KC_HEALTH_BUSY, 0); /* busy: a loaded machine */
     kc_record record = record_of("t", "v");
     assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
     while (!atomic_load(&stuck))
         sched_yield();
+    assert_int_equal(kc_producer_health(producer, &health, &error), KC_OK);
+    assert_int_equal(health.reasons, KC_HEALTH_BUSY);
+    assert_int_equal(health.state, KC_HEALTH_DEGRADED);
+    assert_non_null(strstr(health.text, "a callback keeps it"));
     assert_int_equal(kc_producer_send(producer, &record, 1, NULL, &error), KC_OK);
     int64_t begin = now_ms();
     assert_int_equal(kc_producer_close(producer, 100), KC_ERR_TIMED_OUT);
@@ -326,6 +338,7 @@ static void test_close_with_a_stuck_callback(void **state)
 static void test_fork(void **state)
 {
     kc_error error;
+    kc_health health;
     int status;
     (void)state;
     producer = create(kc_mock_bootstrap(cluster), count_delivery, NULL);
@@ -335,6 +348,7 @@ static void test_fork(void **state)
     if (child == 0)
         _exit(kc_producer_send(producer, &record, 1, NULL, &error) == KC_ERR_FORKED &&
                       kc_producer_flush(producer, -1, &error) == KC_ERR_FORKED &&
+                      kc_producer_health(producer, &health, &error) == KC_ERR_FORKED &&
                       kc_producer_close(producer, -1) == KC_ERR_FORKED
                   ? 0
                   : 1);

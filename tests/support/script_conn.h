@@ -21,6 +21,7 @@
 #define SCRIPT_REQUESTS 4096
 #define SCRIPT_TOPICS   16
 #define SCRIPT_APIS     128
+#define SCRIPT_HOSTS    16
 
 enum script_conn_state { SCRIPT_OPENING, SCRIPT_OPEN, SCRIPT_CLOSED_BY_US, SCRIPT_CLOSED_BY_CLIENT };
 
@@ -58,6 +59,7 @@ struct script_topic_row {
     int16_t error;
     int32_t epoch;
     int32_t leader_shift; /* partition p is led by (p + shift) % brokers + 1 */
+    int32_t leaderless;   /* the first so many partitions have no leader */
 };
 
 struct script_peer {
@@ -84,6 +86,7 @@ struct script_peer {
     bool auto_connect, auto_versions, auto_metadata;
     int16_t version_max[SCRIPT_APIS]; /* clips ApiVersions; -1: the API is left out; INT16_MAX at first */
     int32_t brokers;                  /* ids 1 .. brokers, b<id>:9092 */
+    const char *hosts[SCRIPT_HOSTS];  /* of broker <index> instead of b<index>; NULL: that */
     int32_t controller;
     struct script_topic_row topics[SCRIPT_TOPICS];
     size_t topic_count;

@@ -106,6 +106,8 @@ static inline void script_answer_metadata(struct script_peer *peer, struct scrip
     for (int32_t i = 0; i < peer->brokers; i++) {
         char host[16];
         snprintf(host, sizeof host, "b%d", i + 1);
+        if (i + 1 < SCRIPT_HOSTS && peer->hosts[i + 1])
+            snprintf(host, sizeof host, "%s", peer->hosts[i + 1]);
         kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, &response.brokers[i]);
         response.brokers[i].node_id = i + 1;
         response.brokers[i].host = kci_str_of(kci_arena_text(&arena, kci_str_of(host)));
@@ -132,7 +134,8 @@ static inline void script_answer_metadata(struct script_peer *peer, struct scrip
             kci_codec_init(&kci_metadata_response__metadata_response_partition_schema, &topic->partitions[p]);
             *replica = (p + row->leader_shift) % peer->brokers + 1;
             topic->partitions[p].partition_index = p;
-            topic->partitions[p].leader_id = *replica;
+            topic->partitions[p].leader_id = p < row->leaderless ? -1 : *replica;
+            topic->partitions[p].error_code = p < row->leaderless ? KCI_LEADER_NOT_AVAILABLE : KCI_NONE;
             topic->partitions[p].leader_epoch = row->epoch;
             topic->partitions[p].replica_nodes = topic->partitions[p].isr_nodes = replica;
             topic->partitions[p].replica_nodes_count = topic->partitions[p].isr_nodes_count = 1;
