@@ -93,6 +93,13 @@ static inline const struct script_topic_row *script_asked_(struct script_peer *p
     return NULL;
 }
 
+static inline void script_host_(const struct script_peer *peer, int32_t broker, char *host, size_t size)
+{
+    snprintf(host, size, "b%d", broker);
+    if (broker >= 0 && broker < SCRIPT_HOSTS && peer->hosts[broker])
+        snprintf(host, size, "%s", peer->hosts[broker]);
+}
+
 /* Answer Metadata from peer->topics; names that are not there are UNKNOWN_TOPIC_OR_PARTITION. */
 static inline void script_answer_metadata(struct script_peer *peer, struct script_request *r)
 {
@@ -105,9 +112,7 @@ static inline void script_answer_metadata(struct script_peer *peer, struct scrip
     response.controller_id = peer->controller;
     for (int32_t i = 0; i < peer->brokers; i++) {
         char host[16];
-        snprintf(host, sizeof host, "b%d", i + 1);
-        if (i + 1 < SCRIPT_HOSTS && peer->hosts[i + 1])
-            snprintf(host, sizeof host, "%s", peer->hosts[i + 1]);
+        script_host_(peer, i + 1, host, sizeof host);
         kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, &response.brokers[i]);
         response.brokers[i].node_id = i + 1;
         response.brokers[i].host = kci_str_of(kci_arena_text(&arena, kci_str_of(host)));
@@ -153,7 +158,7 @@ static inline void script_answer_coordinator(struct script_peer *peer, struct sc
     struct kci_find_coordinator_response response;
     struct kci_find_coordinator_response__coordinator coordinator;
     char host[16];
-    snprintf(host, sizeof host, "b%d", node);
+    script_host_(peer, node, host, sizeof host);
     kci_codec_init(&kci_find_coordinator_response_schema, &response);
     kci_codec_init(&kci_find_coordinator_response__coordinator_schema, &coordinator);
     coordinator.error_code = error;
@@ -185,6 +190,12 @@ static inline bool script_automatic_(struct script_peer *peer)
     }
     for (size_t i = 0; i < peer->conn_count; i++)
         if (peer->auto_connect && peer->conns[i].state == SCRIPT_OPENING && !peer->conns[i].silent) {
+            if (peer->away && strncmp(peer->conns[i].address, peer->away, strlen(peer->away)) == 0) {
+                peer->conns[i].state = SCRIPT_CLOSED_BY_US;
+                peer->engine.ops->on_close(peer->engine.self, peer->conns[i].id, peer->conns[i].user,
+                                           "connection refused", peer->now);
+                return true;
+            }
             peer->conns[i].state = SCRIPT_OPEN;
             peer->engine.ops->on_open(peer->engine.self, peer->conns[i].id, peer->conns[i].user, peer->now);
             return true;

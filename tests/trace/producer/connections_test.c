@@ -86,6 +86,56 @@ static void test_a_broker_that_is_away_is_not_hammered(void **state)
     script_producer_destroy(&sp);
 }
 
+/* A broker comes back at another address, in the middle of a request: the metadata that the failure asks for says where,
+ * and what was sent to the old address goes to the new one, once and in order. */
+static void test_a_broker_moves(void **state)
+{
+    struct kci_producer_wait why;
+    (void)state;
+    script_producer_create(&sp);
+    script_send(&sp, 1, "a");
+    sp.peer.hosts[2] = "elsewhere";
+    sp.peer.away = "b2:";
+    script_fault(&sp, SCRIPT_APPLY_THEN_CLOSE, KCI_NONE); /* the answer is lost with the old address */
+    assert_int_equal(script_queue(&sp, 1, "b", &why, NULL), KC_OK);
+    assert_int_equal(script_queue(&sp, 1, "c", &why, NULL), KC_OK);
+    script_advance(&sp.peer, 3000);
+    assert_int_equal(open_to("elsewhere:9092"), 1);
+    script_fates_are(&sp, "a=0 b=1 c=2");
+    script_log_is(&sp, 1, "a b c");
+    size_t made = sp.peer.conn_count;
+    script_send(&sp, 1, "d");
+    assert_int_equal(sp.peer.conn_count, made); /* the old address is forgotten */
+    script_producer_destroy(&sp);
+}
+
+/* The same for one whose name stays while the address behind it changes, as that of a pod does: each attempt resolves
+ * anew. */
+static void test_a_name_moves(void **state)
+{
+    struct kci_producer_wait why;
+    (void)state;
+    script_producer_create(&sp);
+    script_send(&sp, 1, "a");
+    sp.peer.auto_connect = false;
+    script_close(&sp.peer, script_conn_last(&sp.peer), "connection reset by peer");
+    assert_int_equal(script_queue(&sp, 1, "b", &why, NULL), KC_OK);
+    script_advance(&sp.peer, 200);
+    while (sp.peer.resolve_next < sp.peer.resolve_count)
+        script_resolved(&sp.peer, 1, "10.0.0.1:9092");
+    for (size_t i = 0; i < sp.peer.conn_count; i++)
+        if (sp.peer.conns[i].state == SCRIPT_OPENING)
+            script_close(&sp.peer, &sp.peer.conns[i], "no route to host");
+    script_advance(&sp.peer, 2000);
+    while (sp.peer.resolve_next < sp.peer.resolve_count)
+        script_resolved(&sp.peer, 1, "10.0.0.2:9092");
+    sp.peer.auto_connect = true;
+    script_advance(&sp.peer, 3000);
+    script_fates_are(&sp, "a=0 b=1");
+    assert_true(open_to("10.0.0.2:9092") + open_to("b2:9092") >= 1);
+    script_producer_destroy(&sp);
+}
+
 /* At most max.in.flight.requests.per.connection requests await their answer; the rest waits in batches that grow. */
 static void test_requests_in_flight_are_limited(void **state)
 {
@@ -116,6 +166,8 @@ int main(void)
         cmocka_unit_test_setup(test_only_where_records_go, setup),
         cmocka_unit_test_setup(test_idle_ones_are_closed, setup),
         cmocka_unit_test_setup(test_a_broker_that_is_away_is_not_hammered, setup),
+        cmocka_unit_test_setup(test_a_broker_moves, setup),
+        cmocka_unit_test_setup(test_a_name_moves, setup),
         cmocka_unit_test_setup(test_requests_in_flight_are_limited, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
