@@ -47,6 +47,7 @@ struct mb_broker {
     char host[256];
     uint16_t port;
     struct mb_fetch_sessions *sessions; /* owned */
+    int64_t accepting_at;               /* microseconds: the acceptor rests until then (acceptor.c) */
     char *dynamic[MB_PROPERTIES_MAX];   /* owned: properties altered for this broker alone; NULL: not altered */
 };
 

@@ -10,6 +10,7 @@
  * connection lives on (in `dead`) until its request in work is done; nothing else points to it then. */
 #include "mockbroker/core/connection.h"
 
+#include "mockbroker/core/acceptor.h"
 #include "mockbroker/core/fault.h"
 
 #include <stdio.h>
@@ -54,6 +55,7 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
         kci_splitter_of(cluster->alloc, (uint32_t)mb_cluster_property(cluster, "socket.request.max.bytes"));
     kci_list_init(&connection->outgoing);
     kci_list_push(&cluster->connections, &connection->link);
+    mb_acceptor_took(connection, now);
     return connection;
 }
 

@@ -198,6 +198,7 @@ int16_t mb_cluster_broker_start(struct mb_cluster *cluster, int32_t id, int64_t 
         return mb_cluster_broker_resume(cluster, id, now);
     kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d starts", id);
     broker->running = true;
+    broker->accepting_at = 0;
     broker->unregistered = false;
     mb_controller_join(cluster, id, now);
     if (cluster->options.listener)

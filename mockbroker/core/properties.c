@@ -105,6 +105,7 @@ static const struct mb_config_row rows[] = {
     L("log.roll.ms", "604800000", POSITIVE),
     I("log.segment.bytes", "1073741824", 14, INT32_MAX),
     L("log.segment.delete.delay.ms", "60000", NATURAL),
+    I("max.connection.creation.rate", "2147483647", 0, INT32_MAX),
     I("max.connections", "2147483647", 0, INT32_MAX),
     I("max.incremental.fetch.session.cache.slots", "1000", 0, INT32_MAX),
     I("message.max.bytes", "1048588", 0, INT32_MAX),
@@ -319,7 +320,8 @@ bool mb_properties_is_dynamic(size_t i)
         "log.cleanup.policy,log.flush.interval.messages,log.flush.interval.ms,log.index.interval.bytes,"
         "log.index.size.max.bytes,log.message.timestamp.after.max.ms,log.message.timestamp.before.max.ms,"
         "log.message.timestamp.type,log.preallocate,log.retention.bytes,log.retention.ms,log.roll.jitter.ms,"
-        "log.roll.ms,log.segment.bytes,log.segment.delete.delay.ms,max.connections,message.max.bytes,"
+        "log.roll.ms,log.segment.bytes,log.segment.delete.delay.ms,max.connection.creation.rate,max.connections,"
+        "message.max.bytes,"
         "min.insync.replicas,num.io.threads,num.network.threads,num.recovery.threads.per.data.dir,"
         "num.replica.fetchers,producer.id.expiration.ms,unclean.leader.election.enable";
     return word_is_among(names, kci_str_of(rows[i].name));

@@ -13,7 +13,7 @@
  * A rate is taken over at least ten windows, so who was quiet may burst.  Each broker counts for itself, as brokers do.
  *
  * The core has no clock that runs while it works, so the time of a request is a constant, mock.request.time.us.
- * Connections are counted for nobody: connection_creation_rate is kept and shown, not enforced. */
+ * Who makes connections too fast is acceptor.c's business; it is counted here. */
 #include "mockbroker/core/quota.h"
 
 #include "mockbroker/core/connection.h"
@@ -254,19 +254,19 @@ static double limit_of(const struct mb_request *request, enum mb_quota_key key, 
     return 0;
 }
 
-static struct rate *rate_of(const struct mb_request *request, enum mb_quota_key key, struct tag *tag)
+static struct rate *rate_of(struct mb_cluster *cluster, int32_t broker, enum mb_quota_key key, struct tag *tag)
 {
-    struct kci_map *rates = &request->cluster->quotas->rates;
+    struct kci_map *rates = &cluster->quotas->rates;
     tag_byte(tag, (uint8_t)key);
-    tag_byte(tag, (uint8_t)request->broker);
+    tag_byte(tag, (uint8_t)broker);
     struct rate *rate = kci_map_get(rates, tag->bytes, tag->size);
     if (rate)
         return rate;
     if (rates->count >= RATES_MAX)
-        forget_rates(request->cluster); /* those who go on are in it again with their next request */
-    rate = kci_alloc_zero(request->cluster->alloc, 1, sizeof *rate);
+        forget_rates(cluster); /* those who go on are in it again with their next request */
+    rate = kci_alloc_zero(cluster->alloc, 1, sizeof *rate);
     if (rate && !kci_map_set(rates, tag->bytes, tag->size, rate)) {
-        kci_alloc_free(request->cluster->alloc, rate);
+        kci_alloc_free(cluster->alloc, rate);
         rate = NULL;
     }
     return rate; /* without memory nobody is throttled */
@@ -280,11 +280,11 @@ struct window {
     int64_t ms;      /* quota.window.size.seconds */
 };
 
-static struct window window_of(const struct mb_request *request)
+static struct window window_of(const struct mb_cluster *cluster)
 {
-    int64_t samples = mb_cluster_property(request->cluster, "quota.window.num");
+    int64_t samples = mb_cluster_property(cluster, "quota.window.num");
     return (struct window){ (int32_t)(samples < SAMPLES_MAX ? samples : SAMPLES_MAX),
-                            mb_cluster_property(request->cluster, "quota.window.size.seconds") * 1000 };
+                            mb_cluster_property(cluster, "quota.window.size.seconds") * 1000 };
 }
 
 static void note(struct rate *rate, struct window window, double amount, int64_t now_ms)
@@ -325,10 +325,10 @@ static int64_t charge(const struct mb_request *request, enum mb_quota_key key, d
 {
     struct tag tag;
     double limit = limit_of(request, key, &tag);
-    struct rate *rate = limit > 0 ? rate_of(request, key, &tag) : NULL;
+    struct rate *rate = limit > 0 ? rate_of(request->cluster, request->broker, key, &tag) : NULL;
     if (!rate)
         return 0;
-    struct window window = window_of(request);
+    struct window window = window_of(request->cluster);
     note(rate, window, amount, now / 1000);
     return wait_of(rate, window, limit, now / 1000);
 }
@@ -337,7 +337,7 @@ static int64_t charge(const struct mb_request *request, enum mb_quota_key key, d
 static int64_t charge_time(const struct mb_request *request, int64_t now)
 {
     double percent = (double)mb_cluster_property(request->cluster, "mock.request.time.us") / PERCENT_US;
-    int64_t wait = charge(request, MB_QUOTA_REQUEST, percent, now), most = window_of(request).ms;
+    int64_t wait = charge(request, MB_QUOTA_REQUEST, percent, now), most = window_of(request->cluster).ms;
     return wait < most ? wait : most;
 }
 
@@ -376,7 +376,7 @@ uint64_t mb_quota_fetch_max(const struct mb_request *request)
 {
     struct tag tag;
     double limit = request->cluster->quotas ? limit_of(request, MB_QUOTA_FETCH, &tag) : 0;
-    struct window window = window_of(request);
+    struct window window = window_of(request->cluster);
     double most = limit * (window.samples - 1) * (double)window.ms / 1000;
     return limit <= 0 || most >= (double)INT64_MAX ? UINT64_MAX : (uint64_t)most;
 }
@@ -386,7 +386,7 @@ int16_t mb_quota_at_mutation(struct mb_request *request, int32_t count, int16_t 
     bool strict = request->header.version >= strict_since;
     struct tag tag;
     double limit = request->cluster->quotas ? limit_of(request, MB_QUOTA_MUTATION, &tag) : 0;
-    struct rate *rate = limit > 0 ? rate_of(request, MB_QUOTA_MUTATION, &tag) : NULL;
+    struct rate *rate = limit > 0 ? rate_of(request->cluster, request->broker, MB_QUOTA_MUTATION, &tag) : NULL;
     if (!rate)
         return KCI_NONE;
     double burst = limit * (double)mb_cluster_property(request->cluster, "controller.quota.window.num") *
@@ -404,4 +404,36 @@ int16_t mb_quota_at_mutation(struct mb_request *request, int32_t count, int16_t 
     if (wait_ms > request->mutation_wait_ms)
         request->mutation_wait_ms = wait_ms;
     return refused ? KCI_THROTTLING_QUOTA_EXCEEDED : KCI_NONE;
+}
+
+/* ---- connections
+ * --------------------------------------------------------------------------------------------------------- */
+
+double mb_quota_of_address(const struct mb_cluster *cluster, struct kci_str address)
+{
+    const struct kci_str names[] = { address, { NULL, 0 } };
+    for (int i = 0; cluster->quotas && i < 2; i++) {
+        struct mb_quota_entity entity = { .part[MB_QUOTA_IP] = { true, names[i] } };
+        struct tag wanted = tag_of(&entity);
+        const struct mb_quota_set *set = kci_map_get(&cluster->quotas->by_name, wanted.bytes, wanted.size);
+        if (set && set->value[MB_QUOTA_CONNECTION] > 0)
+            return set->value[MB_QUOTA_CONNECTION];
+    }
+    return 0;
+}
+
+int64_t mb_quota_at_connection(struct mb_cluster *cluster, int32_t broker, struct kci_str address, double amount,
+                               double limit, int64_t now)
+{
+    struct tag tag = { .size = 0 };
+    if (!quotas_of(cluster))
+        return 0;
+    tag_part(&tag, true, address);
+    struct rate *rate = rate_of(cluster, broker, MB_QUOTA_CONNECTION, &tag);
+    if (!rate)
+        return 0;
+    struct window window = window_of(cluster);
+    note(rate, window, amount, now / 1000);
+    int64_t wait = wait_of(rate, window, limit, now / 1000);
+    return wait < window.ms ? wait : window.ms;
 }

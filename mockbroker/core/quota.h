@@ -59,4 +59,12 @@ uint64_t mb_quota_fetch_max(const struct mb_request *request);
  */
 int16_t mb_quota_at_mutation(struct mb_request *request, int32_t count, int16_t strict_since, int64_t now);
 
+/* ---- connections (KIP-612), for acceptor.c ---- */
+/* How many connections a second are set for this address, or for those that have no quota of their own; 0: any. */
+double mb_quota_of_address(const struct mb_cluster *cluster, struct kci_str address);
+/* Count `amount` connections of an address, or of all (no data), to a broker. How many milliseconds until there are no
+ * more than `limit` a second: at most a window. */
+int64_t mb_quota_at_connection(struct mb_cluster *cluster, int32_t broker, struct kci_str address, double amount,
+                               double limit, int64_t now);
+
 #endif

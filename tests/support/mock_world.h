@@ -163,9 +163,10 @@ static inline void world_close(struct world *world)
     assert_int_equal(world->memory.live_blocks, 0);
 }
 
-static inline struct client *world_client(struct world *world, int32_t broker)
+static inline struct client *world_client_from(struct world *world, int32_t broker, const char *from)
 {
-    struct kci_address address = { .text = "127.0.0.1:50000" };
+    struct kci_address address = { .size = 0 };
+    snprintf(address.text, sizeof address.text, "%s", from);
     struct client *client = calloc(1, sizeof *client);
     assert_true(world->client_count < WORLD_CLIENTS);
     client->world = world;
@@ -176,6 +177,11 @@ static inline struct client *world_client(struct world *world, int32_t broker)
                                                 &address, world->now);
     client->closed = client->user == NULL;
     return client;
+}
+
+static inline struct client *world_client(struct world *world, int32_t broker)
+{
+    return world_client_from(world, broker, "127.0.0.1:50000");
 }
 
 /* Hand over what waits, as far as the broker takes it; at most `slice` bytes at a time (0: any). */
