@@ -169,7 +169,8 @@ const struct kci_topic_info *kci_cluster_topic_by_id(const struct kci_cluster *c
 void kci_cluster_refresh(struct kci_cluster *cluster, const char *why, int64_t now);
 /* Rises with each metadata update. */
 uint64_t kci_cluster_generation(const struct kci_cluster *cluster);
-/* Take a leader hint (KIP-951): ignored when its epoch is not newer than what is known. true: something changed. */
+/* Take a leader hint (KIP-951): ignored when its epoch is not newer than what is known, or when nobody said where that
+ * broker is: give its address first. true: something changed. */
 bool kci_cluster_leader_hint(struct kci_cluster *cluster, struct kci_str topic, int32_t partition, int32_t leader,
                              int32_t epoch, int64_t now);
 /* Take a node's address from a response (KIP-951 node endpoints). */

@@ -5,6 +5,9 @@
  * it is another topic with the same name and its epochs begin anew.  Epochs count from version 9 on; before, brokers
  * gave stale ones (KAFKA-9212).
  *
+ * A leader that the answer does not list as a broker, and that nobody ever did, is none: it cannot be reached, and the
+ * next answer may say who it is.
+ *
  * Errors do not erase: partitions keep their last value while the topic's error is visible, so that a producer can go
  * on with the leaders it knows.  An update builds the new arrays completely before it gives up the old ones. */
 #include "cluster/internal.h"
@@ -22,6 +25,7 @@ void kci_topics_free(struct kci_metadata *metadata, const struct kci_alloc *allo
 
 /* The arrays being built for one topic. */
 struct build {
+    const struct kci_cluster *cluster;
     struct kci_partition_info *partitions;
     int32_t count;
     int32_t *replicas;
@@ -47,11 +51,16 @@ static void put_known(struct build *b, const struct kci_partition_info *known)
     p->isr = copy_ids(b, known->isr, known->isr_count);
 }
 
+static bool is_broker(const struct kci_cluster *cluster, int32_t id)
+{
+    return id >= 0 && !KCI_NODE_IS_LANE(id) && kci_node_find(cluster, id);
+}
+
 static void put_answer(struct build *b, const struct kci_metadata_response__metadata_response_partition *answer,
                        bool epochs)
 {
     struct kci_partition_info *p = &b->partitions[answer->partition_index];
-    p->leader = answer->leader_id >= 0 ? answer->leader_id : KCI_NODE_NONE;
+    p->leader = is_broker(b->cluster, answer->leader_id) ? answer->leader_id : KCI_NODE_NONE;
     p->leader_epoch = epochs ? answer->leader_epoch : -1;
     p->error = answer->error_code;
     p->replica_count = answer->replica_nodes_count > 0 ? answer->replica_nodes_count : 0;
@@ -169,7 +178,7 @@ bool kci_topics_take(struct kci_metadata *metadata, const struct kci_alloc *allo
         info->error = answer->error_code;
         info->known = true;
     } else {
-        struct build b = { 0 };
+        struct build b = { .cluster = KCI_CONTAINER(metadata, struct kci_cluster, metadata) };
         bool another = take_id(metadata, topic, &answer->topic_id, &mine);
         bool identified = !kci_uuid_is_zero(&answer->topic_id);
         /* Partitions of one topic are never taken away: fewer of them are an old answer. Without ids it may be a new
@@ -206,7 +215,7 @@ bool kci_cluster_leader_hint(struct kci_cluster *cluster, struct kci_str name, i
 {
     struct kci_metadata *m = &cluster->metadata;
     struct kci_topic *topic = kci_map_get_str(&m->by_name, name);
-    if (!topic || partition < 0 || partition >= topic->info.partition_count || leader < 0)
+    if (!topic || partition < 0 || partition >= topic->info.partition_count || !is_broker(cluster, leader))
         return false;
     struct kci_partition_info *p = &topic->partitions[partition];
     if (epoch <= p->leader_epoch)

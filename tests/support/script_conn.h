@@ -86,6 +86,7 @@ struct script_peer {
     bool auto_connect, auto_versions, auto_metadata;
     int16_t version_max[SCRIPT_APIS]; /* clips ApiVersions; -1: the API is left out; INT16_MAX at first */
     int32_t brokers;                  /* ids 1 .. brokers, b<id>:9092 */
+    int32_t unlisted;                 /* Metadata does not list this broker, though it may lead; 0: none */
     const char *away;                 /* auto_connect refuses addresses that begin so; NULL: none */
     const char *hosts[SCRIPT_HOSTS];  /* of broker <index> instead of b<index>; NULL: that */
     int32_t controller;

@@ -108,15 +108,17 @@ static inline void script_answer_metadata(struct script_peer *peer, struct scrip
     struct kci_metadata_response response;
     kci_codec_init(&kci_metadata_response_schema, &response);
     response.brokers = kci_arena_array(&arena, (size_t)peer->brokers, sizeof *response.brokers);
-    response.brokers_count = peer->brokers;
     response.controller_id = peer->controller;
-    for (int32_t i = 0; i < peer->brokers; i++) {
+    response.brokers_count = 0;
+    for (int32_t id = 1; id <= peer->brokers; id++) {
+        struct kci_metadata_response__metadata_response_broker *broker = &response.brokers[response.brokers_count];
         char host[16];
-        script_host_(peer, i + 1, host, sizeof host);
-        kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, &response.brokers[i]);
-        response.brokers[i].node_id = i + 1;
-        response.brokers[i].host = kci_str_of(kci_arena_text(&arena, kci_str_of(host)));
-        response.brokers[i].port = 9092;
+        script_host_(peer, id, host, sizeof host);
+        kci_codec_init(&kci_metadata_response__metadata_response_broker_schema, broker);
+        broker->node_id = id;
+        broker->host = kci_str_of(kci_arena_text(&arena, kci_str_of(host)));
+        broker->port = 9092;
+        response.brokers_count += id != peer->unlisted;
     }
     int32_t count = request->topics_count >= 0 ? request->topics_count : (int32_t)peer->topic_count;
     response.topics = kci_arena_array(&arena, (size_t)count + 1, sizeof *response.topics);

@@ -246,9 +246,10 @@ static void test_leader_hint(void **state)
     assert_false(kci_cluster_leader_hint(sc.cluster, name, 0, -1, 6, peer.now));
     assert_false(kci_cluster_leader_hint(sc.cluster, name, 2, 2, 6, peer.now));
     assert_false(kci_cluster_leader_hint(sc.cluster, kci_str_of("x"), 0, 2, 6, peer.now));
+    assert_false(kci_cluster_leader_hint(sc.cluster, name, 0, 9, 6, peer.now)); /* where is it? */
     assert_int_equal(sc.metadata_events, events);
-    assert_true(kci_cluster_leader_hint(sc.cluster, name, 0, 9, 6, peer.now));
     kci_cluster_node_hint(sc.cluster, 9, kci_str_of("b9"), 9092, kci_str_of("r"), peer.now);
+    assert_true(kci_cluster_leader_hint(sc.cluster, name, 0, 9, 6, peer.now));
     assert_int_equal(t->partitions[0].leader, 9);
     assert_int_equal(sc.metadata_events, events + 1);
     assert_string_equal(kci_cluster_node_text(sc.cluster, 9), "b9:9092");

@@ -136,6 +136,31 @@ static void test_a_name_moves(void **state)
     script_producer_destroy(&sp);
 }
 
+/* A leader that the metadata does not list as a broker cannot be asked for anything: it is asked who it is, later and
+ * later, and the record goes out when a broker knows; so does one that a hint names without saying where it is. */
+static void test_a_leader_that_nobody_lists(void **state)
+{
+    struct kci_producer_wait why;
+    (void)state;
+    sp.peer.unlisted = 2;
+    script_producer_create(&sp);
+    script_send(&sp, 0, "a");
+    assert_int_equal(script_queue(&sp, 1, "b", &why, NULL), KC_OK); /* led by broker 2 */
+    script_advance(&sp.peer, 3000);
+    script_fates_are(&sp, "a=0");
+    sp.peer.unlisted = 0;
+    script_advance(&sp.peer, 3000);
+    script_fates_are(&sp, "a=0 b=0");
+    sp.peer.topics[0].epoch++;
+    sp.hint_leader = 9; /* no such broker */
+    sp.hint_epoch = sp.peer.topics[0].epoch;
+    script_fault(&sp, SCRIPT_ERROR, KCI_NOT_LEADER_OR_FOLLOWER);
+    script_send(&sp, 0, "c");
+    script_advance(&sp.peer, 3000);
+    script_fates_are(&sp, "a=0 b=0 c=1");
+    script_producer_destroy(&sp);
+}
+
 /* At most max.in.flight.requests.per.connection requests await their answer; the rest waits in batches that grow. */
 static void test_requests_in_flight_are_limited(void **state)
 {
@@ -168,6 +193,7 @@ int main(void)
         cmocka_unit_test_setup(test_a_broker_that_is_away_is_not_hammered, setup),
         cmocka_unit_test_setup(test_a_broker_moves, setup),
         cmocka_unit_test_setup(test_a_name_moves, setup),
+        cmocka_unit_test_setup(test_a_leader_that_nobody_lists, setup),
         cmocka_unit_test_setup(test_requests_in_flight_are_limited, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
