@@ -48,6 +48,7 @@ struct kci_group_modern {
     uint32_t life;                   /* memberships so far: a commit of an earlier one is refused */
     bool id_is_ours;                 /* member_id was made here, and no coordinator knows it yet */
     bool introduced;                 /* a coordinator may know member_id: leaving must be said */
+    int64_t all_again_at;            /* then it tells everything in any case */
     bool say_all;                    /* the next heartbeat tells everything: what the last one told may be lost */
     bool say_topics, say_owned;      /* ... tells the subscription, what we own: they changed */
     bool said_regex;                 /* the coordinator has a pattern of ours */

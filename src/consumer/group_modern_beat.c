@@ -11,7 +11,8 @@
 
 #include <stdlib.h>
 
-#define TARGET_NAMES_US (1000 * KCI_MS) /* what is only added waits so long for all of its topics' names */
+#define ALL_AGAIN_US    (30000 * KCI_MS) /* at the latest; see look_at_age() */
+#define TARGET_NAMES_US (1000 * KCI_MS)  /* what is only added waits so long for all of its topics' names */
 
 enum { JOIN_EPOCH = 0, LEAVE_EPOCH = -1, LEAVE_STATIC_EPOCH = -2 };
 
@@ -249,6 +250,12 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
         kci_group_coordinator_failed(c, kci_error_name(r->error_code), now);
         again(c, now);
         break;
+    case KCI_GROUP_ID_NOT_FOUND: /* of a member: its group is gone, or became a classic one when this one was away */
+        if (g->generation >= 0)
+            fenced(c, r->error_code, now);
+        else
+            refused(c, r->error_code, r->error_message, now);
+        break;
     default:
         if (kci_error_flags(r->error_code) & KCI_ERROR_RETRIABLE)
             again(c, now);
@@ -266,6 +273,18 @@ static bool beats(const struct kci_group *g)
            (g->generation >= 0 && g->state >= KCI_GROUP_UNJOINED && g->state <= KCI_GROUP_LEAVING_REVOKE);
 }
 
+/* A coordinator tells a member what it is to have when that changes, and whenever the member tells everything.  A request
+ * that was given up may yet come to it, on a connection that is closed here, and be told what changed: then both
+ * believe that the member knows.  So everything is told now and then. */
+static void look_at_age(struct kci_consumer *c, bool joins, int64_t now)
+{
+    struct kci_group_modern *m = &c->group.m;
+    int64_t poll_us = (int64_t)c->settings->max_poll_interval_ms * KCI_MS;
+    m->say_all = m->say_all || (!joins && now >= m->all_again_at);
+    if (m->say_all || joins)
+        m->all_again_at = now + (poll_us < ALL_AGAIN_US ? poll_us : ALL_AGAIN_US);
+}
+
 void kci_group_modern_beat_step(struct kci_consumer *c, int64_t now)
 {
     struct kci_group *g = &c->group;
@@ -279,6 +298,7 @@ void kci_group_modern_beat_step(struct kci_consumer *c, int64_t now)
     int32_t node = kci_group_coordinator_node(c, now);
     if (node == KCI_NODE_NONE)
         return;
+    look_at_age(c, joins, now);
     kci_arena_reset(&g->heartbeat.arena);
     struct beat_shapes *shapes = kci_arena_take(&g->heartbeat.arena, sizeof *shapes);
     char *id = kci_arena_text(&g->heartbeat.arena, kci_group_member_id(g));

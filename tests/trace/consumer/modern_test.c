@@ -46,6 +46,30 @@ static void test_first_join(void **state)
     script_consumer_end(&sc);
 }
 
+/* A request that was given up came to the coordinator later, and took the answer with what is new along: both believe
+ * that the member knows.  Everything is told again each half minute, and then the answer says it, too. */
+static void test_everything_is_told_now_and_then(void **state)
+{
+    const struct kci_consumer_group_heartbeat_request *r;
+    (void)state;
+    begin();
+    join("0");
+    for (int i = 0; i < 5; i++) {
+        script_advance(&peer, 5000);
+        r = script_modern_beat(&sc);
+        assert_string_equal(owned(r), "-");
+        script_answer_modern(&sc, KCI_NONE, 1, NULL);
+    }
+    script_advance(&peer, 5000);
+    r = script_modern_beat(&sc);
+    assert_string_equal(owned(r), "0");
+    assert_int_equal(r->subscribed_topic_names_count, 1);
+    script_answer_modern(&sc, KCI_NONE, 1, "01");
+    script_poll(&sc);
+    assert_noted(&sc, "assigned(t-1)");
+    script_consumer_end(&sc);
+}
+
 /* Who asks for committed offsets says which member it is, and at which epoch; refused, it looks where it stands and
  * asks again. */
 static void test_offsets_are_asked_for_as_a_member(void **state)
@@ -341,6 +365,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_join),
+        cmocka_unit_test(test_everything_is_told_now_and_then),
         cmocka_unit_test(test_offsets_are_asked_for_as_a_member),
         cmocka_unit_test(test_empty_assignment),
         cmocka_unit_test(test_reconcile_order),
