@@ -31,7 +31,7 @@ void kci_casualties_collect(struct kci_node *node, bool unreachable, struct kci_
             lose(call, &lost->unsent);
         else if (call->target < 0)
             kci_calls_wait(node->cluster, call);
-        else if (unreachable)
+        else if (unreachable || (call->in_order && !kci_list_empty(&lost->sent)))
             lose(call, &lost->unsent);
         else
             kci_outbox_release(node->cluster, call); /* the next connection may speak another version */

@@ -56,6 +56,7 @@ struct kci_call {
     size_t body_count;
     int32_t timeout_ms; /* from kci_cluster_call to `done`; at most this long, in every state */
     bool raw_reply;     /* do not decode: hand out `body` only (Fetch) */
+    bool in_order;      /* lost with what was sent before it: it may not be the first on the next connection */
     bool no_reply;      /* acks=0: done as soon as all bytes are with the socket */
     /* Called right before the request is encoded, when the version is known: the place to fill fields that depend on it
      * (OffsetFetch: one group or several). Must not call the cluster. false: out of memory. NULL: nothing to do. */

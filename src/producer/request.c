@@ -282,6 +282,7 @@ static void launch(struct kci_producer *producer, struct kci_produce *request, i
                                        .body = request->pieces,
                                        .body_count = request->piece_count,
                                        .timeout_ms = producer->settings->request_timeout_ms,
+                                       .in_order = producer->idempotent,
                                        .no_reply = producer->settings->acks == 0,
                                        .done = kci_response_done,
                                        .owner = request };

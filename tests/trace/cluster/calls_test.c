@@ -30,6 +30,25 @@ static void test_time_out(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* What must not overtake is lost with what was sent before it: it would be the first on the next connection. */
+static void test_in_order(void **state)
+{
+    (void)state;
+    begin(1);
+    calls[5].call.in_order = true;
+    for (size_t i = 0; i < 7; i++)
+        script_call(&sc, 1, &calls[i]);
+    script_close(&peer, b1, "connection reset by peer");
+    script_settle(&peer);
+    expect(&calls[0], KC_ERR_TRANSPORT, true);
+    expect(&calls[5], KC_ERR_TRANSPORT, false);
+    expect_text(calls[5].text, "Heartbeat was not sent");
+    script_advance(&peer, 100);
+    script_answer_heartbeat(&peer, script_take(&peer, script_conn_to(&peer, "b1:9092"), KCI_API_HEARTBEAT), 0);
+    expect(&calls[6], KC_OK, true);
+    script_cluster_destroy(&sc);
+}
+
 /* No more than in_flight_max requests wait for answers; each answer lets the next one go. */
 static void test_in_flight_limit(void **state)
 {
@@ -433,6 +452,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_out),
+        cmocka_unit_test(test_in_order),
         cmocka_unit_test(test_in_flight_limit),
         cmocka_unit_test(test_coalesced),
         cmocka_unit_test(test_rope),
