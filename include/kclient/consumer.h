@@ -1,4 +1,4 @@
-/* The consumer: one thread at a time; only kc_consumer_wakeup() may come from another. Owns one I/O thread, which
+/* The consumer: one thread at a time, but for the functions that say "any thread". Owns one I/O thread, which
  * fetches ahead, sends heartbeats and talks to the group coordinator whether or not poll is called. */
 #ifndef KCLIENT_CONSUMER_H
 #define KCLIENT_CONSUMER_H
@@ -113,6 +113,12 @@ KC_EXPORT void kc_records_release(kc_records *records);
 /* End a poll that waits, or the next one, with KC_ERR_WOKEN.  Any thread; not from a signal handler. */
 KC_EXPORT void kc_consumer_wakeup(kc_consumer *consumer);
 
+/* The application is at work and its next poll will be late: max.poll.interval.ms begins anew.  Any thread, never
+ * waits.  No substitute for poll: a rebalance goes on only there.
+ *   KC_ERR_REBALANCE_IN_PROGRESS   the group waits for a poll of this member; nothing was changed: come to an end
+ *   KC_ERR_STATE                   not a member of a group, or not any more: kc_consumer_poll() joins (again) */
+KC_EXPORT kc_err kc_consumer_keepalive(kc_consumer *consumer, kc_error *error);
+
 /* ---- positions ---- */
 
 /* Move the position of an assigned partition.  No record from before is returned after the call.  Never waits.
@@ -137,8 +143,10 @@ KC_EXPORT kc_err kc_consumer_resume(kc_consumer *consumer, const kc_topic_partit
  *   KC_ERR_TIMED_OUT   the leader could not be asked */
 KC_EXPORT kc_err kc_consumer_watermarks(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *low,
                                         int64_t *high, int32_t timeout_ms, kc_error *error);
-/* For each entry, the first offset whose timestamp is not before a time.  Waits up to timeout_ms.
- *   partitions   in: `offset` is the time, milliseconds since 1970; out: the offset, KC_OFFSET_END if there is none
+/* For each entry, the first offset whose timestamp is not before a time, or the first or last of all; the partitions
+ * need not be assigned, and all leaders are asked at once.  Waits up to timeout_ms.
+ *   partitions   in: `offset` is the time, milliseconds since 1970, or KC_OFFSET_BEGINNING, or KC_OFFSET_END (the one
+ *                behind the last visible record); out: the offset, KC_OFFSET_END if there is none
  *   KC_ERR_TIMED_OUT   a leader could not be asked */
 KC_EXPORT kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                                int32_t timeout_ms, kc_error *error);

@@ -109,6 +109,9 @@ typedef enum kc_notice_kind {
     KC_NOTICE_STALLED = 2,    /* no progress for some time, though the library tried what it can */
     KC_NOTICE_RECOVERED = 3,  /* that is over */
     KC_NOTICE_UNREADABLE = 4, /* a deserializer refused a record: its partition stops there until a seek */
+    /* 80 % of max.poll.interval.ms are over without a poll. Logged at once; the function hears of it in the poll that
+     * comes, if it comes in time or not */
+    KC_NOTICE_POLL_LATE = 5,
 } kc_notice_kind;
 
 /* Texts are borrowed for the call. */
@@ -118,13 +121,14 @@ typedef struct kc_notice {
     int32_t partition;
     /* RESET                NO_OFFSET, OUT_OF_RANGE, TRUNCATED (the log was cut below the position), TOPIC_RECREATED
      * STALLED, RECOVERED   the state of the position or of the group, as in kc_consumer_state
-     * UNREADABLE           SERIALIZATION */
+     * UNREADABLE           SERIALIZATION
+     * POLL_LATE            MAX_POLL_INTERVAL */
     const char *reason;
     int64_t from_offset; /* RESET: the position until now, KC_OFFSET_NONE: none. UNREADABLE: of the record */
     int32_t from_epoch;  /* leader epoch of the record before it, -1: unknown */
     int64_t to_offset;   /* RESET: the position from now on: records in between are repeated, or skipped, or gone */
     int32_t to_epoch;
-    int64_t for_ms;   /* STALLED, RECOVERED: how long there was no progress */
+    int64_t for_ms;   /* STALLED, RECOVERED: how long there was no progress. POLL_LATE: how long there was no poll */
     const char *text; /* all of it in a sentence */
 } kc_notice;
 

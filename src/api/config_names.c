@@ -131,6 +131,7 @@ static const char *const harmless_pairs[][2] = {
     { "metrics.sample.window.ms", "*" },
     { "security.protocol", "PLAINTEXT" },
     { "security.protocol", "plaintext" },
+    { "socket.keepalive.enable", "true" },
     { "socket.nagle.disable", "true" },
     { "statistics.interval.ms", "0" },
     { "transaction.timeout.ms", "60000" },

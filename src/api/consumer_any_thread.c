@@ -30,6 +30,12 @@ kc_err kc_consumer_ack_records(kc_consumer *consumer, const kc_records *records,
     return result == KC_OK && records ? kci_consumer_ack_records(consumer->core, records, error) : result;
 }
 
+kc_err kc_consumer_keepalive(kc_consumer *consumer, kc_error *error)
+{
+    kc_err result = alive(consumer, consumer, error);
+    return result == KC_OK ? kci_consumer_keepalive(consumer->core, kci_clock_us(), error) : result;
+}
+
 void kc_consumer_wakeup(kc_consumer *consumer)
 {
     if (consumer && consumer->pid == getpid())

@@ -72,7 +72,8 @@ kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_partition *
     if (!partitions && count)
         result = kci_fail(error, KC_ERR_ARGUMENT, 0, "partitions is NULL");
     for (size_t i = 0; result == KC_OK && i < count; i++)
-        if (partitions[i].offset < 0)
+        if (partitions[i].offset < 0 && partitions[i].offset != KC_OFFSET_BEGINNING &&
+            partitions[i].offset != KC_OFFSET_END)
             result = kci_fail(error, KC_ERR_ARGUMENT, 0, "entry %zu: a time before 1970", i);
     if (result == KC_OK && count)
         result = kci_consumer_begin_offsets(consumer->core, &operation, partitions, count, now, deadline, error);

@@ -121,6 +121,9 @@ void kci_consumer_event_done(struct kci_consumer *c, struct kci_consumer_event *
 void kci_consumer_next_event(struct kci_consumer *c, struct kci_consumer_event *event, int64_t now);
 /* The poll is over; max.poll.interval.ms begins to run. */
 void kci_consumer_poll_leave(struct kci_consumer *c, int64_t now);
+/* The application is at work: max.poll.interval.ms begins anew. KC_ERR_REBALANCE_IN_PROGRESS, KC_ERR_STATE. Any thread.
+ */
+kc_err kci_consumer_keepalive(struct kci_consumer *c, int64_t now, kc_error *error);
 void kci_consumer_wakeup(struct kci_consumer *c); /* any thread */
 /* Take the wish to wake: true once after each kci_consumer_wakeup(). */
 bool kci_consumer_woken(struct kci_consumer *c);

@@ -92,10 +92,11 @@ struct kci_group {
     struct kci_member *members; /* in arena */
     size_t member_count;
     struct kci_consumer_topic **topics; /* all topics of the group, counted, sorted by name; owned */
-    int32_t *topic_partitions;          /* partition counts that were assigned; owned */
+    int32_t *topic_partitions;          /* partition counts that were assigned, -1: by another leader; owned */
     uint64_t *topic_racks;              /* digests of where their replicas were; 0: no member has a rack; owned */
     size_t topic_count;
     bool leader;
+    bool unsettled; /* cooperative: some partitions were given to nobody yet; whoever gave them up is to join again */
     int64_t metadata_until;      /* LEADING: after it, unknown topics count as empty */
     uint64_t watched_generation; /* of the metadata when partition counts were compared last */
     /* the assignment on its way to the application */

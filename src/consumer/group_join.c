@@ -23,6 +23,17 @@ static void coordinator_trouble(struct kci_consumer *c, const char *why, int64_t
     kci_group_backoff(c, now);
 }
 
+/* We are the static leader that is back in time (KIP-814): the assignment stands, and the topics are ours to watch. */
+static void take_over(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    g->member_count = 0; /* nothing is to be assigned */
+    for (size_t i = 0; i < g->topic_count; i++)
+        g->topic_partitions[i] = -1;
+    g->watched_generation = kci_cluster_generation(c->cluster) - 1;
+    g->unsettled = g->cooperative; /* we may have died before what we gave up had a next owner */
+}
+
 static void joined(struct kci_consumer *c, const struct kci_join_group_response *r, int64_t now)
 {
     struct kci_group *g = &c->group;
@@ -39,20 +50,23 @@ static void joined(struct kci_consumer *c, const struct kci_join_group_response 
     }
     kci_group_drop_topics(c);
     g->generation = r->generation_id;
-    g->owes_rejoin = false;
+    g->owes_rejoin = g->unsettled = false;
     g->assignor = assignor;
     g->attempts = 0;
     g->heartbeat_at = now + (int64_t)c->settings->heartbeat_interval_ms * KCI_MS;
     g->session_until = now + (int64_t)c->settings->session_timeout_ms * KCI_MS;
     g->member_count = 0;
-    if (leader && !r->skip_assignment) {
+    if (leader) {
         if (!kci_group_take_members(c, r, now)) {
             coordinator_trouble(c, "the members of the group cannot be read", now);
             return;
         }
         g->leader = true;
-        kci_group_enter(c, KCI_GROUP_LEADING, now);
-        return;
+        if (!r->skip_assignment) {
+            kci_group_enter(c, KCI_GROUP_LEADING, now);
+            return;
+        }
+        take_over(c);
     }
     kci_group_enter(c, KCI_GROUP_SYNCING, now);
 }

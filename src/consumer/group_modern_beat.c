@@ -212,10 +212,12 @@ static void take(struct kci_consumer *c, const struct kci_consumer_group_heartbe
 
 static void fenced(struct kci_consumer *c, int16_t error, int64_t now)
 {
-    if (c->group.state == KCI_GROUP_JOINING)
+    if (c->group.state == KCI_GROUP_JOINING) {
         again(c, now);
-    else
-        kci_group_reset(c, true, kci_error_name(error));
+        return;
+    }
+    kci_group_reset(c, true, kci_error_name(error));
+    c->group.m.introduced = false; /* there is no member to take leave of */
 }
 
 static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
@@ -244,6 +246,7 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
         break;
     case KCI_FENCED_INSTANCE_ID:
         kci_group_fence(c, now);
+        g->m.introduced = false;
         break;
     case KCI_NOT_COORDINATOR:
     case KCI_COORDINATOR_NOT_AVAILABLE:

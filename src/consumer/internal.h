@@ -51,6 +51,7 @@ struct kci_consumer {
     bool event_runs;    /* the application runs an event */
     bool acks_awaited;  /* max.unacknowledged.records are out: poll returns none before some are acknowledged */
     int64_t last_poll;  /* when the last poll ended, or an event began; microseconds */
+    int64_t late_poll;  /* the last_poll whose successor was said to be late; 0: none */
     bool closing;
     char rejoin_reason[200]; /* the application's, of the last kci_consumer_enforce_rebalance() */
     kc_err pending_error;    /* to be reported by poll once; KC_OK: none */

@@ -78,6 +78,17 @@ static struct kci_group_topic *gather(struct kci_consumer *c)
     return topics;
 }
 
+/* Partitions of topics that somebody reads, and nobody was given: they wait for their former owner to let go. */
+static bool gave_some_to_nobody(const struct kci_group *g, const struct kci_group_topic *topics)
+{
+    size_t there = 0, given = 0;
+    for (size_t i = 0; i < g->topic_count; i++)
+        there += (size_t)topics[i].partition_count;
+    for (size_t m = 0; m < g->member_count; m++)
+        given += g->members[m].assigned_count;
+    return given < there;
+}
+
 bool kci_lead_assign(struct kci_consumer *c)
 {
     struct kci_group *g = &c->group;
@@ -86,8 +97,11 @@ bool kci_lead_assign(struct kci_consumer *c)
     size_t topic_count = g->topic_count;
     if (!topics)
         return false;
-    if (!assignor->custom)
-        return assignor->assign(&g->arena, g->members, g->member_count, topics, topic_count);
+    if (!assignor->custom) {
+        bool assigned = assignor->assign(&g->arena, g->members, g->member_count, topics, topic_count);
+        g->unsettled = assigned && assignor->cooperative && gave_some_to_nobody(g, topics);
+        return assigned;
+    }
     kci_consumer_unlock(c);
     kc_err result =
         kci_assignor_custom_run(assignor->custom, &g->arena, g->members, g->member_count, topics, topic_count);

@@ -75,6 +75,24 @@ void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a)
     queue(c, a, notice, KCI_LOG_ERROR, a->text);
 }
 
+void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us)
+{
+    char text[TEXT_BYTES];
+    kc_notice notice = { .kind = KC_NOTICE_POLL_LATE,
+                         .partition = -1,
+                         .from_offset = KC_OFFSET_NONE,
+                         .from_epoch = -1,
+                         .to_offset = KC_OFFSET_NONE,
+                         .to_epoch = -1,
+                         .reason = "MAX_POLL_INTERVAL",
+                         .for_ms = for_us / KCI_MS };
+    snprintf(text, sizeof text,
+             "no poll for %d ms, and after max.poll.interval.ms=%d the group gives the partitions to others: poll more "
+             "often, or raise it, or lower max.poll.records, or kc_consumer_keepalive()",
+             (int)notice.for_ms, (int)c->settings->max_poll_interval_ms);
+    queue(c, NULL, notice, KCI_LOG_WARN, text);
+}
+
 void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
                       const char *format, ...)
 {

@@ -5,6 +5,7 @@
 #include <mockbroker/mockbroker.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,9 @@
 #include "support/patience.h"
 
 static kc_mock *cluster;
-static kc_consumer *consumer;
+static kc_consumer *_Atomic consumer; /* callbacks of the I/O thread look at it, too */
 static kc_rebalance_listener listener;
-static kc_error error;
+static _Thread_local kc_error error;
 static kc_topic_partition place = { "t", 0, 0, -1, NULL, KC_OK };
 static kc_record_view any_view = { .topic = "t" };
 static const char *const topics[] = { "t" };
@@ -81,6 +82,10 @@ static kc_err wakeup(void)
 {
     kc_consumer_wakeup(consumer);
     return KC_OK;
+}
+static kc_err keepalive(void)
+{
+    return kc_consumer_keepalive(consumer, &error);
 }
 static kc_err seek(void)
 {
@@ -186,6 +191,7 @@ static const struct {
     { "poll_up_to", poll_up_to, NO, { NO, KC_OK, NO, NO } },
     { "poll_one", poll_one, NO, { NO, KC_OK, NO, NO } },
     { "wakeup", wakeup, KC_OK, { KC_OK, KC_OK, KC_OK, KC_OK } },
+    { "keepalive", keepalive, KC_OK, { KC_OK, KC_OK, KC_OK, NO } },
     { "seek", seek, KC_OK, { KC_OK, KC_OK, NO, NO } },
     { "position", position, KC_OK, { KC_OK, KC_OK, NO, NO } },
     { "pause", pause_it, KC_OK, { KC_OK, KC_OK, NO, NO } },
@@ -212,7 +218,7 @@ static const char *const place_names[PLACES] = { "on_assigned",     "on_revoked"
                                                  "on_consume",      "assign",     "log function" };
 static const enum column columns[PLACES] = { IN_POLL, IN_POLL,    IN_POLL,   IN_POLL, IN_POLL,
                                              IN_POLL, ON_CONSUME, ON_ASSIGN, IN_LOG };
-static bool begun[PLACES];
+static _Atomic bool begun[PLACES];
 static _Atomic bool done[PLACES];
 static _Thread_local bool inside; /* a callback that goes through the table causes others */
 
@@ -224,9 +230,9 @@ static bool is_no_case(enum place where, size_t i)
 
 static void go_through(enum place where)
 {
-    if (!consumer || inside || begun[where])
+    if (!consumer || inside || atomic_exchange(&begun[where], true))
         return;
-    inside = begun[where] = true;
+    inside = true;
     for (size_t i = 0; i < CALLS; i++) {
         if (is_no_case(where, i))
             continue;
@@ -330,8 +336,10 @@ static void begin(bool through_the_table)
         kc_config_set_notice(config, on_notice, NULL);
         kc_config_set_log(config, on_log, NULL, 7);
     }
-    if (kc_consumer_create(&consumer, config, &error) != KC_OK)
+    kc_consumer *created;
+    if (kc_consumer_create(&created, config, &error) != KC_OK)
         fail_msg("%s", error.text);
+    consumer = created;
     kc_config_destroy(config);
 }
 
@@ -388,7 +396,9 @@ static void closed_while_records_are_visited(void **state)
     kc_config_set(config, "bootstrap.servers", kc_mock_bootstrap(cluster), NULL);
     kc_config_add_consumer_interceptor(config, &first);
     kc_config_add_consumer_interceptor(config, &second);
-    assert_int_equal(kc_consumer_create(&consumer, config, &error), KC_OK);
+    kc_consumer *created;
+    assert_int_equal(kc_consumer_create(&created, config, &error), KC_OK);
+    consumer = created;
     kc_config_destroy(config);
     assert_int_equal(assign(), KC_OK);
     kc_records *records = NULL;

@@ -240,6 +240,11 @@ static void commits_and_offsets(void **state)
     item.offset = 1004;
     assert_int_equal(kc_consumer_offsets_for_times(consumer, &item, 1, WAIT_MS, &error), KC_OK);
     assert_int_equal(item.offset, 4);
+    kc_topic_partition ends[] = { { TOPIC, 0, KC_OFFSET_END, -1, NULL, KC_OK },
+                                  { TOPIC, 1, KC_OFFSET_BEGINNING, -1, NULL, KC_OK } };
+    assert_int_equal(kc_consumer_offsets_for_times(consumer, ends, 2, WAIT_MS, &error), KC_OK);
+    assert_int_equal(ends[0].offset, 10);
+    assert_int_equal(ends[1].offset, 0);
     item.offset = -5;
     assert_int_equal(kc_consumer_offsets_for_times(consumer, &item, 1, WAIT_MS, &error), KC_ERR_ARGUMENT);
     assert_int_equal(kc_consumer_watermarks(consumer, TOPIC, 0, &low, &high, WAIT_MS, &error), KC_OK);

@@ -392,7 +392,10 @@ static inline void sc_run_event_(struct script_consumer *sc, struct kci_consumer
     else if (event->kind == KCI_EVENT_NOTICE && notice->kind == KC_NOTICE_UNREADABLE)
         sc_note(sc, "unreadable(%s-%d:%lld)", notice->topic, (int)notice->partition, (long long)notice->from_offset);
     else if (event->kind == KCI_EVENT_NOTICE)
-        sc_note(sc, "%s(%s:%s)", notice->kind == KC_NOTICE_STALLED ? "stalled" : "recovered",
+        sc_note(sc, "%s(%s:%s)",
+                notice->kind == KC_NOTICE_STALLED     ? "stalled"
+                : notice->kind == KC_NOTICE_POLL_LATE ? "late"
+                                                      : "recovered",
                 notice->topic ? notice->topic : "group", notice->reason);
     else if (event->kind == KCI_EVENT_COMMITTED)
         sc_note(sc, "commit(%s:%s)", kc_err_name(event->code), list);

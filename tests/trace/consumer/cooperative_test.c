@@ -350,6 +350,144 @@ static void test_out_of_memory(void **state)
     }
 }
 
+/* ---- as the leader ---- */
+
+/* What a member says that reads "t" and owns these partitions of it since this generation. */
+static struct kci_bytes metadata_of(const char *has, int32_t generation, uint8_t *buffer, size_t size)
+{
+    struct kci_writer w = kci_writer_fixed(buffer, size);
+    kci_writer_i16(&w, 3);
+    kci_writer_i32(&w, 1); /* topics */
+    kci_writer_i16(&w, 1);
+    kci_writer_bytes(&w, "t", 1);
+    kci_writer_i32(&w, 4); /* the assignor's user data */
+    kci_writer_i32(&w, generation);
+    kci_writer_i32(&w, 1); /* owned */
+    kci_writer_i16(&w, 1);
+    kci_writer_bytes(&w, "t", 1);
+    kci_writer_i32(&w, (int32_t)strlen(has));
+    for (; *has; has++)
+        kci_writer_i32(&w, *has - '0');
+    kci_writer_i32(&w, generation);
+    kci_writer_i16(&w, -1); /* rack */
+    assert_false(w.failed);
+    return (struct kci_bytes){ buffer, w.size };
+}
+
+/* We lead; the other member owns what `others` says. */
+static void answer_join_as_leader(int32_t generation, const char *others, int32_t since, bool skip_assignment)
+{
+    uint8_t buffer[200];
+    struct script_request *r = script_expect(&sc, KCI_API_JOIN_GROUP);
+    const struct kci_join_group_request *request = r->message;
+    struct kci_join_group_response response;
+    struct kci_join_group_response__join_group_response_member members[2];
+    kci_codec_init(&kci_join_group_response_schema, &response);
+    for (int i = 0; i < 2; i++)
+        kci_codec_init(&kci_join_group_response__join_group_response_member_schema, &members[i]);
+    response.generation_id = generation;
+    response.protocol_name = request->protocols[0].name;
+    response.member_id = response.leader = members[0].member_id = kci_str_of("me");
+    response.skip_assignment = skip_assignment;
+    members[0].metadata = request->protocols[0].metadata;
+    members[1].member_id = kci_str_of("other");
+    members[1].metadata = metadata_of(others, since, buffer, sizeof buffer);
+    response.members = members;
+    response.members_count = 2;
+    script_answer(&peer, r, &response);
+}
+
+static int32_t assignments_in_sync(void)
+{
+    return ((const struct kci_sync_group_request *)script_pending(&peer, NULL, KCI_API_SYNC_GROUP)->message)
+        ->assignments_count;
+}
+
+/* Quiet heartbeats for this long. */
+static void quiet(int seconds)
+{
+    for (int i = 0; i < seconds / 3; i++) {
+        script_advance(&peer, 3000);
+        if (script_waits(&sc, KCI_API_HEARTBEAT))
+            script_beat(&sc, KCI_NONE);
+    }
+}
+
+/* A partition is to go from the other member to us, and the other one never joins again: a static member that died
+ * after it gave the partition up and was back within its session begins no rebalance.  The leader does not leave the
+ * partition without an owner: after a session's time it has all join once more. */
+static void test_a_transfer_that_does_not_end(void **state)
+{
+    (void)state;
+    begin("cooperative-sticky");
+    script_subscribe(&sc);
+    script_poll(&sc);
+    answer_join_as_leader(2, "01", 1, false);
+    assert_int_equal(assignments_in_sync(), 2);
+    script_answer_sync(&sc, KCI_NONE, "");
+    assert_seen(&sc, "assigned()");
+    quiet(42);
+    script_poll(&sc);
+    assert_false(script_waits(&sc, KCI_API_JOIN_GROUP)); /* it may still come */
+    quiet(6);
+    script_poll(&sc);
+    answer_join_as_leader(3, "0", 2, false);
+    script_answer_sync(&sc, KCI_NONE, "1");
+    assert_seen(&sc, "assigned(t-1)");
+    quiet(90); /* all have an owner: that was it */
+    script_poll(&sc);
+    assert_false(script_waits(&sc, KCI_API_JOIN_GROUP));
+    script_consumer_end(&sc);
+}
+
+/* The static leader itself was away, and is told that the assignment stands (KIP-814): it assigns nothing, has one
+ * rebalance follow in case that it died in the middle of a transfer, and watches the topics as before. */
+static void test_the_leader_is_back(void **state)
+{
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.group_instance_id = "i";
+    sc.settings.partition_assignment_strategy = "cooperative-sticky";
+    script_consumer_create(&sc);
+    script_subscribe(&sc);
+    script_poll(&sc);
+    answer_join_as_leader(2, "1", 2, true);
+    assert_int_equal(assignments_in_sync(), 0);
+    script_answer_sync(&sc, KCI_NONE, "0");
+    assert_seen(&sc, "assigned(t-0)");
+    quiet(48);
+    script_poll(&sc);
+    answer_join_as_leader(3, "1", 2, false);
+    assert_int_equal(assignments_in_sync(), 2);
+    script_answer_sync(&sc, KCI_NONE, "0");
+    assert_seen(&sc, "assigned()");
+    script_consumer_end(&sc);
+}
+
+/* The same without a rebalance in between: partitions are added, and the leader that is back sees to them. */
+static void test_the_leader_is_back_and_watches(void **state)
+{
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.group_instance_id = "i"; /* eager: nothing is given up by halves, so no rebalance follows by itself */
+    sc.settings.metadata_max_age_ms = 20000;
+    script_consumer_create(&sc);
+    script_subscribe(&sc);
+    script_poll(&sc);
+    answer_join_as_leader(2, "1", 2, true);
+    script_answer_sync(&sc, KCI_NONE, "0");
+    assert_seen(&sc, "assigned(t-0)");
+    quiet(60);
+    script_poll(&sc);
+    assert_false(script_waits(&sc, KCI_API_JOIN_GROUP));
+    peer.topics[0].partitions = 3;
+    quiet(30);
+    script_poll(&sc);
+    assert_seen(&sc, "revoked(t-0)");
+    answer_join_as_leader(3, "1", 2, false);
+    script_consumer_end(&sc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,7 +496,8 @@ int main(void)
         cmocka_unit_test(test_topic_unsubscribed),   cmocka_unit_test(test_lost_while_joining),
         cmocka_unit_test(test_lost_before_yielding), cmocka_unit_test(test_leave_while_joining),
         cmocka_unit_test(test_mixed_list_is_eager),  cmocka_unit_test(test_sticky_remembers),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_out_of_memory),        cmocka_unit_test(test_a_transfer_that_does_not_end),
+        cmocka_unit_test(test_the_leader_is_back),   cmocka_unit_test(test_the_leader_is_back_and_watches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

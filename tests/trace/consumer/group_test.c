@@ -229,6 +229,41 @@ static void test_max_poll_interval(void **state)
     script_consumer_end(&sc);
 }
 
+/* 80 % of max.poll.interval.ms are over: the application is told once, in time to do something about it; one that says
+ * that it is at work has the interval again, but not while the group waits for it. */
+static void test_poll_is_late(void **state)
+{
+    kc_error error;
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    script_want_notices(&sc);
+    sc.settings.max_poll_interval_ms = 10000;
+    script_consumer_create(&sc);
+    assert_int_equal(kci_consumer_keepalive(sc.core, peer.now, &error), KC_ERR_STATE);
+    sc.committed[0] = 0;
+    script_join(&sc, 1, "0");
+    script_poll_all(&sc);
+    sc.seen[0] = 0;
+    for (int i = 0; i < 3; i++) { /* 9 s */
+        script_advance(&peer, 3000);
+        script_beat(&sc, KCI_NONE);
+    }
+    script_poll(&sc);
+    assert_noted(&sc, "late(group:MAX_POLL_INTERVAL)");
+    for (int i = 0; i < 8; i++) { /* 24 s, with a sign of life in time */
+        script_advance(&peer, 3000);
+        script_beat(&sc, KCI_NONE);
+        assert_int_equal(kci_consumer_keepalive(sc.core, peer.now, &error), KC_OK);
+    }
+    script_poll(&sc);
+    assert_noted(&sc, "");
+    expect_state("STABLE");
+    script_advance(&peer, 3000);
+    script_beat(&sc, KCI_REBALANCE_IN_PROGRESS);
+    assert_int_equal(kci_consumer_keepalive(sc.core, peer.now, &error), KC_ERR_REBALANCE_IN_PROGRESS);
+    script_consumer_end(&sc);
+}
+
 /* Errors of JoinGroup and SyncGroup that pass by themselves. */
 static void test_retries(void **state)
 {
@@ -392,6 +427,7 @@ int main(void)
         cmocka_unit_test(test_fenced),
         cmocka_unit_test(test_coordinator_moves),
         cmocka_unit_test(test_max_poll_interval),
+        cmocka_unit_test(test_poll_is_late),
         cmocka_unit_test(test_retries),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_partitions_added),

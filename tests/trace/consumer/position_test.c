@@ -107,6 +107,48 @@ static void test_transient(void **state)
     script_consumer_end(&sc);
 }
 
+/* A transaction that commits offsets is open (KIP-447): the member asks for stable ones only, and waits instead of
+ * beginning where the transaction may turn out to have been. */
+static void test_unstable(void **state)
+{
+    struct kci_offset_fetch_response response;
+    struct kci_offset_fetch_response__offset_fetch_response_group group;
+    struct kci_offset_fetch_response__offset_fetch_response_topics topic;
+    struct kci_offset_fetch_response__offset_fetch_response_partitions partition;
+    (void)state;
+    begin(KCI_RESET_LATEST);
+    sc.manual = KCI_API_OFFSET_FETCH;
+    sc.committed[0] = 4;
+    script_assign(&sc, 0, KC_OFFSET_NONE);
+    for (int round = 0; round < 5; round++) {
+        struct script_request *r = script_expect(&sc, KCI_API_OFFSET_FETCH);
+        assert_true(((const struct kci_offset_fetch_request *)r->message)->require_stable);
+        kci_codec_init(&kci_offset_fetch_response_schema, &response);
+        kci_codec_init(&kci_offset_fetch_response__offset_fetch_response_group_schema, &group);
+        kci_codec_init(&kci_offset_fetch_response__offset_fetch_response_topics_schema, &topic);
+        kci_codec_init(&kci_offset_fetch_response__offset_fetch_response_partitions_schema, &partition);
+        response.groups = &group;
+        response.groups_count = 1;
+        group.group_id = kci_str_of("g");
+        group.topics = &topic;
+        group.topics_count = 1;
+        topic.name = kci_str_of("t");
+        topic.topic_id = script_topic_row(&peer, kci_str_of("t"))->id;
+        topic.partitions = &partition;
+        topic.partitions_count = 1;
+        partition.committed_offset = -1;
+        partition.error_code = KCI_UNSTABLE_OFFSET_COMMIT;
+        script_answer(&peer, r, &response);
+        assert_seen(&sc, "");
+        script_advance(&peer, 2000);
+    }
+    sc.manual = -1;
+    script_answer_offset_fetch(&sc, script_expect(&sc, KCI_API_OFFSET_FETCH));
+    script_step(&peer);
+    assert_seen(&sc, "t-0:4");
+    script_consumer_end(&sc);
+}
+
 /* A new leader: before fetching on, its log is compared with what was read. */
 static void answer_epoch(int32_t epoch, int64_t end_offset)
 {
@@ -207,9 +249,9 @@ static void test_usage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_begin),         cmocka_unit_test(test_no_policy), cmocka_unit_test(test_no_group),
-        cmocka_unit_test(test_out_of_range),  cmocka_unit_test(test_transient), cmocka_unit_test(test_new_leader),
-        cmocka_unit_test(test_not_permitted), cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_begin),        cmocka_unit_test(test_no_policy),     cmocka_unit_test(test_no_group),
+        cmocka_unit_test(test_out_of_range), cmocka_unit_test(test_transient),     cmocka_unit_test(test_unstable),
+        cmocka_unit_test(test_new_leader),   cmocka_unit_test(test_not_permitted), cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

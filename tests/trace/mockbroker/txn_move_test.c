@@ -260,6 +260,75 @@ static void lists_are_filtered(void **unused)
     world_close(&s);
 }
 
+/* TxnOffsetCommit for a member of a group: its code, given this generation, member id and length of the metadata. */
+static int16_t commit_as(struct txn_client *c, struct client *coordinator, struct kci_str group, int32_t generation,
+                         struct kci_str member, int32_t partition_index, size_t metadata)
+{
+    static char text[5000];
+    struct kci_txn_offset_commit_request__txn_offset_commit_request_partition partition = {
+        .partition_index = partition_index, .committed_offset = 3, .committed_leader_epoch = -1
+    };
+    struct kci_txn_offset_commit_request__txn_offset_commit_request_topic topic = { .name = NAME("t"),
+                                                                                    .partitions = &partition,
+                                                                                    .partitions_count = 1 };
+    struct kci_txn_offset_commit_request body;
+    memset(text, 'm', sizeof text);
+    partition.committed_metadata = (struct kci_str){ text, metadata };
+    kci_codec_init(&kci_txn_offset_commit_request_schema, &body);
+    body.transactional_id = c->id;
+    body.group_id = group;
+    body.producer_id = c->producer_id;
+    body.producer_epoch = c->epoch;
+    body.generation_id_or_member_epoch = generation;
+    body.member_id = member;
+    body.topics = &topic;
+    body.topics_count = 1;
+    const struct kci_txn_offset_commit_response *answer = client_call(coordinator, KCI_API_TXN_OFFSET_COMMIT, 5, &body);
+    return answer->topics[0].partitions[0].error_code;
+}
+
+/* Who may commit inside a transaction: PROTOCOL 4.6, row by row. Those of before KIP-447 say nothing of themselves. */
+static void transactional_commits_are_fenced_by_the_group(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 3, NULL);
+    world_topic(&s, "t", 1, 3, NULL);
+    struct txn_client c = txn_client_of(&s, "id");
+    int32_t home = group_coordinator(&s, "g");
+    struct client *coordinator = group_connect(&s, home, "c");
+    struct group_client g = group_client_of(&s, home, "g", "member");
+    const struct kci_str group = NAME("g"), nobody = NAME("");
+    assert_code(txn_init(&c, false), KCI_NONE);
+    assert_code(commit_as(&c, coordinator, group, 1, NAME("x"), 0, 1), KCI_ILLEGAL_GENERATION); /* no such group */
+    group_settle_one(&g);
+    const struct kci_str me = g.member_id;
+    static const struct {
+        int32_t generation; /* added to that of the group; -100: none */
+        bool known;         /* the member */
+        int32_t partition;
+        size_t metadata;
+        int16_t code;
+    } rows[] = {
+        { 0, true, 0, 1, KCI_NONE },
+        { -100, false, 0, 1, KCI_NONE },
+        { 1, true, 0, 1, KCI_ILLEGAL_GENERATION },
+        { -1, true, 0, 1, KCI_ILLEGAL_GENERATION },
+        { 0, false, 0, 1, KCI_UNKNOWN_MEMBER_ID },
+        { 0, true, 7, 1, KCI_UNKNOWN_TOPIC_OR_PARTITION },
+        { 0, true, 0, 4096, KCI_NONE },
+        { 0, true, 0, 4097, KCI_OFFSET_METADATA_TOO_LARGE },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int32_t generation = rows[i].generation == -100 ? -1 : g.generation + rows[i].generation;
+        struct kci_str member = rows[i].known ? me : rows[i].generation == -100 ? nobody : NAME("stranger");
+        int16_t code = commit_as(&c, coordinator, group, generation, member, rows[i].partition, rows[i].metadata);
+        if (code != rows[i].code)
+            fail_msg("row %zu: %s instead of %s", i, kci_error_name(code), kci_error_name(rows[i].code));
+    }
+    world_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +338,7 @@ int main(void)
         cmocka_unit_test(what_is_open_for_too_long_is_aborted),
         cmocka_unit_test(ids_expire),
         cmocka_unit_test(offsets_count_with_the_transaction),
+        cmocka_unit_test(transactional_commits_are_fenced_by_the_group),
         cmocka_unit_test(lists_are_filtered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

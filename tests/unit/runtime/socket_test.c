@@ -1,6 +1,12 @@
 /* Conversations over real sockets of this machine: what one end sends, the other receives, and every way in which a
  * connection ends is told once and in words. */
+#include "runtime/loop.h"
 #include "support/loop_world.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define BIG (6u << 20) /* bytes: more than any socket buffer holds */
 
@@ -49,6 +55,25 @@ static void a_hundred_conversations_at_once(void **state)
     }
     world_close(&world);
     free(bytes);
+}
+
+/* Every connection sends probes when it is quiet, so that a peer behind a dead line is found out in the end, and small
+ * requests do not wait for one another. */
+static void connections_are_kept_alive(void **state)
+{
+    static const int wanted[][2] = { { SOL_SOCKET, SO_KEEPALIVE }, { IPPROTO_TCP, TCP_NODELAY } };
+    const struct kci_loop_options options = { .kind = KCI_LOOP_BEST };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    (void)state;
+    assert_true(fd >= 0);
+    assert_int_equal(kci_socket_prepare(&options, fd, false), 0);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        int value = 0;
+        socklen_t size = sizeof value;
+        assert_int_equal(getsockopt(fd, wanted[i][0], wanted[i][1], &value, &size), 0);
+        assert_true(value != 0);
+    }
+    close(fd);
 }
 
 static void a_refused_connection_says_so(void **state)
@@ -310,6 +335,7 @@ int main(void)
         WORLD_STORY(no_space_stops_reading_without_spinning),
         WORLD_STORY(space_is_asked_for_again_after_a_step),
         WORLD_STORY(a_reset_is_told_while_reading_is_stopped),
+        cmocka_unit_test(connections_are_kept_alive),
         WORLD_STORY(destroy_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
