@@ -165,7 +165,6 @@ static void test_lost(void **state)
 {
     (void)state;
     expect_lost(KCI_UNKNOWN_MEMBER_ID);
-    expect_lost(KCI_GROUP_ID_NOT_FOUND); /* the group itself is gone; a join makes it anew */
     expect_lost(KCI_ILLEGAL_GENERATION);
 }
 
