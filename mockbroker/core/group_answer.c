@@ -88,3 +88,10 @@ int16_t mb_group_answer_append_error(int16_t error)
         return error;
     }
 }
+
+int16_t mb_group_answer_commit_error(int16_t error)
+{
+    if (error == KCI_MESSAGE_TOO_LARGE || error == KCI_RECORD_LIST_TOO_LARGE || error == KCI_INVALID_FETCH_SIZE)
+        return KCI_INVALID_COMMIT_OFFSET_SIZE;
+    return mb_group_answer_append_error(error);
+}

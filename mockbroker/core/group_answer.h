@@ -20,5 +20,7 @@ void mb_group_answer_sync(struct mb_request *request, const struct mb_group_memb
 
 /* Kafka hides why an append to __consumer_offsets failed behind errors that a group member knows. */
 int16_t mb_group_answer_append_error(int16_t error);
+/* The same for a commit of offsets: it says when it was itself too large. */
+int16_t mb_group_answer_commit_error(int16_t error);
 
 #endif

@@ -200,10 +200,8 @@ static void committed(struct mb_group_write *write, int16_t error, int64_t now)
 {
     struct commit *commit = (struct commit *)write;
     const struct kci_offset_commit_request *body = commit->request->body;
-    if (error == KCI_MESSAGE_TOO_LARGE || error == KCI_RECORD_LIST_TOO_LARGE || error == KCI_INVALID_FETCH_SIZE)
-        error = KCI_INVALID_COMMIT_OFFSET_SIZE;
     if (error) {
-        fail_all(commit, mb_group_answer_append_error(error));
+        fail_all(commit, mb_group_answer_commit_error(error));
         answer(commit, now);
         return;
     }

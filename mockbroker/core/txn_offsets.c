@@ -156,9 +156,7 @@ static void written(struct mb_group_write *write, int16_t error, int64_t now)
     }
     if (!error && !kept)
         mb_groups_reload(write->groups, write->partition, now);
-    if (error == KCI_MESSAGE_TOO_LARGE || error == KCI_RECORD_LIST_TOO_LARGE || error == KCI_INVALID_FETCH_SIZE)
-        error = KCI_INVALID_COMMIT_OFFSET_SIZE;
-    finish(commit, mb_group_answer_append_error(error), now);
+    finish(commit, mb_group_answer_commit_error(error), now);
 }
 
 /* The transaction is known to include the group's partition: write. */
