@@ -435,4 +435,12 @@ static inline void script_fates_are(struct script_producer *sp, const char *expe
     assert_string_equal(text, expected);
 }
 
+/* The first Produce request that waits for an answer. */
+static inline struct script_request *script_held(struct script_producer *sp)
+{
+    struct script_request *r = script_pending(&sp->peer, NULL, KCI_API_PRODUCE);
+    assert_non_null(r);
+    return r;
+}
+
 #endif

@@ -1,11 +1,9 @@
 /* Stories of compaction: of every key the latest record stays, offsets never change, what is new is left alone. */
-#include "support/faulty_disk.h"
+#include "support/disk_story.h"
 #include "support/mock_world.h"
 
 #define CLEANER_MS 15000
 #define HOURS(n)   (INT64_C(3600) * SECOND * (n))
-
-static struct disk_storage disk;
 
 static void open_world(struct world *world, bool on_disk, int32_t brokers)
 {
@@ -85,20 +83,6 @@ static const char *content(struct world *world, int32_t broker)
 static void clean(struct world *world)
 {
     world_at(world, world->now + CLEANER_MS * MS);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    disk_storage_init(&disk);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    disk_storage_free(&disk);
-    return 0;
 }
 
 static void the_latest_of_each_key_stays(void **state)

@@ -1,25 +1,9 @@
 /* SCRAM users, access rules, features, settings of groups and client metrics: as clients change them, and after a
  * restart; producers, quorum and brokers as clients see them. */
-#include "support/faulty_disk.h"
+#include "support/disk_story.h"
 #include "support/mock_world.h"
 
 #define AUTHORIZER "authorizer.class.name=standard super.users=User:ANONYMOUS"
-
-static struct disk_storage disk;
-
-static int setup(void **state)
-{
-    (void)state;
-    disk_storage_init(&disk);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    disk_storage_free(&disk);
-    return 0;
-}
 
 static void open_on_disk(struct world *world, const char *config)
 {

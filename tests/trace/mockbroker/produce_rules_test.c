@@ -1,33 +1,6 @@
 /* Stories of what a producer may not write, and of repeats (PROTOCOL 4.1). */
 #include "base/checksum.h"
-#include "support/mock_world.h"
-
-static struct world world;
-static struct client *client;
-
-static int setup(void **state)
-{
-    (void)state;
-    world_open(&world, 1, NULL);
-    world_topic(&world, "orders", 1, 1, NULL);
-    client = world_client(&world, 1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
-static struct kci_produce_response__partition_produce_response *produce(const char *topic, struct kci_bytes batch)
-{
-    client_produce(client, topic, 0, -1, batch);
-    struct kci_produce_response__partition_produce_response *produced = client_produced(client);
-    assert_non_null(produced);
-    return produced;
-}
+#include "support/produce_story.h"
 
 /* The batch with one of its bytes changed, and a CRC that is right for it unless the change lies before it. */
 static struct kci_bytes with(struct kci_bytes batch, size_t at, uint8_t value)

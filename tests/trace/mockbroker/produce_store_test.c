@@ -1,34 +1,7 @@
 /* Stories of how a batch is stored: under the topic's codec and level, with the broker's time, and for how long its
  * producer is remembered. */
 #include "base/checksum.h"
-#include "support/mock_world.h"
-
-static struct world world;
-static struct client *client;
-
-static int setup(void **state)
-{
-    (void)state;
-    world_open(&world, 1, NULL);
-    world_topic(&world, "orders", 1, 1, NULL);
-    client = world_client(&world, 1);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
-static struct kci_produce_response__partition_produce_response *produce(const char *topic, struct kci_bytes batch)
-{
-    client_produce(client, topic, 0, -1, batch);
-    struct kci_produce_response__partition_produce_response *produced = client_produced(client);
-    assert_non_null(produced);
-    return produced;
-}
+#include "support/produce_story.h"
 
 static void topic_with(const char *name, const char *one, const char *two)
 {

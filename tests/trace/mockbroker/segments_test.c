@@ -1,11 +1,9 @@
 /* Stories of the files of a replica: indexes next to the segments, what is read at start, when the disk is told to keep
  * what it was given. */
-#include "support/faulty_disk.h"
+#include "support/disk_story.h"
 #include "support/mock_world.h"
 
 #define FOLDER "broker-1/t-0/"
-
-static struct disk_storage disk;
 
 static void open_on_disk(struct world *world)
 {
@@ -42,20 +40,6 @@ static struct disk_file *file_of(int64_t base, const char *kind)
     char path[80];
     snprintf(path, sizeof path, FOLDER "%020lld.%s", (long long)base, kind);
     return disk_find(&disk, path);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    disk_storage_init(&disk);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    disk_storage_free(&disk);
-    return 0;
 }
 
 static void a_closed_segment_has_its_indexes(void **state)

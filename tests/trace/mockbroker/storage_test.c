@@ -1,12 +1,10 @@
 /* Stories of a data directory: what was acknowledged is there again after a restart, a torn tail is cut off, a full
  * disk is told. */
+#include "support/disk_story.h"
 #include "support/fault_story.h"
-#include "support/faulty_disk.h"
 #include "support/mock_world.h"
 
 #define LOG_0 "/00000000000000000000.log"
-
-static struct disk_storage disk;
 
 static void open_on_disk(struct world *world, int32_t brokers, const char *config)
 {
@@ -36,20 +34,6 @@ static void write_some(struct world *world, const char *topic, int32_t count)
                        world_batch(world, (struct batch_of){ .count = 2, .producer_id = 7, .sequence = 2 * i }));
         assert_int_equal(client_produced(client)->error_code, 0);
     }
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    disk_storage_init(&disk);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    disk_storage_free(&disk);
-    return 0;
 }
 
 static void a_restart_finds_everything(void **state)

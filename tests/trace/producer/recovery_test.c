@@ -18,13 +18,6 @@ static void queue(int32_t partition, const char *value)
     assert_int_equal(script_queue(&sp, partition, value, &why, &error), KC_OK);
 }
 
-static struct script_request *held(void)
-{
-    struct script_request *r = script_pending(&sp.peer, NULL, KCI_API_PRODUCE);
-    assert_non_null(r);
-    return r;
-}
-
 /* The records field of the only batch in a Produce request. */
 static struct kci_bytes batch_of(const struct script_request *r)
 {
@@ -108,9 +101,10 @@ static void test_five_in_flight(void **state)
     script_fault(&sp, SCRIPT_HOLD, 0);
     for (size_t i = 0; i < 7; i++)
         script_send(&sp, 0, values[i]);
-    struct script_conn *conn = held()->conn;
+    struct script_conn *conn = script_held(&sp)->conn;
     script_advance(&sp.peer, 10);
-    script_produce_answer(&sp, held(), true, 0, false); /* the first is applied; its answer and the others are lost */
+    script_produce_answer(&sp, script_held(&sp), true, 0,
+                          false); /* the first is applied; its answer and the others are lost */
     script_close(&sp.peer, conn, "reset");
     script_advance(&sp.peer, 5000);
     script_log_is(&sp, 0, "w a b c d e f g");
@@ -366,7 +360,7 @@ static void test_flush_waits_for_pieces(void **state)
     script_settle(&sp.peer);
     assert_int_equal(sp.fault_first, 3);
     assert_false(kci_producer_flushed(sp.producer, ticket));
-    script_serve_now(&sp, held(), true, 0);
+    script_serve_now(&sp, script_held(&sp), true, 0);
     script_advance(&sp.peer, 100);
     assert_true(kci_producer_flushed(sp.producer, ticket));
     assert_int_equal(sp.logs[0].end, 61);
@@ -397,7 +391,7 @@ static void test_record_errors(void **state)
     queue(0, "bad");
     script_fault(&sp, SCRIPT_HOLD, 0);
     script_advance(&sp.peer, 20);
-    struct script_request *r = held();
+    struct script_request *r = script_held(&sp);
     struct kci_produce_response__batch_index_and_error_message bad = { .batch_index = 1,
                                                                        .batch_index_error_message =
                                                                            kci_str_of("no key") };
@@ -433,7 +427,7 @@ static void test_answer_without_the_partition(void **state)
     script_producer_create(&sp);
     script_fault(&sp, SCRIPT_HOLD, 0);
     script_send(&sp, 0, "a");
-    struct script_request *r = held();
+    struct script_request *r = script_held(&sp);
     kci_codec_init(&kci_produce_response__partition_produce_response_schema, &answer);
     kci_codec_init(&kci_produce_response__topic_produce_response_schema, &topic);
     kci_codec_init(&kci_produce_response_schema, &response);
@@ -460,7 +454,7 @@ static void test_malformed_response(void **state)
     script_warm_up(&sp, 1);
     script_fault(&sp, SCRIPT_HOLD, 0);
     script_send(&sp, 0, "a");
-    struct script_request *r = held();
+    struct script_request *r = script_held(&sp);
     script_produce_answer(&sp, r, true, 0, false);
     kci_put32(bytes + 4, (uint32_t)r->header.correlation);
     memset(bytes + 8, 0xFF, 4);

@@ -11,13 +11,6 @@ static int setup(void **state)
     return 0;
 }
 
-static struct script_request *held(void)
-{
-    struct script_request *r = script_pending(&sp.peer, NULL, KCI_API_PRODUCE);
-    assert_non_null(r);
-    return r;
-}
-
 static struct script_conn *connection(void)
 {
     return &sp.peer.conns[sp.peer.conn_count - 1];
@@ -71,7 +64,7 @@ static void test_all_answers_lost(void **state)
     for (size_t i = 0; i < 5; i++)
         script_send(&sp, 0, values[i]);
     for (int i = 0; i < 5; i++)
-        script_produce_answer(&sp, held(), true, 0, false);
+        script_produce_answer(&sp, script_held(&sp), true, 0, false);
     script_close(&sp.peer, connection(), "reset");
     script_advance(&sp.peer, 5000);
     script_log_is(&sp, 0, "w a b c d e");
@@ -143,8 +136,8 @@ static void test_a_new_leader_waits_for_the_old_one(void **state)
     script_send(&sp, 0, "c");
     script_advance(&sp.peer, 500);
     assert_int_equal(requests_to("b2:9092"), before);
-    script_produce_answer(&sp, held(), true, 0, true); /* a was in time */
-    script_produce_answer(&sp, held(), false, KCI_NOT_LEADER_OR_FOLLOWER, true);
+    script_produce_answer(&sp, script_held(&sp), true, 0, true); /* a was in time */
+    script_produce_answer(&sp, script_held(&sp), false, KCI_NOT_LEADER_OR_FOLLOWER, true);
     old->silent = false;
     script_settle(&sp.peer);
     script_advance(&sp.peer, 3000);
@@ -398,7 +391,7 @@ static void test_answer_twice(void **state)
     script_producer_create(&sp);
     script_fault(&sp, SCRIPT_HOLD, 0);
     script_send(&sp, 0, "a");
-    struct script_request *r = held();
+    struct script_request *r = script_held(&sp);
     kci_codec_init(&kci_produce_response__topic_produce_response_schema, &topic);
     kci_codec_init(&kci_produce_response_schema, &response);
     for (int i = 0; i < 2; i++)

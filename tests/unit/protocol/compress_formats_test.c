@@ -3,25 +3,7 @@
 #include "protocol/compress.h"
 #include "protocol/xxh32.h"
 
-#include "support/test_alloc.h"
-#include "support/unit.h"
-
-static struct test_alloc memory;
-static struct kci_alloc heap;
-
-static int setup(void **state)
-{
-    (void)state;
-    memory = (struct test_alloc){ 0 };
-    heap = test_alloc_counting(&memory);
-    return 0;
-}
-
-static int nothing_leaked(void **state)
-{
-    (void)state;
-    return memory.live_blocks ? -1 : 0;
-}
+#include "support/counted_heap.h"
 
 static struct kci_writer pack(int codec, int32_t level, const void *data, size_t size)
 {
@@ -301,7 +283,7 @@ static void zstd_content_sizes_are_not_believed(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, nothing_leaked)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, counted_heap_setup, nothing_leaked)
     const struct CMUnitTest tests[] = {
         TEST(gzip_members_may_follow_each_other),
         TEST(gzip_headers_may_carry_a_name),

@@ -2,26 +2,8 @@
 #include "protocol/records.h"
 #include "protocol/xxh32.h"
 
+#include "support/counted_heap.h"
 #include "support/records.h"
-#include "support/test_alloc.h"
-#include "support/unit.h"
-
-static struct test_alloc memory;
-static struct kci_alloc heap;
-
-static int setup(void **state)
-{
-    (void)state;
-    memory = (struct test_alloc){ 0 };
-    heap = test_alloc_counting(&memory);
-    return 0;
-}
-
-static int nothing_leaked(void **state)
-{
-    (void)state;
-    return memory.live_blocks ? -1 : 0;
-}
 
 static struct kci_writer writer(void)
 {
@@ -312,7 +294,7 @@ static void the_budget_holds_for_wrappers(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, nothing_leaked)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, counted_heap_setup, nothing_leaked)
     const struct CMUnitTest tests[] = {
         TEST(checksums_are_those_of_java),        TEST(plain_messages_are_batches_of_one),
         TEST(wrappers_hold_many_messages),        TEST(a_wrapper_at_offset_zero_counts_from_zero),

@@ -2,26 +2,8 @@
 #include "protocol/records.h"
 
 #include "base/prng.h"
+#include "support/counted_heap.h"
 #include "support/records.h"
-#include "support/test_alloc.h"
-#include "support/unit.h"
-
-static struct test_alloc memory;
-static struct kci_alloc heap;
-
-static int setup(void **state)
-{
-    (void)state;
-    memory = (struct test_alloc){ 0 };
-    heap = test_alloc_counting(&memory);
-    return 0;
-}
-
-static int nothing_leaked(void **state)
-{
-    (void)state;
-    return memory.live_blocks ? -1 : 0;
-}
 
 static volatile size_t touched; /* so that every byte of a view is read */
 
@@ -437,7 +419,7 @@ static void a_survey_and_a_walk_agree(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, nothing_leaked)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, counted_heap_setup, nothing_leaked)
     const struct CMUnitTest tests[] = {
         TEST(each_lie_in_a_record_is_noticed),
         TEST(counts_must_agree_with_the_bytes),

@@ -2,9 +2,8 @@
  * stands in records_hostile_test.c. */
 #include "protocol/records.h"
 
+#include "support/counted_heap.h"
 #include "support/records.h"
-#include "support/test_alloc.h"
-#include "support/unit.h"
 
 #define GOLDEN                                                                                                         \
     "000000000000000000000055ffffffff02e58cf1ff00000000000100000000000454c300000000000454c3ffffffffffffffffffffffffff" \
@@ -14,23 +13,6 @@
     "000000000000000200000042000000030240d514e90030000000000000018bcfe568000000018bcfe5680000000000000003e80005ffffff" \
     "ff"                                                                                                               \
     "000000012000000008000000010c00000000000700"
-
-static struct test_alloc memory;
-static struct kci_alloc heap;
-
-static int setup(void **state)
-{
-    (void)state;
-    memory = (struct test_alloc){ 0 };
-    heap = test_alloc_counting(&memory);
-    return 0;
-}
-
-static int nothing_leaked(void **state)
-{
-    (void)state;
-    return memory.live_blocks ? -1 : 0;
-}
 
 static const struct kci_record two_records[] = {
     { 283843, { (const uint8_t *)"key1", 4 }, { (const uint8_t *)"value1", 6 }, NULL, 0 },
@@ -371,7 +353,7 @@ static void every_error_has_a_text(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, nothing_leaked)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, counted_heap_setup, nothing_leaked)
     const struct CMUnitTest tests[] = {
         TEST(the_golden_batch),
         TEST(the_golden_lz4_batch),
