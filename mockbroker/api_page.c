@@ -54,4 +54,8 @@ void mb_api_page_print(FILE *stream)
     fprintf(stream, "\n");
     for (size_t i = 0; i < count; i++)
         print_row(stream, &apis[i]);
+    fprintf(
+        stream,
+        "\nDelegation tokens (38 to 41) want an authenticated client, and there is no SASL here: every client gets\n"
+        "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED (64), as one without SASL gets from Apache Kafka.\n");
 }

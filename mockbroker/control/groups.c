@@ -3,17 +3,12 @@
 
 #include "mockbroker/core/view.h"
 
-static json_t *text(struct kci_str text)
-{
-    return text.data ? json_stringn(text.data, text.size) : json_null();
-}
-
 static json_t *group_json(const struct mb_group_view *group)
 {
-    return json_pack("{s:o, s:s, s:s, s:o, s:i, s:i, s:i}", "group", text(group->id), "type",
-                     group->modern ? "consumer" : "classic", "state", group->state, "protocol", text(group->protocol),
-                     "generation", (int)group->generation, "coordinator", (int)group->coordinator, "members",
-                     (int)group->members);
+    return json_pack("{s:o, s:s, s:s, s:o, s:i, s:i, s:i}", "group", mb_control_text(group->id), "type",
+                     group->modern ? "consumer" : "classic", "state", group->state, "protocol",
+                     mb_control_text(group->protocol), "generation", (int)group->generation, "coordinator",
+                     (int)group->coordinator, "members", (int)group->members);
 }
 
 void mb_control_get_groups(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
@@ -46,9 +41,10 @@ void mb_control_get_group(struct mb_control_request *request, struct mb_cluster 
     }
     json_t *answer = group_json(&group), *members = json_array(), *offsets = json_array();
     for (const void *at = NULL; (at = mb_view_member_next(cluster, id, at, &member)) != NULL;)
-        json_array_append_new(members, json_pack("{s:o, s:o, s:o, s:o, s:i}", "id", text(member.id), "instance_id",
-                                                 text(member.instance_id), "client_id", text(member.client_id), "host",
-                                                 text(member.client_host), "epoch", (int)member.epoch));
+        json_array_append_new(members, json_pack("{s:o, s:o, s:o, s:o, s:i}", "id", mb_control_text(member.id),
+                                                 "instance_id", mb_control_text(member.instance_id), "client_id",
+                                                 mb_control_text(member.client_id), "host",
+                                                 mb_control_text(member.client_host), "epoch", (int)member.epoch));
     mb_view_group_offsets(cluster, id, add_offset, offsets);
     json_object_set_new(answer, "members", members);
     json_object_set_new(answer, "offsets", offsets);

@@ -4,13 +4,17 @@
  * Kafka has a number for it.  What is not there is 404, what is there but not possible now 409, nonsense 400. */
 #include "mockbroker/control/routes.h"
 
+#include "mockbroker/core/json.h"
 #include "protocol/error.h"
+#include "runtime/runtime.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define TEXT_BYTES_MAX ((size_t)INT16_MAX) /* of a name on the wire */
 
 const struct mb_control_route mb_control_routes[] = {
     { "GET", "/v1/cluster", "brokers and controller", mb_control_get_cluster },
@@ -73,6 +77,19 @@ void mb_control_answer(struct mb_control_request *request, unsigned status, json
     json_decref(request->answer);
     request->answer = answer;
     request->status = status;
+}
+
+json_t *mb_control_text(struct kci_str text)
+{
+    json_t *whole = text.data ? json_stringn(text.data, text.size) : json_null();
+    if (whole || text.size > TEXT_BYTES_MAX)
+        return whole;
+    struct kci_writer w = kci_writer_of(kci_heap_alloc(), 6 * TEXT_BYTES_MAX + 2); /* each byte as an escape at most */
+    json_error_t error;
+    mb_json_put_string(&w, text);
+    whole = w.failed ? NULL : json_loadb((const char *)w.data, w.size, JSON_DECODE_ANY, &error);
+    kci_writer_destroy(&w);
+    return whole;
 }
 
 void mb_control_fail(struct mb_control_request *request, unsigned status, const char *hint, const char *format, ...)

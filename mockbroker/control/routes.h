@@ -42,6 +42,8 @@ void mb_control_dispatch(struct mb_control_request *request, const char *method,
 /* ---- answers ---- */
 void mb_control_answer(struct mb_control_request *request, unsigned status,
                        json_t *answer); /* takes it; NULL: no memory */
+/* A name as clients gave it; what is not UTF-8 shows as U+FFFD, as Java reads it. No data: null. NULL: no memory. */
+json_t *mb_control_text(struct kci_str text);
 void mb_control_fail(struct mb_control_request *request, unsigned status, const char *hint, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* Kafka's error code as an answer: 0 is 200 and {"ok":true}. */

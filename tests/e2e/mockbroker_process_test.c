@@ -181,8 +181,50 @@ static void the_control_plane(void **state)
     expect_http(at, "POST /v1/faults/7/off", "", " 404 ", "no fault 7");
     expect_http(at, "GET /", "", " 200 ", "<title>mockbroker</title>");
     expect_http(at, "GET /metrics", "", " 200 ", "mockbroker_broker_running{broker=\"2\"} 1");
+    expect_http(at, "POST /v1/brokers", "", " 201 ", "\"id\": 3");
+    expect_http(at, "POST /v1/brokers/9/decommission", "", " 404 ", "no broker 9");
+    expect_http(at, "POST /v1/brokers/2/decommission", "{\"move\": 1}", " 400 ", "true or false");
+    expect_http(at, "POST /v1/brokers/2/decommission", "", " 409 ", "broker 2 holds 1 replicas");
+    expect_http(at, "POST /v1/brokers/2/decommission", "{\"move\": true}", " 200 ", "\"moving\": 1");
+    expect_http(at, "POST /v1/brokers/3/decommission", "{\"move\": true}", " 409 ", "orders-0 ");
     expect_http(at, "GET /nowhere", "", " 404 ", "\"hint\"");
     expect_http(at, "PUT /v1/topics", "", " 405 ", "POST");
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
+}
+
+/* Send one request by hand, and take its answer. */
+static void exchange(int fd, const uint8_t *request, size_t size)
+{
+    uint8_t prefix[4] = { 0, 0, 0, (uint8_t)size }, answer[1000];
+    assert_int_equal(write(fd, prefix, sizeof prefix), sizeof prefix);
+    assert_int_equal(write(fd, request, size), (ssize_t)size);
+    receive(fd, prefix, sizeof prefix);
+    assert_true(prefix[0] == 0 && prefix[1] == 0 && prefix[2] < 3);
+    receive(fd, answer, (size_t)prefix[2] * 256 + prefix[3]);
+}
+
+/* A group whose id is no text is told of, with a sign in place of what cannot be shown. */
+static void names_that_are_no_text(void **state)
+{
+    static const uint8_t find[] = { 0, 10, 0, 1, 0, 0, 0, 7, 0, 1, 'x', 0, 2, 'g', 0xff, 0 };
+    static const uint8_t commit[] = { 0,    8,    0,    2,    0, 0, 0,    8,    0,    1,    'x',  0,    2,
+                                      'g',  0xff, /* of no generation */
+                                      0xff, 0xff, 0xff, 0xff, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+                                      0xff, 0,    0,    0,    1, 0, 1,    't',  0,    0,    0,    1,    0,
+                                      0,    0,    0,    0,    0, 0, 0,    0,    0,    0,    5,    0,    0 };
+    struct process process;
+    unsigned port;
+    char text[2000];
+    (void)state;
+    process_start_and_wait(&process,
+                           (const char *[]){ "--listen", "127.0.0.1:0", "--topic", "t", "--log", "off", NULL });
+    assert_int_equal(sscanf(process.line, "{\"bootstrap\":\"127.0.0.1:%u", &port), 1);
+    int fd = connect_to((uint16_t)port);
+    exchange(fd, find, sizeof find);
+    exchange(fd, commit, sizeof commit);
+    close(fd);
+    expect_http(process.line, "GET /v1/groups", "", " 200 ", "\"group\": \"g\xef\xbf\xbd\"");
+    expect_http(process.line, "GET /v1/groups/g%ff", "", " 200 ", "\"offset\": 5");
     assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
 }
 
@@ -294,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_life),
         cmocka_unit_test(advertised_addresses),
         cmocka_unit_test(the_control_plane),
+        cmocka_unit_test(names_that_are_no_text),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(what_cannot_be_started),
         cmocka_unit_test(a_data_directory),

@@ -185,7 +185,7 @@ static void the_controller_fails_over(void **state)
         assert_int_equal(controller, dead + 1);
         assert_int_equal(quorum(&world, 3)->leader_id, dead + 1);
         assert_int_equal(quorum(&world, 3)->leader_epoch, epoch + dead);
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "t%d", (int)dead);
         world_topic(&world, name, 1, 1, NULL);
     }
