@@ -1,6 +1,11 @@
-/* Administration of groups: who is in them, what they have committed. Thread-safe, like kc_admin; every call waits up
- * to timeout_ms and finds the group's coordinator by itself.
+/* Administration of groups: who is in them, what they have committed. Thread-safe, like kc_admin; every call waits and
+ * finds the group's coordinator by itself.
  *
+ * Arguments of all of them:
+ *   group        its id, NUL-terminated; copied
+ *   timeout_ms   the most that the call may wait, milliseconds; -1: without end
+ *   out          receives what was asked for, with all its texts: yours until its release function; NULL on failure
+ *   error        may be NULL; filled on failure
  * Errors of all of them:
  *   KC_ERR_GROUP_ID_NOT_FOUND           there is no such group
  *   KC_ERR_GROUP_AUTHORIZATION_FAILED   the broker's rules forbid it
@@ -17,6 +22,7 @@
 extern "C" {
 #endif
 
+/* ListGroups (KIP-518, KIP-848). */
 typedef struct kc_group_listing {
     const char *group;
     const char *type;          /* "classic", "consumer" (KIP-848), "share" ...; "" when the broker does not say */
@@ -34,6 +40,7 @@ KC_EXPORT kc_err kc_admin_list_groups(kc_admin *admin, int32_t timeout_ms, kc_gr
 /* Free; NULL is fine. */
 KC_EXPORT void kc_group_list_release(kc_group_list *list);
 
+/* DescribeGroups, or ConsumerGroupDescribe of a group of KIP-848. */
 typedef struct kc_group_member {
     const char *member_id, *client_id, *client_host;
     const char *instance_id;            /* NULL: a dynamic member */
@@ -65,6 +72,7 @@ KC_EXPORT kc_err kc_admin_describe_group(kc_admin *admin, const char *group, int
 /* Free; NULL is fine. */
 KC_EXPORT void kc_group_description_release(kc_group_description *description);
 
+/* OffsetFetch of all partitions. */
 typedef struct kc_group_offsets {
     const kc_topic_partition *offsets; /* offset, leader_epoch, metadata; sorted by topic and partition */
     size_t count;
@@ -75,19 +83,21 @@ KC_EXPORT kc_err kc_admin_group_offsets(kc_admin *admin, const char *group, int3
                                         kc_error *error);
 /* Free; NULL is fine. */
 KC_EXPORT void kc_group_offsets_release(kc_group_offsets *offsets);
-/* Commit offsets for a group without members.
- *   offsets   `count` entries; the code of each is stored in it, the result is the first that failed
+/* Commit offsets for a group without members (OffsetCommit); a group that is not there is made.
+ *   offsets   `count` entries: topic, partition, `offset` >= 0 (the next to be read), leader_epoch or -1, metadata or
+ *             NULL; the code of each is stored in it, the result is the first that failed
  *   KC_ERR_UNKNOWN_MEMBER_ID   the group has members, which would go on where they are: stop them first */
 KC_EXPORT kc_err kc_admin_set_group_offsets(kc_admin *admin, const char *group, kc_topic_partition *offsets,
                                             size_t count, int32_t timeout_ms, kc_error *error);
-/* Forget what was committed for these partitions; as above.
+/* Forget what was committed for these partitions (OffsetDelete); of each entry only topic and partition are looked at,
+ * otherwise as above.
  *   KC_ERR_GROUP_SUBSCRIBED_TO_TOPIC   a member reads it */
 KC_EXPORT kc_err kc_admin_delete_group_offsets(kc_admin *admin, const char *group, kc_topic_partition *partitions,
                                                size_t count, int32_t timeout_ms, kc_error *error);
-/* Delete a group with all its offsets.
+/* Delete a group with all its offsets (DeleteGroups).
  *   KC_ERR_NON_EMPTY_GROUP   it has members: stop them first */
 KC_EXPORT kc_err kc_admin_delete_group(kc_admin *admin, const char *group, int32_t timeout_ms, kc_error *error);
-/* Remove a member of a classic group, by its group.instance.id (member_id NULL) or its member id (instance_id NULL):
+/* Remove a member of a classic group (LeaveGroup, KIP-345), by its group.instance.id (member_id NULL) or its member id (instance_id NULL):
  * the others need not wait for its session to time out.
  *   KC_ERR_UNKNOWN_MEMBER_ID   the group has no such member */
 KC_EXPORT kc_err kc_admin_remove_group_member(kc_admin *admin, const char *group, const char *member_id,

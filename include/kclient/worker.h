@@ -79,7 +79,8 @@ KC_EXPORT kc_err kc_seen_in_memory(kc_seen_store *store, size_t capacity);
 /* Begin with KC_WORKER_OPTIONS_INIT. Everything is copied. */
 typedef struct kc_worker_options {
     /* bootstrap.servers, group.id and what else the consumer needs; enable.auto.commit is set to false and
-       acknowledgement.mode to implicit: the worker itself knows what is done. */
+       acknowledgement.mode to implicit: the worker itself knows what is done. Serializers and deserializers of both
+       configurations are not used: a handler gets the bytes of the record and judges those that it cannot read */
     const kc_config *config;
     const kc_config *producer_config; /* of retry and dead-letter topics; NULL: `config`. Never needed without such  */
     const char *const *topics;

@@ -121,6 +121,20 @@ static bool sends_on(const kc_worker_options *o)
     return o->dead_topic != NULL;
 }
 
+/* A record that goes to another topic is written there as it was; and one that cannot be read is a handler's to judge,
+ * not the end of its partition. */
+static void bytes_stay_bytes(struct kci_worker_settings *to)
+{
+    kc_config_set_key_deserializer(to->consumer_config, NULL);
+    kc_config_set_value_deserializer(to->consumer_config, NULL);
+    if (!to->producer_config)
+        return;
+    kc_config_set_key_serializer(to->producer_config, NULL);
+    kc_config_set_value_serializer(to->producer_config, NULL);
+    kc_config_set(to->producer_config, "key.serializer", "bytes", NULL);
+    kc_config_set(to->producer_config, "value.serializer", "bytes", NULL);
+}
+
 static kc_err copy_configs(struct kci_worker_settings *to, const kc_worker_options *from, kc_error *error)
 {
     char group[GROUP_BYTES_MAX] = "";
@@ -134,6 +148,7 @@ static kc_err copy_configs(struct kci_worker_settings *to, const kc_worker_optio
         sends_on(from) ? kc_config_copy(from->producer_config ? from->producer_config : from->config) : NULL;
     if (failed || !to->consumer_config || (sends_on(from) && !to->producer_config))
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while copying the options of a worker");
+    bytes_stay_bytes(to);
     kc_err result = kc_config_set(to->consumer_config, "enable.auto.commit", "false", error);
     /* what is done is known here; with explicit ones poll would wait for acknowledgements that nobody gives */
     return result ? result : kc_config_set(to->consumer_config, "acknowledgement.mode", "implicit", error);

@@ -242,12 +242,23 @@ static void assert_dead_letter(int number)
 
 /* A record that always fails is tried in place, then from the retry topic, then it is in the dead-letter topic with the
  * cause; all others are handled, and the group has passed it. */
+static kc_err refuse_object(void *context, const kc_record_view *record, kc_bytes bytes, kc_buffer *out)
+{
+    (void)context, (void)record, (void)bytes, (void)out;
+    return KC_ERR_SERIALIZATION;
+}
+
 static void poison_is_put_aside(void **state)
 {
     static const kc_retry_step retries[] = { { NULL, 1 }, { "t.retry", 20 } };
+    static const kc_deserializer reader = { "refuses", NULL, refuse_object, NULL };
     (void)state;
     produce("t", 0, 100);
     kc_worker_options options = options_of(poisoned_by_5);
+    kc_config *typed = kc_config_copy(config); /* of an application that uses types elsewhere: bytes stay bytes here */
+    assert_int_equal(kc_config_set(typed, "value.serializer", "uuid", &error), KC_OK);
+    kc_config_set_value_deserializer(typed, &reader);
+    options.config = typed;
     options.retries = retries;
     options.retry_count = 2;
     options.dead_topic = "t.dead";
@@ -258,6 +269,7 @@ static void poison_is_put_aside(void **state)
     assert_int_equal(kc_worker_close(worker, WAIT_MS), KC_OK);
     assert_int_equal(atomic_load(&attempts_of_5), 3);
     assert_int_equal(atomic_load(&surprises), 0);
+    kc_config_destroy(typed);
     assert_dead_letter(5);
     assert_all_committed("t", 100);
     assert_all_committed("t.retry", 1);

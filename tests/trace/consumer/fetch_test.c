@@ -251,8 +251,24 @@ static void test_bomb(void **state)
     script_append_with(&sc, 0, 100000, header); /* some 1.5 MB of plain records */
     script_assign(&sc, 0, 0);
     assert_seen(&sc, "!RECORD_TOO_LARGE");
-    assert_non_null(strstr(sc.last_text, "fetch.memory.max"));
+    assert_non_null(strstr(sc.last_text, "a quarter of fetch.memory.max: raise that"));
     assert_true(sc.memory.peak_bytes < (1 << 20) + (8 << 20));
+    script_append(&sc, 0, 2);
+    assert_int_equal(kci_consumer_seek(sc.core, "t", 0, 100000, peer.now, NULL), KC_OK);
+    script_advance(&peer, 600);
+    assert_seen(&sc, "t-0:100000 t-0:100001");
+    script_consumer_end(&sc);
+
+    script_consumer_init(&sc, &peer); /* with the limit that the text asks for, it is read */
+    sc.settings.fetch_memory_max = 16 << 20;
+    sc.settings.max_poll_records = 1000000;
+    script_consumer_create(&sc);
+    script_append_with(&sc, 0, 100000, header);
+    script_assign(&sc, 0, 0);
+    kc_consumer_stats stats;
+    script_poll(&sc);
+    kci_consumer_stats(sc.core, &stats);
+    assert_int_equal(stats.records_returned, 100000);
     script_consumer_end(&sc);
 }
 
