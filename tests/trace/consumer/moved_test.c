@@ -1,6 +1,6 @@
 /* Stories of brokers that move to another address: a consumer finds the one that it fetches from, and its group's
  * coordinator, where they are now, and goes on at the offset where it was. */
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;
