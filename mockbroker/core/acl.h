@@ -52,6 +52,7 @@ struct mb_acl_of {
 struct mb_acl {
     struct kci_list link; /* of mb_acls.all, in order of creation */
     struct mb_acl_of of;  /* texts are behind the struct */
+    bool removed;         /* by the request that is being handled; it goes at its end */
 };
 struct mb_acls {
     const struct kci_alloc *alloc;

@@ -285,6 +285,9 @@ void mb_pause_forget(struct mb_broker *broker); /* it is stopped, or resumed */
 int16_t mb_election_run(struct mb_partition *partition, bool unclean, int64_t now);
 
 /* ---- reassign.c: which brokers hold a partition (KIP-455) ---- */
+/* Can these brokers hold it? 0, or an error with a text. */
+int16_t mb_reassign_check(const struct mb_partition *partition, const int32_t *brokers, int32_t count, char *text,
+                          size_t text_size);
 int16_t mb_reassign_begin(struct mb_partition *partition, const int32_t *brokers, int32_t count, char *text,
                           size_t text_size, int64_t now);
 int16_t mb_reassign_cancel(struct mb_partition *partition, char *text, size_t text_size, int64_t now);
@@ -361,6 +364,8 @@ void mb_handle_create_delegation_token(struct mb_request *request, int64_t now);
 void mb_handle_renew_delegation_token(struct mb_request *request, int64_t now);
 void mb_handle_expire_delegation_token(struct mb_request *request, int64_t now);
 void mb_handle_describe_delegation_token(struct mb_request *request, int64_t now);
+void mb_handle_sasl_handshake(struct mb_request *request, int64_t now);
+void mb_handle_sasl_authenticate(struct mb_request *request, int64_t now);
 void mb_handle_describe_acls(struct mb_request *request, int64_t now);
 void mb_handle_create_acls(struct mb_request *request, int64_t now);
 void mb_handle_delete_acls(struct mb_request *request, int64_t now);

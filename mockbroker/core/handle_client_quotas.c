@@ -7,7 +7,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#define TEXT_BYTES 320
+#define TEXT_BYTES  320
+#define ENTRIES_MAX 2000 /* of one request: each is compared with all others */
+#define PARTS_MAX   10   /* of an entity: there are three kinds */
 
 typedef struct kci_describe_client_quotas_request__component_data component_in;
 typedef struct kci_describe_client_quotas_response__entry_data entry_out;
@@ -163,9 +165,6 @@ static int16_t read_entity(const entry_in *in, struct mb_quota_entity *entity, c
         if (type < 0)
             snprintf(text, TEXT_BYTES, "Unhandled client quota entity type: %.*s", (int)(type_name.size % 200),
                      type_name.data);
-        else if (entity->part[type].given)
-            snprintf(text, TEXT_BYTES, "Invalid client quota entity, contains duplicate entity type: %s",
-                     mb_quota_type_name((enum mb_quota_type)type));
         else if (name.data && !name.size)
             snprintf(text, TEXT_BYTES, "Empty %s not supported", mb_quota_type_name((enum mb_quota_type)type));
         else if (name.size > MB_QUOTA_NAME_MAX)
@@ -177,8 +176,8 @@ static int16_t read_entity(const entry_in *in, struct mb_quota_entity *entity, c
         }
         return KCI_INVALID_REQUEST;
     }
-    bool ip = entity->part[MB_QUOTA_IP].given;
-    if (!ip || in->entity_count == 1)
+    if (!entity->part[MB_QUOTA_IP].given ||
+        (!entity->part[MB_QUOTA_USER].given && !entity->part[MB_QUOTA_CLIENT].given))
         return KCI_NONE;
     snprintf(text, TEXT_BYTES, "Invalid client quota entity combination");
     return KCI_INVALID_REQUEST;
@@ -187,7 +186,7 @@ static int16_t read_entity(const entry_in *in, struct mb_quota_entity *entity, c
 /* From 2^53 on, no double has a fraction. */
 static bool is_whole(double value)
 {
-    return value >= 9007199254740992.0 || fabs(value - (double)(int64_t)(value + 0.5)) <= 1e-6;
+    return isnan(value) || value >= 9007199254740992.0 || fabs(value - (double)(int64_t)(value + 0.5)) <= 1e-6;
 }
 
 static int16_t check_op(const entry_in *in, const struct mb_quota_entity *entity, int32_t i, char *text)
@@ -195,6 +194,8 @@ static int16_t check_op(const entry_in *in, const struct mb_quota_entity *entity
     struct kci_str name = in->ops[i].key;
     int key = mb_quota_key_of(name);
     bool of_ip = key == MB_QUOTA_CONNECTION;
+    if (in->ops[i].remove) /* of anything: what is not set need not be known */
+        return KCI_NONE;
     if (key < 0 || of_ip != entity->part[MB_QUOTA_IP].given) {
         snprintf(text, TEXT_BYTES, "Invalid configuration key %.*s", (int)(name.size % 200), name.data);
         return KCI_INVALID_REQUEST;
@@ -204,10 +205,8 @@ static int16_t check_op(const entry_in *in, const struct mb_quota_entity *entity
             snprintf(text, TEXT_BYTES, "Duplicate key %.*s not allowed", (int)name.size, name.data);
             return KCI_INVALID_REQUEST;
         }
-    if (in->ops[i].remove)
-        return KCI_NONE;
     double value = in->ops[i].value;
-    if (!(value > 0)) {
+    if (value <= 0) {
         snprintf(text, TEXT_BYTES, "Quota %.*s must be greater than 0", (int)name.size, name.data);
         return KCI_INVALID_REQUEST;
     }
@@ -241,31 +240,84 @@ static int16_t alter_one(struct mb_request *request, const entry_in *in, char *t
     return error;
 }
 
+/* Of a type that is given twice, the last name counts. */
+static void tell_entity(const entry_in *in, struct kci_alter_client_quotas_response__entry_data *out)
+{
+    for (int32_t i = 0; i < in->entity_count; i++) {
+        int32_t at = 0;
+        while (at < out->entity_count && !kci_str_equal(out->entity[at].entity_type, in->entity[i].entity_type))
+            at++;
+        out->entity[at].entity_type = in->entity[i].entity_type;
+        out->entity[at].entity_name = in->entity[i].entity_name;
+        out->entity_count += at == out->entity_count;
+    }
+}
+
+static bool is_same_name(struct kci_str a, struct kci_str b)
+{
+    return !a.data == !b.data && kci_str_equal(a, b);
+}
+
+static bool is_same_entity(const struct kci_alter_client_quotas_response__entry_data *a,
+                           const struct kci_alter_client_quotas_response__entry_data *b)
+{
+    int32_t same = 0;
+    for (int32_t i = 0; i < a->entity_count; i++)
+        for (int32_t k = 0; k < b->entity_count; k++)
+            same += kci_str_equal(a->entity[i].entity_type, b->entity[k].entity_type) &&
+                    is_same_name(a->entity[i].entity_name, b->entity[k].entity_name);
+    return same == a->entity_count && same == b->entity_count;
+}
+
+static struct kci_alter_client_quotas_response__entry_data *
+told_before(struct kci_alter_client_quotas_response *response,
+            const struct kci_alter_client_quotas_response__entry_data *entry)
+{
+    for (int32_t i = 0; i < response->entries_count; i++)
+        if (is_same_entity(&response->entries[i], entry))
+            return &response->entries[i];
+    return NULL;
+}
+
+static bool is_too_large(const struct kci_alter_client_quotas_request *body)
+{
+    for (int32_t i = 0; i < body->entries_count && i < ENTRIES_MAX; i++)
+        if (body->entries[i].entity_count > PARTS_MAX)
+            return true;
+    return body->entries_count > ENTRIES_MAX;
+}
+
 void mb_handle_alter_client_quotas(struct mb_request *request, int64_t now)
 {
     const struct kci_alter_client_quotas_request *body = request->body;
     struct kci_alter_client_quotas_response response;
     char text[TEXT_BYTES];
+    if (is_too_large(body)) {
+        mb_request_hang_up(request, "more than 2000 quotas in one request, or an entity of more than 10 parts", now);
+        return;
+    }
     kci_codec_init(&kci_alter_client_quotas_response_schema, &response);
     response.entries = kci_arena_array(&request->arena, (size_t)body->entries_count, sizeof *response.entries);
     for (int32_t i = 0; response.entries && i < body->entries_count; i++) {
         const entry_in *in = &body->entries[i];
-        struct kci_alter_client_quotas_response__entry_data *out = &response.entries[i];
+        struct kci_alter_client_quotas_response__entry_data *out = &response.entries[response.entries_count];
         kci_codec_init(&kci_alter_client_quotas_response__entry_data_schema, out);
         out->entity = kci_arena_array(&request->arena, (size_t)in->entity_count, sizeof *out->entity);
         if (!out->entity)
             break;
-        for (int32_t k = 0; k < in->entity_count; k++) {
-            out->entity[k].entity_type = in->entity[k].entity_type;
-            out->entity[k].entity_name = in->entity[k].entity_name;
+        tell_entity(in, out);
+        struct kci_alter_client_quotas_response__entry_data *same = told_before(&response, out);
+        if (same) { /* what came first was done all the same */
+            same->error_code = KCI_INVALID_REQUEST;
+            same->error_message = kci_str_of("The entity is named twice.");
+            continue;
         }
-        out->entity_count = in->entity_count;
         out->error_code = alter_one(request, in, text);
-        if (out->error_code)
-            out->error_message = kci_str_of(copy_text(request, text));
+        out->error_message = kci_str_of(out->error_code ? copy_text(request, text) : NULL);
         response.entries_count++;
     }
-    if (response.entries_count < body->entries_count)
+    if (!response.entries ||
+        (response.entries_count < body->entries_count && !response.entries[response.entries_count].entity))
         mb_request_hang_up(request, "no memory for an AlterClientQuotas answer", now);
     else
         mb_request_answer(request, &response, now);

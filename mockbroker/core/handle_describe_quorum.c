@@ -29,7 +29,7 @@ static bool fill_quorum(struct mb_request *request, partition_out *out, int64_t 
 
 static bool fill_nodes(struct mb_request *request, struct kci_describe_quorum_response *response)
 {
-    static const char listener[] = "PLAINTEXT";
+    static const char listener[] = "CONTROLLER";
     const struct mb_cluster *cluster = request->cluster;
     response->nodes = kci_arena_array(&request->arena, (size_t)cluster->broker_count, sizeof *response->nodes);
     for (int32_t i = 0; response->nodes && i < cluster->broker_count; i++) {
@@ -53,10 +53,17 @@ static bool fill_nodes(struct mb_request *request, struct kci_describe_quorum_re
     return response->nodes != NULL;
 }
 
+/* Kafka answers for the one partition that there is, when nothing else is asked for besides it. */
+static bool is_of_quorum(const struct kci_describe_quorum_request *body)
+{
+    return body->topics_count == 1 && kci_str_equal(body->topics[0].topic_name, kci_str_of(QUORUM_TOPIC)) &&
+           body->topics[0].partitions_count == 1 && body->topics[0].partitions[0].partition_index == 0;
+}
+
 static bool describe(struct mb_request *request, const struct kci_describe_quorum_request__topic_data *asked,
                      struct kci_describe_quorum_response__topic_data *out, int64_t now)
 {
-    bool quorum = kci_str_equal(asked->topic_name, kci_str_of(QUORUM_TOPIC));
+    bool quorum = is_of_quorum(request->body);
     kci_codec_init(&kci_describe_quorum_response__topic_data_schema, out);
     out->topic_name = asked->topic_name;
     out->partitions = kci_arena_array(&request->arena, (size_t)asked->partitions_count, sizeof *out->partitions);
@@ -64,8 +71,7 @@ static bool describe(struct mb_request *request, const struct kci_describe_quoru
         partition_out *partition = &out->partitions[out->partitions_count++];
         kci_codec_init(&kci_describe_quorum_response__partition_data_schema, partition);
         partition->partition_index = asked->partitions[i].partition_index;
-        partition->error_message = kci_str_of(NULL);
-        if (!quorum || partition->partition_index != 0) {
+        if (!quorum) {
             partition->error_code = KCI_UNKNOWN_TOPIC_OR_PARTITION;
             partition->error_message = kci_str_of(kci_error_text(KCI_UNKNOWN_TOPIC_OR_PARTITION));
         } else if (!fill_quorum(request, partition, now)) {
@@ -80,10 +86,9 @@ void mb_handle_describe_quorum(struct mb_request *request, int64_t now)
     const struct kci_describe_quorum_request *body = request->body;
     struct kci_describe_quorum_response response;
     kci_codec_init(&kci_describe_quorum_response_schema, &response);
-    response.error_message = kci_str_of(NULL);
     response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
-    bool ok =
-        (response.topics || body->topics_count == 0) && (request->header.version < 2 || fill_nodes(request, &response));
+    bool ok = (response.topics || body->topics_count == 0) &&
+              (request->header.version < 2 || !is_of_quorum(body) || fill_nodes(request, &response));
     for (int32_t i = 0; ok && i < body->topics_count; i++)
         ok = describe(request, &body->topics[i], &response.topics[response.topics_count++], now);
     if (ok)

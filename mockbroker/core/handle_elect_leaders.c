@@ -1,6 +1,8 @@
 /* ElectLeaders (KIP-460): preferred (0) or unclean (1) elections, of named partitions or of all; with all, those that
- * need none are not mentioned. */
+ * need none are not mentioned, but their topics are. */
 #include "mockbroker/core/cluster.h"
+
+#include <stdio.h>
 
 enum { PREFERRED = 0, UNCLEAN = 1 };
 
@@ -37,12 +39,13 @@ static void elect_all(struct mb_request *request, struct kci_elect_leaders_respo
             if (error != KCI_ELECTION_NOT_NEEDED)
                 add(out, i, error);
         }
-        response->replica_election_results_count += out->partition_result_count > 0;
+        response->replica_election_results_count++;
     }
 }
 
+/* `unknown`: a text about a kind of election that there is not, or NULL. */
 static void elect_named(struct mb_request *request, struct kci_elect_leaders_response *response, bool unclean,
-                        int64_t now)
+                        const char *unknown, int64_t now)
 {
     const struct kci_elect_leaders_request *body = request->body;
     response->replica_election_results = kci_arena_array(&request->arena, (size_t)body->topic_partitions_count,
@@ -57,8 +60,13 @@ static void elect_named(struct mb_request *request, struct kci_elect_leaders_res
             kci_arena_array(&request->arena, (size_t)asked->partitions_count, sizeof *out->partition_result);
         for (int32_t i = 0; out->partition_result && i < asked->partitions_count; i++) {
             struct mb_partition *partition = topic ? mb_topic_partition(topic, asked->partitions[i]) : NULL;
-            add(out, asked->partitions[i],
-                partition ? mb_election_run(partition, unclean, now) : KCI_UNKNOWN_TOPIC_OR_PARTITION);
+            if (unknown)
+                add(out, asked->partitions[i], KCI_INVALID_REQUEST);
+            else
+                add(out, asked->partitions[i],
+                    partition ? mb_election_run(partition, unclean, now) : KCI_UNKNOWN_TOPIC_OR_PARTITION);
+            if (unknown)
+                out->partition_result[i].error_message = kci_str_of(unknown);
         }
     }
 }
@@ -68,12 +76,15 @@ void mb_handle_elect_leaders(struct mb_request *request, int64_t now)
     const struct kci_elect_leaders_request *body = request->body;
     struct kci_elect_leaders_response response;
     bool unclean = request->header.version >= 1 && body->election_type == UNCLEAN;
+    bool known = unclean || request->header.version == 0 || body->election_type == PREFERRED;
+    char text[40];
+    snprintf(text, sizeof text, "Unknown election type %d", body->election_type);
     kci_codec_init(&kci_elect_leaders_response_schema, &response);
-    if (request->header.version >= 1 && body->election_type != PREFERRED && body->election_type != UNCLEAN)
+    if (!known && body->topic_partitions_count != 0) /* Kafka tells it partition by partition, too */
         response.error_code = KCI_INVALID_REQUEST;
-    else if (body->topic_partitions_count < 0)
+    if (body->topic_partitions_count >= 0)
+        elect_named(request, &response, unclean, known ? NULL : text, now);
+    else if (known)
         elect_all(request, &response, unclean, now);
-    else
-        elect_named(request, &response, unclean, now);
     mb_request_answer(request, &response, now);
 }

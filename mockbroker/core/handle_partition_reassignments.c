@@ -17,6 +17,9 @@ static int16_t alter_one(struct mb_request *request, struct mb_topic *topic,
     }
     if (asked->replicas_count < 0)
         return mb_reassign_cancel(partition, text, TEXT_BYTES, now);
+    int16_t error = mb_reassign_check(partition, asked->replicas, asked->replicas_count, text, TEXT_BYTES);
+    if (error)
+        return error;
     int32_t now_count = 0;
     for (int32_t i = 0; i < partition->replica_count; i++)
         now_count += !partition->replicas[i].adding;
@@ -33,7 +36,10 @@ void mb_handle_alter_partition_reassignments(struct mb_request *request, int64_t
     struct kci_alter_partition_reassignments_response response;
     char text[TEXT_BYTES];
     kci_codec_init(&kci_alter_partition_reassignments_response_schema, &response);
-    response.allow_replication_factor_change = body->allow_replication_factor_change;
+    if (body->topics_count > 0) { /* Kafka's answer to nothing is all defaults */
+        response.error_message = kci_str_of(NULL);
+        response.allow_replication_factor_change = body->allow_replication_factor_change;
+    }
     response.responses = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.responses);
     for (int32_t t = 0; response.responses && t < body->topics_count; t++) {
         const struct kci_alter_partition_reassignments_request__reassignable_topic *asked = &body->topics[t];
@@ -113,6 +119,7 @@ void mb_handle_list_partition_reassignments(struct mb_request *request, int64_t 
     struct mb_topic *topic;
     size_t topics = 0;
     kci_codec_init(&kci_list_partition_reassignments_response_schema, &response);
+    response.error_message = kci_str_of(NULL);
     for (size_t at = 0; body->topics_count < 0 && mb_topic_next(request->cluster, &at) != NULL;)
         topics++;
     if (body->topics_count >= 0)

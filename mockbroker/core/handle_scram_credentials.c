@@ -12,7 +12,6 @@ static bool describe_user(struct mb_request *request, struct kci_str name, user_
     const struct mb_scram_users *users = &request->cluster->scram_users;
     kci_codec_init(&kci_describe_user_scram_credentials_response__describe_user_scram_credentials_result_schema, out);
     out->user = name;
-    out->error_message = kci_str_of(NULL);
     out->credential_infos = kci_arena_array(&request->arena, 2, sizeof *out->credential_infos);
     if (!out->credential_infos)
         return false;
@@ -44,12 +43,14 @@ static bool describe_all(struct mb_request *request, struct kci_describe_user_sc
     return true;
 }
 
-static bool is_twice(const struct kci_describe_user_scram_credentials_request *body, int32_t i)
+/* How often the i-th name is there from place `from` on, up to `to`. */
+static int32_t times(const struct kci_describe_user_scram_credentials_request *body, int32_t i, int32_t from,
+                     int32_t to)
 {
-    for (int32_t k = 0; k < body->users_count; k++)
-        if (k != i && kci_str_equal(body->users[k].name, body->users[i].name))
-            return true;
-    return false;
+    int32_t count = 0;
+    for (int32_t k = from; k < to; k++)
+        count += kci_str_equal(body->users[k].name, body->users[i].name);
+    return count;
 }
 
 static bool describe_named(struct mb_request *request, struct kci_describe_user_scram_credentials_response *response)
@@ -57,10 +58,12 @@ static bool describe_named(struct mb_request *request, struct kci_describe_user_
     const struct kci_describe_user_scram_credentials_request *body = request->body;
     response->results = kci_arena_array(&request->arena, (size_t)body->users_count, sizeof *response->results);
     for (int32_t i = 0; i < body->users_count; i++) {
+        if (times(body, i, 0, i)) /* told already */
+            continue;
         user_out *out = response->results ? &response->results[response->results_count++] : NULL;
         if (!out || !describe_user(request, body->users[i].name, out))
             return false;
-        if (is_twice(body, i)) {
+        if (times(body, i, i + 1, body->users_count)) {
             out->error_code = KCI_DUPLICATE_RESOURCE;
             out->error_message = kci_str_of("Cannot describe SCRAM credentials for the same user twice in a single "
                                             "request");
@@ -83,7 +86,6 @@ void mb_handle_describe_user_scram_credentials(struct mb_request *request, int64
     const struct kci_describe_user_scram_credentials_request *body = request->body;
     struct kci_describe_user_scram_credentials_response response;
     kci_codec_init(&kci_describe_user_scram_credentials_response_schema, &response);
-    response.error_message = kci_str_of(NULL);
     bool ok = true;
     if (body->users_count > DESCRIBED_MAX) {
         response.error_code = KCI_INVALID_REQUEST;
@@ -127,71 +129,72 @@ static int16_t check_upsertion(const struct kci_alter_user_scram_credentials_req
     return KCI_NONE;
 }
 
-static int16_t upsert(struct mb_cluster *cluster,
-                      const struct kci_alter_user_scram_credentials_request__scram_credential_upsertion *asked,
-                      const char **why)
+static int16_t check_deletion(const struct mb_cluster *cluster,
+                              const struct kci_alter_user_scram_credentials_request__scram_credential_deletion *asked,
+                              const char **why)
 {
-    int16_t error = check_upsertion(asked, why);
-    if (error)
-        return error;
-    if (!mb_scram_users_set(&cluster->scram_users, asked->name, asked->mechanism, asked->iterations, asked->salt,
-                            asked->salted_password)) {
-        *why = "Too many SCRAM credentials, or no memory for one more";
-        return KCI_UNKNOWN_SERVER_ERROR;
+    if (asked->name.size == 0) {
+        *why = "Username must not be empty";
+        return KCI_UNACCEPTABLE_CREDENTIAL;
     }
-    mb_controller_changed(cluster);
-    return KCI_NONE;
-}
-
-static int16_t remove_one(struct mb_cluster *cluster,
-                          const struct kci_alter_user_scram_credentials_request__scram_credential_deletion *asked,
-                          const char **why)
-{
     if (asked->mechanism != MB_SCRAM_SHA_256 && asked->mechanism != MB_SCRAM_SHA_512) {
         *why = "Unknown SCRAM mechanism";
         return KCI_UNSUPPORTED_SASL_MECHANISM;
     }
-    struct mb_scram_credential *credential = mb_scram_users_find(&cluster->scram_users, asked->name, asked->mechanism);
-    if (!credential) {
+    if (!mb_scram_users_find(&cluster->scram_users, asked->name, asked->mechanism)) {
         *why = "Attempt to delete a user credential that does not exist";
         return KCI_RESOURCE_NOT_FOUND;
     }
-    mb_scram_users_remove(&cluster->scram_users, credential);
-    mb_controller_changed(cluster);
     return KCI_NONE;
 }
 
-/* How often a user is named in the request. */
-static int32_t times_named(const struct kci_alter_user_scram_credentials_request *body, struct kci_str name)
-{
-    int32_t times = 0;
-    for (int32_t i = 0; i < body->deletions_count; i++)
-        times += kci_str_equal(body->deletions[i].name, name);
-    for (int32_t i = 0; i < body->upsertions_count; i++)
-        times += kci_str_equal(body->upsertions[i].name, name);
-    return times;
-}
-
-/* One result for each user, however often it was named. */
-static alter_out *result_of(struct kci_alter_user_scram_credentials_response *response, struct kci_str name)
+/* The result of a user that was named before; NULL: it was not. */
+static alter_out *result_of(const struct kci_alter_user_scram_credentials_response *response, struct kci_str name)
 {
     for (int32_t i = 0; i < response->results_count; i++)
         if (kci_str_equal(response->results[i].user, name))
             return &response->results[i];
-    alter_out *out = &response->results[response->results_count++];
-    *out = (alter_out){ .user = name, .error_message = { NULL, 0 } };
-    return out;
+    return NULL;
 }
 
-static void tell(alter_out *out, int16_t error, const char *why)
+/* What was wrong with a user at first stays; one that was in order must not be named again. */
+static void judge(struct kci_alter_user_scram_credentials_response *response, struct kci_str name, int16_t error,
+                  const char *why)
 {
-    out->error_code = error;
-    out->error_message = kci_str_of(error ? why : NULL);
+    alter_out *out = result_of(response, name);
+    if (!out) {
+        out = &response->results[response->results_count++];
+        *out = (alter_out){ .user = name, .error_code = error, .error_message = kci_str_of(error ? why : NULL) };
+    } else if (!out->error_code) {
+        out->error_code = KCI_DUPLICATE_RESOURCE;
+        out->error_message = kci_str_of("A user credential cannot be altered twice in the same request");
+    }
+}
+
+/* What was found to be in order. */
+static void apply(struct mb_cluster *cluster, const struct kci_alter_user_scram_credentials_request *body,
+                  struct kci_alter_user_scram_credentials_response *response)
+{
+    for (int32_t i = 0; i < body->deletions_count; i++) {
+        const struct kci_alter_user_scram_credentials_request__scram_credential_deletion *asked = &body->deletions[i];
+        if (!result_of(response, asked->name)->error_code)
+            mb_scram_users_remove(&cluster->scram_users,
+                                  mb_scram_users_find(&cluster->scram_users, asked->name, asked->mechanism));
+    }
+    for (int32_t i = 0; i < body->upsertions_count; i++) {
+        const struct kci_alter_user_scram_credentials_request__scram_credential_upsertion *asked = &body->upsertions[i];
+        alter_out *out = result_of(response, asked->name);
+        if (out->error_code || mb_scram_users_set(&cluster->scram_users, asked->name, asked->mechanism,
+                                                  asked->iterations, asked->salt, asked->salted_password))
+            continue;
+        out->error_code = KCI_UNKNOWN_SERVER_ERROR;
+        out->error_message = kci_str_of("Too many SCRAM credentials, or no memory for one more");
+    }
+    mb_controller_changed(cluster);
 }
 
 void mb_handle_alter_user_scram_credentials(struct mb_request *request, int64_t now)
 {
-    static const char twice[] = "A user credential cannot be altered twice in the same request";
     const struct kci_alter_user_scram_credentials_request *body = request->body;
     struct mb_cluster *cluster = request->cluster;
     struct kci_alter_user_scram_credentials_response response;
@@ -204,14 +207,14 @@ void mb_handle_alter_user_scram_credentials(struct mb_request *request, int64_t 
     }
     response.results = kci_arena_array(&request->arena, (size_t)count, sizeof *response.results);
     for (int32_t i = 0; response.results && i < body->deletions_count; i++) {
-        bool again = times_named(body, body->deletions[i].name) > 1;
-        int16_t error = again ? KCI_DUPLICATE_RESOURCE : remove_one(cluster, &body->deletions[i], &why);
-        tell(result_of(&response, body->deletions[i].name), error, again ? twice : why);
+        int16_t error = check_deletion(cluster, &body->deletions[i], &why);
+        judge(&response, body->deletions[i].name, error, why);
     }
     for (int32_t i = 0; response.results && i < body->upsertions_count; i++) {
-        bool again = times_named(body, body->upsertions[i].name) > 1;
-        int16_t error = again ? KCI_DUPLICATE_RESOURCE : upsert(cluster, &body->upsertions[i], &why);
-        tell(result_of(&response, body->upsertions[i].name), error, again ? twice : why);
+        int16_t error = check_upsertion(&body->upsertions[i], &why);
+        judge(&response, body->upsertions[i].name, error, why);
     }
+    if (response.results)
+        apply(cluster, body, &response);
     mb_request_answer(request, &response, now);
 }

@@ -1,5 +1,5 @@
-/* UpdateFeatures (KIP-584, KIP-778): all of the updates or none.  Version 2 has one error for all, earlier ones have
- * one for each feature. */
+/* UpdateFeatures (KIP-584, KIP-778): all of the updates or none.  One error stands for all; when there is none, versions
+ * before 2 name each feature. */
 #include "mockbroker/core/cluster.h"
 
 #include <stdio.h>
@@ -43,17 +43,11 @@ static const char *wrong_level(const struct mb_cluster *cluster, enum mb_feature
                "downgrade.";
     if (level > current && type != UPGRADE)
         return "Can't downgrade to a newer version.";
+    if (level < current && type == SAFE_DOWNGRADE && id == MB_FEATURE_METADATA)
+        return "A downgrade might delete metadata.";
     if (level < current && type == UNSAFE_DOWNGRADE && id == MB_FEATURE_METADATA)
         return "Unsafe metadata downgrade is not supported in this version.";
     return NULL;
-}
-
-static bool is_twice(const struct kci_update_features_request *body, int32_t i)
-{
-    for (int32_t k = 0; k < i; k++)
-        if (kci_str_equal(body->feature_updates[k].feature, body->feature_updates[i].feature))
-            return true;
-    return false;
 }
 
 /* Kafka's error for one update; text says why. */
@@ -62,10 +56,6 @@ static int16_t check(const struct mb_request *request, int32_t i, char *text, si
     const struct kci_update_features_request *body = request->body;
     const update_key *update = &body->feature_updates[i];
     char why[160];
-    if (is_twice(body, i)) {
-        snprintf(text, text_size, "A feature is named twice.");
-        return KCI_INVALID_REQUEST;
-    }
     enum mb_feature_id id = mb_feature_find(request->cluster, update->feature);
     const char *wrong =
         wrong_level(request->cluster, id, update->max_version_level, upgrade_type(request, update), why, sizeof why);
@@ -81,27 +71,23 @@ static void tell(struct mb_request *request, struct kci_update_features_response
 {
     const struct kci_update_features_request *body = request->body;
     char all[TEXT_BYTES];
+    response->error_code = error;
     response->error_message = kci_str_of(NULL);
-    if (request->header.version >= 2) {
-        response->error_code = error;
+    if (error) {
         snprintf(all, sizeof all, "The update failed for all features since the following feature had an error: %.300s",
                  text);
-        if (error)
-            response->error_message = kci_str_of(kci_arena_text(&request->arena, kci_str_of(all)));
+        response->error_message = kci_str_of(kci_arena_text(&request->arena, kci_str_of(all)));
         return;
     }
+    if (request->header.version >= 2)
+        return;
     response->results =
         kci_arena_array(&request->arena, (size_t)body->feature_updates_count, sizeof *response->results);
-    for (int32_t i = 0; response->results && i < body->feature_updates_count; i++) {
-        char own[TEXT_BYTES] = "";
-        struct kci_update_features_response__updatable_feature_result *out =
-            &response->results[response->results_count++];
-        int16_t own_error = check(request, i, own, sizeof own);
-        *out = (struct kci_update_features_response__updatable_feature_result){ .feature =
-                                                                                    body->feature_updates[i].feature,
-                                                                                .error_code = own_error };
-        out->error_message = kci_str_of(own_error ? kci_arena_text(&request->arena, kci_str_of(own)) : NULL);
-    }
+    for (int32_t i = 0; response->results && i < body->feature_updates_count; i++)
+        response->results[response->results_count++] = (struct kci_update_features_response__updatable_feature_result){
+            .feature = body->feature_updates[i].feature,
+            .error_message = kci_str_of("NONE"), /* Kafka's name of the code, where a text should be */
+        };
 }
 
 void mb_handle_update_features(struct mb_request *request, int64_t now)

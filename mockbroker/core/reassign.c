@@ -144,8 +144,8 @@ void mb_reassign_stop(struct mb_partition *partition)
 /* ---- begin and cancel
  * ------------------------------------------------------------------------------------------------ */
 
-static int16_t check(const struct mb_partition *partition, const int32_t *brokers, int32_t count, char *text,
-                     size_t text_size)
+int16_t mb_reassign_check(const struct mb_partition *partition, const int32_t *brokers, int32_t count, char *text,
+                          size_t text_size)
 {
     if (count < 1 || count > MB_BROKERS_MAX) {
         snprintf(text, text_size, "The manual partition assignment includes an empty replica list.");
@@ -172,7 +172,7 @@ int16_t mb_reassign_begin(struct mb_partition *partition, const int32_t *brokers
 {
     struct mb_cluster *cluster = partition->cluster;
     int32_t all[2 * MB_BROKERS_MAX], all_count = 0;
-    int16_t error = check(partition, brokers, count, text, text_size);
+    int16_t error = mb_reassign_check(partition, brokers, count, text, text_size);
     if (error)
         return error;
     int32_t *target = kci_alloc_new(cluster->alloc, (size_t)count * sizeof *target);
@@ -231,7 +231,8 @@ bool mb_reassign_load(struct mb_partition *partition, const int32_t *brokers, in
 {
     struct mb_cluster *cluster = partition->cluster;
     char text[200];
-    if (check(partition, brokers, count, text, sizeof text) != KCI_NONE || !arrange(partition, brokers, count, false))
+    if (mb_reassign_check(partition, brokers, count, text, sizeof text) != KCI_NONE ||
+        !arrange(partition, brokers, count, false))
         return false;
     if (!target_count)
         return true;

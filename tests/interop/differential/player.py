@@ -11,11 +11,13 @@ from raw_produce import crc32c
 
 WAIT_S = 90   # for a condition, or for an answer that must come
 CLIENT_ID = "differential"
+PROBE = 0x7E57ED      # correlation id of the request that follows what may be none
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<![\w-])(?:[\w-]{22}|[0-9a-f]{32})(?![\w-])")
 LONG_AGO_MS = 10 ** 12  # what is larger is a time of this run
 COUNTED = {"ProducerId", "SessionId"}                      # a number that a broker makes up, told by when it came first; -1 and 0 are none
 GIVEN_BY_STORY = 1 << 40                                    # and above: not made up
-MEASURED = {"TotalBytes", "UsableBytes", "FinalizedFeaturesEpoch", "BrokerEpoch"}
+MEASURED = {"TotalBytes", "UsableBytes", "FinalizedFeaturesEpoch", "BrokerEpoch", "LogEndOffset"}
+ANY_NUMBER = {"SubscriptionId"}                              # a checksum
 
 
 class Player:
@@ -121,6 +123,32 @@ class Player:
         edge = next((v for v in versions if message.flexible(v)), None)
         return sorted({message.low, message.high} | ({edge, max(edge - 1, message.low)} if edge is not None else set()))
 
+    # -- bytes
+
+    def frame(self, name, data, api="ApiVersions", version=0, whole=False):
+        """Bytes that may be no request, on a connection of their own, and a good request behind them: what is answered before that one is, and whether the connection stays open.
+        `whole`: with whatever length they begin with."""
+        head, body = self.messages.request("ApiVersions", 0, {}, PROBE, CLIENT_ID)
+        opened = self.connection(name)
+        answers, then = [], "open"
+        try:
+            opened.sendall((data if whole else struct.pack(">i", len(data)) + data) + struct.pack(">i", len(head + body)) + head + body)
+            while struct.unpack_from(">i", answer := self.receive(name))[0] != PROBE:
+                answers.append(self.any_answer(api, version, answer))
+        except ConnectionError:
+            then = "closed"
+        self.disconnect(name)
+        self.played.append((name, api, version, {"Answers": answers, "Then": then}))
+
+    def any_answer(self, api, version, frame):
+        for version in (version, 0):
+            try:
+                correlation, values = self.messages.answer(api, version, frame)
+                return {"CorrelationId": correlation, **self.general(values)}
+            except ValueError:
+                pass
+        return frame.hex()
+
     # -- what is written down
 
     def symbol(self, value, name):
@@ -153,7 +181,7 @@ class Player:
         if field in COUNTED and 0 < value < GIVEN_BY_STORY:
             seen = self.numbers.setdefault(field, {})
             return seen.setdefault(value, f"<{field} {len(seen) + 1}>")
-        if field in MEASURED and value >= 0:
+        if field in MEASURED and value >= 0 or field in ANY_NUMBER:
             return "<measured>"
         return "<time>" if value > LONG_AGO_MS and abs(value - self.now_ms) < 864e5 and value != self.now_ms else value
 

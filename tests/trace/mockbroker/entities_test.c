@@ -128,7 +128,7 @@ static int16_t update_feature(struct world *world, int16_t version, struct kci_s
     request.feature_updates_count = 1;
     struct kci_update_features_response *response =
         client_call(world_client(world, 1), KCI_API_UPDATE_FEATURES, version, &request);
-    return version < 2 ? response->results[0].error_code : response->error_code;
+    return response->error_code;
 }
 
 /* A level goes up and, when it is asked for, down; it is there after a restart. */

@@ -156,6 +156,15 @@ static void api_versions(struct world *world, void *request, int16_t version, co
     ((struct kci_api_versions_request *)request)->client_software_version = NAME("1");
 }
 
+static void describe_acls(struct world *world, void *request, int16_t version, const struct kci_uuid *id)
+{
+    (void)world;
+    (void)version;
+    (void)id;
+    struct kci_describe_acls_request *describe = request;
+    describe->resource_type_filter = describe->operation = describe->permission_type = 1; /* ANY; 0 is not parsed */
+}
+
 /* Requests that need some content to be interesting; all others are sent as their defaults. */
 static const struct {
     int16_t key;
@@ -171,6 +180,7 @@ static const struct {
     { KCI_API_DESCRIBE_CONFIGS, describe_configs },
     { KCI_API_METADATA, metadata },
     { KCI_API_API_VERSIONS, api_versions },
+    { KCI_API_DESCRIBE_ACLS, describe_acls },
 };
 
 static void *request_for(struct world *world, int16_t key, int16_t version, const struct kci_uuid *id)

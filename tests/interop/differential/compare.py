@@ -1,0 +1,82 @@
+"""Plays stories to both brokers and compares: what the modules of the differential test are made of."""
+import collections
+import importlib
+import os
+import re
+import time
+import unittest
+
+from common import Mockbroker, Settings
+from differential.exceptions import ROWS
+from differential.player import Player, differences, ordered
+from differential.wire import Messages
+from kafka_cluster import Kafka
+
+SHOWN = 40  # differences in a failure
+INTERNAL = {"offsets.topic.num.partitions": 5, "transaction.state.log.num.partitions": 5, "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500}
+
+
+class Comparison(unittest.TestCase):
+    """One Apache Kafka and one mockbroker for all stories of a subclass."""
+    maxDiff = None
+    nodes = 1
+    properties = {}  # of both, besides INTERNAL
+
+    @classmethod
+    def setUpClass(cls):
+        cls.compared, cls.used, cls.played = collections.Counter(), set(), 0
+        properties = {**INTERNAL, **cls.properties}
+        cls.messages = Messages(os.path.join(Settings.kafka, "libs"))
+        cls.kafka = Kafka(Settings.kafka, cls.nodes, properties)
+        cls.kafka.__enter__()
+        cls.addClassCleanup(cls.kafka.__exit__, None, None, None)
+        options = [word for key, value in properties.items() for word in ("--config", f"{key}={value}")]
+        cls.mockbroker = Mockbroker("--as-version", "4.3", "--brokers", str(cls.nodes), *options)
+        cls.addClassCleanup(cls.mockbroker.__exit__)
+
+    @classmethod
+    def tearDownClass(cls):
+        print("\ncompared:", ", ".join(f"{api} {count}" for api, count in sorted(cls.compared.items())), f"- {sum(cls.compared.values())} requests")
+        unused = [row for row in ROWS[cls.__name__] if row[0] not in cls.used]
+        if cls.played == cls.parts and unused:
+            raise AssertionError(f"these exceptions met no difference: {unused}")
+
+    def play(self, part, address, now_ms):
+        player = Player(self.messages, address, now_ms)
+        try:
+            part(player)
+        finally:
+            player.close()
+        return player.played
+
+    def is_excepted(self, api, name, path):
+        for why, apis, names, paths in ROWS[type(self).__name__]:
+            if re.fullmatch(apis, api) and re.fullmatch(names, name, re.S) and re.fullmatch(paths, path):
+                self.used.add(why)
+                return True
+        return False
+
+    def compare(self, part):
+        now_ms = int(time.time() * 1000)
+        theirs, ours = (self.play(part, address, now_ms) for address in (self.kafka.bootstrap, self.mockbroker.bootstrap))
+        type(self).played += 1
+        self.assertEqual([row[:3] for row in theirs], [row[:3] for row in ours])
+        found = []
+        for (name, api, version, expected), (*_, got) in zip(theirs, ours):
+            self.compared[api] += 1
+            for path, a, b in differences(ordered(expected), ordered(got)):
+                if not self.is_excepted(api, name, path):
+                    found.append(f"{api} v{version}, {name}: {path or 'answer'}: Kafka {a!r:.200}, mockbroker {b!r:.200}")
+        self.assertFalse(found, f"{len(found)} differences:\n" + "\n".join(found[:SHOWN]))
+
+
+def told_by(*stories):
+    """A class decorator: a test for every part of these stories."""
+    def decorate(cls):
+        cls.parts = 0
+        for story in stories:
+            for i, part in enumerate(importlib.import_module(f"differential.{story}").STORY):
+                cls.parts += 1
+                setattr(cls, f"test_{story}_{i}_{part.__name__}", lambda self, part=part: self.compare(part))
+        return cls
+    return decorate
