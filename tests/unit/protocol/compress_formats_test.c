@@ -4,6 +4,7 @@
 #include "protocol/xxh32.h"
 
 #include "support/counted_heap.h"
+#include <stdio.h>
 
 static struct kci_writer pack(int codec, int32_t level, const void *data, size_t size)
 {
@@ -55,6 +56,34 @@ static void gzip_members_may_follow_each_other(void **state)
     assert_int_equal(unpack(KCI_CODEC_GZIP, w.data, first, ""), KCI_COMPRESS_CORRUPT);
     kci_writer_destroy(&w);
     kci_writer_destroy(&two);
+}
+
+/* Where no level is asked for, the result lies between those of zlib's levels 1 and 6; and a compressor that is used
+ * again does not forget how it searches. */
+static void gzip_without_a_level(void **state)
+{
+    static char text[100000];
+    uint32_t x = 1;
+    (void)state;
+    require(KCI_CODEC_GZIP);
+    for (size_t at = 0; at + 32 < sizeof text; x = x * 1103515245 + 12345)
+        at += (size_t)snprintf(text + at, 32, "partition %u offset %u; ", x >> 28, x >> 20);
+    size_t size = strlen(text);
+    struct kci_writer quick = pack(KCI_CODEC_GZIP, 1, text, size), six = pack(KCI_CODEC_GZIP, 6, text, size);
+    struct kci_writer w = kci_writer_of(&heap, (size_t)1 << 30);
+    struct kci_compressor *c = kci_compressor_new(&heap);
+    assert_int_equal(kci_compress(c, KCI_CODEC_GZIP, KCI_LEVEL_DEFAULT, &(struct kci_iov){ text, size }, 1, &w),
+                     KCI_COMPRESS_OK);
+    size_t once = w.size;
+    assert_true(once > six.size && once < quick.size);
+    assert_int_equal(kci_compress(c, KCI_CODEC_GZIP, KCI_LEVEL_DEFAULT, &(struct kci_iov){ text, size }, 1, &w),
+                     KCI_COMPRESS_OK);
+    assert_int_equal(w.size, 2 * once);
+    assert_memory_equal(w.data, w.data + once, once);
+    kci_compressor_destroy(c);
+    kci_writer_destroy(&w);
+    kci_writer_destroy(&quick);
+    kci_writer_destroy(&six);
 }
 
 static void gzip_headers_may_carry_a_name(void **state)
@@ -286,6 +315,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, counted_heap_setup, nothing_leaked)
     const struct CMUnitTest tests[] = {
         TEST(gzip_members_may_follow_each_other),
+        TEST(gzip_without_a_level),
         TEST(gzip_headers_may_carry_a_name),
         TEST(levels_are_clamped),
         TEST(snappy_is_written_in_blocks_of_32_kib),
