@@ -71,6 +71,7 @@ def compare(arguments, what, size, records):
                     result = run([*tool, "consume", "-t", "tc", *common, *extra])
                 else:
                     linger = ["-X", f"linger.ms={0 if what == 'latency' else 5}"]
+                    run([os.path.join(arguments.bin, "kc"), "perf", "produce", "-b", broker.bootstrap, "-t", "tp", "-n", str(report.KEPT_BYTES // 800), "-s", "1000"])
                     codec = ["-X", f"compression.type={arguments.codec}"]
                     extra = [] if side == "kclient" else RDKAFKA
                     result = run([*tool, what, "-t", "tp", *common, *SHARED, *linger, *codec, *extra])
@@ -126,7 +127,7 @@ def main():
     parser.add_argument("--what", default="produce,consume,latency")
     parser.add_argument("--partitions", type=int, default=12)
     parser.add_argument("--bytes", type=float, default=1e9, help="of values in one produce run, about")
-    parser.add_argument("--retention", type=int, default=64 << 20, help="bytes a partition keeps while producing; 0: all")
+    parser.add_argument("--retention", type=int, default=report.KEPT_BYTES // 12, help="bytes a partition keeps while producing; 0: all")
     parser.add_argument("--codec", default="none")
     parser.add_argument("--write", metavar="PAGE", help="write the table to this page, as docs/performance.md")
     arguments = parser.parse_args()

@@ -124,7 +124,7 @@ def idle(arguments, open_broker):
 def ingest(arguments, open_broker):
     broker = open_broker("ingest", 12)
     try:
-        make_topic(arguments, broker, "ingest", 12, "-c", f"retention.bytes={64 << 20}")
+        make_topic(arguments, broker, "ingest", 12, "-c", f"retention.bytes={report.KEPT_BYTES // 12}")
         options = ["-t", "ingest", "-s", "10000", "-n", str(int(arguments.bytes / 10000)), "-X", "batch.size=1000000", "-X", "acks=all"]
         kc_perf(arguments, broker, *options[:4], "-n", "1000", *options[6:])  # the first pages of memory
         rates, per_core = [], []
@@ -199,7 +199,7 @@ def shown(value):
 
 
 def page_text(arguments, results):
-    command = " ".join(["./dev bench broker", *[a for i, a in enumerate(sys.argv[1:]) if not ("--bin" in (a, sys.argv[i]) or "--kafka" in (a, sys.argv[i]))]])
+    command = " ".join(["./dev bench broker", *report.shown_arguments()])
     text = f"""Written by `{command}` on {report.host()}; medians of {arguments.runs} runs where it can be repeated; {BROKERS} brokers (Apache Kafka {os.path.basename(os.path.normpath(arguments.kafka))}: one
 node), {arguments.partitions:,} partitions, {arguments.connections:,} connections. `bench/broker.py` says how it is measured.
 

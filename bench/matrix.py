@@ -186,7 +186,7 @@ class Matrix:
     def make_topic(self, broker, c):
         self.topics += 1
         name = f"t{self.topics}"
-        retention = [] if c["what"] == "consume" else ["-c", f"retention.bytes={max(1 << 20, (768 << 20) // c['partitions'])}"]
+        retention = [] if c["what"] == "consume" else ["-c", f"retention.bytes={max(1 << 16, report.KEPT_BYTES // c['partitions'])}"]
         done = subprocess.run([self.kc, "topic", "create", "-b", broker.bootstrap, name, "-n", str(c["partitions"]), "-T", "60000", *retention,
                                "-c", "max.message.bytes=1048588"], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -226,11 +226,13 @@ class Matrix:
     def cell(self, broker, c, runs):
         """The clients in turn, `runs` times; lines of JSON."""
         results, failures = {name: [] for name in self.clients}, {}
-        broker.begin()
         try:
+            broker.begin()
             name, records = self.load(broker, c) if c["what"] == "consume" else (self.make_topic(broker, c), self.records(broker, c))
-            if c["what"] != "consume":  # the first records of each partition are nobody's
-                run([self.kc, "perf", "produce", "-b", broker.bootstrap, "-t", name, "-k", "-n", str(20 * c["partitions"]), "-s", "10"])
+            if c["what"] != "consume":  # the first records of each partition are nobody's, nor are the first pages of the broker's memory
+                common = [self.kc, "perf", "produce", "-b", broker.bootstrap, "-t", name]
+                run([*common, "-k", "-n", str(20 * c["partitions"]), "-s", "10"])
+                run([*common, "-n", str(report.KEPT_BYTES // 800), "-s", "1000", "-d", "10"])
             order = list(self.clients)
             for _ in range(runs):
                 self.turn += 1  # another one begins each time
@@ -242,7 +244,7 @@ class Matrix:
                     except Failed as e:
                         failures[client] = str(e)
             self.delete_topic(broker, name)
-        except Failed as e:
+        except (Failed, OSError, ValueError) as e:  # also: the broker did not start
             failures = {client: str(e) for client in self.clients}
         finally:
             broker.end()
@@ -290,6 +292,7 @@ def run_all(arguments, out):
                     left_out += 1
                     continue
                 runs = max(1, min(arguments.runs, int(share / took)))
+                print(f"-- {broker.name} {i + 1}/{len(todo)}, {runs} runs, {end - time.monotonic():.0f} s left", flush=True)
                 cell_begun = time.monotonic()
                 matrix.cell(broker, c, runs)
                 took = 0.7 * took + 0.3 * (time.monotonic() - cell_begun) / runs

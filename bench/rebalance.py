@@ -17,6 +17,10 @@ import time
 import urllib.error
 import urllib.request
 
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import report  # noqa: E402
+
 LIMIT_S = 120
 TOPIC, PARTITIONS = "t", 50
 
@@ -93,7 +97,9 @@ def main():
     parser.add_argument("--heartbeat", type=int, default=300, help="ms; the clients' default of 3000 hides everything else")
     parser.add_argument("--session", type=int, default=6000, help="ms")
     parser.add_argument("--assignor", default="range")
+    parser.add_argument("--write", metavar="PAGE", help="the table into this page, between its markers")
     arguments = parser.parse_args()
+    rows = []
     print(f"heartbeat {arguments.heartbeat} ms, session {arguments.session} ms, {arguments.assignor}, medians of {arguments.runs}, ms")
     print(f"{'members':>8} {'':10} {'join':>8} {'leave':>8} {'die':>8}", flush=True)
     for count in [int(n) for n in arguments.members.split(",")]:
@@ -102,6 +108,15 @@ def main():
             columns = [[r[i] for r in results if r[i] is not None] for i in range(3)]
             texts = [f"{statistics.median(c) * 1000:8.0f}" if c else f"{'-':>8}" for c in columns]
             print(f"{count:>8} {side:10} {' '.join(texts)}", flush=True)
+            rows.append(f"| {count} | {side} | " + " | ".join(text.strip() for text in texts) + " |")
+    if arguments.write:
+        command = " ".join(["./dev bench rebalance", *report.shown_arguments()])
+        report.between_markers(arguments.write, "rebalance", f"""Written by `{command}` on {report.host()}; medians of {arguments.runs}; {PARTITIONS} partitions, {arguments.assignor},
+`heartbeat.interval.ms={arguments.heartbeat}`, `session.timeout.ms={arguments.session}`; milliseconds until the group is stable again.
+
+| members | | one joins | one leaves | one dies |
+|---|---|---|---|---|
+""" + "\n".join(rows))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ NAMES = {"kclient": "kclient", "librdkafka": "librdkafka", "java": "Java", "fran
 BROKERS = {"mock": "mockbroker", "kafka": "Apache Kafka"}
 COLORS = {"kclient": "#2f7ed8", "librdkafka": "#d9822b", "java": "#8a8f98", "franz": "#3a9d6e"}  # readable on white and on black
 INK = "#808890"
+# What a topic keeps while it is produced to.  A broker in memory that keeps all of a run is measured by how the system hands out fresh pages, which
+# is half of its time; this is more than the caches of a processor hold, and soon used anew.
+KEPT_BYTES = 96 << 20
 
 
 def host():
@@ -15,9 +18,13 @@ def host():
     return f"{os.cpu_count()} x {model}"
 
 
+def shown_arguments():
+    """Those of the command line without what ./dev adds."""
+    return [a for i, a in enumerate(sys.argv[1:]) if not ("--bin" in (a, sys.argv[i]) or "--kafka" in (a, sys.argv[i]))]
+
+
 def about(arguments, clients, missing):
-    shown = [a for i, a in enumerate(sys.argv[1:]) if not ("--bin" in (a, sys.argv[i]) or "--kafka" in (a, sys.argv[i]))]
-    return {"command": " ".join(["./dev bench matrix", *shown]), "host": host(), "runs": arguments.runs, "seconds": arguments.seconds,
+    return {"command": " ".join(["./dev bench matrix", *shown_arguments()]), "host": host(), "runs": arguments.runs, "seconds": arguments.seconds,
             "clients": list(clients), "missing": missing, "kafka": os.path.basename(os.path.normpath(arguments.kafka))}
 
 
