@@ -57,6 +57,7 @@ struct script_consumer {
     char last_text[500];
     kc_records *kept; /* the last records that a poll returned, when keep is set */
     bool keep;
+    uint64_t seed; /* of the engine; 0: 1 */
     void (*in_event)(struct script_consumer *sc, const struct kci_consumer_event *event);
 };
 
@@ -346,7 +347,7 @@ static inline void script_consumer_create(struct script_consumer *sc)
     struct kci_consumer_options options = { .alloc = &sc->alloc,
                                             .settings = &sc->settings,
                                             .transport = script_peer_transport(sc->peer),
-                                            .seed = 1,
+                                            .seed = sc->seed ? sc->seed : 1,
                                             .notify = sc_notify_,
                                             .notify_context = sc };
     kc_error error;
