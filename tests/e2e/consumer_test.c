@@ -411,6 +411,32 @@ static void acknowledged_by_threads(void **state)
     end(KC_OK);
 }
 
+/* Explicit acknowledgement of all that a poll returned: a commit covers it, and not what was returned after it. */
+static void acknowledged_as_they_came(void **state)
+{
+    kc_topic_partition item = { TOPIC, 0, -1, -1, NULL, KC_OK };
+    kc_records *records[2] = { NULL, NULL };
+    (void)state;
+    begin(4, PAIRS("acknowledgement.mode=explicit", "enable.auto.commit=false", "max.poll.records=2"));
+    assign(0, KC_OFFSET_BEGINNING);
+    for (int i = 0; i < 2; i++)
+        for (int64_t begun = now_ms(); !records[i]; be_patient(begun))
+            assert_int_equal(kc_consumer_poll(consumer, &records[i], 1000, &error), KC_OK);
+    size_t first = kc_records_count(records[0]);
+    assert_int_equal(kc_consumer_ack_records(consumer, records[0], &error), KC_OK);
+    assert_int_equal(kc_consumer_ack_records(consumer, NULL, &error), KC_OK); /* a poll that returned none */
+    assert_int_equal(kc_consumer_commit(consumer, NULL, 0, WAIT_MS, &error), KC_OK);
+    assert_int_equal(kc_consumer_committed(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(item.offset, first);
+    assert_int_equal(kc_consumer_ack_records(consumer, records[1], &error), KC_OK);
+    assert_int_equal(kc_consumer_commit(consumer, NULL, 0, WAIT_MS, &error), KC_OK);
+    assert_int_equal(kc_consumer_committed(consumer, &item, 1, WAIT_MS, &error), KC_OK);
+    assert_int_equal(item.offset, first + kc_records_count(records[1]));
+    kc_records_release(records[0]);
+    kc_records_release(records[1]);
+    end(KC_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -423,6 +449,7 @@ int main(void)
         cmocka_unit_test(records_outlive_and_interceptors),
         cmocka_unit_test(leaders_move),
         cmocka_unit_test(acknowledged_by_threads),
+        cmocka_unit_test(acknowledged_as_they_came),
         cmocka_unit_test(groups_do_not_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

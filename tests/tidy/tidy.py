@@ -143,6 +143,18 @@ class Tidy:
                 if name and not name.group(1).startswith("kc_"):
                     self.find(path, number, "prefix", f"{name.group(1)} is exported without the prefix kc_")
 
+    def tested(self):
+        """No test, no export: each function of the public headers is named by a test, an example or a tool."""
+        used = set()
+        for path in self.files("tests", "examples", "tools"):
+            used.update(re.findall(r"\bkc_\w+", "\n".join(self.lines(path))))
+        for path in self.files("include"):
+            lines = self.lines(path)
+            for number, line in enumerate(lines, 1):
+                name = EXPORT.match(line) and re.search(r"\b(kc_\w+)\(", line + lines[number])
+                if name and name.group(1) not in used:
+                    self.find(path, number, "tested", f"no test, example or tool names {name.group(1)}")
+
     def prefixes(self):
         """Functions that other files can see carry the prefix of their layer."""
         definition = re.compile(r"^(?!static|typedef|struct \w+ \{|enum|return|else|extern)[a-z][\w \*]*?\b(\w+)\([^;]*$")
@@ -187,7 +199,7 @@ class Tidy:
             self.find(build, 0, "world", "no archive of the core was found: build first")
 
     def run(self, build):
-        for rule in (self.includes, self.link_lines, self.sizes, self.opening, self.exports, self.prefixes, self.leftovers, self.sleeps):
+        for rule in (self.includes, self.link_lines, self.sizes, self.opening, self.exports, self.tested, self.prefixes, self.leftovers, self.sleeps):
             rule()
         if build:
             self.symbols(build)

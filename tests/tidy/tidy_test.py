@@ -14,7 +14,7 @@ CLEAN = {
     "src/base/x.c": '/* x */\n#include "base/x.h"\nint kci_x_one(void)\n{\n    return 1;\n}\n',
     "src/base/x.h": "/* x */\nint kci_x_one(void);\n",
     "include/kclient/a.h": "/* a */\n/* Says one. */\nKC_EXPORT int kc_one(void);\n",
-    "tests/unit/base/x_test.c": "/* x */\n",
+    "tests/unit/base/x_test.c": "/* x */\nint one = kc_one();\n",
 }
 
 
@@ -59,7 +59,10 @@ class TidyTest(unittest.TestCase):
         self.assert_found("opening", {"src/base/y.c": "int kci_y;\n"})
 
     def test_an_export_without_a_comment_is_found(self):
-        self.assert_found("doc", {"include/kclient/b.h": "/* b */\n\nKC_EXPORT int kc_two(void);\n"})
+        self.assert_found("doc", {"include/kclient/b.h": "/* b */\n\nKC_EXPORT int kc_one(void);\n"})
+
+    def test_an_export_without_a_test_is_found(self):
+        self.assert_found("tested", {"include/kclient/b.h": "/* b */\n/* Says two. */\nKC_EXPORT int kc_two(void);\n"})
 
     def test_a_symbol_without_its_prefix_is_found(self):
         self.assert_found("prefix", {"src/base/y.c": "/* y */\nint helper(int a)\n{\n    return a;\n}\n"})

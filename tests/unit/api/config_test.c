@@ -277,6 +277,62 @@ static void errors_have_names_texts_and_traits(void **state)
     assert_false(kc_err_traits(KC_ERR_MESSAGE_TOO_LARGE) & KC_RETRIABLE);
 }
 
+static kc_err serialize(void *context, const char *topic, kc_bytes object, kc_buffer *out)
+{
+    (void)context;
+    (void)topic;
+    return kc_buffer_append(out, object.data, object.size);
+}
+
+static kc_err deserialize(void *context, const kc_record_view *record, kc_bytes bytes, kc_buffer *out)
+{
+    return serialize(context, record->topic, bytes, out);
+}
+
+static int32_t first_partition(void *context, const kc_record *record, int32_t partition_count)
+{
+    (void)context;
+    (void)record;
+    (void)partition_count;
+    return 0;
+}
+
+static void on_partitions(void *context, const kc_topic_partition *partitions, size_t count)
+{
+    (void)context;
+    (void)partitions;
+    (void)count;
+}
+
+/* The user's functions reach the handle; NULL takes them back. */
+static void functions_are_handed_on(void **state)
+{
+    const kc_serializer serializer = { .name = "s", .serialize = serialize };
+    const kc_deserializer deserializer = { .name = "d", .deserialize = deserialize };
+    const kc_partitioner partitioner = { .name = "p", .partition = first_partition };
+    const kc_rebalance_listener listener = { .on_assigned = on_partitions };
+    (void)state;
+    for (int given = 1; given >= 0; given--) {
+        kc_config *config = CONFIG("group.id=g");
+        for (int turn = 1; turn >= given; turn--) {
+            kc_config_set_key_serializer(config, turn ? &serializer : NULL);
+            kc_config_set_value_serializer(config, turn ? &serializer : NULL);
+            kc_config_set_key_deserializer(config, turn ? &deserializer : NULL);
+            kc_config_set_value_deserializer(config, turn ? &deserializer : NULL);
+            kc_config_set_partitioner(config, turn ? &partitioner : NULL);
+            kc_config_set_rebalance_listener(config, turn ? &listener : NULL);
+        }
+        struct kci_settings *settings = expect_settings(config, KCI_ROLE_CONSUMER);
+        assert_true(settings->key_serializer.serialize == (given ? serialize : NULL));
+        assert_true(settings->value_serializer.serialize == (given ? serialize : NULL));
+        assert_true(settings->key_deserializer.deserialize == (given ? deserialize : NULL));
+        assert_true(settings->value_deserializer.deserialize == (given ? deserialize : NULL));
+        assert_true(settings->partitioner.partition == (given ? first_partition : NULL));
+        assert_true(settings->rebalance_listener.on_assigned == (given ? on_partitions : NULL));
+        kci_config_settings_free(settings);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -291,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_copy_is_independent),
         cmocka_unit_test(the_reference_names_every_key),
         cmocka_unit_test(plug_ins_are_named),
+        cmocka_unit_test(functions_are_handed_on),
         cmocka_unit_test(many_at_once_are_all_or_nothing),
         cmocka_unit_test(each_codec_has_its_level),
         cmocka_unit_test(what_changes_nothing_is_accepted),
