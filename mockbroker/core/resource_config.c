@@ -212,6 +212,8 @@ static int16_t change_one(struct mb_cluster *cluster, int8_t type, char **values
         values[row] = NULL;
         return KCI_NONE;
     }
+    if (change->operation != MB_ALTER_SET && !change->value.data)
+        return refuse(text, text_size, KCI_INVALID_REQUEST, "Null value not supported for : ", change->name);
     if (change->operation != MB_ALTER_SET) {
         snprintf(text, text_size, "Can't %s to key %s because its type is not LIST.",
                  change->operation == MB_ALTER_APPEND ? "APPEND" : "SUBTRACT", mb_resource_row(type, row)->name);

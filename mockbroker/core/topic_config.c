@@ -33,6 +33,8 @@ enum key {
     LZ4_LEVEL,
     ZSTD_LEVEL,
     REMOTE_STORAGE,
+    FOLLOWERS_THROTTLED,
+    LEADERS_THROTTLED,
 };
 
 /* clang-format off */
@@ -61,9 +63,9 @@ static const struct mb_config_row rows[] = {
     [LZ4_LEVEL] = { "compression.lz4.level", MB_CONFIG_INT, "9", 1, 17, NULL, "compression.lz4.level" },
     [ZSTD_LEVEL] = { "compression.zstd.level", MB_CONFIG_INT, "3", -131072, 22, NULL, "compression.zstd.level" },
     [REMOTE_STORAGE] = { "remote.storage.enable", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, NULL },
+    [FOLLOWERS_THROTTLED] = { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
+    [LEADERS_THROTTLED] = { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "file.delete.delay.ms", MB_CONFIG_LONG, "60000", 0, INT64_MAX, NULL, "log.segment.delete.delay.ms" },
-    { "follower.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
-    { "leader.replication.throttled.replicas", MB_CONFIG_LIST, "", 0, 0, NULL, NULL },
     { "local.retention.bytes", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
     { "local.retention.ms", MB_CONFIG_LONG, "-2", -2, INT64_MAX, NULL, NULL },
     { "preallocate", MB_CONFIG_BOOLEAN, "false", 0, 1, NULL, "log.preallocate" },
@@ -157,20 +159,48 @@ bool mb_topic_config_set(struct mb_topic_config *config, struct kci_str name, st
     return true;
 }
 
+static const char *skip_digits(const char *at)
+{
+    while (*at >= '0' && *at <= '9')
+        at++;
+    return at;
+}
+
+/* '*', or partition:broker,...; blanks around each, and nothing between commas, are fine. */
+static bool is_replica_list(const char *text)
+{
+    if (strcmp(text, "*") == 0)
+        return true;
+    for (;;) {
+        text += strspn(text, " ");
+        const char *colon = skip_digits(text);
+        if (colon > text && *colon == ':' && skip_digits(colon + 1) > colon + 1)
+            text = skip_digits(colon + 1);
+        text += strspn(text, " ");
+        if (*text != ',')
+            return *text == '\0';
+        text++;
+    }
+}
+
 bool mb_topic_config_agrees(const struct mb_topic_config *config, const struct mb_properties *properties, char *text,
                             size_t text_size)
 {
     long long least = number_of(config, properties, MIN_COMPACTION_LAG);
     long long most = number_of(config, properties, MAX_COMPACTION_LAG);
-    const char *tiered = text_of(config, properties, REMOTE_STORAGE);
+    enum key throttled =
+        is_replica_list(text_of(config, properties, FOLLOWERS_THROTTLED)) ? LEADERS_THROTTLED : FOLLOWERS_THROTTLED;
     if (least > most)
         snprintf(text, text_size, "conflict: min.compaction.lag.ms (%lld) is more than max.compaction.lag.ms (%lld)",
                  least, most);
     else if (number_of(config, properties, GZIP_LEVEL) == 0)
         snprintf(text, text_size,
                  "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or -1");
-    else if (strcmp(tiered, "false") != 0)
-        snprintf(text, text_size, "There is no tiered storage here: remote.storage.enable cannot be %s.", tiered);
+    else if (number_of(config, properties, REMOTE_STORAGE))
+        snprintf(text, text_size, "There is no tiered storage here: remote.storage.enable cannot be true.");
+    else if (!is_replica_list(text_of(config, properties, throttled)))
+        snprintf(text, text_size, "%s must be * or a list of partition:broker,partition:broker,...",
+                 rows[throttled].name);
     else
         return true;
     return false;
