@@ -27,6 +27,7 @@ kc_err kc_admin_create(kc_admin **out, const kc_config *config, kc_error *error)
     kc_admin *admin = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *admin);
     if (!admin)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while creating the admin client");
+    admin->generation = kci_process_generation();
     kc_err err = kci_config_settings(config, KCI_ROLE_ADMIN, &admin->settings, error);
     if (err == KC_OK)
         err = kci_mock_cluster_join(&admin->mock, admin->settings, error);
@@ -68,8 +69,8 @@ kc_err kc_admin_create(kc_admin **out, const kc_config *config, kc_error *error)
 
 void kc_admin_close(kc_admin *admin)
 {
-    if (!admin)
-        return;
+    if (!admin || admin->generation != kci_process_generation())
+        return; /* its thread, sockets and locks are the parent's: nothing can be freed */
     if (admin->loop)
         kci_loop_stop(admin->loop);
     kci_admin_destroy(admin->engine, kci_clock_us());
@@ -86,6 +87,13 @@ int64_t kci_admin_handle_deadline(int32_t timeout_ms)
     return timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
 }
 
+kc_err kci_admin_handle_forked(const kc_admin *admin, kc_error *error)
+{
+    if (admin->generation == kci_process_generation())
+        return KC_OK;
+    return kci_fail(error, KC_ERR_FORKED, 0, "the admin client belongs to the parent process: create one after fork()");
+}
+
 /* The engine keeps the deadline. */
 void kci_admin_handle_wait(kc_admin *admin, const struct kci_admin_op *op)
 {
@@ -99,8 +107,10 @@ void kci_admin_handle_wait(kc_admin *admin, const struct kci_admin_op *op)
 
 kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
 {
-    kci_admin_submit(admin->engine, op);
-    kci_admin_handle_wait(admin, op);
+    if (kci_admin_handle_forked(admin, &op->error) == KC_OK) {
+        kci_admin_submit(admin->engine, op);
+        kci_admin_handle_wait(admin, op);
+    }
     if (op->error.code != KC_OK && error)
         *error = op->error;
     return op->error.code;
@@ -313,6 +323,10 @@ static kc_cluster *copy_cluster(const struct kci_metadata_response *from)
         if (!topics[i].name)
             topics[i].name = "";
     }
+    if (arena->failed) { /* it has holes */
+        kc_cluster_release(to);
+        return NULL;
+    }
     sort_topics(topics, to->topic_count);
     return to;
 }
@@ -372,6 +386,9 @@ kc_err kc_admin_metrics(const kc_admin *admin, kc_metrics **out, kc_error *error
     if (!admin || !out)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and out must not be NULL");
     *out = NULL;
+    kc_err err = kci_admin_handle_forked(admin, error);
+    if (err != KC_OK)
+        return err;
     struct kci_metrics_source source = { "admin", admin->settings, (void *)(uintptr_t)admin, metrics_need,
                                          metrics_fill };
     return kci_metrics_snapshot(&source, out, error);

@@ -4,7 +4,7 @@
  * brokers.  A description is asked for in the KIP-848 way first, and then in the classic one, as Kafka's own tools do:
  * nothing but the answer says which kind of group it is. */
 #include "api/admin_handle.h"
-#include "consumer/member_data.h"
+#include "api/group_copy.h"
 #include "runtime/runtime.h"
 
 #include <stdio.h>
@@ -33,18 +33,6 @@ static kc_err check(const kc_admin *admin, const char *group, const void *out, k
     return KC_OK;
 }
 
-/* "" for null. */
-static const char *text_of(struct kci_arena *arena, struct kci_str text)
-{
-    const char *copy = kci_arena_text(arena, text.data ? text : kci_str_of(""));
-    return copy ? copy : "";
-}
-
-static const char *text_or_null(struct kci_arena *arena, struct kci_str text)
-{
-    return text.data ? kci_arena_text(arena, text) : NULL;
-}
-
 /* ---- list ---- */
 
 struct listed {
@@ -69,11 +57,11 @@ static bool take_list(struct listed *listed, const struct kci_list_groups_respon
     listed->view.groups = groups;
     for (size_t i = 0; i < count; i++)
         groups[listed->view.count++] =
-            (kc_group_listing){ text_of(&listed->arena, r->groups[i].group_id),
-                                text_of(&listed->arena, r->groups[i].group_type),
-                                text_of(&listed->arena, r->groups[i].group_state),
-                                text_of(&listed->arena, r->groups[i].protocol_type), broker };
-    return true;
+            (kc_group_listing){ kci_group_copy_text(&listed->arena, r->groups[i].group_id),
+                                kci_group_copy_text(&listed->arena, r->groups[i].group_type),
+                                kci_group_copy_text(&listed->arena, r->groups[i].group_state),
+                                kci_group_copy_text(&listed->arena, r->groups[i].protocol_type), broker };
+    return !listed->arena.failed;
 }
 
 static kc_err list_broker(kc_admin *admin, struct listed *listed, int32_t broker, int64_t deadline, kc_error *error)
@@ -151,64 +139,6 @@ struct described {
     struct kci_arena arena;
 };
 
-static const char *const *copy_texts(struct kci_arena *arena, const struct kci_str *from, int32_t count, size_t *out)
-{
-    const char **texts = kci_arena_array(arena, count > 0 ? (size_t)count : 0, sizeof *texts);
-    *out = 0;
-    for (int32_t i = 0; texts && i < count; i++)
-        texts[(*out)++] = text_of(arena, from[i]);
-    return texts;
-}
-
-/* KIP-848: topics with lists of partitions. */
-static const kc_topic_partition *
-copy_partitions(struct kci_arena *arena, const struct kci_consumer_group_describe_response__topic_partitions *from,
-                int32_t topics, size_t *out)
-{
-    size_t count = 0;
-    *out = 0;
-    for (int32_t t = 0; t < topics; t++)
-        count += (size_t)from[t].partitions_count;
-    kc_topic_partition *items = kci_arena_array(arena, count, sizeof *items);
-    for (int32_t t = 0; items && t < topics; t++) {
-        const char *name = text_of(arena, from[t].topic_name);
-        for (int32_t p = 0; p < from[t].partitions_count; p++)
-            items[(*out)++] = (kc_topic_partition){ name, from[t].partitions[p], KC_OFFSET_NONE, -1, NULL, KC_OK };
-    }
-    return items;
-}
-
-static void copy_modern(struct described *to, const struct kci_consumer_group_describe_response__described_group *from)
-{
-    struct kci_arena *arena = &to->arena;
-    size_t count = from->members_count > 0 ? (size_t)from->members_count : 0;
-    kc_group_member *members = kci_arena_array(arena, count, sizeof *members);
-    to->view.type = "consumer";
-    to->view.state = text_of(arena, from->group_state);
-    to->view.assignor = text_of(arena, from->assignor_name);
-    to->view.epoch = from->group_epoch;
-    to->view.assignment_epoch = from->assignment_epoch;
-    to->view.members = members;
-    to->view.member_count = members ? count : 0;
-    for (size_t i = 0; i < to->view.member_count; i++) {
-        const struct kci_consumer_group_describe_response__member *m = &from->members[i];
-        kc_group_member *out = &members[i];
-        out->member_id = text_of(arena, m->member_id);
-        out->client_id = text_of(arena, m->client_id);
-        out->client_host = text_of(arena, m->client_host);
-        out->instance_id = text_or_null(arena, m->instance_id);
-        out->rack = text_or_null(arena, m->rack_id);
-        out->epoch = m->member_epoch;
-        out->classic = m->member_type == 0;
-        out->regex = m->subscribed_topic_regex.size ? text_or_null(arena, m->subscribed_topic_regex) : NULL;
-        out->topics = copy_texts(arena, m->subscribed_topic_names, m->subscribed_topic_names_count, &out->topic_count);
-        out->assigned = copy_partitions(arena, m->assignment.topic_partitions, m->assignment.topic_partitions_count,
-                                        &out->assigned_count);
-        out->target = copy_partitions(arena, m->target_assignment.topic_partitions,
-                                      m->target_assignment.topic_partitions_count, &out->target_count);
-    }
-}
-
 static int16_t modern_verdict(const void *response)
 {
     const struct kci_consumer_group_describe_response *r = response;
@@ -239,54 +169,10 @@ static kc_err describe_modern(kc_admin *admin, const char *group, int64_t deadli
                   : kci_fail(error, KC_ERR_MALFORMED, 0, "the broker answered for %d groups instead of 1",
                              (int)r->groups_count);
         if (err == KC_OK)
-            copy_modern(to, &r->groups[0]);
+            kci_group_copy_modern(&to->arena, &to->view, &r->groups[0]);
     }
     kci_admin_op_free(&op);
     return err;
-}
-
-/* What a classic member says of itself; bytes that cannot be read are of another kind of client: nothing is told. */
-static void copy_embedded(struct kci_arena *arena, kc_group_member *out, struct kci_bytes metadata,
-                          struct kci_bytes assignment)
-{
-    struct kci_member said = { 0 };
-    struct kci_partition_list list = { NULL, 0 };
-    if (kci_member_data_read(metadata, arena, &said))
-        out->topics = copy_texts(arena, said.topics, said.topic_count, &out->topic_count);
-    if (!kci_member_data_read_assignment(assignment, kci_heap_alloc(), arena, &list))
-        return;
-    kc_topic_partition *items = kci_arena_array(arena, list.count, sizeof *items);
-    for (size_t i = 0; items && i < list.count; i++) {
-        items[i] = list.items[i];
-        items[i].topic = text_of(arena, kci_str_of(list.items[i].topic));
-    }
-    out->assigned = items;
-    out->assigned_count = items ? list.count : 0;
-    kci_partition_list_free(kci_heap_alloc(), &list);
-}
-
-static void copy_classic(struct described *to, const struct kci_describe_groups_response__described_group *from)
-{
-    struct kci_arena *arena = &to->arena;
-    size_t count = from->members_count > 0 ? (size_t)from->members_count : 0;
-    kc_group_member *members = kci_arena_array(arena, count, sizeof *members);
-    to->view.type = "classic";
-    to->view.state = text_of(arena, from->group_state);
-    to->view.assignor = text_of(arena, from->protocol_data);
-    to->view.epoch = to->view.assignment_epoch = -1;
-    to->view.members = members;
-    to->view.member_count = members ? count : 0;
-    for (size_t i = 0; i < to->view.member_count; i++) {
-        const struct kci_describe_groups_response__described_group_member *m = &from->members[i];
-        members[i].member_id = text_of(arena, m->member_id);
-        members[i].client_id = text_of(arena, m->client_id);
-        members[i].client_host = text_of(arena, m->client_host);
-        members[i].instance_id = text_or_null(arena, m->group_instance_id);
-        members[i].epoch = -1;
-        members[i].classic = 1;
-        if (kci_str_equal(from->protocol_type, kci_str_of("consumer")))
-            copy_embedded(arena, &members[i], m->member_metadata, m->member_assignment);
-    }
 }
 
 static int16_t classic_verdict(const void *response)
@@ -318,7 +204,7 @@ static kc_err describe_classic(kc_admin *admin, const char *group, int64_t deadl
             code = KCI_GROUP_ID_NOT_FOUND; /* how versions below 6 say it */
         err = refuse(error, "describe", group, code, (struct kci_str){ NULL, 0 });
         if (err == KC_OK)
-            copy_classic(to, &r->groups[0]);
+            kci_group_copy_classic(&to->arena, &to->view, &r->groups[0]);
     }
     kci_admin_op_free(&op);
     return err;
@@ -336,10 +222,12 @@ kc_err kc_admin_describe_group(kc_admin *admin, const char *group, int32_t timeo
     if (!described)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while describing a group");
     described->arena = kci_arena_of(kci_heap_alloc(), ARENA_BYTES);
-    described->view.group = text_of(&described->arena, kci_str_of(group));
+    described->view.group = kci_group_copy_text(&described->arena, kci_str_of(group));
     err = describe_modern(admin, group, deadline, described, error);
     if (err == KC_ERR_GROUP_ID_NOT_FOUND || err == KC_ERR_NO_VERSION || err == KC_ERR_UNSUPPORTED_VERSION)
         err = describe_classic(admin, group, deadline, described, error);
+    if (err == KC_OK && described->arena.failed)
+        err = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while describing group %s", group);
     if (err != KC_OK) {
         kc_group_description_release(&described->view);
         return err;

@@ -11,8 +11,11 @@ struct kc_admin {
     struct kci_gate *gate;
     struct kci_admin *engine;
     struct kci_mock_cluster *mock; /* test.mock.num.brokers; NULL: none */
+    uint32_t generation;           /* of the process, at creation */
 };
 
+/* KC_ERR_FORKED in a child of the process that made the handle. */
+kc_err kci_admin_handle_forked(const kc_admin *admin, kc_error *error);
 /* Submit and wait; the engine keeps the deadline. Release the answer with kci_admin_op_free(), also after an error. */
 kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error);
 /* Wait for an op that was submitted; its `error` tells how it went. */

@@ -122,12 +122,45 @@ void kc_group_offsets_release(kc_group_offsets *view)
 
 /* ---- changing ---- */
 
-/* Store what was said of a partition; entries that were not spoken of keep UNKNOWN_SERVER_ERROR. */
-static void note(kc_topic_partition *items, size_t count, struct kci_str topic, int32_t partition, int16_t code)
+static int by_place(const void *a, const void *b)
 {
-    for (size_t i = 0; i < count; i++)
-        if (items[i].partition == partition && kci_str_equal(kci_str_of(items[i].topic), topic))
-            items[i].code = (kc_err)code;
+    return by_partition(*(kc_topic_partition *const *)a, *(kc_topic_partition *const *)b);
+}
+
+/* The entries in order of topic and partition, to find them when they are answered. NULL: no memory. */
+static kc_topic_partition **index_of(kc_topic_partition *items, size_t count, struct kci_arena *arena)
+{
+    kc_topic_partition **index = kci_arena_array(arena, count, sizeof *index);
+    for (size_t i = 0; index && i < count; i++)
+        index[i] = &items[i];
+    if (index)
+        qsort(index, count, sizeof *index, by_place);
+    return index;
+}
+
+/* Does the entry come before that partition (< 0), or behind it (> 0)? */
+static int place_of(const kc_topic_partition *item, struct kci_str topic, int32_t partition)
+{
+    size_t size = strlen(item->topic), least = size < topic.size ? size : topic.size;
+    int order = memcmp(item->topic, topic.data ? topic.data : "", least);
+    if (order == 0)
+        order = (size > topic.size) - (size < topic.size);
+    return order ? order : (item->partition > partition) - (item->partition < partition);
+}
+
+/* Store what was said of a partition; entries that were not spoken of keep UNKNOWN_SERVER_ERROR. */
+static void note(kc_topic_partition **index, size_t count, struct kci_str topic, int32_t partition, int16_t code)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (place_of(index[middle], topic, partition) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < count && place_of(index[low], topic, partition) == 0; low++) /* it may have been named twice */
+        index[low]->code = (kc_err)code;
 }
 
 static kc_err first_failure(const kc_topic_partition *items, size_t count, const char *verb, const char *group,
@@ -160,6 +193,7 @@ static kc_err commit(kc_admin *admin, const char *group, kc_topic_partition *ite
     request.group_id = kci_str_of(group);
     request.member_id = kci_str_of("");
     request.topics = kci_arena_array(arena, count, sizeof *request.topics);
+    kc_topic_partition **index = index_of(items, count, arena);
     for (size_t i = 0; request.topics && i < count; i++) {
         struct kci_offset_commit_request__offset_commit_request_partition *to = kci_arena_take(arena, sizeof *to);
         if (!to)
@@ -173,7 +207,7 @@ static kc_err commit(kc_admin *admin, const char *group, kc_topic_partition *ite
         request.topics[i].partitions = to;
         request.topics[i].partitions_count = 1;
     }
-    if (!request.topics)
+    if (!request.topics || !index)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while setting offsets");
     request.topics_count = (int32_t)count;
     struct kci_admin_op op = { .api = KCI_API_OFFSET_COMMIT,
@@ -187,7 +221,7 @@ static kc_err commit(kc_admin *admin, const char *group, kc_topic_partition *ite
     const struct kci_offset_commit_response *r = op.response;
     for (int32_t t = 0; err == KC_OK && t < r->topics_count; t++)
         for (int32_t p = 0; p < r->topics[t].partitions_count; p++)
-            note(items, count, r->topics[t].name, r->topics[t].partitions[p].partition_index,
+            note(index, count, r->topics[t].name, r->topics[t].partitions[p].partition_index,
                  r->topics[t].partitions[p].error_code);
     kci_admin_op_free(&op);
     return err == KC_OK ? first_failure(items, count, "setting offsets", group, error) : err;
@@ -222,7 +256,8 @@ static kc_err forget(kc_admin *admin, const char *group, kc_topic_partition *ite
     request.topics = kci_arena_array(arena, count, sizeof *request.topics);
     struct kci_offset_delete_request__offset_delete_request_partition *numbers =
         kci_arena_array(arena, count, sizeof *numbers);
-    if (!request.topics || !numbers)
+    kc_topic_partition **index = index_of(items, count, arena);
+    if (!request.topics || !numbers || !index)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while deleting offsets");
     for (size_t i = 0; i < count; i++) {
         numbers[i].partition_index = items[i].partition;
@@ -243,7 +278,7 @@ static kc_err forget(kc_admin *admin, const char *group, kc_topic_partition *ite
                        kci_error_text(r->error_code));
     for (int32_t t = 0; err == KC_OK && t < r->topics_count; t++)
         for (int32_t p = 0; p < r->topics[t].partitions_count; p++)
-            note(items, count, r->topics[t].name, r->topics[t].partitions[p].partition_index,
+            note(index, count, r->topics[t].name, r->topics[t].partitions[p].partition_index,
                  r->topics[t].partitions[p].error_code);
     kci_admin_op_free(&op);
     return err == KC_OK ? first_failure(items, count, "deleting offsets", group, error) : err;

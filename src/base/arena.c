@@ -42,18 +42,24 @@ static struct kci_arena_block *add_block(struct kci_arena *arena, size_t need)
     return block;
 }
 
+static void *fail(struct kci_arena *arena)
+{
+    arena->failed = true;
+    return NULL;
+}
+
 void *kci_arena_take(struct kci_arena *arena, size_t size)
 {
     if (size > SIZE_MAX - ALIGNMENT)
-        return NULL;
+        return fail(arena);
     size_t rounded = size ? (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT : ALIGNMENT;
     if (rounded > arena->limit - arena->used)
-        return NULL;
+        return fail(arena);
     struct kci_arena_block *block = arena->block;
     if (!block || rounded > block->size - block->used)
         block = add_block(arena, rounded);
     if (!block)
-        return NULL;
+        return fail(arena);
     void *piece = block->data + block->used;
     block->used += rounded;
     arena->used += rounded;
@@ -63,14 +69,14 @@ void *kci_arena_take(struct kci_arena *arena, size_t size)
 void *kci_arena_array(struct kci_arena *arena, size_t count, size_t element_size)
 {
     if (element_size && count > SIZE_MAX / element_size)
-        return NULL;
+        return fail(arena);
     return kci_arena_take(arena, count * element_size);
 }
 
 char *kci_arena_text(struct kci_arena *arena, struct kci_str text)
 {
     if (text.size == SIZE_MAX)
-        return NULL;
+        return fail(arena);
     char *copy = kci_arena_take(arena, text.size + 1);
     if (copy && text.size)
         memcpy(copy, text.data, text.size);
@@ -88,6 +94,7 @@ static void free_blocks(struct kci_arena *arena, struct kci_arena_block *block)
 
 void kci_arena_reset(struct kci_arena *arena)
 {
+    arena->failed = false;
     struct kci_arena_block *keep = arena->block;
     arena->used = 0;
     if (!keep)

@@ -6,16 +6,19 @@
 #include "base/alloc.h"
 #include "base/bytes.h"
 
+#include <stdbool.h>
+
 struct kci_arena {
     const struct kci_alloc *alloc; /* borrowed */
     struct kci_arena_block *block; /* newest block; owned */
     size_t used;                   /* bytes handed out since the last reset, each piece rounded up to the alignment */
     size_t limit;                  /* most bytes that may be handed out */
+    bool failed;                   /* something was not to be had since the last reset: a copy made here has holes */
 };
 
 static inline struct kci_arena kci_arena_of(const struct kci_alloc *alloc, size_t limit)
 {
-    return (struct kci_arena){ alloc, NULL, 0, limit };
+    return (struct kci_arena){ alloc, NULL, 0, limit, false };
 }
 /* size bytes, zeroed, aligned for any type; NULL when over the limit or out of memory. */
 void *kci_arena_take(struct kci_arena *arena, size_t size);

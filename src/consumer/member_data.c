@@ -169,5 +169,8 @@ bool kci_member_data_read_assignment(struct kci_bytes data, const struct kci_all
                                       KC_OK };
         }
     }
-    return kci_partition_list_copy(alloc, out, items, count);
+    if (kci_partition_list_copy(alloc, out, items, count))
+        return true;
+    arena->failed = true; /* who asks the arena means all memory */
+    return false;
 }

@@ -19,7 +19,7 @@ bool kci_member_data_read(struct kci_bytes data, struct kci_arena *arena, struct
 bool kci_member_data_assignment(struct kci_writer *w, const struct kci_member *member,
                                 const struct kci_group_topic *topics, struct kci_arena *arena);
 /* Read our assignment into a list (owned by the caller). Empty bytes: nothing is assigned. false: malformed or out of
- * memory. */
+ * memory, and then arena->failed. */
 bool kci_member_data_read_assignment(struct kci_bytes data, const struct kci_alloc *alloc, struct kci_arena *arena,
                                      struct kci_partition_list *out);
 

@@ -158,6 +158,11 @@ void kci_poll_run(void *worker);
 /* Commit what is done of these partitions, and wait for the answer. */
 kc_err kci_poll_commit_now(kc_worker *worker, struct kci_list *parts, int64_t until);
 
+/* What there is to commit of these partitions, in *out (yours; NULL: nothing); `all`: also what was sent before, whose
+ * answer may not have come. false: no memory, and everything is still to be said. */
+bool kci_poll_gather(const struct kci_alloc *alloc, struct kci_list *parts, bool all, kc_topic_partition **out,
+                     size_t *count);
+
 /* ---- deal.c ---- */
 /* Take a poll's records over; false: no memory, and they are still the caller's. */
 bool kci_deal_add(kc_worker *worker, kc_records *records);

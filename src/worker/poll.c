@@ -35,17 +35,17 @@ static bool has_news(const struct kci_part *part, bool all)
     return part->progress.position >= 0 && (all || part->progress.position != part->committed);
 }
 
-/* What there is to commit; `all`: also what was sent before, whose answer may not have come. NULL: nothing, or no
- * memory (then the next commit says it). Yours. */
-static kc_topic_partition *gather(struct kci_list *parts, bool all, size_t *count)
+bool kci_poll_gather(const struct kci_alloc *alloc, struct kci_list *parts, bool all, kc_topic_partition **out,
+                     size_t *count)
 {
     size_t moved = 0;
+    *out = NULL;
     KCI_LIST_EACH(node, parts)
     moved += has_news(KCI_CONTAINER(node, struct kci_part, link), all);
     *count = 0;
-    kc_topic_partition *offsets = moved ? kci_alloc_zero(kci_heap_alloc(), moved, sizeof *offsets) : NULL;
+    kc_topic_partition *offsets = moved ? kci_alloc_zero(alloc, moved, sizeof *offsets) : NULL;
     if (!offsets)
-        return NULL;
+        return moved == 0;
     KCI_LIST_EACH(node, parts)
     {
         struct kci_part *part = KCI_CONTAINER(node, struct kci_part, link);
@@ -58,7 +58,8 @@ static kc_topic_partition *gather(struct kci_list *parts, bool all, size_t *coun
                                                     .offset = progress->position,
                                                     .leader_epoch = progress->leader_epoch };
     }
-    return offsets;
+    *out = offsets;
+    return true;
 }
 
 static int32_t left_ms(int64_t until)
@@ -70,13 +71,14 @@ static int32_t left_ms(int64_t until)
 kc_err kci_poll_commit_now(kc_worker *worker, struct kci_list *parts, int64_t until)
 {
     size_t count;
-    kc_topic_partition *offsets = gather(parts, true, &count);
-    if (!offsets)
+    kc_topic_partition *offsets;
+    bool gathered = kci_poll_gather(kci_heap_alloc(), parts, true, &offsets, &count);
+    if (gathered && !offsets)
         return KC_OK;
-    kc_err result;
-    do /* a wakeup is for poll; here it would let partitions go that another member then begins where nothing is done */
+    kc_err result = gathered ? KC_ERR_WOKEN : KC_ERR_NO_MEMORY; /* what was done is not committed, and that is told */
+    while (result == KC_ERR_WOKEN) /* a wakeup is for poll; here it would let partitions go that another member then
+                                      begins where nothing is done */
         result = kc_consumer_commit(worker->consumer, offsets, count, left_ms(until), NULL);
-    while (result == KC_ERR_WOKEN);
     kci_worker_count(worker, result == KC_OK ? KCI_COUNT_COMMITS : KCI_COUNT_COMMIT_FAILURES, 1);
     kci_alloc_free(kci_heap_alloc(), offsets);
     return result;
@@ -87,7 +89,9 @@ static void commit_if_due(kc_worker *worker, int64_t now)
     if (now < worker->commit_at)
         return;
     size_t count;
-    kc_topic_partition *offsets = gather(&worker->parts, false, &count);
+    kc_topic_partition *offsets;
+    if (!kci_poll_gather(kci_heap_alloc(), &worker->parts, false, &offsets, &count))
+        kci_worker_count(worker, KCI_COUNT_COMMIT_FAILURES, 1); /* the next commit says it */
     worker->commit_at = now + (int64_t)worker->settings.commit_interval_ms * 1000;
     if (!offsets)
         return;

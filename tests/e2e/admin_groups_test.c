@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -170,6 +172,30 @@ static void refused(void **state)
     end();
 }
 
+/* A child of the process cannot use the handle, is told so, and may drop it; the parent goes on. */
+static void forked(void **state)
+{
+    kc_metrics *metrics;
+    kc_group_list *list;
+    kc_cluster *description;
+    int status;
+    (void)state;
+    begin();
+    pid_t child = fork();
+    if (child == 0) {
+        bool told = kc_admin_metrics(admin, &metrics, &error) == KC_ERR_FORKED && !metrics &&
+                    kc_admin_list_groups(admin, WAIT_MS, &list, &error) == KC_ERR_FORKED && !list &&
+                    kc_admin_describe(admin, NULL, 0, WAIT_MS, &description, &error) == KC_ERR_FORKED;
+        kc_admin_close(admin);
+        _exit(told ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_int_equal(kc_admin_list_groups(admin, WAIT_MS, &list, &error), KC_OK);
+    kc_group_list_release(list);
+    end();
+}
+
 /* A cluster that is not there: every call ends by its time-out, also while the coordinator is looked for. */
 static void time_out(void **state)
 {
@@ -187,10 +213,8 @@ static void time_out(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(living_groups),
-        cmocka_unit_test(offsets),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(time_out),
+        cmocka_unit_test(living_groups), cmocka_unit_test(offsets),  cmocka_unit_test(forked),
+        cmocka_unit_test(refused),       cmocka_unit_test(time_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

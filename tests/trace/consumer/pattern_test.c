@@ -81,7 +81,7 @@ static void test_modern(void **state)
         script_advance(&peer, 5000);
         script_poll(&sc);
         r = script_modern_beat(&sc);
-        if (r->subscribed_topic_names_count >= 0)
+        if (r->subscribed_topic_names_count > 1) /* everything is told now and then: one name is no news */
             break;
         script_answer_modern(&sc, KCI_NONE, 1, NULL);
     }
@@ -150,6 +150,7 @@ static void test_unsubscribed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+
         cmocka_unit_test(test_classic), cmocka_unit_test(test_modern),       cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_unsubscribed),
     };

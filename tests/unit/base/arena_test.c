@@ -26,6 +26,7 @@ static void pieces_are_zeroed_and_aligned(void **state)
         memset(piece, 0xEE, size);
     }
     kci_arena_reset(&arena);
+    assert_false(arena.failed);
     assert_int_equal(arena.used, 0);
     assert_int_equal(memory.live_blocks, 1);
     uint8_t *piece = kci_arena_take(&arena, 600); /* memory that was used before */
@@ -41,7 +42,9 @@ static void the_limit_holds_before_allocating(void **state)
     struct kci_alloc alloc = test_alloc_counting(&memory);
     struct kci_arena arena = kci_arena_of(&alloc, 1000);
     (void)state;
+    assert_false(arena.failed);
     assert_null(kci_arena_take(&arena, 1001));
+    assert_true(arena.failed);
     assert_null(kci_arena_take(&arena, SIZE_MAX));
     assert_null(kci_arena_array(&arena, SIZE_MAX / 4, 8));
     assert_null(kci_arena_text(&arena, (struct kci_str){ "x", SIZE_MAX }));
