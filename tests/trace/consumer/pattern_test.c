@@ -150,7 +150,6 @@ static void test_unsubscribed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-
         cmocka_unit_test(test_classic), cmocka_unit_test(test_modern),       cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_unsubscribed),
     };
