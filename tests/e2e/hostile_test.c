@@ -23,7 +23,7 @@
 enum {
     CONNECTIONS = 1200, /* open at the same time; who is thrown out comes again */
     LARGE = 12,         /* of them announce a large request that is allowed */
-    ROUNDS = 12,
+    ROUNDS = 8,
     BURST = 200,          /* records of the good client in each round */
     DESCRIPTORS = 200,    /* that the process needs besides */
     RESIDENT_KB = 1 << 20 /* of the broker, with a sanitizer too; what is announced here is above 100 GB */
@@ -92,7 +92,7 @@ static bool act(struct hostile *hostile)
         return put(hostile, bytes, 1 + noise(hostile));
     default: { /* a request after the other, each with an answer that nobody takes */
         bool ok = true;
-        for (int i = 0; ok && i < 50; i++) {
+        for (int i = 0; ok && i < 10; i++) {
             size_t from = hostile->sent % sizeof metadata;
             ok = put(hostile, metadata + from, sizeof metadata - from);
         }
