@@ -153,6 +153,7 @@ static void test_stepped_over_in_the_notice(void **state)
 static void test_commits_stop_there(void **state)
 {
     struct kci_operation *operation;
+    kc_consumer_state look;
     kc_record_view view;
     (void)state;
     begin();
@@ -176,6 +177,8 @@ static void test_commits_stop_there(void **state)
         assert_int_equal(sc.committed[0], done + 1);
         kci_consumer_operation_end(sc.core, operation);
     }
+    kci_consumer_state(sc.core, "t", 0, peer.now, &look);
+    assert_int_equal(look.unacknowledged, 0); /* what was not returned is not waited for */
     script_consumer_end(&sc);
 }
 

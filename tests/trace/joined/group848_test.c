@@ -106,12 +106,12 @@ static void end(void)
     world_close(&cluster);
 }
 
-static void leave(size_t i)
+static void leave(size_t i, bool for_good)
 {
     struct script_consumer *sc = &members[i].sc;
     struct kci_consumer_event event;
     kc_err code;
-    kci_consumer_begin_leave(sc->core, true, members[i].peer.now, members[i].peer.now + 10 * (int64_t)SECOND);
+    kci_consumer_begin_leave(sc->core, for_good, members[i].peer.now, members[i].peer.now + 10 * (int64_t)SECOND);
     script_step(&members[i].peer);
     while (!kci_consumer_left(sc->core, &code)) {
         kci_consumer_next_event(sc->core, &event, members[i].peer.now);
@@ -141,7 +141,7 @@ static void members_come_and_go(void **state)
     expect(0, "revoked(t-1) assigned()");
     expect(1, "");
     expect(2, "assigned() assigned(t-1)");
-    leave(1);
+    leave(1, true);
     expect(1, "revoked(t-2)");
     crash(1);
     pass(30);
@@ -191,7 +191,7 @@ static void a_static_member_restarts(void **state)
     pass(40);
     members[0].sc.seen[0] = members[1].sc.seen[0] = 0;
     assert_int_equal(kci_consumer_assignment(members[0].sc.core, &before), KC_OK);
-    leave(1);
+    leave(1, true);
     crash(1);
     pass(10);
     start(1, "i");
@@ -204,12 +204,38 @@ static void a_static_member_restarts(void **state)
     end();
 }
 
+/* Unsubscribed, and subscribed again at once: with the same id, while the other one has begun to take over. */
+static void a_member_leaves_and_is_back(void **state)
+{
+    struct kci_partition_list mine, theirs;
+    (void)state;
+    begin();
+    start(0, NULL);
+    start(1, NULL);
+    pass(40);
+    for (int round = 0; round < 3; round++) {
+        leave(1, false);
+        pass(round); /* the other one hears of it, or not */
+        script_subscribe(&members[1].sc);
+        pass(40);
+        assert_int_equal(kci_consumer_assignment(members[0].sc.core, &mine), KC_OK);
+        assert_int_equal(kci_consumer_assignment(members[1].sc.core, &theirs), KC_OK);
+        assert_int_equal(mine.count + theirs.count, 3);
+        assert_true(mine.count >= 1 && theirs.count >= 1);
+        kci_partition_list_free(&members[0].sc.alloc, &mine);
+        kci_partition_list_free(&members[1].sc.alloc, &theirs);
+    }
+    assert_null(strstr(members[1].sc.seen, "lost("));
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_come_and_go),
         cmocka_unit_test(who_was_cut_off_comes_back),
         cmocka_unit_test(a_static_member_restarts),
+        cmocka_unit_test(a_member_leaves_and_is_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
