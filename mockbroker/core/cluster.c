@@ -323,6 +323,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
             mb_properties_text(&cluster->properties, (size_t)mb_properties_find(kci_str_of("mock.as.version")));
         cluster->persona = (size_t)mb_persona_find(kci_str_of(release));
         mb_cluster_advertise(cluster);
+        if (!cluster->options.replication_delay_us)
+            cluster->options.replication_delay_us = mb_cluster_property(cluster, "mock.replication.delay.ms") * 1000;
         mb_features_init(cluster);
         cluster->authorizer =
             mb_properties_text(&cluster->properties,

@@ -113,6 +113,7 @@ static const struct mb_config_row rows[] = {
     S("mock.as.version", "4.4", "2.1,2.8,3.3,3.9,4.0,4.1,4.2,4.3,4.4"),
     S("mock.racks", "", NULL),
     S("mock.records.check", "full", "full,header"),
+    I("mock.replication.delay.ms", "0", 0, INT32_MAX),
     I("mock.request.time.us", "100", 0, INT32_MAX),
     I("node.id", "1", 0, INT32_MAX),
     I("num.io.threads", "8", POSITIVE_INT),

@@ -48,6 +48,23 @@ static void acks_all_waits_until_every_replica_in_sync_has_it(void **state)
     world_close(&world);
 }
 
+/* Lag may be imposed on any cluster, by a property. */
+static void followers_lag_when_they_are_told_to(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 2, "mock.replication.delay.ms=50");
+    world_topic(&world, "orders", 1, 2, NULL);
+    struct client *client = world_client(&world, 1);
+    client_produce(client, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 1 }));
+    assert_null(client_produced(client));
+    assert_int_equal(mb_partition_replica(world_partition(&world, "orders", 0), 2)->log.end_offset, 0);
+    world_at(&world, 50 * MS);
+    assert_int_equal(client_produced(client)->error_code, 0);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 1);
+    world_close(&world);
+}
+
 static void acks_all_times_out_when_a_follower_is_too_slow(void **state)
 {
     struct world world;
@@ -330,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acks_all_waits_until_every_replica_in_sync_has_it),
+        cmocka_unit_test(followers_lag_when_they_are_told_to),
         cmocka_unit_test(acks_all_times_out_when_a_follower_is_too_slow),
         cmocka_unit_test(too_few_in_sync_refuse_acks_all),
         cmocka_unit_test(a_new_leader_rises_when_the_old_one_is_killed),
