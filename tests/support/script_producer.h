@@ -80,6 +80,7 @@ struct script_producer {
     struct script_fate fates[SCRIPT_FATES];
     int32_t hint_leader, hint_epoch; /* KIP-951, with the next NOT_LEADER; hint_leader 0: none */
     int32_t throttle_ms;             /* in every answer */
+    int64_t append_time_ms;          /* the topic has LogAppendTime, and this is it; -1: CreateTime */
 };
 
 /* ---- the engine's surroundings ---- */
@@ -208,6 +209,7 @@ static inline void script_produce_answer(struct script_producer *sp, struct scri
             answer->index = topic->partition_data[p].index;
             answer->error_code = code;
             answer->base_offset = code ? -1 : offset;
+            answer->log_append_time_ms = code ? -1 : sp->append_time_ms;
             if (code == KCI_NOT_LEADER_OR_FOLLOWER && sp->hint_leader) {
                 answer->current_leader.leader_id = sp->hint_leader;
                 answer->current_leader.leader_epoch = sp->hint_epoch;
@@ -296,6 +298,7 @@ static inline void script_producer_init(struct script_producer *sp)
     sp->peer.context = sp;
     script_topic(&sp->peer, "t", 3);
     sp->next_producer_id = 100;
+    sp->append_time_ms = -1;
     sp->alloc = test_alloc_counting(&sp->memory);
     for (size_t i = 0; i < SCRIPT_LOG_PARTITIONS; i++)
         sp->logs[i].producer_id = -1;

@@ -234,6 +234,31 @@ static void test_acks_0(void **state)
     script_producer_destroy(&sp);
 }
 
+/* A report says which time the record has in the log: its own, or the time of the send when it gave none; with
+ * message.timestamp.type=LogAppendTime that of the broker. */
+static void test_timestamps_in_reports(void **state)
+{
+    kc_record record = KC_RECORD_INIT;
+    struct kci_producer_wait why;
+    size_t accepted;
+    (void)state;
+    script_producer_create(&sp);
+    script_send(&sp, 0, "a");
+    assert_int_equal(sp.fates[0].timestamp_ms, sp.peer.now / 1000);
+    record.topic = "t";
+    record.partition = 0;
+    record.timestamp_ms = 1234567890123;
+    record.opaque = (void *)(uintptr_t)sp.sent++;
+    assert_int_equal(kci_producer_append(sp.producer, &record, 1, &accepted, sp.peer.now, 99, &why, NULL), KC_OK);
+    script_settle(&sp.peer);
+    assert_int_equal(sp.fates[1].timestamp_ms, 1234567890123);
+    sp.append_time_ms = 1700000000000;
+    script_send(&sp, 0, "c");
+    assert_int_equal(sp.fates[2].timestamp_ms, 1700000000000);
+    script_fates_are(&sp, "a=0 =1 c=2");
+    script_producer_destroy(&sp);
+}
+
 /* Only records with an opaque pointer are reported when that is what was asked for; record number 0 has none. */
 static void test_reports_only_what_is_asked_for(void **state)
 {
@@ -342,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup(test_no_common_version, setup),
         cmocka_unit_test_setup(test_codecs, setup),
         cmocka_unit_test_setup(test_acks_0, setup),
+        cmocka_unit_test_setup(test_timestamps_in_reports, setup),
         cmocka_unit_test_setup(test_reports_only_what_is_asked_for, setup),
         cmocka_unit_test_setup(test_interceptors, setup),
         cmocka_unit_test_setup(test_fenced, setup),
