@@ -126,7 +126,7 @@ def ingest(arguments, open_broker):
     try:
         make_topic(arguments, broker, "ingest", 12, "-c", f"retention.bytes={report.KEPT_BYTES // 12}")
         options = ["-t", "ingest", "-s", "10000", "-n", str(int(arguments.bytes / 10000)), "-X", "batch.size=1000000", "-X", "acks=all"]
-        kc_perf(arguments, broker, *options[:4], "-n", "1000", *options[6:])  # the first pages of memory
+        kc_perf(arguments, broker, *options[:4], "-n", str(report.KEPT_BYTES // 8000), *options[6:])  # the first pages of memory
         rates, per_core = [], []
         for _ in range(arguments.runs):
             before = matrix.cpu_s(broker.pid())
