@@ -69,6 +69,25 @@ static void test_an_address(void **state)
     assert_false(is_answered(asking_from(1, "10.0.0.1:40000")));
 }
 
+/* Who was turned away has not used anything up: ten seconds after five were taken, and six after five more, there is
+ * room for five again, however many came in between. */
+static void test_surplus_does_not_count(void **state)
+{
+    (void)state;
+    allow("10.0.0.1", 1);
+    for (int i = 0; i < 5; i++)
+        assert_true(is_answered(asking_from(1, "10.0.0.1:40000")));
+    world_at(&world, world.now + 5 * SECOND);
+    for (int i = 0; i < 5; i++)
+        assert_true(is_answered(asking_from(1, "10.0.0.1:40000")));
+    for (int i = 0; i < 20; i++)
+        assert_false(is_answered(asking_from(1, "10.0.0.1:40000")));
+    world_at(&world, world.now + 6 * SECOND);
+    for (int i = 0; i < 5; i++)
+        assert_true(is_answered(asking_from(1, "10.0.0.1:40000")));
+    assert_false(is_answered(asking_from(1, "10.0.0.1:40000")));
+}
+
 /* A default is a limit for each address that has none of its own; without a quota all is as before. */
 static void test_the_default(void **state)
 {
@@ -141,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_address, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_surplus_does_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_default, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_broker, setup, teardown),
         cmocka_unit_test_setup_teardown(test_both_and_a_restart, setup, teardown),
