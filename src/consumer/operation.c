@@ -32,6 +32,7 @@ static void destroy(struct kci_operation *operation)
         kci_subscription_topic_done(&c->subscription, operation->topics[i]);
     kci_partition_list_free(c->alloc, &operation->items);
     kci_alloc_free(c->alloc, operation->topics);
+    kci_alloc_free(c->alloc, operation->ids);
     kci_alloc_free(c->alloc, operation->questions);
     kci_alloc_free(c->alloc, operation->answered);
     kci_alloc_free(c->alloc, operation);
@@ -63,14 +64,17 @@ struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operati
     operation->era = kci_group_era(&c->group);
     bool ok = kci_partition_list_copy(c->alloc, &operation->items, items, count);
     operation->topics = kci_alloc_zero(c->alloc, count, sizeof *operation->topics);
+    operation->ids = kci_alloc_zero(c->alloc, count, sizeof *operation->ids);
     operation->questions = kci_alloc_zero(c->alloc, count, sizeof *operation->questions);
     operation->answered = kci_alloc_zero(c->alloc, count, sizeof *operation->answered);
-    ok = ok && operation->topics && operation->questions && operation->answered;
+    ok = ok && operation->topics && operation->ids && operation->questions && operation->answered;
     for (size_t i = 0; ok && i < count; i++) {
         operation->items.items[i].code = KC_OK;
         operation->questions[i] = items[i].offset;
         operation->topics[i] = kci_subscription_topic(&c->subscription, kci_str_of(items[i].topic));
         ok = operation->topics[i];
+        if (ok && operation->topics[i]->info)
+            operation->ids[i] = operation->topics[i]->info->id;
     }
     if (!ok) {
         destroy(operation);
@@ -196,6 +200,18 @@ static void commit_answered(struct kci_request *request, int64_t now)
     }
 }
 
+/* Was a topic of it deleted and created again, since it was begun? */
+static bool is_of_another_topic(const struct kci_operation *operation)
+{
+    for (size_t i = 0; i < operation->items.count; i++) {
+        const struct kci_topic_info *info = operation->topics[i]->info;
+        if (info && !kci_uuid_is_zero(&info->id) && !kci_uuid_is_zero(&operation->ids[i]) &&
+            !kci_uuid_equal(&info->id, &operation->ids[i]))
+            return true;
+    }
+    return false;
+}
+
 static void send_commit(struct kci_operation *operation, int64_t now)
 {
     struct kci_consumer *c = operation->consumer;
@@ -210,6 +226,11 @@ static void send_commit(struct kci_operation *operation, int64_t now)
         end(operation, state,
             state == KC_ERR_REBALANCE_IN_PROGRESS ? "the group is being rebalanced: poll, then commit again"
                                                   : "this consumer is no member of the group any more");
+        return;
+    }
+    if (is_of_another_topic(operation)) { /* the group would begin the new one behind records that nobody read */
+        end(operation, KC_ERR_UNKNOWN_TOPIC_ID,
+            "a topic was deleted and created again: these offsets are of the old one");
         return;
     }
     int32_t node = kci_group_coordinator_node(c, now);

@@ -21,6 +21,7 @@ struct kci_operation {
     enum kci_operation_kind kind;
     struct kci_partition_list items;    /* owned; questions and answers */
     struct kci_consumer_topic **topics; /* one per item, counted; owned */
+    struct kci_uuid *ids;               /* of the topics, when it was begun; zero: not known then. Owned */
     int64_t *questions;                 /* OFFSETS: one timestamp per item; owned */
     bool *answered;                     /* one per item; owned */
     uint32_t under_way;                 /* requests */

@@ -145,6 +145,22 @@ static void test_belongs_to_its_generation(void **state)
     script_consumer_end(&sc);
 }
 
+/* A commit that waits for its next attempt while its topic is deleted and created again is about the old one. */
+static void test_belongs_to_its_topic(void **state)
+{
+    (void)state;
+    begin_with_records();
+    struct kci_operation *operation = commit(60000);
+    peer.topics[0].id.b[0] ^= 0xff;
+    sc.logs[0].error = KCI_UNKNOWN_TOPIC_ID; /* a fetch makes it look at the metadata */
+    script_advance(&peer, 2000);
+    script_answer_commit(&sc, KCI_COORDINATOR_LOAD_IN_PROGRESS); /* again after a back-off */
+    script_advance(&peer, 2000);
+    assert_false(script_waits(&sc, KCI_API_OFFSET_COMMIT));
+    expect_end(operation, KC_ERR_UNKNOWN_TOPIC_ID);
+    script_consumer_end(&sc);
+}
+
 /* Asynchronous commits: one after the other, never retried; callbacks in order, in the next poll. */
 static void test_async_in_order(void **state)
 {
@@ -294,12 +310,19 @@ static void test_given_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_commit_all),     cmocka_unit_test(test_retried),
-        cmocka_unit_test(test_deadline),       cmocka_unit_test(test_fenced_by_generation),
-        cmocka_unit_test(test_async_in_order), cmocka_unit_test(test_automatic),
-        cmocka_unit_test(test_committed),      cmocka_unit_test(test_offsets),
-        cmocka_unit_test(test_queue),          cmocka_unit_test(test_queue_is_bounded),
-        cmocka_unit_test(test_given_up),       cmocka_unit_test(test_belongs_to_its_generation),
+        cmocka_unit_test(test_commit_all),
+        cmocka_unit_test(test_retried),
+        cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_fenced_by_generation),
+        cmocka_unit_test(test_async_in_order),
+        cmocka_unit_test(test_automatic),
+        cmocka_unit_test(test_committed),
+        cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_queue_is_bounded),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_belongs_to_its_generation),
+        cmocka_unit_test(test_belongs_to_its_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
