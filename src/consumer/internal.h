@@ -88,12 +88,12 @@ void kci_consumer_raise(struct kci_consumer *c, kc_err code, const char *format,
     __attribute__((format(printf, 3, 4)));
 /* Time of the next attempt after `attempts` failures, microseconds. */
 int64_t kci_consumer_retry_at(struct kci_consumer *c, uint32_t attempts, int64_t now);
-/* Leader and epoch of a partition as the metadata says; KCI_NODE_NONE: unknown, or none. */
 /* True once the metadata said anything about the topic. */
 static inline bool kci_consumer_known(const struct kci_consumer_topic *topic)
 {
     return topic->info && topic->info->known;
 }
+/* Leader and epoch of a partition as the metadata says; KCI_NODE_NONE: unknown, or none. */
 int32_t kci_consumer_leader(const struct kci_consumer_topic *topic, int32_t partition, int32_t *epoch);
 
 /* An event that waits for the application. */
