@@ -1,4 +1,4 @@
-/* DescribeProducers (KIP-664): the producers that the leader of a partition remembers. */
+/* DescribeProducers (KIP-664): the producers that a replica of a partition remembers. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
@@ -12,14 +12,14 @@ static void refuse(partition_out *out, int16_t error, const char *why)
     out->error_message = kci_str_of(why);
 }
 
-static bool list(struct mb_request *request, const struct mb_replica *leader, partition_out *out)
+static bool list(struct mb_request *request, const struct mb_replica *replica, partition_out *out)
 {
-    size_t count = leader->producers.map.count < PRODUCERS_MAX ? leader->producers.map.count : PRODUCERS_MAX;
+    size_t count = replica->producers.map.count < PRODUCERS_MAX ? replica->producers.map.count : PRODUCERS_MAX;
     struct mb_producer_view *views = kci_arena_array(&request->arena, count, sizeof *views);
     out->active_producers = kci_arena_array(&request->arena, count, sizeof *out->active_producers);
     if (!views || !out->active_producers)
         return false;
-    count = mb_producers_list(&leader->producers, views, count);
+    count = mb_producers_list(&replica->producers, views, count);
     for (size_t i = 0; i < count; i++)
         out->active_producers[out->active_producers_count++] =
             (struct kci_describe_producers_response__producer_state){ .producer_id = views[i].id,
@@ -46,10 +46,10 @@ static bool describe(struct mb_request *request, struct kci_str name, int32_t in
         refuse(out, KCI_INVALID_TOPIC_EXCEPTION, why);
     else if (!partition)
         refuse(out, KCI_UNKNOWN_TOPIC_OR_PARTITION, kci_error_text(KCI_UNKNOWN_TOPIC_OR_PARTITION));
-    else if (partition->leader != request->broker)
+    else if (!mb_partition_replica(partition, request->broker))
         refuse(out, KCI_NOT_LEADER_OR_FOLLOWER, kci_error_text(KCI_NOT_LEADER_OR_FOLLOWER));
     else
-        return list(request, mb_partition_leader(partition), out);
+        return list(request, mb_partition_replica(partition, request->broker), out);
     return true;
 }
 

@@ -16,7 +16,6 @@ static bool fill_partition(struct mb_request *request, const struct mb_partition
     out->partition_index = partition->index;
     out->leader_id = partition->leader;
     out->leader_epoch = partition->leader_epoch;
-    out->error_code = partition->leader < 0 ? KCI_LEADER_NOT_AVAILABLE : KCI_NONE;
     out->replica_nodes = kci_arena_array(&request->arena, count, sizeof *out->replica_nodes);
     out->isr_nodes = kci_arena_array(&request->arena, count, sizeof *out->isr_nodes);
     out->offline_replicas = kci_arena_array(&request->arena, count, sizeof *out->offline_replicas);

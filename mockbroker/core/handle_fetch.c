@@ -13,6 +13,7 @@
 #define FIRST_WITH_ID        13
 #define FIRST_WITH_ZSTD      10
 #define FIRST_WITH_RACK      11
+#define FIRST_WITH_HINTS     16 /* where the leader is, for who asked another (KIP-951) */
 #define ATTRIBUTES_AT        21
 #define PARTITION_HEAD_BYTES 60 /* what an answer says of a partition besides its records, as quotas count it */
 
@@ -55,7 +56,8 @@ struct mb_partition *mb_fetch_check(struct mb_fetch_node *node)
         node->error = KCI_NONE;
         return partition;
     }
-    if (node->error == KCI_NOT_LEADER_OR_FOLLOWER || node->error == KCI_FENCED_LEADER_EPOCH) { /* KIP-951 */
+    bool elsewhere = node->error == KCI_NOT_LEADER_OR_FOLLOWER || node->error == KCI_FENCED_LEADER_EPOCH;
+    if (elsewhere && request->header.version >= FIRST_WITH_HINTS) {
         node->leader = partition->leader;
         node->leader_epoch = partition->leader_epoch;
     }

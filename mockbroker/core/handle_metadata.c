@@ -26,6 +26,10 @@ static bool fill_partition(struct mb_request *request, const struct mb_partition
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct mb_replica *replica = &partition->replicas[i];
+        if (request->header.version == 0 && !mb_cluster_is_running(cluster, replica->broker)) {
+            out->error_code = out->error_code ? out->error_code : KCI_REPLICA_NOT_AVAILABLE; /* v0 tells it so */
+            continue;
+        }
         out->replica_nodes[out->replica_nodes_count++] = replica->broker;
         if (replica->in_isr)
             out->isr_nodes[out->isr_nodes_count++] = replica->broker;

@@ -83,6 +83,10 @@ class Mockbroker:
                 told.append(f"-- mockbroker's {what}: {failure}, status {self.process.poll()}")
         return "\n".join(told)
 
+    def stop_node(self, broker):
+        request = urllib.request.Request(f"{self.about['control']}/v1/brokers/{broker}/stop", method="POST", data=b"")
+        urllib.request.urlopen(request).close()
+
     def __enter__(self):
         return self
 

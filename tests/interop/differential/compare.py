@@ -41,8 +41,8 @@ class Comparison(unittest.TestCase):
         if cls.played == cls.parts and unused:
             raise AssertionError(f"these exceptions met no difference: {unused}")
 
-    def play(self, part, address, now_ms):
-        player = Player(self.messages, address, now_ms)
+    def play(self, part, broker, now_ms):
+        player = Player(self.messages, broker.bootstrap, now_ms, broker.stop_node)
         try:
             part(player)
         finally:
@@ -58,7 +58,7 @@ class Comparison(unittest.TestCase):
 
     def compare(self, part):
         now_ms = int(time.time() * 1000)
-        theirs, ours = (self.play(part, address, now_ms) for address in (self.kafka.bootstrap, self.mockbroker.bootstrap))
+        theirs, ours = (self.play(part, broker, now_ms) for broker in (self.kafka, self.mockbroker))
         type(self).played += 1
         self.assertEqual([row[:3] for row in theirs], [row[:3] for row in ours])
         found = []

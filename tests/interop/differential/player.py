@@ -21,8 +21,9 @@ ANY_NUMBER = {"SubscriptionId"}                              # a checksum
 
 
 class Player:
-    def __init__(self, messages, address, now_ms):
-        self.messages, self.address, self.now_ms = messages, address, now_ms
+    def __init__(self, messages, address, now_ms, stop=None):
+        self.messages, self.addresses, self.now_ms = messages, address.split(","), now_ms
+        self.stop = stop        # stops the node of this id
         self.played = []        # (name, api, version, answer as written down)
         self.symbols = {}       # what the broker made up -> its name here
         self.numbers = {}       # field -> number that the broker made up -> its name here
@@ -32,8 +33,10 @@ class Player:
     # -- connections
 
     def connection(self, name="main"):
+        """"node 2" is one to that node; others are to the first."""
         if name not in self.connections:
-            host, port = self.address.rsplit(":", 1)
+            node = int(name.removeprefix("node ")) if name.startswith("node ") else 1
+            host, port = self.addresses[node - 1].rsplit(":", 1)
             self.connections[name] = socket.create_connection((host, int(port)), WAIT_S)
         return self.connections[name]
 
@@ -100,11 +103,11 @@ class Player:
     def write_down(self, name, api, version, answer):
         self.played.append((name, api, version, "closed" if answer is None else self.general(answer)))
 
-    def until(self, condition, api, version, values):
+    def until(self, condition, api, version, values, **options):
         """Ask until the answer is so; not written down."""
         end = time.monotonic() + WAIT_S
         while True:
-            answer = self.ask(api, version, values)
+            answer = self.ask(api, version, values, **options)
             if answer is not None and condition(answer):
                 return answer
             assert time.monotonic() < end, (api, version, values, answer)
@@ -176,8 +179,8 @@ class Player:
         return value.hex() if isinstance(value, bytes) else value
 
     def general_number(self, value, field):
-        if field == "Port" and value > 0:
-            return "<port>"
+        if field in ("Port", "ControllerId") and value > 0:  # any node passes for the controller: they forward
+            return f"<{field.lower()}>"
         if field in COUNTED and 0 < value < GIVEN_BY_STORY:
             seen = self.numbers.setdefault(field, {})
             return seen.setdefault(value, f"<{field} {len(seen) + 1}>")

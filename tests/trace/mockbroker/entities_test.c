@@ -216,15 +216,15 @@ static void settings_of_groups_and_metrics_are_kept(void **state)
     world_close(&world);
 }
 
-/* What a leader remembers of a producer; others say who does not lead. */
-static void producers_are_described_by_the_leader(void **state)
+/* What a replica remembers of a producer; who has none says so. */
+static void producers_are_described_by_replicas(void **state)
 {
     struct world world;
     struct kci_describe_producers_request request;
     struct kci_describe_producers_request__topic_request topic = { .name = NAME("orders") };
     int32_t indexes[] = { 0, 7 };
     (void)state;
-    world_open(&world, 2, NULL);
+    world_open(&world, 3, NULL);
     world_topic(&world, "orders", 1, 2, NULL);
     int32_t leader = world_look(&world, "orders", 0).leader;
     struct client *client = world_client(&world, leader);
@@ -247,6 +247,8 @@ static void producers_are_described_by_the_leader(void **state)
     assert_int_equal(partitions[0].active_producers[0].current_txn_start_offset, -1);
     assert_int_equal(partitions[1].error_code, KCI_UNKNOWN_TOPIC_OR_PARTITION);
     response = client_call(world_client(&world, 3 - leader), KCI_API_DESCRIBE_PRODUCERS, 0, &request);
+    assert_int_equal(response->topics[0].partitions[0].active_producers[0].producer_id, 7);
+    response = client_call(world_client(&world, 3), KCI_API_DESCRIBE_PRODUCERS, 0, &request);
     assert_int_equal(response->topics[0].partitions[0].error_code, KCI_NOT_LEADER_OR_FOLLOWER);
     world_close(&world);
 }
@@ -324,7 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rules_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(features_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(settings_of_groups_and_metrics_are_kept, setup, teardown),
-        cmocka_unit_test(producers_are_described_by_the_leader),
+        cmocka_unit_test(producers_are_described_by_replicas),
         cmocka_unit_test(a_dead_broker_is_unregistered),
         cmocka_unit_test(the_quorum_follows_the_controller),
     };

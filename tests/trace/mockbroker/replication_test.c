@@ -249,6 +249,28 @@ static void epochs_of_clients_are_checked(void **state)
     world_close(&world);
 }
 
+#define HINTS 17 /* a version of Fetch that tells who leads (KIP-951): since 16 */
+
+static void fetch_by_id(struct world *world, struct client *client, const char *name)
+{
+    struct kci_fetch_request request;
+    struct kci_fetch_request__fetch_partition partition;
+    struct kci_fetch_request__fetch_topic topic = { .topic_id = mb_cluster_topic_id(world->cluster, kci_str_of(name)),
+                                                    .partitions = &partition,
+                                                    .partitions_count = 1 };
+    kci_codec_init(&kci_fetch_request_schema, &request);
+    kci_codec_init(&kci_fetch_request__fetch_partition_schema, &partition);
+    partition.partition_max_bytes = request.max_bytes = 1 << 20;
+    partition.current_leader_epoch = partition.last_fetched_epoch = -1;
+    request.max_wait_ms = 5000;
+    request.min_bytes = 1;
+    request.session_epoch = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    client_send(client, KCI_API_FETCH, HINTS, &request);
+}
+
+/* Those that waited for the old one, and in versions that have a place for it they are told who it is. */
 static void waiting_clients_hear_of_a_new_leader(void **state)
 {
     struct world world;
@@ -256,14 +278,20 @@ static void waiting_clients_hear_of_a_new_leader(void **state)
     world_open_with(&world, (struct mb_options){ .brokers = 2, .replication_delay_us = 1000 * SECOND, .seed = 9 });
     world_topic(&world, "orders", 1, 2, NULL);
     struct client *writer = world_client(&world, 1), *reader = world_client(&world, 1);
+    struct client *old_reader = world_client(&world, 1);
     client_produce(writer, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 1 }));
-    client_fetch(reader, (struct fetch_of){ .topic = "orders", .max_wait_ms = 5000, .min_bytes = 1 });
+    client_fetch(old_reader, (struct fetch_of){ .topic = "orders", .max_wait_ms = 5000, .min_bytes = 1 });
+    fetch_by_id(&world, reader, "orders");
     assert_null(client_produced(writer));
-    assert_null(client_fetched(reader));
+    assert_null(client_fetched(old_reader));
     assert_int_equal(mb_cluster_move_leader(world.cluster, NAME("orders"), 0, 2, world.now), 0);
     world_step(&world);
     assert_int_equal(client_produced(writer)->error_code, KCI_NOT_LEADER_OR_FOLLOWER);
-    struct kci_fetch_response__partition_data *fetched = client_fetched(reader);
+    struct kci_fetch_response__partition_data *fetched = client_fetched(old_reader);
+    assert_int_equal(fetched->error_code, KCI_NOT_LEADER_OR_FOLLOWER);
+    assert_int_equal(fetched->current_leader.leader_id, -1);
+    struct kci_fetch_response *response = client_answer(reader, KCI_API_FETCH, HINTS);
+    fetched = &response->responses[0].partitions[0];
     assert_int_equal(fetched->error_code, KCI_NOT_LEADER_OR_FOLLOWER);
     assert_int_equal(fetched->current_leader.leader_id, 2);
     assert_int_equal(fetched->current_leader.leader_epoch, 1);
