@@ -119,9 +119,10 @@ const char *kci_cluster_node_text(const struct kci_cluster *c, int32_t node)
     (void)c, (void)node;
     return "null";
 }
-bool kci_cluster_usable(const struct kci_cluster *cluster)
+bool kci_cluster_usable(const struct kci_cluster *cluster, size_t *unreachable)
 {
     (void)cluster;
+    *unreachable = 0;
     return true;
 }
 bool kci_cluster_connected(const struct kci_cluster *cluster)
