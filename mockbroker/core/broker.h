@@ -41,6 +41,7 @@ enum mb_plant {
     MB_PLANT_NO_FENCING,   /* commits of an old generation are taken */
     MB_PLANT_NO_SYNC,      /* flush.messages is nothing to the logs */
     MB_PLANT_TRUST_DISK,   /* recovery believes that what it finds is whole */
+    MB_PLANT_UNCOUNTED,    /* faults do not count every hit */
     MB_PLANT_FORGETFUL,    /* after a restart the brokers know no producer */
 };
 

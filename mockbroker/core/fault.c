@@ -37,7 +37,8 @@ bool mb_fault_hit(struct mb_fault *fault)
     if (fault->seen < fault->match.nth || (fault->match.probability_ppm < 1000000 &&
                                            !kci_prng_chance(&fault->prng, fault->match.probability_ppm, 1000000)))
         return false;
-    fault->hits++;
+    bool planted = fault->faults->cluster->options.plant == MB_PLANT_UNCOUNTED && fault->used % 2; /* defect */
+    fault->hits += !planted;
     fault->used++;
     if (fault->used == fault->count)
         disarm(fault);

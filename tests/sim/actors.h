@@ -34,10 +34,11 @@ struct sim_stage {
     struct sim_plants plants;
     struct sim_verdict verdict;
     struct sim_brokers *brokers;
-    struct sim_consumer *consumers;               /* all slots: SIM_CONSUMERS_MAX */
-    bool starved;                                 /* an allocation has failed, as planned */
-    bool healed;                                  /* phase 2 */
-    int32_t partitions;                           /* that exist by now */
+    struct sim_consumer *consumers; /* all slots: SIM_CONSUMERS_MAX */
+    bool starved;                   /* an allocation has failed, as planned */
+    bool healed;                    /* phase 2 */
+    int32_t partitions;             /* that exist by now */
+    int64_t made_at;                /* when the topic was last made: what was held before is of another one */
     int64_t delivered_end[2][SIM_PARTITIONS_MAX]; /* [by the group?]: behind the last offset delivered */
     int32_t next_consumer;                        /* number */
     bool clean_end;                               /* every member has left with KC_OK since phase 2 was over */
@@ -53,12 +54,14 @@ struct sim_brokers {
     struct sim_host *host;
     struct kci_prng prng;
     struct sim_disk disk;
-    struct sim_power *power; /* owned by power.c */
+    struct sim_power *power;   /* owned by power.c */
+    struct sim_errors *errors; /* owned by faults.c */
     struct sim_seen {
         int32_t leader, epoch;
         int64_t high_watermark;
     } seen[SIM_PARTITIONS_MAX]; /* of each partition, when it was last looked at */
-    struct sim_alarm looking, next, grow, back[SIM_BROKERS];
+    struct sim_alarm looking, next, grow, vanish, back[SIM_BROKERS];
+    struct kci_prng recreation; /* of the topic */
     struct sim_broker_back {
         struct sim_brokers *brokers;
         int32_t id;
@@ -92,9 +95,17 @@ void sim_brokers_read(struct sim_brokers *brokers);
 
 /* ---- power.c ---- */
 void sim_power_open(struct sim_brokers *brokers);
+/* The topic is about to be deleted: what it has is lost. */
+void sim_brokers_lose_topic(struct sim_brokers *brokers);
 /* Disks work from now on, and there is power. */
 void sim_power_heal(struct sim_brokers *brokers);
 void sim_power_close(struct sim_brokers *brokers);
+
+/* ---- faults.c ---- */
+void sim_errors_open(struct sim_brokers *brokers);
+/* No faults any more; those that there were must be in the journal. */
+void sim_errors_heal(struct sim_brokers *brokers);
+void sim_errors_close(struct sim_brokers *brokers);
 
 /* ---- producers.c ---- */
 struct sim_producer {

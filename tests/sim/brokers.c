@@ -12,7 +12,8 @@
 #include <stdio.h>
 
 #define LOOK_US            (7 * SIM_MS)
-#define OFFSETS_PARTITIONS 3 /* at most */
+#define ABSENT_US          (500 * SIM_MS) /* a deleted topic, at most */
+#define OFFSETS_PARTITIONS 3              /* at most */
 
 static struct kci_str topic(void)
 {
@@ -38,7 +39,7 @@ static void come_back(void *owner, int64_t now)
 static void lose_tails(struct sim_brokers *b, int32_t broker, int64_t now)
 {
     const struct mb_topic *found = mb_topic_find(b->cluster, topic());
-    for (int32_t p = 0; p < found->partition_count; p++) {
+    for (int32_t p = 0; found && p < found->partition_count; p++) {
         const struct mb_replica *replica = mb_partition_replica(found->partitions[p], broker);
         if (!replica || found->partitions[p]->leader < 0 || replica->in_isr || !kci_prng_chance(&b->prng, 1, 2))
             continue;
@@ -133,6 +134,33 @@ static void grow(void *owner, int64_t now)
     sim_host_wake(b->host);
 }
 
+/* The topic vanishes with all it has; after a while there is another one of that name. */
+static void recreate(void *owner, int64_t now)
+{
+    struct sim_brokers *b = owner;
+    struct sim_stage *stage = b->stage;
+    int64_t again = now + 1 + (int64_t)kci_prng_below(&b->recreation, 2 * (uint64_t)stage->workload.recreate_us);
+    if (!b->cluster) {
+        sim_alarm_set(&stage->world, &b->vanish, again);
+        return;
+    }
+    if (mb_topic_find(b->cluster, topic())) {
+        sim_note(&stage->world, "the topic is deleted");
+        sim_brokers_lose_topic(b);
+        mb_cluster_delete_topic(b->cluster, topic(), now);
+        again = now + 1 + (int64_t)kci_prng_below(&b->recreation, ABSENT_US);
+    } else if (mb_cluster_create_topic(b->cluster, topic(), stage->partitions, SIM_BROKERS, NULL, 0, now) != 0) {
+        again = now + 50 * SIM_MS; /* too few brokers run */
+    } else {
+        sim_note(&stage->world, "the topic is made anew");
+        stage->made_at = now;
+        for (int32_t p = 0; p < SIM_PARTITIONS_MAX; p++)
+            b->seen[p] = (struct sim_seen){ .epoch = -1 };
+    }
+    sim_host_wake(b->host);
+    sim_alarm_set(&stage->world, &b->vanish, again);
+}
+
 static void act(void *owner, int64_t now)
 {
     struct sim_brokers *b = owner;
@@ -191,6 +219,12 @@ static void set_alarms(struct sim_brokers *b)
     sim_alarm_set(&stage->world, &b->looking, stage->world.now);
     if (w->grow_us)
         sim_alarm_set(&stage->world, &b->grow, stage->world.now + w->grow_us);
+    b->recreation = sim_stream(w->seed, 9);
+    b->vanish.fire = recreate;
+    b->vanish.owner = b;
+    if (w->recreate_us)
+        sim_alarm_set(&stage->world, &b->vanish,
+                      stage->world.now + 1 + (int64_t)kci_prng_below(&b->recreation, 2 * (uint64_t)w->recreate_us));
     if (w->broker_us)
         sim_alarm_set(&stage->world, &b->next,
                       stage->world.now + (int64_t)kci_prng_below(&b->prng, (uint64_t)w->broker_us));
@@ -226,6 +260,7 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
         b->seen[p].epoch = -1;
     set_alarms(b);
     sim_power_open(b);
+    sim_errors_open(b);
 }
 
 /* ---- phase 2 ---- */
@@ -244,12 +279,17 @@ void sim_brokers_black_out(struct sim_brokers *b)
 void sim_brokers_heal(struct sim_brokers *b)
 {
     sim_alarm_stop(&b->stage->world, &b->next);
+    sim_errors_heal(b);
     sim_power_heal(b);
     for (int i = 0; i < SIM_BROKERS; i++) {
         sim_alarm_stop(&b->stage->world, &b->back[i]);
         if (b->each[i].down)
             come_back(&b->each[i], b->stage->world.now);
     }
+    sim_alarm_stop(&b->stage->world, &b->vanish);
+    if (!mb_topic_find(b->cluster, topic()))
+        recreate(b, b->stage->world.now);
+    sim_alarm_stop(&b->stage->world, &b->vanish);
 }
 
 bool sim_brokers_in_sync(struct sim_brokers *b, char *why, size_t size)
@@ -297,11 +337,13 @@ void sim_brokers_close(struct sim_brokers *b)
     sim_alarm_stop(&b->stage->world, &b->next);
     sim_alarm_stop(&b->stage->world, &b->grow);
     sim_alarm_stop(&b->stage->world, &b->looking);
+    sim_alarm_stop(&b->stage->world, &b->vanish);
     for (int i = 0; i < SIM_BROKERS; i++)
         sim_alarm_stop(&b->stage->world, &b->back[i]);
     mb_cluster_destroy(b->cluster, b->stage->world.now);
     sim_host_crash(b->host);
     sim_power_close(b);
+    sim_errors_close(b);
     b->stage->starved |= b->memory.fail_at && b->memory.count >= b->memory.fail_at;
     if (b->memory.live_blocks)
         sim_violation(&b->stage->verdict, "R1", "the brokers left %zu blocks (%zu bytes)", b->memory.live_blocks,

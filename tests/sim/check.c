@@ -210,7 +210,7 @@ static void check_order(history *h, verdict *v)
 {
     int64_t *last = kci_alloc_zero(h->alloc, h->senders.count + 1, sizeof *last);
     assert(last);
-    for (int32_t p = 0; h->idempotent && p < h->partitions; p++) {
+    for (int32_t p = 0; h->idempotent && !h->forgetful && p < h->partitions; p++) {
         for (size_t s = 0; s < h->senders.count; s++)
             last[s] = -1;
         for (size_t i = 0; i < h->logs.items[p].records.count; i++) {
@@ -365,7 +365,7 @@ static int32_t last_generation(const struct sim_hold *hold)
 
 static void check_one_owner(history *h, verdict *v)
 {
-    for (size_t i = 0; !h->lossy && i < h->holds.count; i++)
+    for (size_t i = 0; !h->restarts && i < h->holds.count; i++)
         for (size_t k = 0; k < i; k++) {
             const struct sim_hold *a = &h->holds.items[i], *b = &h->holds.items[k];
             int32_t from = a->generation > b->generation ? a->generation : b->generation;
@@ -380,7 +380,7 @@ static void check_one_owner(history *h, verdict *v)
 /* A commit that began after somebody else had the partition in a later generation is one of a member that is gone. */
 static void check_fenced(history *h, verdict *v)
 {
-    for (size_t i = 0; !h->lossy && i < h->accepted.count; i++)
+    for (size_t i = 0; !h->restarts && i < h->accepted.count; i++)
         for (size_t k = 0; k < h->holds.count; k++) {
             const struct sim_accepted *commit = &h->accepted.items[i];
             const struct sim_hold *hold = &h->holds.items[k];

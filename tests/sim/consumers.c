@@ -99,6 +99,8 @@ void sim_consumer_join(struct sim_consumer *c)
         .plant = (enum kci_consumer_plant)stage->plants.consumer,
     };
     assert(c->state == SIM_GONE);
+    if (stage->workload.mixed && !c->reader)
+        c->settings.group_protocol_consumer = kci_prng_chance(&c->prng, 1, 2);
     c->memory = (struct test_alloc){ 0 };
     c->alloc = test_alloc_counting(&c->memory);
     if (stage->plants.starve == SIM_STARVE_CONSUMER && !stage->starved)
@@ -180,11 +182,12 @@ void sim_consumers_check_owner(const struct sim_consumer *getter, int32_t partit
     struct sim_stage *stage = getter->stage;
     /* The answer to its SyncGroup took longer than its session: it is no member any more, and will hear of it. What it
      * has is of an old generation, in which nobody else had it (check_one_owner). */
-    if (!sim_brokers_know(stage->brokers, getter->core->group.member_id))
+    if (stage->history.group_lost || !sim_brokers_know(stage->brokers, getter->core->group.member_id))
         return;
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++) {
         const struct sim_consumer *c = &stage->consumers[i];
-        if (c != getter && !c->reader && c->core && c->hold[partition] >= 0 && c->core->group.generation >= 0 &&
+        if (c != getter && !c->reader && c->core && c->hold[partition] >= 0 &&
+            stage->history.holds.items[c->hold[partition]].from >= stage->made_at && c->core->group.generation >= 0 &&
             !missed_the_round(c, getter) && sim_brokers_know(stage->brokers, c->core->group.member_id))
             sim_violation(&stage->verdict, "G1", "consumer %d gets partition %d, which consumer %d, a member, has",
                           getter->number, partition, c->number);
@@ -405,7 +408,7 @@ static void poll(struct sim_consumer *c, int64_t now)
         sim_consumer_crash(c);
         return;
     }
-    if (result == KC_ERR_UNRELEASED_INSTANCE_ID && w->fixed_members && w->modern) {
+    if (result == KC_ERR_UNRELEASED_INSTANCE_ID && w->fixed_members && c->settings.group_protocol_consumer) {
         rest(c, SIM_IDLE, now + ERROR_US); /* the one before it has crashed; its session ends in time */
         return;
     }

@@ -95,7 +95,12 @@ struct sim_history {
     SIM_LIST(struct sim_commit) commits;
     SIM_LIST(struct sim_accepted) accepted;
     SIM_LIST(struct sim_lost) lost;
-    bool lossy;         /* what is committed may get lost, commits of the group and its generations, too */
+    bool lossy;      /* what is committed may get lost */
+    bool group_lost; /* also what the group's coordinator had written: generations and members */
+    bool restarts;   /* generations may begin anew: that, or a classic member came into an empty group of KIP-848 */
+    /* A leader that has lost what it knew of a producer takes any sequence from it, as Kafka does: when it cannot write
+     * the first of several batches that are under way, the second one may stand before it. */
+    bool forgetful;
     bool group, reader; /* a group, a consumer with a hand assignment: each was to read everything */
     bool fixed_members; /* one with the same id may take over within a generation */
     bool committed;     /* every member has left in order, with automatic commits */

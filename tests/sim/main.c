@@ -14,6 +14,7 @@ struct options {
     uint64_t shard, shards; /* only seeds (or defects) with this remainder */
     unsigned without;       /* bits of enum sim_feature */
     const struct sim_plant *plant;
+    const char *page; /* that is to have a row for each defect; NULL: none */
     bool twice, verbose, expect_found, keep_going, planted, memory, regressions;
 };
 
@@ -40,11 +41,12 @@ static int help(FILE *out)
         "  --seeds N        how many seeds (200)\n"
         "  --first S        the first one (1)\n"
         "  --shard I/N      of these only every Nth, I from 0\n"
-        "  --without LIST   of disk: none of those in any seed, to see whether one matters\n"
+        "  --without LIST   of disk, mixed, recreate, errors: none of those in any seed, to see whether one matters\n"
         "  --twice          run each seed twice and compare what happened\n"
         "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
         "  --memory         a short run for each allocation of a producer, a consumer and the brokers: that one fails\n"
         "  --regressions    the seeds that once found something\n"
+        "  --documented F   does the page F have a row for each check and each defect?\n"
         "  --plant NAME     with one of them:\n");
     for (size_t i = 1; i < sim_plant_count; i++)
         fprintf(out, "                     %-4s %-18s %s\n", sim_plant_list[i].property, sim_plant_list[i].name,
@@ -80,7 +82,7 @@ static bool shard(const char *text, struct options *o)
 /* "disk,..." */
 static bool without(const char *text, struct options *o)
 {
-    static const char *const names[] = { "disk" };
+    static const char *const names[] = { "disk", "mixed", "recreate", "errors" };
     while (text && *text) {
         size_t length = strcspn(text, ","), i = 0;
         while (i < sizeof names / sizeof *names && (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))
@@ -127,12 +129,13 @@ static bool parse(int count, char **words, struct options *o)
         const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
         if (take_flag(word, o))
             continue;
-        bool ok = strcmp(word, "--seeds") == 0     ? number(value, &o->seeds)
-                  : strcmp(word, "--first") == 0   ? number(value, &o->first)
-                  : strcmp(word, "--shard") == 0   ? shard(value, o)
-                  : strcmp(word, "--without") == 0 ? without(value, o)
-                  : strcmp(word, "--plant") == 0   ? (o->plant = plant_named(value)) != NULL
-                                                   : false;
+        bool ok = strcmp(word, "--seeds") == 0        ? number(value, &o->seeds)
+                  : strcmp(word, "--first") == 0      ? number(value, &o->first)
+                  : strcmp(word, "--shard") == 0      ? shard(value, o)
+                  : strcmp(word, "--documented") == 0 ? (o->page = value) != NULL
+                  : strcmp(word, "--without") == 0    ? without(value, o)
+                  : strcmp(word, "--plant") == 0      ? (o->plant = plant_named(value)) != NULL
+                                                      : false;
         if (!ok)
             return false;
         i++;
@@ -273,6 +276,35 @@ static bool run_memory(const struct options *o)
     return bad == 0;
 }
 
+static bool has_row(const char *page, const char *row)
+{
+    if (!strstr(page, row))
+        printf("there is no row that begins with \"%s\"\n", row + 1);
+    return strstr(page, row) != NULL;
+}
+
+/* docs/simulation.md keeps up with the lists. */
+static bool run_documented(const char *path)
+{
+    static char page[1 << 16];
+    char row[300];
+    FILE *file = fopen(path, "r");
+    size_t size = file ? fread(page, 1, sizeof page - 1, file) : 0;
+    bool all = size > 0;
+    if (file)
+        fclose(file);
+    for (size_t i = 0; i < sim_check_count; i++) {
+        snprintf(row, sizeof row, "\n| %s", sim_checks[i].property);
+        all &= has_row(page, row);
+    }
+    for (size_t i = 1; i < sim_plant_count; i++) {
+        const struct sim_plant *plant = &sim_plant_list[i];
+        snprintf(row, sizeof row, "\n| %s | %s: %s | ", plant->property, plant->name, plant->meaning);
+        all &= has_row(page, row);
+    }
+    return all;
+}
+
 /* true: none of them finds anything. */
 static bool run_regressions(const struct options *o)
 {
@@ -302,6 +334,8 @@ int main(int count, char **words)
         return run_memory(&o) ? 0 : 1;
     if (o.planted)
         return run_planted(&o) ? 0 : 1;
+    if (o.page)
+        return run_documented(o.page) ? 0 : 1;
     if (o.regressions)
         return run_regressions(&o) ? 0 : 1;
     for (uint64_t i = o.shard; i < o.seeds && (bad == 0 || o.keep_going); i += o.shards, done++) {

@@ -109,10 +109,10 @@ static void fail(void *owner, int64_t now)
     mb_fault_remove_all(b->cluster, now); /* who looks at the logs here is to see them */
     for (int32_t p = 0; p < b->stage->partitions; p++) {
         const struct mb_partition *partition = partition_of(b, p);
-        struct mb_replica *best = best_of(partition);
+        struct mb_replica *best = partition ? best_of(partition) : NULL;
         /* a new leader does not know yet how much is committed: more than its high watermark, perhaps */
-        fill_log(b, &power->before[p], best, b->stage->history.lossy ? INT64_MAX : best ? best->high_watermark : 0);
-        for (int32_t i = 0; i < partition->replica_count; i++)
+        fill_log(b, &power->before[p], best, !w->synced ? INT64_MAX : best ? best->high_watermark : 0);
+        for (int32_t i = 0; partition && i < partition->replica_count; i++)
             others[p] |= partition->replicas[i].in_isr && partition->replicas[i].broker != rotten;
     }
     read_committed(b, power->committed);
@@ -140,14 +140,15 @@ static bool same(const struct sim_logged *a, const struct sim_logged *b)
            a->value.counter == b->value.counter;
 }
 
-static void compare_log(struct sim_brokers *b, const struct sim_log *before, const struct sim_log *now, int32_t p)
+static void compare_log(struct sim_brokers *b, const struct sim_log *before, const struct sim_log *now, int32_t p,
+                        bool may_lose)
 {
     struct sim_stage *stage = b->stage;
     for (size_t i = 0; i < before->records.count; i++) {
         const struct sim_logged *was = &before->records.items[i];
         if (i < now->records.count && same(was, &now->records.items[i]))
             continue;
-        if (stage->history.lossy)
+        if (may_lose)
             sim_history_lost(&stage->history, (struct sim_lost){ p, b->power->losses, *was });
         else
             sim_violation(&stage->verdict, "B4", "partition %d: offset %lld was committed and synced, and is %s", p,
@@ -202,6 +203,16 @@ static void compare_producers(struct sim_brokers *b, struct mb_replica *leader)
     }
 }
 
+void sim_brokers_lose_topic(struct sim_brokers *b)
+{
+    const struct sim_log nothing = { .records = { 0 } };
+    for (int32_t p = 0; p < b->stage->partitions; p++) {
+        fill_log(b, &b->power->before[p], best_of(partition_of(b, p)), INT64_MAX);
+        compare_log(b, &b->power->before[p], &nothing, p, true);
+    }
+    b->power->losses++;
+}
+
 static void come_back(void *owner, int64_t now)
 {
     struct sim_power *power = owner;
@@ -213,11 +224,12 @@ static void come_back(void *owner, int64_t now)
     b->disk.off = false;
     sim_brokers_switch_on(b);
     for (int32_t p = 0; p < stage->partitions; p++) {
-        struct mb_replica *leader = mb_partition_leader(partition_of(b, p));
-        if (!leader)
+        const struct mb_partition *partition = partition_of(b, p);
+        struct mb_replica *leader = partition ? mb_partition_leader(partition) : NULL;
+        if (!leader && partition)
             sim_violation(&stage->verdict, "B4", "partition %d has no leader after a restart", p);
         fill_log(b, &log, leader, INT64_MAX);
-        compare_log(b, &power->before[p], &log, p);
+        compare_log(b, &power->before[p], &log, p, !stage->workload.synced);
         if (leader)
             compare_producers(b, leader);
         b->seen[p] = (struct sim_seen){ .epoch = -1 }; /* the high watermark is what was last written down */
@@ -225,7 +237,7 @@ static void come_back(void *owner, int64_t now)
     power->losses++;
     kci_alloc_free(stage->alloc, log.records.items);
     read_committed(b, committed);
-    for (int32_t p = 0; !stage->history.lossy && p < stage->partitions; p++)
+    for (int32_t p = 0; stage->workload.synced && !stage->workload.recreate_us && p < stage->partitions; p++)
         if (power->committed[p] >= 0 && committed[p] < 0)
             sim_violation(&stage->verdict, "B4", "the group had committed offset %lld of partition %d; now it has none",
                           (long long)power->committed[p], p);

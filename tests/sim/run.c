@@ -124,7 +124,8 @@ static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_
         }
         for (int group = 0; group < 2; group++) {
             int64_t got = run->stage.delivered_end[group][p];
-            if ((group ? w->members > 0 : w->reader) && got < ends[p]) {
+            bool group_reads = w->members > 0 && !w->recreate_us; /* see docs/simulation.md */
+            if ((group ? group_reads : w->reader) && got < ends[p]) {
                 snprintf(why, size, "%s got partition %d up to %lld of %lld", group ? "the group" : "the reader", p,
                          (long long)got, (long long)ends[p]);
                 return false;
@@ -201,6 +202,23 @@ static bool advance(struct run *run, int64_t until)
     return false;
 }
 
+/* What the coordinator and the members think of the group, for people. */
+static void tell_group(struct run *run, char *out, size_t size)
+{
+    struct mb_group_view view = { .state = "no group", .generation = -1 };
+    sim_brokers_group(&run->brokers, &view);
+    size_t used =
+        (size_t)snprintf(out, size, "%s, %zu members, generation %d", view.state, view.members, view.generation);
+    for (int i = 0; i < SIM_CONSUMERS_MAX - 1 && used < size; i++) {
+        const struct sim_consumer *c = &run->consumers[i];
+        if (c->state != SIM_GONE)
+            used += (size_t)snprintf(out + used, size - used, "; %s %s%s, generation %d%s", c->name,
+                                     kci_consumer_group_state(c->core), c->core->group.rejoin ? " (to rejoin)" : "",
+                                     c->core->group.generation,
+                                     sim_brokers_know(&run->brokers, c->core->group.member_id) ? "" : ", unknown");
+    }
+}
+
 /* L3: the group comes to rest; G7: in few rounds. */
 static void look_at_group(struct run *run, int64_t since, int32_t before, bool *stable)
 {
@@ -208,9 +226,12 @@ static void look_at_group(struct run *run, int64_t since, int32_t before, bool *
     const struct kci_settings *s = &stage->workload.consumer_settings;
     int64_t limit = 2 * SIM_MS * ((int64_t)s->max_poll_interval_ms + s->session_timeout_ms) + GROUP_US;
     *stable = *stable || group_is_stable(run);
-    if (!*stable && stage->world.now > since + limit)
-        sim_violation(&stage->verdict, "L3", "the group is not stable %.1f s after the last fault",
-                      (double)(stage->world.now - since) / 1e6);
+    if (!*stable && stage->world.now > since + limit) {
+        char text[250];
+        tell_group(run, text, sizeof text);
+        sim_violation(&stage->verdict, "L3", "the group is not stable %.1f s after the last fault: %s",
+                      (double)(stage->world.now - since) / 1e6, text);
+    }
     if (generation(run) - before > GENERATIONS)
         sim_violation(&stage->verdict, "G7", "%d generations since the last fault", generation(run) - before);
 }
@@ -348,15 +369,20 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     sim_history_init(&stage->history, &alloc, stage->workload.partitions);
     stage->history.acks_all = stage->workload.acks == -1;
     stage->history.acks_leader = stage->workload.acks == 1 && stage->workload.broker_us == 0 &&
-                                 stage->workload.disk_us == 0 && stage->workload.power_us == 0;
+                                 stage->workload.disk_us == 0 && stage->workload.power_us == 0 &&
+                                 stage->workload.recreate_us == 0;
     stage->history.idempotent = stage->workload.idempotent;
     stage->history.attempts_max = stage->workload.producer_settings.retries < INT32_MAX
                                       ? stage->workload.producer_settings.retries + 1
                                       : INT32_MAX;
     stage->history.keyed = stage->workload.choice == SIM_CHOOSE_KEY;
     stage->history.fixed_members = stage->workload.fixed_members;
-    stage->history.commits_rise = stage->workload.faults.stall == 0;
-    stage->history.lossy = stage->workload.power_us && !stage->workload.synced;
+    stage->history.commits_rise =
+        stage->workload.faults.stall == 0 && !stage->workload.errors_us && !stage->workload.mixed;
+    stage->history.group_lost = stage->workload.power_us && !stage->workload.synced;
+    stage->history.restarts = stage->history.group_lost || stage->workload.mixed;
+    stage->history.lossy = stage->history.group_lost || stage->workload.recreate_us;
+    stage->history.forgetful = stage->history.lossy && (stage->workload.disk_us || stage->workload.recreate_us);
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
 
     open(&run);
@@ -368,9 +394,11 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     if (tail && stage->verdict.violations)
         tail->closed = true;
     close_all(&run);
-    stage->history.group = !stage->verdict.violations && stage->workload.members > 0;
+    stage->history.group = !stage->verdict.violations && stage->workload.members > 0 && !stage->workload.recreate_us;
     stage->history.committed = stage->history.group && stage->clean_end && stage->workload.commit == SIM_COMMIT_AUTO;
-    stage->history.reader = !stage->verdict.violations && stage->workload.reader;
+    /* a seek names no epoch: who does it before a loss and reads after it cannot know */
+    bool blind = stage->history.lossy && stage->workload.seek;
+    stage->history.reader = !stage->verdict.violations && stage->workload.reader && !blind;
     sim_check_all(&stage->history, &stage->verdict);
     count(&stage->history, result);
     result->events = stage->world.event_count;

@@ -191,6 +191,29 @@ static void draw_disks(struct kci_prng *prng, struct sim_workload *w)
         strcat(w->broker_config, " log.flush.interval.messages=1");
 }
 
+static void draw_mixed(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->mixed = w->members >= 2 && one_in(prng, 4);
+    if (w->mixed)
+        strcat(w->broker_config, " group.consumer.migration.policy=bidirectional");
+}
+
+/* Clients hear of it by errors, and by the age of their metadata. */
+static void draw_recreation(struct kci_prng *prng, struct sim_workload *w)
+{
+    if (!one_in(prng, 8) || w->grow_us)
+        return;
+    w->recreate_us = around(prng, 500 * SIM_MS, 3);
+    w->producer_settings.metadata_max_age_ms = (int32_t)between(prng, 300, 2000);
+    w->consumer_settings.metadata_max_age_ms = (int32_t)between(prng, 300, 2000);
+}
+
+/* Not with a loss of power, which takes the faults and the journal along. */
+static void draw_errors(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->errors_us = one_in(prng, 12) && !w->power_us && !w->disk_us ? around(prng, 50 * SIM_MS, 4) : 0;
+}
+
 void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
 {
     struct kci_prng prng = sim_stream(seed, 1);
@@ -206,6 +229,14 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
     struct kci_prng disks = sim_stream(seed, 5);
     if (!(without & SIM_DISK))
         draw_disks(&disks, w);
+    struct kci_prng mixed = sim_stream(seed, 7), recreation = sim_stream(seed, 8);
+    if (!(without & SIM_MIXED))
+        draw_mixed(&mixed, w);
+    if (!(without & SIM_RECREATE))
+        draw_recreation(&recreation, w);
+    struct kci_prng errors = sim_stream(seed, 10);
+    if (!(without & SIM_ERRORS))
+        draw_errors(&errors, w);
 }
 
 void sim_workload_shorten(struct sim_workload *w)
@@ -217,7 +248,7 @@ void sim_workload_shorten(struct sim_workload *w)
     w->burst_max = 4;
     w->pause_max = 20 * SIM_MS;
     w->value_max = 60;
-    w->grow_us = w->churn_us = w->broker_us = w->power_us = w->disk_us = 0;
+    w->grow_us = w->churn_us = w->broker_us = w->power_us = w->disk_us = w->recreate_us = w->errors_us = 0;
     w->disk = false;
     w->partitions_first = w->partitions;
     w->abandon = w->freeze = w->seek = w->pause = 0;
@@ -247,11 +278,15 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              "%d members%s%s%s: %s commits, session %d, poll interval %d, %s, <= %d records a poll, work %.1f ms, "
              "fetch <= %d, of a partition <= %d, wait %d, request timeout %d, churn each %.1f s, crash %u, freeze %u, "
              "leave in %.1f s, seek %u, pause %u",
-             w->members, w->modern ? " of KIP-848" : "", w->fixed_members ? " with fixed ids" : "",
-             w->reader ? " and a reader" : "", commits[w->commit], c->session_timeout_ms, c->max_poll_interval_ms,
-             c->partition_assignment_strategy, c->max_poll_records, (double)w->work_max / 1e3, c->fetch_max_bytes,
-             c->max_partition_fetch_bytes, c->fetch_max_wait_ms, c->request_timeout_ms, (double)w->churn_us / 1e6,
-             w->crash, w->freeze, (double)w->leave_us / 1e6, w->seek, w->pause);
+             w->members,
+             w->mixed    ? " of both protocols"
+             : w->modern ? " of KIP-848"
+                         : "",
+             w->fixed_members ? " with fixed ids" : "", w->reader ? " and a reader" : "", commits[w->commit],
+             c->session_timeout_ms, c->max_poll_interval_ms, c->partition_assignment_strategy, c->max_poll_records,
+             (double)w->work_max / 1e3, c->fetch_max_bytes, c->max_partition_fetch_bytes, c->fetch_max_wait_ms,
+             c->request_timeout_ms, (double)w->churn_us / 1e6, w->crash, w->freeze, (double)w->leave_us / 1e6, w->seek,
+             w->pause);
     line(context, text);
     snprintf(text, sizeof text,
              "brokers: each %.1f s one of kill %u, stop %u, move %u; down to %.1f s, %d at a time; followers lag to "
@@ -259,6 +294,14 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
              (double)w->broker_us / 1e6, w->kill, w->stop, w->move, (double)w->down_max / 1e6, w->down_brokers,
              (double)w->replication_delay_us / 1e3, w->broker_config);
     line(context, text);
+    if (w->errors_us) {
+        snprintf(text, sizeof text, "a fault of the brokers' own each %.1f s", (double)w->errors_us / 1e6);
+        line(context, text);
+    }
+    if (w->recreate_us) {
+        snprintf(text, sizeof text, "the topic vanishes and returns each %.1f s", (double)w->recreate_us / 1e6);
+        line(context, text);
+    }
     if (w->disk) {
         snprintf(text, sizeof text, "disks: %s; power fails each %.1f s%s; errors each %.1f s",
                  w->synced ? "synced before each answer" : "not synced", (double)w->power_us / 1e6,

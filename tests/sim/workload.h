@@ -28,7 +28,7 @@ struct sim_plants {
 
 /* What is drawn from streams of its own: a seed without it takes the course that it took before there was such a thing,
  * and one that fails can be looked at with less of it. */
-enum sim_feature { SIM_DISK = 1 };
+enum sim_feature { SIM_DISK = 1, SIM_MIXED = 2, SIM_RECREATE = 4, SIM_ERRORS = 8 };
 
 struct sim_workload {
     uint64_t seed;
@@ -55,6 +55,7 @@ struct sim_workload {
     int64_t work_max;   /* microseconds of work on what one poll returned */
     bool fixed_members; /* group.instance.id for each slot */
     bool modern;        /* members of the KIP-848 protocol */
+    bool mixed;         /* SIM_MIXED: of both protocols: each draws its own when it begins */
     int64_t churn_us;   /* mean time between members coming and going; 0: never */
     int64_t leave_us;   /* time limit of close */
     uint32_t crash;     /* millionths per departure: without a goodbye */
@@ -71,6 +72,9 @@ struct sim_workload {
     int64_t down_max;          /* microseconds */
     int32_t down_brokers;      /* at a time */
     char broker_config[1000];
+
+    int64_t errors_us;   /* SIM_ERRORS: mean time between faults of the brokers' own; 0: never */
+    int64_t recreate_us; /* SIM_RECREATE: mean time between deletions of the topic, which returns anew; 0: never */
 
     /* disks: SIM_DISK */
     bool disk;        /* the logs are on disks, not in memory only */
