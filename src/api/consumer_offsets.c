@@ -28,12 +28,12 @@ kc_err kc_consumer_watermarks(kc_consumer *consumer, const char *topic, int32_t 
         return result;
     if (!topic || !low || !high)
         return kci_consumer_handle_leave(consumer, kci_fail(error, KC_ERR_ARGUMENT, 0, "topic, low or high is NULL"));
-    int64_t now = kci_clock_us(), deadline = kci_consumer_handle_deadline(now, timeout_ms), found[2] = { -1, -1 };
+    int64_t deadline = kci_consumer_handle_deadline(kci_clock_us(), timeout_ms), found[2] = { -1, -1 };
     const int64_t questions[2] = { KC_OFFSET_BEGINNING, KC_OFFSET_END };
     struct kci_operation *operations[2] = { NULL, NULL };
     for (int i = 0; i < 2 && result == KC_OK; i++) { /* both at once */
         kc_topic_partition item = { topic, partition, questions[i], -1, NULL, KC_OK };
-        result = kci_consumer_begin_offsets(consumer->core, &operations[i], &item, 1, now, deadline, error);
+        result = kci_consumer_begin_offsets(consumer->core, &operations[i], &item, 1, deadline, error);
     }
     for (int i = 0; i < 2 && result == KC_OK; i++) {
         const struct kci_partition_list *answer = NULL;
@@ -60,29 +60,43 @@ static void take_answers(kc_topic_partition *to, const struct kci_partition_list
     }
 }
 
+/* kci_consumer_begin_committed() or kci_consumer_begin_offsets() */
+typedef kc_err (*begin_fn)(struct kci_consumer *core, struct kci_operation **out, const kc_topic_partition *items,
+                           size_t count, int64_t until, kc_error *error);
+
+/* Ask about these partitions, and have the answers in their place. */
+static kc_err ask(kc_consumer *consumer, begin_fn begin, kc_topic_partition *partitions, size_t count,
+                  int32_t timeout_ms, kc_error *error)
+{
+    struct kci_operation *operation = NULL;
+    const struct kci_partition_list *answer = NULL;
+    int64_t deadline = kci_consumer_handle_deadline(kci_clock_us(), timeout_ms);
+    if (count == 0)
+        return KC_OK;
+    kc_err result = begin(consumer->core, &operation, partitions, count, deadline, error);
+    if (!operation)
+        return result;
+    result = wait_for(consumer, operation, &answer, deadline, error);
+    if (result == KC_OK)
+        take_answers(partitions, answer);
+    kci_consumer_operation_end(consumer->core, operation);
+    return result;
+}
+
 kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                      int32_t timeout_ms, kc_error *error)
 {
     kc_err result = kci_consumer_handle_enter(consumer, error);
     if (result != KC_OK)
         return result;
-    struct kci_operation *operation = NULL;
-    const struct kci_partition_list *answer = NULL;
-    int64_t now = kci_clock_us(), deadline = kci_consumer_handle_deadline(now, timeout_ms);
     if (!partitions && count)
         result = kci_fail(error, KC_ERR_ARGUMENT, 0, "partitions is NULL");
     for (size_t i = 0; result == KC_OK && i < count; i++)
         if (partitions[i].offset < 0 && partitions[i].offset != KC_OFFSET_BEGINNING &&
             partitions[i].offset != KC_OFFSET_END)
             result = kci_fail(error, KC_ERR_ARGUMENT, 0, "entry %zu: a time before 1970", i);
-    if (result == KC_OK && count)
-        result = kci_consumer_begin_offsets(consumer->core, &operation, partitions, count, now, deadline, error);
-    if (operation) {
-        result = wait_for(consumer, operation, &answer, deadline, error);
-        if (result == KC_OK)
-            take_answers(partitions, answer);
-        kci_consumer_operation_end(consumer->core, operation);
-    }
+    if (result == KC_OK)
+        result = ask(consumer, kci_consumer_begin_offsets, partitions, count, timeout_ms, error);
     return kci_consumer_handle_leave(consumer, result);
 }
 
@@ -96,8 +110,8 @@ kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offse
         return result;
     struct kci_operation *operation = NULL;
     const struct kci_partition_list *items = NULL;
-    int64_t now = kci_clock_us(), deadline = kci_consumer_handle_deadline(now, timeout_ms);
-    result = kci_consumer_begin_commit(consumer->core, &operation, offsets, count, now, deadline, error);
+    int64_t deadline = kci_consumer_handle_deadline(kci_clock_us(), timeout_ms);
+    result = kci_consumer_begin_commit(consumer->core, &operation, offsets, count, deadline, error);
     if (operation) {
         result = wait_for(consumer, operation, &items, deadline, error);
         kci_consumer_handle_run_events(consumer); /* earlier asynchronous ones ended before it */
@@ -125,18 +139,9 @@ kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitio
     kc_err result = kci_consumer_handle_enter(consumer, error);
     if (result != KC_OK)
         return result;
-    struct kci_operation *operation = NULL;
-    const struct kci_partition_list *answer = NULL;
-    int64_t now = kci_clock_us(), deadline = kci_consumer_handle_deadline(now, timeout_ms);
     if (!partitions && count)
         result = kci_fail(error, KC_ERR_ARGUMENT, 0, "partitions is NULL");
-    else if (count)
-        result = kci_consumer_begin_committed(consumer->core, &operation, partitions, count, now, deadline, error);
-    if (operation) {
-        result = wait_for(consumer, operation, &answer, deadline, error);
-        if (result == KC_OK)
-            take_answers(partitions, answer);
-        kci_consumer_operation_end(consumer->core, operation);
-    }
+    else
+        result = ask(consumer, kci_consumer_begin_committed, partitions, count, timeout_ms, error);
     return kci_consumer_handle_leave(consumer, result);
 }

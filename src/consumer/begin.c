@@ -36,9 +36,8 @@ static kc_err begin_commit(struct kci_consumer *c, struct kci_operation **out, e
 }
 
 kc_err kci_consumer_begin_commit(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
-                                 size_t count, int64_t now, int64_t until, kc_error *error)
+                                 size_t count, int64_t until, kc_error *error)
 {
-    (void)now;
     kci_consumer_lock(c);
     kc_err result = begin_commit(c, out, KCI_OPERATION_COMMIT, items, count, until, error);
     kci_consumer_unlock(c);
@@ -71,24 +70,25 @@ kc_err kci_consumer_commit_async(struct kci_consumer *c, const kc_topic_partitio
     return result;
 }
 
-kc_err kci_consumer_begin_committed(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
-                                    size_t count, int64_t now, int64_t until, kc_error *error)
+static kc_err begin_question(struct kci_consumer *c, struct kci_operation **out, enum kci_operation_kind kind,
+                             const kc_topic_partition *items, size_t count, int64_t until, kc_error *error)
 {
-    (void)now;
     kci_consumer_lock(c);
-    kc_err result = begin(c, out, KCI_OPERATION_COMMITTED, items, count, until, error);
+    kc_err result = begin(c, out, kind, items, count, until, error);
     kci_consumer_unlock(c);
     return result;
 }
 
-kc_err kci_consumer_begin_offsets(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
-                                  size_t count, int64_t now, int64_t until, kc_error *error)
+kc_err kci_consumer_begin_committed(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                    size_t count, int64_t until, kc_error *error)
 {
-    (void)now;
-    kci_consumer_lock(c);
-    kc_err result = begin(c, out, KCI_OPERATION_OFFSETS, items, count, until, error);
-    kci_consumer_unlock(c);
-    return result;
+    return begin_question(c, out, KCI_OPERATION_COMMITTED, items, count, until, error);
+}
+
+kc_err kci_consumer_begin_offsets(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
+                                  size_t count, int64_t until, kc_error *error)
+{
+    return begin_question(c, out, KCI_OPERATION_OFFSETS, items, count, until, error);
 }
 
 bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *operation,

@@ -134,15 +134,15 @@ kc_err kci_consumer_enforce_rebalance(struct kci_consumer *c, const char *reason
 /* ---- operations: begun, looked at, ended ---- */
 /* items NULL: everything that polls returned. *out NULL with KC_OK: there is nothing to commit. */
 kc_err kci_consumer_begin_commit(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
-                                 size_t count, int64_t now, int64_t deadline, kc_error *error);
+                                 size_t count, int64_t deadline, kc_error *error);
 /* Sent once; its end comes as KCI_EVENT_COMMITTED. */
 kc_err kci_consumer_commit_async(struct kci_consumer *c, const kc_topic_partition *items, size_t count, kc_commit_fn fn,
                                  void *context, int64_t now, kc_error *error);
 kc_err kci_consumer_begin_committed(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
-                                    size_t count, int64_t now, int64_t deadline, kc_error *error);
+                                    size_t count, int64_t deadline, kc_error *error);
 /* items[].offset: a timestamp in ms, or KC_OFFSET_BEGINNING, KC_OFFSET_END. No partition twice. */
 kc_err kci_consumer_begin_offsets(struct kci_consumer *c, struct kci_operation **out, const kc_topic_partition *items,
-                                  size_t count, int64_t now, int64_t deadline, kc_error *error);
+                                  size_t count, int64_t deadline, kc_error *error);
 /* true: it has ended; *code, *error, and its partitions (borrowed until _operation_end) are valid. */
 bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *operation,
                                  const struct kci_partition_list **items, kc_err *code, kc_error *error);

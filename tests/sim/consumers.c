@@ -351,7 +351,7 @@ static void commit(struct sim_consumer *c, int64_t now)
     c->until = now + COMMIT_US + LATE_US;
     c->commit_begun = now;
     c->commit_generation = c->core->group.generation;
-    kci_consumer_begin_commit(c->core, &c->operation, NULL, 0, now, now + COMMIT_US, &error);
+    kci_consumer_begin_commit(c->core, &c->operation, NULL, 0, now + COMMIT_US, &error);
     if (c->operation)
         rest(c, SIM_COMMITTING, c->until);
 }

@@ -72,8 +72,7 @@ static void test_commit_and_revoke(void **state)
     (void)state;
     begin_with_records(3000);
     assert_int_equal(ack(0), KC_OK);
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, NULL, 0, peer.now, peer.now + 1000000, NULL),
-                     KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, NULL, 0, peer.now + 1000000, NULL), KC_OK);
     script_step(&peer);
     expect_commit(1, 5);
     kci_consumer_operation_end(sc.core, operation);

@@ -24,8 +24,8 @@ static void begin_with_records(void)
 static struct kci_operation *commit(int32_t timeout_ms)
 {
     struct kci_operation *operation;
-    assert_int_equal(
-        kci_consumer_begin_commit(sc.core, &operation, NULL, 0, peer.now, peer.now + timeout_ms * 1000, NULL), KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, NULL, 0, peer.now + timeout_ms * 1000, NULL),
+                     KC_OK);
     script_step(&peer);
     return operation;
 }
@@ -116,7 +116,7 @@ static void test_fenced_by_generation(void **state)
     operation = commit(5000);
     assert_null(operation); /* nothing is assigned */
     kc_topic_partition item = { "t", 0, 1, -1, NULL, KC_OK };
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now, peer.now + 1000, NULL), KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now + 1000, NULL), KC_OK);
     script_step(&peer);
     expect_end(operation, KC_ERR_REBALANCE_IN_PROGRESS);
     script_consumer_end(&sc);
@@ -216,8 +216,7 @@ static void test_committed(void **state)
     (void)state;
     begin();
     sc.committed[0] = 42;
-    assert_int_equal(kci_consumer_begin_committed(sc.core, &operation, items, 2, peer.now, peer.now + 1000000, NULL),
-                     KC_OK);
+    assert_int_equal(kci_consumer_begin_committed(sc.core, &operation, items, 2, peer.now + 1000000, NULL), KC_OK);
     script_step(&peer);
     assert_true(kci_consumer_operation_done(sc.core, operation, &answer, &code, NULL));
     assert_int_equal(code, KC_OK);
@@ -237,8 +236,7 @@ static void test_offsets(void **state)
     (void)state;
     begin();
     script_append(&sc, 0, 3);
-    assert_int_equal(kci_consumer_begin_offsets(sc.core, &operation, items, 2, peer.now, peer.now + 1000000, NULL),
-                     KC_OK);
+    assert_int_equal(kci_consumer_begin_offsets(sc.core, &operation, items, 2, peer.now + 1000000, NULL), KC_OK);
     script_step(&peer);
     assert_true(kci_consumer_operation_done(sc.core, operation, &answer, &code, NULL));
     assert_int_equal(code, KC_OK);
@@ -260,7 +258,7 @@ static void test_queue(void **state)
     for (item.offset = 1; item.offset <= 3; item.offset++)
         assert_int_equal(kci_consumer_commit_async(sc.core, &item, 1, NULL, NULL, peer.now, NULL), KC_OK);
     struct kci_operation *last;
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &last, &item, 1, peer.now, peer.now + 60000000, NULL), KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &last, &item, 1, peer.now + 60000000, NULL), KC_OK);
     script_advance(&peer, 3000);
     assert_false(script_waits(&sc, KCI_API_OFFSET_COMMIT));
     sc.manual = -1;

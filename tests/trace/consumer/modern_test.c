@@ -250,8 +250,7 @@ static void test_stale_epoch(void **state)
     (void)state;
     begin();
     join("0");
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now, peer.now + 9000000, &error),
-                     KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now + 9000000, &error), KC_OK);
     script_step(&peer);
     const struct kci_offset_commit_request *r = script_pending(&peer, NULL, KCI_API_OFFSET_COMMIT)->message;
     assert_int_equal(r->generation_id_or_member_epoch, 1);
@@ -281,9 +280,8 @@ static void test_commit_over_revocation(void **state)
     begin();
     join("01");
     script_advance(&peer, 5000);
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &gone, items, 1, peer.now, peer.now + 99000000, &error), KC_OK);
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &stays, items + 1, 1, peer.now, peer.now + 99000000, &error),
-                     KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &gone, items, 1, peer.now + 99000000, &error), KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &stays, items + 1, 1, peer.now + 99000000, &error), KC_OK);
     script_step(&peer);
     script_answer_modern(&sc, KCI_NONE, 2, "1");
     script_answer_commit(&sc, KCI_COORDINATOR_LOAD_IN_PROGRESS); /* of the first; the second waits behind it */

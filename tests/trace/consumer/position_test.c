@@ -62,7 +62,7 @@ static void test_no_group(void **state)
     script_assign(&sc, 0, KC_OFFSET_NONE);
     assert_seen(&sc, "t-0:0");
     struct kci_operation *operation;
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, NULL, 0, peer.now, peer.now, NULL), KC_ERR_STATE);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, NULL, 0, peer.now, NULL), KC_ERR_STATE);
     const char *topic = "t";
     assert_int_equal(kci_consumer_subscribe(sc.core, &topic, 1, peer.now, NULL), KC_ERR_STATE);
     script_consumer_end(&sc);

@@ -11,8 +11,7 @@ static kc_err code;
 static void begin_commit(void)
 {
     kc_topic_partition item = { "t", 0, 5, -1, NULL, KC_OK };
-    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now, peer.now + 9000000, &error),
-                     KC_OK);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now + 9000000, &error), KC_OK);
     script_step(&peer);
     script_advance(&peer, 1200); /* the fetch that is parked ends, the coordinator is found and connected to */
 }
