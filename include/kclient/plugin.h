@@ -74,7 +74,7 @@ typedef struct kc_deserializer {
     /* On the thread of poll, no lock held.  `record` has topic, partition, offset, timestamp and headers, and key and
      * value as bytes; `bytes` is the one of them that is asked for, never null.  Appends the object to `out`, where it
      * begins at an address that fits any type; appending nothing is an empty object.  Any error refuses the record.
-     * Must not wait: max.poll.interval.ms runs. Of the calls on the same consumer, those that are legal in a callback
+     * Must not wait: all partitions wait for this poll, and no time-out ends it. Of the calls on the same consumer, those that are legal in a callback
      * are legal here. */
     kc_err (*deserialize)(void *context, const kc_record_view *record, kc_bytes bytes, kc_buffer *out);
     void (*close)(void *context); /* once, when the consumer is closed. May be NULL */

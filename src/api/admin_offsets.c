@@ -141,10 +141,7 @@ static kc_topic_partition **index_of(kc_topic_partition *items, size_t count, st
 /* Does the entry come before that partition (< 0), or behind it (> 0)? */
 static int place_of(const kc_topic_partition *item, struct kci_str topic, int32_t partition)
 {
-    size_t size = strlen(item->topic), least = size < topic.size ? size : topic.size;
-    int order = memcmp(item->topic, topic.data ? topic.data : "", least);
-    if (order == 0)
-        order = (size > topic.size) - (size < topic.size);
+    int order = kci_str_compare(kci_str_of(item->topic), topic);
     return order ? order : (item->partition > partition) - (item->partition < partition);
 }
 

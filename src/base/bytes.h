@@ -41,10 +41,11 @@ static inline bool kci_str_equal(struct kci_str a, struct kci_str b)
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
-/* By bytes, a prefix before what it begins: < 0, 0, > 0. Neither is null. */
+/* By bytes, a prefix before what it begins: < 0, 0, > 0. Null is empty. */
 static inline int kci_str_compare(struct kci_str a, struct kci_str b)
 {
-    int order = memcmp(a.data, b.data, a.size < b.size ? a.size : b.size);
+    size_t least = a.size < b.size ? a.size : b.size;
+    int order = least ? memcmp(a.data, b.data, least) : 0;
     return order ? order : (a.size > b.size) - (a.size < b.size);
 }
 

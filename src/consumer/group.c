@@ -226,11 +226,11 @@ void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now)
     else if (error == KCI_GROUP_AUTHORIZATION_FAILED)
         kci_consumer_raise(c, (kc_err)error, "reading the offsets of group \"%s\" is not permitted",
                            c->settings->group_id);
-    else if (kci_group_offset_again(c, error))
+    else if (kci_group_asked_as_another(c, error))
         c->group.heartbeat_at = c->next_at = now; /* where we stand, the heartbeat finds out */
 }
 
-bool kci_group_offset_again(const struct kci_consumer *c, int16_t error)
+bool kci_group_asked_as_another(const struct kci_consumer *c, int16_t error)
 {
     return c->group.modern && (error == KCI_UNKNOWN_MEMBER_ID || error == KCI_STALE_MEMBER_EPOCH);
 }

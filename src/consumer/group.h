@@ -145,7 +145,7 @@ bool kci_group_commit_again(const struct kci_consumer *c, int16_t error);
 int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now);
 void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64_t now);
 /* Is the offset only refused because we are not the member, or not at the epoch, that it was asked by? */
-bool kci_group_offset_again(const struct kci_consumer *c, int16_t error);
+bool kci_group_asked_as_another(const struct kci_consumer *c, int16_t error);
 /* Error of a whole OffsetFetch. */
 void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now);
 /* Error of a commit (PROTOCOL 3.4), sent by a member of `generation`. */

@@ -5,7 +5,6 @@
  *    LEAVING_SEND     LeaveGroup, unless we are a static member (those come back, and      until answered or the deadline
  *                     leave only if they owe the group a rebalance); KIP-848: a heartbeat
  *                     with epoch -1, or -2 for a static member
- * deadline leave only if they owe the group a rebalance.  KIP-848: a heartbeat with epoch -1, or -2 for a static member
  *
  * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out.
  */

@@ -11,6 +11,9 @@
  * fetch.memory.max while they do, and further fetches wait for them.  Without deserializers nothing of this exists:
  * the walk asks one flag per record that it asks for interceptors anyway.
  *
+ * A set whose objects do not all find room ends where it is full, and the rest comes with the next poll; only a record
+ * that finds none in an empty one counts as refused.
+ *
  * Left to others: where the position goes (unreadable.c). */
 #include "consumer/objects.h"
 #include "cluster/buffer.h"
@@ -35,8 +38,9 @@ struct pass {
     size_t made; /* objects */
 };
 
-/* Turn *bytes into an object, if there is a deserializer for it. */
-static kc_err make(struct kci_objects *objects, const kc_deserializer *by, const kc_record_view *view, kc_bytes *bytes)
+/* Turn *bytes into an object, if there is a deserializer for it. *room is false when it could not be kept. */
+static kc_err make(struct kci_objects *objects, const kc_deserializer *by, const kc_record_view *view, kc_bytes *bytes,
+                   bool *room)
 {
     struct kci_writer *w = &objects->buffer.writer;
     if (!by->deserialize || !bytes->data)
@@ -49,8 +53,10 @@ static kc_err make(struct kci_objects *objects, const kc_deserializer *by, const
     if (code != KC_OK)
         return code;
     void *object = kci_arena_take(&objects->arena, w->size ? w->size : 1);
-    if (!object)
+    if (!object) {
+        *room = false;
         return KC_ERR_NO_MEMORY;
+    }
     if (w->size)
         memcpy(object, w->data, w->size);
     *bytes = (kc_bytes){ object, w->size };
@@ -68,9 +74,7 @@ static const uint8_t *view_of(const struct kci_slice *slice, const uint8_t *at, 
     view->ticket = run->ticket;
     view->leader_epoch = ready->leader_epoch;
     view->offset += ready->base_offset;
-    view->timestamp_ms = ready->log_append_time
-                             ? ready->base_timestamp
-                             : (int64_t)((uint64_t)view->timestamp_ms + (uint64_t)ready->base_timestamp);
+    view->timestamp_ms = kci_walk_timestamp(ready->log_append_time, ready->base_timestamp, view->timestamp_ms);
     return at;
 }
 
@@ -79,14 +83,16 @@ static kc_err make_both(struct pass *pass, const kc_record_view *view, struct kc
 {
     struct kci_object *object = &pass->objects->items[pass->made];
     const kc_deserializer *by = &pass->settings->key_deserializer;
+    bool room = true;
     *object = (struct kci_object){ view->key, view->value };
     place->what = "key";
-    place->code = make(pass->objects, by, view, &object->key);
+    place->code = make(pass->objects, by, view, &object->key, &room);
     if (place->code == KC_OK) {
         by = &pass->settings->value_deserializer;
         place->what = "value";
-        place->code = make(pass->objects, by, view, &object->value);
+        place->code = make(pass->objects, by, view, &object->value, &room);
     }
+    place->next_time = !room && pass->made > 0;
     place->name = by->name ? by->name : "(without name)";
     return place->code;
 }

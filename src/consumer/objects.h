@@ -18,6 +18,7 @@ struct kci_unreadable {
     const char *what; /* "key" or "value" */
     const char *name; /* of the deserializer */
     kc_err code;      /* what the deserializer returned */
+    bool next_time;   /* nobody refused it: there is no room for its object beside those of the same poll */
 };
 
 /* True if records have to go this way at all. */
@@ -26,8 +27,8 @@ static inline bool kci_objects_needed(const struct kci_settings *settings)
     return settings->key_deserializer.deserialize || settings->value_deserializer.deserialize;
 }
 /* Run the deserializers over a set that nobody has visited yet, no lock held.  `refused` is called for the first
- * record of each partition that one of them refuses; that one and what follows it in its partition is taken out of the
- * set. false: out of memory; the set is as it was. */
+ * record of each partition that one of them refuses, or that finds no room; that one and what follows it in its
+ * partition is taken out of the set. false: out of memory; the set is as it was. */
 bool kci_objects_make(struct kc_records *records, const struct kci_settings *settings,
                       void (*refused)(void *context, const struct kci_unreadable *record), void *context);
 /* What stands for the record with this number in the order of the walk; null stays null. */

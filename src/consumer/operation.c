@@ -73,8 +73,8 @@ struct kci_operation *kci_operation_new(struct kci_consumer *c, enum kci_operati
         operation->questions[i] = items[i].offset;
         operation->topics[i] = kci_subscription_topic(&c->subscription, kci_str_of(items[i].topic));
         ok = operation->topics[i];
-        if (ok && operation->topics[i]->info)
-            operation->ids[i] = operation->topics[i]->info->id;
+        if (ok)
+            operation->ids[i] = operation->topics[i]->id;
     }
     if (!ok) {
         destroy(operation);
@@ -279,7 +279,7 @@ static void committed_answered(struct kci_request *request, int64_t now)
         return;
     }
     if (request->group_error) {
-        if (retriable(request->group_error) || kci_group_offset_again(c, request->group_error))
+        if (retriable(request->group_error) || kci_group_asked_as_another(c, request->group_error))
             note_failure(operation, (kc_err)request->group_error, kci_error_text(request->group_error), now);
         else
             end(operation, (kc_err)request->group_error, kci_error_text(request->group_error));

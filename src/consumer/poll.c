@@ -95,9 +95,8 @@ kc_err kci_consumer_keepalive(struct kci_consumer *c, int64_t now, kc_error *err
     const struct kci_group *g = &c->group;
     if (g->generation < 0)
         result = kci_fail(error, KC_ERR_STATE, 0, "not a member of the group: a poll joins it");
-    else if (g->state != KCI_GROUP_STABLE && g->state != KCI_GROUP_ACKNOWLEDGING && !c->event_runs)
-        result = kci_fail(error, KC_ERR_REBALANCE_IN_PROGRESS, KC_RETRIABLE, "the group waits for this member to poll");
-    else if (kci_group_wants_poll(c) && !c->event_runs)
+    else if (!c->event_runs &&
+             ((g->state != KCI_GROUP_STABLE && g->state != KCI_GROUP_ACKNOWLEDGING) || kci_group_wants_poll(c)))
         result = kci_fail(error, KC_ERR_REBALANCE_IN_PROGRESS, KC_RETRIABLE, "the group waits for this member to poll");
     else
         c->last_poll = now;

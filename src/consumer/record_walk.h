@@ -51,6 +51,12 @@ static inline const uint8_t *kci_walk_blob(const uint8_t *p, kc_bytes *out)
     return p + (u >> 1);
 }
 
+/* The time of a record, whose batch says LogAppendTime or not. Hostile deltas wrap: no undefined sum. */
+static inline int64_t kci_walk_timestamp(bool append, int64_t base, int64_t delta)
+{
+    return append ? base : (int64_t)((uint64_t)delta + (uint64_t)base);
+}
+
 /* Decode the record at p into the view, except topic, partition and epoch; offset and timestamp are left as deltas.
  * Returns the next. */
 static inline const uint8_t *kci_walk_record(const uint8_t *p, kc_record_view *view)

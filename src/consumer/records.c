@@ -168,11 +168,12 @@ static void watch(struct kc_records *records, kc_record_view *view)
     if (records->objects)
         kci_objects_show(records->objects, records->visited, view);
     records->visited++;
-    if (atomic_load_explicit(&shared->detached, memory_order_acquire))
-        return;
-    for (size_t i = 0; i < shared->interceptor_count && !atomic_load(&shared->detached); i++) /* one may close it */
+    for (size_t i = 0; i < shared->interceptor_count; i++) {
+        if (atomic_load_explicit(&shared->detached, memory_order_acquire)) /* one may close it */
+            return;
         if (shared->interceptors[i].on_consume)
             shared->interceptors[i].on_consume(shared->interceptors[i].context, view);
+    }
 }
 
 int kci_records_next(struct kc_records *records, kc_record_view *view)
@@ -186,10 +187,7 @@ int kci_records_next(struct kc_records *records, kc_record_view *view)
     view->leader_epoch = records->leader_epoch;
     view->ticket = records->ticket;
     view->offset += records->base_offset;
-    if (records->log_append_time)
-        view->timestamp_ms = records->base_timestamp;
-    else /* hostile deltas may wrap: no undefined sum */
-        view->timestamp_ms = (int64_t)((uint64_t)view->timestamp_ms + (uint64_t)records->base_timestamp);
+    view->timestamp_ms = kci_walk_timestamp(records->log_append_time, records->base_timestamp, view->timestamp_ms);
     if (records->watched)
         watch(records, view);
     return 1;

@@ -17,7 +17,8 @@ struct kci_consumer_topic {
     struct kci_list link;
     uint32_t number;                   /* never used again; upper half of the partitions' keys */
     uint32_t users;                    /* subscription, assigned partitions, fetch sessions, requests; 0: to be swept */
-    const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it */
+    const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it, which alone reads it */
+    struct kci_uuid id;                /* info->id as the last step saw it, for all threads; zero: not known */
     uint32_t slot;                     /* scratch of whoever groups partitions by topic */
     uint32_t assigned;                 /* partitions of it in the assignment */
     struct kci_meter records, bytes;   /* returned by poll */

@@ -16,6 +16,16 @@ struct telling {
     int64_t now;
 };
 
+/* From this record on, with the next fetch. */
+static void read_again(struct kci_consumer *c, struct kci_assigned *a, int64_t offset, int32_t epoch_before,
+                       int64_t now)
+{
+    a->version = ++c->subscription.next_version;
+    a->asked = false; /* an answer under the former version does not count */
+    kci_assigned_found(a, offset, epoch_before, now);
+    kci_consumer_want_step(c);
+}
+
 static void refused(void *context, const struct kci_unreadable *record)
 {
     const struct telling *telling = context;
@@ -26,6 +36,11 @@ static void refused(void *context, const struct kci_unreadable *record)
     if (a && a->ticket == record->ticket) {
         kci_assigned_drop(a);
         kci_ledger_forget(&a->ledger, c->alloc, record->offset);
+        if (record->next_time) {
+            read_again(c, a, record->offset, record->epoch_before, telling->now);
+            kci_consumer_unlock(c);
+            return;
+        }
         a->position = a->fetch_offset = record->offset;
         a->epoch = a->fetch_epoch = record->epoch_before;
         kci_assigned_fail(&c->subscription, a, KC_ERR_SERIALIZATION, telling->now,
@@ -50,11 +65,9 @@ static void put_back(struct kci_consumer *c, const struct kc_records *records, i
             continue;
         kci_assigned_drop(a);
         kci_ledger_forget(&a->ledger, c->alloc, slice->from);
-        a->version = ++c->subscription.next_version;
-        kci_assigned_found(a, slice->from, slice->epoch_before, now);
+        read_again(c, a, slice->from, slice->epoch_before, now);
     }
     c->stats.records_returned -= records->count;
-    kci_consumer_want_step(c);
     kci_consumer_unlock(c);
 }
 

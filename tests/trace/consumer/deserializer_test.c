@@ -249,6 +249,58 @@ static void test_too_large(void **state)
     script_consumer_end(&sc);
 }
 
+enum { LARGE = 400000 };
+
+static kc_err to_large(void *context, const kc_record_view *record, kc_bytes bytes, kc_buffer *out)
+{
+    (void)context, (void)record, (void)bytes;
+    for (int i = 0; i < LARGE / 10; i++)
+        if (kc_buffer_append(out, "0123456789", 10) != KC_OK)
+            return KC_ERR_NO_MEMORY;
+    return KC_OK;
+}
+
+/* One poll: how many records it returned, which go on from offset `from` and are as large as they should be. */
+static int poll_large(int64_t from)
+{
+    struct kci_consumer_event event;
+    kc_records *records = NULL;
+    kc_record_view view;
+    int count = 0;
+    kci_consumer_poll_enter(sc.core, peer.now);
+    assert_int_equal(kci_consumer_poll(sc.core, &records, &event, peer.now, &error), KC_OK);
+    assert_int_equal(event.kind, KCI_EVENT_NONE);
+    assert_int_equal(kci_consumer_deserialize(sc.core, &records, peer.now, &error), KC_OK);
+    for (; records && kci_records_next(records, &view); count++) {
+        assert_int_equal(view.offset, from + count);
+        assert_int_equal(view.value.size, LARGE);
+    }
+    kci_records_release(records);
+    kci_consumer_poll_leave(sc.core, peer.now);
+    script_step(&peer);
+    script_advance(&peer, sc.settings.fetch_max_wait_ms);
+    return count;
+}
+
+/* Objects that do not all fit beside each other come with as many polls as they need: nobody refused them. */
+static void test_more_than_there_is_room_for(void **state)
+{
+    int64_t at = 0;
+    int polls = 0;
+    (void)state;
+    begin();
+    sc.settings.fetch_memory_max = 1 << 20;
+    sc.settings.value_deserializer = (kc_deserializer){ "large", NULL, to_large, NULL };
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 5);
+    script_assign(&sc, 0, 0);
+    for (; at < 5 && polls < 20; polls++)
+        at += poll_large(at);
+    assert_int_equal(at, 5);
+    assert_true(polls > 1); /* 2,000,000 bytes of objects, and room for 1,048,576 */
+    script_consumer_end(&sc);
+}
+
 /* Whatever there is no memory for: none of the records is lost. */
 static void test_no_memory(void **state)
 {
@@ -288,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_commits_stop_there),
         cmocka_unit_test(test_objects),
         cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_more_than_there_is_room_for),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
