@@ -276,18 +276,10 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     kci_alloc_free(alloc, cluster);
 }
 
-int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text,
-                      size_t text_size)
+/* What needs no memory and cannot fail. */
+static void prepare(struct mb_cluster *cluster, const struct mb_options *options, int64_t now)
 {
     const struct kci_alloc *alloc = options->alloc;
-    if (options->brokers < 1 || options->brokers > MB_BROKERS_MAX) {
-        snprintf(text, text_size, "%d brokers: 1 to %d are possible", options->brokers, MB_BROKERS_MAX);
-        return -1;
-    }
-    struct mb_cluster *cluster = kci_alloc_zero(alloc, 1, sizeof *cluster);
-    snprintf(text, text_size, "out of memory");
-    if (!cluster)
-        return -1;
     cluster->options = *options;
     cluster->options.config = NULL;
     cluster->alloc = alloc;
@@ -317,6 +309,21 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
     kci_list_init(&cluster->dead);
     kci_list_init(&cluster->ready);
     make_cluster_id(cluster);
+}
+
+int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options, int64_t now, char *text,
+                      size_t text_size)
+{
+    const struct kci_alloc *alloc = options->alloc;
+    if (options->brokers < 1 || options->brokers > MB_BROKERS_MAX) {
+        snprintf(text, text_size, "%d brokers: 1 to %d are possible", options->brokers, MB_BROKERS_MAX);
+        return -1;
+    }
+    struct mb_cluster *cluster = kci_alloc_zero(alloc, 1, sizeof *cluster);
+    snprintf(text, text_size, "out of memory");
+    if (!cluster)
+        return -1;
+    prepare(cluster, options, now);
     bool ok = mb_properties_parse(&cluster->properties, options->config, text, text_size);
     if (ok) {
         const char *release =

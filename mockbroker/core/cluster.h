@@ -242,15 +242,12 @@ void mb_replica_raise_start(struct mb_replica *replica, int64_t offset);
 /* Producer state from the log, after truncation or at start. */
 bool mb_replica_rebuild_producers(struct mb_replica *replica);
 struct mb_log_roll mb_partition_roll(const struct mb_partition *partition);
-struct mb_log_store *mb_replica_store(struct mb_partition *partition, int32_t broker);
 
 /* ---- replication.c ---- */
 /* The leader has appended: followers fetch now, or soon. */
 void mb_replication_kick(struct mb_partition *partition, int64_t now);
 /* One follower fetches from the leader, truncating first where they diverge. */
 void mb_replication_fetch(struct mb_replica *follower, int64_t now);
-/* Watch for followers that lag. */
-void mb_replication_watch(struct mb_partition *partition, int64_t now);
 
 /* ---- controller.c ---- */
 /* Choose a leader among the living; the epoch rises when it changes. */

@@ -82,7 +82,7 @@ static void fetch_fires(void *owner, int64_t now)
     mb_replication_fetch(owner, now);
 }
 
-struct mb_log_store *mb_replica_store(struct mb_partition *partition, int32_t broker)
+static struct mb_log_store *store_of(struct mb_partition *partition, int32_t broker)
 {
     struct mb_cluster *cluster = partition->cluster;
     char directory[300];
@@ -95,7 +95,7 @@ struct mb_log_store *mb_replica_store(struct mb_partition *partition, int32_t br
 bool mb_replica_init(struct mb_replica *replica, struct mb_partition *partition, int32_t broker)
 {
     struct mb_cluster *cluster = partition->cluster;
-    struct mb_log_store *store = mb_replica_store(partition, broker);
+    struct mb_log_store *store = store_of(partition, broker);
     if (cluster->options.storage && !store)
         return false;
     replica->partition = partition;

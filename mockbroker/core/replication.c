@@ -53,6 +53,29 @@ static void spread_high_watermark(struct mb_partition *partition, int64_t now)
     }
 }
 
+static void lag_fires(void *owner, int64_t now);
+
+/* Wake up when the first follower has lagged for too long. */
+static void watch_lag(struct mb_partition *partition, int64_t now)
+{
+    struct mb_replica *leader = mb_partition_leader(partition);
+    if (!leader || partition->lag.timer.position)
+        return;
+    int64_t first = INT64_MAX;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        struct mb_replica *replica = &partition->replicas[i];
+        if (replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset &&
+            replica->caught_up_at < first)
+            first = replica->caught_up_at;
+    }
+    if (first == INT64_MAX)
+        return;
+    int64_t due = first + mb_cluster_property(partition->cluster, "replica.lag.time.max.ms") * 1000;
+    partition->lag.fire = lag_fires;
+    partition->lag.owner = partition;
+    mb_alarm_set(partition->cluster, &partition->lag, due > now ? due : now + 1000);
+}
+
 void mb_replication_kick(struct mb_partition *partition, int64_t now)
 {
     const struct mb_replica *leader = mb_partition_leader(partition);
@@ -68,7 +91,7 @@ void mb_replication_kick(struct mb_partition *partition, int64_t now)
     }
     mb_partition_advance(partition, now);
     spread_high_watermark(partition, now);
-    mb_replication_watch(partition, now);
+    watch_lag(partition, now);
 }
 
 static int truncate_to_leader(struct mb_replica *follower, const struct mb_replica *leader)
@@ -175,7 +198,7 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
     mb_partition_advance(partition, now);
     if (partition->cluster->options.replication_delay_us > 0) {
         spread_high_watermark(partition, now);
-        mb_replication_watch(partition, now);
+        watch_lag(partition, now);
     }
 }
 
@@ -195,25 +218,5 @@ static void lag_fires(void *owner, int64_t now)
         if (behind && replica->log.end_offset < leader->log.end_offset && now - replica->caught_up_at >= limit_us)
             mb_controller_shrink(replica, now);
     }
-    mb_replication_watch(partition, now);
-}
-
-void mb_replication_watch(struct mb_partition *partition, int64_t now)
-{
-    struct mb_replica *leader = mb_partition_leader(partition);
-    if (!leader || partition->lag.timer.position)
-        return;
-    int64_t first = INT64_MAX;
-    for (int32_t i = 0; i < partition->replica_count; i++) {
-        struct mb_replica *replica = &partition->replicas[i];
-        if (replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset &&
-            replica->caught_up_at < first)
-            first = replica->caught_up_at;
-    }
-    if (first == INT64_MAX)
-        return;
-    int64_t due = first + mb_cluster_property(partition->cluster, "replica.lag.time.max.ms") * 1000;
-    partition->lag.fire = lag_fires;
-    partition->lag.owner = partition;
-    mb_alarm_set(partition->cluster, &partition->lag, due > now ? due : now + 1000);
+    watch_lag(partition, now);
 }

@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-int mb_tp_compare(const struct mb_tp *a, const struct mb_tp *b)
+static int by_topic_and_partition(const struct mb_tp *a, const struct mb_tp *b)
 {
     int topic = memcmp(a->topic.b, b->topic.b, sizeof a->topic.b);
     return topic ? topic : (a->partition > b->partition) - (a->partition < b->partition);
@@ -12,7 +12,7 @@ int mb_tp_compare(const struct mb_tp *a, const struct mb_tp *b)
 
 static int compare(const void *a, const void *b)
 {
-    return mb_tp_compare(a, b);
+    return by_topic_and_partition(a, b);
 }
 
 const struct mb_tp *mb_tpset_find(const struct mb_tpset *set, const struct mb_tp *tp)
@@ -31,7 +31,7 @@ bool mb_tpset_within(const struct mb_tpset *part, const struct mb_tpset *whole)
 bool mb_tpset_equal(const struct mb_tpset *a, const struct mb_tpset *b)
 {
     for (size_t i = 0; a->count == b->count && i < a->count; i++)
-        if (mb_tp_compare(&a->items[i], &b->items[i]) != 0)
+        if (by_topic_and_partition(&a->items[i], &b->items[i]) != 0)
             return false;
     return a->count == b->count;
 }
@@ -50,7 +50,7 @@ void mb_tpset_normalize(struct mb_tpset *set)
     if (set->count)
         qsort(set->items, set->count, sizeof *set->items, compare);
     for (size_t i = 0; i < set->count; i++)
-        if (kept == 0 || mb_tp_compare(&set->items[kept - 1], &set->items[i]) != 0)
+        if (kept == 0 || by_topic_and_partition(&set->items[kept - 1], &set->items[i]) != 0)
             set->items[kept++] = set->items[i];
     set->count = kept;
 }

@@ -4,7 +4,6 @@
 
 #include "mockbroker/core/modern.h"
 
-int mb_tp_compare(const struct mb_tp *a, const struct mb_tp *b); /* by topic and partition */
 const struct mb_tp *mb_tpset_find(const struct mb_tpset *set, const struct mb_tp *tp);
 bool mb_tpset_equal(const struct mb_tpset *a, const struct mb_tpset *b); /* epochs do not count */
 bool mb_tpset_within(const struct mb_tpset *part, const struct mb_tpset *whole);

@@ -13,7 +13,9 @@
 
 #define FENCED_SINCE 2 /* versions that know PRODUCER_FENCED, of AddPartitionsToTxn and AddOffsetsToTxn */
 
-int16_t mb_txn_check(struct mb_txns *txns, const struct mb_txn_claim *claim, struct mb_txn **out)
+/* The transaction, if the claim is good and it may be written to now. 0, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED,
+ * CONCURRENT_TRANSACTIONS. */
+static int16_t check(struct mb_txns *txns, const struct mb_txn_claim *claim, struct mb_txn **out)
 {
     struct mb_txn *txn = mb_txns_find(txns, claim->id);
     *out = txn;
@@ -51,7 +53,8 @@ static bool gather(const struct mb_txn *txn, const struct mb_txn_ref *refs, size
     return ok;
 }
 
-void mb_txn_add_all(struct mb_txn *txn, const struct mb_txn_ref *refs, size_t count, bool bumps,
+/* Add what is not in it yet; done(owner, 0) once all are. `bumps`: of transaction.version 2. */
+static void add_all(struct mb_txn *txn, const struct mb_txn_ref *refs, size_t count, bool bumps,
                     void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
 {
     struct mb_txn_change change = mb_txn_change_of(txn, MB_TXN_ONGOING, now);
@@ -93,7 +96,7 @@ int16_t mb_txn_verify(struct mb_cluster *cluster, const struct mb_txn_claim *cla
     struct mb_txn *txn;
     int16_t error = claim->id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_ready(cluster, claim->id, now);
     if (!error)
-        error = mb_txn_check(cluster->transactions, claim, &txn);
+        error = check(cluster->transactions, claim, &txn);
     if (!error && (txn->state != MB_TXN_ONGOING || !mb_txn_part_find(txn, ref->topic, ref->partition)))
         error = missing;
     if (error == KCI_CONCURRENT_TRANSACTIONS)
@@ -120,7 +123,7 @@ void mb_txn_admit(struct mb_cluster *cluster, const struct mb_txn_claim *claim, 
     struct mb_txn *txn;
     int16_t error = claim->id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_ready(cluster, claim->id, now);
     if (!error)
-        error = mb_txn_check(cluster->transactions, claim, &txn);
+        error = check(cluster->transactions, claim, &txn);
     struct admission *admission = error ? NULL : kci_alloc_new(cluster->alloc, sizeof *admission);
     if (!error && !admission)
         error = KCI_COORDINATOR_NOT_AVAILABLE;
@@ -129,7 +132,7 @@ void mb_txn_admit(struct mb_cluster *cluster, const struct mb_txn_claim *claim, 
         return;
     }
     *admission = (struct admission){ cluster->alloc, done, owner };
-    mb_txn_add_all(txn, refs, count, true, admitted, admission, now);
+    add_all(txn, refs, count, true, admitted, admission, now);
 }
 
 /* ---- AddPartitionsToTxn
@@ -256,14 +259,14 @@ static void run_one(struct add_one *one, int64_t now)
         return;
     }
     if (!error)
-        error = mb_txn_check(txns, &one->claim, &txn);
+        error = check(txns, &one->claim, &txn);
     if (!error && one->verify_only) {
         verify_one(one, txn);
         one->add->left--;
     } else if (error) {
         add_done(one, error, now);
     } else {
-        mb_txn_add_all(txn, one->refs, one->ref_count, false, add_done, one, now);
+        add_all(txn, one->refs, one->ref_count, false, add_done, one, now);
     }
 }
 
@@ -355,12 +358,12 @@ void mb_handle_add_offsets_to_txn(struct mb_request *request, int64_t now)
     if (!error)
         error = mb_authorize_group(request, body->group_id);
     if (!error)
-        error = mb_txn_check(txns, &claim, &txn);
+        error = check(txns, &claim, &txn);
     if (error) {
         offsets_done(request, error, now);
         return;
     }
     struct mb_txn_ref ref = { kci_str_of(MB_OFFSETS_TOPIC), mb_groups_partition_of(groups, body->group_id) };
     mb_internal_leader(request->cluster, ref.topic, ref.partition, now); /* it is made now if there is none */
-    mb_txn_add_all(txn, &ref, 1, false, offsets_done, request, now);
+    add_all(txn, &ref, 1, false, offsets_done, request, now);
 }

@@ -14,13 +14,6 @@ struct mb_txn_ref {
     int32_t partition;
 };
 
-/* The transaction, if the claim is good and it may be written to now. 0, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED,
- * CONCURRENT_TRANSACTIONS. */
-int16_t mb_txn_check(struct mb_txns *txns, const struct mb_txn_claim *claim, struct mb_txn **out);
-/* Add what is not in it yet; done(owner, 0) once all are. `bumps`: of transaction.version 2. */
-void mb_txn_add_all(struct mb_txn *txn, const struct mb_txn_ref *refs, size_t count, bool bumps,
-                    void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
-
 /* What the leader of a partition asks the coordinator, wherever that is (KIP-890), as the leader tells its client;
  * `missing` is what it says of a partition that is not in the transaction. */
 int16_t mb_txn_verify(struct mb_cluster *cluster, const struct mb_txn_claim *claim, const struct mb_txn_ref *ref,

@@ -143,7 +143,8 @@ struct mb_txn *mb_txns_obtain(struct mb_txns *txns, struct kci_str id)
     return NULL;
 }
 
-void mb_txns_remove(struct mb_txn *txn)
+/* Expired: it becomes Dead and is freed. */
+static void remove_txn(struct mb_txn *txn)
 {
     kci_map_remove(&txn->owner->by_id, txn->id.data, txn->id.size);
     mb_txn_move(txn, MB_TXN_DEAD);
@@ -188,7 +189,8 @@ static void load_again(void *owner, int64_t now)
             load(txns, i, now);
 }
 
-void mb_txns_reload(struct mb_txns *txns, int32_t home, int64_t now)
+/* Memory no longer agrees with the log: read it again. */
+static void reload(struct mb_txns *txns, int32_t home, int64_t now)
 {
     txns->homes[home].loaded = false; /* until then, requests hear COORDINATOR_LOAD_IN_PROGRESS */
     mb_alarm_set(txns->cluster, &txns->load_alarm, now);
@@ -264,7 +266,7 @@ static void written(void *owner, int16_t error, int64_t now)
     if (current)
         write->txn->pending = -1;
     if (current && !error && !apply(write->txn, &write->change)) {
-        mb_txns_reload(txns, write->home, now);
+        reload(txns, write->home, now);
         error = KCI_COORDINATOR_NOT_AVAILABLE;
     }
     void (*done)(void *owner, int16_t error, int64_t now) = write->done;
@@ -320,7 +322,7 @@ void mb_txn_write_expired(struct mb_txn *txn, int64_t now)
     mb_txn_record_key(&w, txn->id);
     struct kci_record record = { .timestamp_ms = mb_cluster_wall_ms(txns->cluster, now), .key = { w.data, w.size } };
     if (!w.failed) {
-        mb_txns_remove(txn);
+        remove_txn(txn);
         mb_internal_append(txns->cluster, kci_str_of(MB_TRANSACTIONS_TOPIC), home, NULL, &record, 1, nobody_waits, NULL,
                            now);
     }

@@ -34,9 +34,6 @@ int16_t mb_txns_route(const struct mb_request *request, struct kci_str id, int64
 struct mb_txn *mb_txns_find(const struct mb_txns *txns, struct kci_str id); /* NULL: none */
 /* Find or make; NULL: no memory, or MB_TXNS_MAX. */
 struct mb_txn *mb_txns_obtain(struct mb_txns *txns, struct kci_str id);
-void mb_txns_remove(struct mb_txn *txn); /* expired: it becomes Dead and is freed */
-/* Memory no longer agrees with the log: read it again. */
-void mb_txns_reload(struct mb_txns *txns, int32_t home, int64_t now);
 /* What is in memory goes, as if no broker had ever heard of a transaction. */
 void mb_txns_forget(struct mb_txns *txns, int64_t now);
 struct mb_txns *mb_cluster_transactions(struct mb_cluster *cluster);
