@@ -3,6 +3,8 @@
  * a few lines. */
 #include "check.h"
 
+#include "gaps_check.h"
+
 #include "base/checksum.h"
 #include <kclient/error.h>
 
@@ -45,15 +47,6 @@ static bool same_value(const struct sim_value *a, const struct sim_value *b)
     return a->whole && b->whole && a->producer == b->producer && a->counter == b->counter && a->checksum == b->checksum;
 }
 
-/* The committed record at an offset, or NULL. */
-static const struct sim_logged *logged_at(history *h, int32_t partition, int64_t offset)
-{
-    if (partition < 0 || partition >= h->partitions || offset < 0 ||
-        (uint64_t)offset >= h->logs.items[partition].records.count)
-        return NULL;
-    return &h->logs.items[partition].records.items[offset];
-}
-
 #define STILL_THERE ((uint64_t)1 << 63)
 #define LOSSES_MAX  62 /* that are told apart; those behind count as one */
 
@@ -61,7 +54,7 @@ static const struct sim_logged *logged_at(history *h, int32_t partition, int64_t
  * record that was sent again may have come to the same place twice. */
 static uint64_t lives_of(history *h, int32_t partition, int64_t offset, const struct sim_value *value)
 {
-    const struct sim_logged *there = logged_at(h, partition, offset);
+    const struct sim_logged *there = sim_log_at(h, partition, offset);
     uint64_t lives = there && same_value(&there->value, value) ? STILL_THERE : 0;
     for (size_t i = 0; i < h->lost.count; i++) {
         const struct sim_lost *lost = &h->lost.items[i];
@@ -127,10 +120,12 @@ static void tally_close(struct tally *tally)
 static void check_offsets(history *h, verdict *v)
 {
     for (int32_t p = 0; p < h->partitions; p++)
-        for (size_t i = 0; i < h->logs.items[p].records.count; i++)
-            if (h->logs.items[p].records.items[i].offset != (int64_t)i)
-                sim_violation(v, "B3", "partition %d: offset %lld where %zu should be", p,
-                              (long long)h->logs.items[p].records.items[i].offset, i);
+        for (size_t i = 0; i < h->logs.items[p].records.count; i++) {
+            const struct sim_logged *record = &h->logs.items[p].records.items[i];
+            if (!h->gaps ? record->offset != (int64_t)i : i && record->offset <= record[-1].offset)
+                sim_violation(v, "B3", "partition %d: offset %lld where %zu should be", p, (long long)record->offset,
+                              i);
+        }
 }
 
 static void check_no_cross_talk(history *h, verdict *v)
@@ -163,7 +158,8 @@ static void check_acked_not_lost(history *h, verdict *v)
     for (uint32_t s = 0; s < h->senders.count; s++)
         for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
             const struct sim_send *send = &h->senders.items[s].sends.items[i];
-            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i] && !was_lost(h, s, i))
+            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i] && !was_lost(h, s, i) &&
+                !sim_log_replaced(h, send))
                 sim_violation(v, "P1", "record %u/%u was acknowledged at partition %d offset %lld and is in no log", s,
                               i, send->partition, (long long)send->offset);
         }
@@ -267,9 +263,9 @@ static void check_reported_offset(history *h, verdict *v)
             const struct sim_send *send = &h->senders.items[s].sends.items[i];
             if (!send->reports || send->code != KC_OK || send->offset < 0)
                 continue;
-            const struct sim_logged *there = logged_at(h, send->partition, send->offset);
+            const struct sim_logged *there = sim_log_at(h, send->partition, send->offset);
             bool right = there && there->value.producer == s && there->value.counter == i;
-            if (!right && !was_lost(h, s, i))
+            if (!right && !was_lost(h, s, i) && (there || !sim_log_replaced(h, send)))
                 sim_violation(v, "P7", "record %u/%u was reported at partition %d offset %lld, where %s is", s, i,
                               send->partition, (long long)send->offset, there ? "another one" : "nothing");
         }
@@ -293,20 +289,43 @@ static int64_t first_offset(history *h, int32_t partition)
     return h->logs.items[partition].records.count ? h->logs.items[partition].records.items[0].offset : 0;
 }
 
+/* Where did this consumer's former hold of the same partition go on? -1: there was none, or nobody knows. */
+static int64_t next_of_former(history *h, size_t hold, const int64_t *next)
+{
+    const struct sim_hold *is = &h->holds.items[hold];
+    for (size_t i = hold; i-- > 0;)
+        if (h->holds.items[i].consumer == is->consumer && h->holds.items[i].partition == is->partition)
+            return next[i];
+    return -1;
+}
+
+/* F6: the old position goes on behind a seek.  F5: the partition begins anew, and nobody asked for that. */
+static const char *kind_of_jump(history *h, const struct sim_delivery *d, const int64_t *next)
+{
+    const struct sim_hold *hold = &h->holds.items[d->hold];
+    bool first = next[d->hold] == hold->position;
+    if (first && d->offset == next_of_former(h, d->hold, next))
+        return "F6";
+    bool back = d->offset < next[d->hold];
+    return back && !first && (h->gaps || d->offset == first_offset(h, hold->partition)) ? "F5" : "F1";
+}
+
 static void check_contiguous(history *h, verdict *v)
 {
     int64_t *next = kci_alloc_zero(h->alloc, h->holds.count + 1, sizeof *next);
+    size_t told = 0;
     assert(next);
     for (size_t i = 0; i < h->holds.count; i++)
         next[i] = h->holds.items[i].position;
     for (size_t i = 0; i < h->deliveries.count; i++) {
         const struct sim_delivery *d = &h->deliveries.items[i];
         const struct sim_hold *hold = &h->holds.items[d->hold];
-        bool again = d->offset == first_offset(h, hold->partition) && next[d->hold] > d->offset &&
-                     next[d->hold] != hold->position; /* a reset that nobody asked for */
+        for (; told < h->resets.count && h->resets.items[told].before <= i; told++)
+            sim_check_reset(h, &h->resets.items[told], next, v);
         bool back = d->offset < next[d->hold] && was_cut(h, hold->partition, next[d->hold]);
-        if (next[d->hold] >= 0 && d->offset != next[d->hold] && !back)
-            sim_violation(v, again ? "F5" : "F1",
+        if (next[d->hold] >= 0 && d->offset != next[d->hold] && !back &&
+            !sim_log_passes(h, hold->partition, next[d->hold], d->offset, d->at))
+            sim_violation(v, kind_of_jump(h, d, next),
                           "consumer %d got offset %lld of partition %d at %.3f s where %lld was next", hold->consumer,
                           (long long)d->offset, hold->partition, (double)d->at / 1e6, (long long)next[d->hold]);
         if (d->at < hold->from || d->at > hold->to)
@@ -314,6 +333,8 @@ static void check_contiguous(history *h, verdict *v)
                           hold->consumer, (long long)d->offset, hold->partition, (double)d->at / 1e6);
         next[d->hold] = d->offset + 1;
     }
+    for (; told < h->resets.count; told++)
+        sim_check_reset(h, &h->resets.items[told], next, v);
     kci_alloc_free(h->alloc, next);
 }
 
@@ -322,7 +343,7 @@ static void check_no_phantom(history *h, verdict *v)
     for (size_t i = 0; i < h->deliveries.count; i++) {
         const struct sim_delivery *d = &h->deliveries.items[i];
         const struct sim_hold *hold = &h->holds.items[d->hold];
-        const struct sim_logged *there = logged_at(h, hold->partition, d->offset);
+        const struct sim_logged *there = sim_log_at(h, hold->partition, d->offset);
         if (!lives_of(h, hold->partition, d->offset, &d->value))
             sim_violation(v, "F2", "consumer %d got record %u/%u at partition %d offset %lld, where the log has %s",
                           hold->consumer, d->value.producer, d->value.counter, hold->partition, (long long)d->offset,
@@ -408,22 +429,25 @@ static void check_commits_rise(history *h, verdict *v)
     kci_alloc_free(h->alloc, last);
 }
 
-/* For each committed offset of a partition: when all up to it had been delivered; INT64_MAX: never. Yours to free. */
+/* For each committed record of a partition: when all up to it had been delivered, or were gone, or skipped by a reset
+ * that asks for it; INT64_MAX: never. Yours to free. */
 static int64_t *delivered_upto(history *h, int32_t partition, bool group)
 {
-    size_t count = h->logs.items[partition].records.count;
+    const struct sim_log *log = &h->logs.items[partition];
+    size_t count = log->records.count;
     int64_t *at = kci_alloc_new(h->alloc, (count + 1) * sizeof *at);
     assert(at);
     for (size_t i = 0; i < count; i++)
-        at[i] = INT64_MAX;
+        at[i] = log->records.items[i].gone_at ? log->records.items[i].gone_at : INT64_MAX;
     for (size_t i = 0; i < h->deliveries.count; i++) {
         const struct sim_delivery *d = &h->deliveries.items[i];
         const struct sim_hold *hold = &h->holds.items[d->hold];
-        if (hold->partition == partition && (hold->generation >= 0) == group && d->offset >= 0 &&
-            (uint64_t)d->offset < count && d->at < at[d->offset] &&
-            (!h->lost.count || lives_of(h, partition, d->offset, &d->value) & STILL_THERE))
-            at[d->offset] = d->at;
+        size_t k = hold->partition == partition ? sim_log_index(log, d->offset) : count;
+        if (k < count && log->records.items[k].offset == d->offset && (hold->generation >= 0) == group &&
+            d->at < at[k] && (!h->lost.count || lives_of(h, partition, d->offset, &d->value) & STILL_THERE))
+            at[k] = d->at;
     }
+    sim_check_skipped(h, partition, group, at);
     for (size_t i = 1; i < count; i++)
         at[i] = at[i] > at[i - 1] ? at[i] : at[i - 1];
     return at;
@@ -432,12 +456,14 @@ static int64_t *delivered_upto(history *h, int32_t partition, bool group)
 static void check_commit_behind_delivery(history *h, verdict *v)
 {
     for (int32_t p = 0; !h->lossy && p < h->partitions; p++) {
-        int64_t count = (int64_t)h->logs.items[p].records.count, *at = delivered_upto(h, p, true);
+        size_t count = h->logs.items[p].records.count;
+        int64_t *at = delivered_upto(h, p, true);
         for (size_t i = 0; i < h->commits.count; i++) {
             const struct sim_commit *c = &h->commits.items[i];
+            size_t before = sim_log_index(&h->logs.items[p], c->offset); /* records below it */
             if (c->partition != p || c->offset <= 0)
                 continue;
-            if (c->offset > count || at[c->offset - 1] > c->at_ms * 1000 + 999)
+            if ((!h->gaps && c->offset > (int64_t)count) || (before && at[before - 1] > c->at_ms * 1000 + 999))
                 sim_violation(v, "G3",
                               "offset %lld of partition %d was committed at %.3f s, before all under it were "
                               "delivered",
@@ -471,7 +497,8 @@ static void check_all_committed(history *h, verdict *v)
         for (size_t i = 0; i < h->commits.count; i++)
             if (h->commits.items[i].partition == p)
                 last = h->commits.items[i].offset;
-        if (last != (int64_t)h->logs.items[p].records.count)
+        if (h->gaps ? !sim_log_passes(h, p, last, INT64_MAX, INT64_MAX)
+                    : last != (int64_t)h->logs.items[p].records.count)
             sim_violation(v, "G2", "all members left in order, and partition %d is committed up to %lld of %zu", p,
                           (long long)last, h->logs.items[p].records.count);
     }

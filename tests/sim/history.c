@@ -51,6 +51,7 @@ void sim_history_destroy(struct sim_history *history)
     kci_alloc_free(history->alloc, history->commits.items);
     kci_alloc_free(history->alloc, history->accepted.items);
     kci_alloc_free(history->alloc, history->lost.items);
+    kci_alloc_free(history->alloc, history->resets.items);
 }
 
 /* ---- values ---- */
@@ -170,6 +171,13 @@ void sim_history_lost(struct sim_history *history, struct sim_lost lost)
     struct sim_lost *at;
     ADD(history, history->lost, &at);
     *at = lost;
+}
+
+void sim_history_reset(struct sim_history *history, struct sim_reset reset)
+{
+    struct sim_reset *at;
+    ADD(history, history->resets, &at);
+    *at = reset;
 }
 
 void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record)

@@ -32,6 +32,7 @@ struct sim_send {
     int64_t sent_at;   /* microseconds, as all times here */
     int64_t reported_at;
     int64_t offset;
+    int32_t key;           /* which one it has; -1: none that matters */
     uint64_t report_order; /* 1 .. over all producers; 0: not reported */
     uint32_t reports;
     uint32_t traits;
@@ -43,11 +44,16 @@ struct sim_sender {                  /* one producer, from creation to destructi
 
 struct sim_logged {
     struct sim_value value;
-    int64_t offset;
+    int64_t offset, timestamp_ms;
     int32_t leader_epoch;
+    int32_t key; /* which one; -1: none that matters */
+    bool tombstone;
+    int64_t stored_at; /* when it was seen to be committed; microseconds */
+    int64_t gone_at;   /* since when some replica has it no more: replaced or too old; 0: all have it */
 };
-struct sim_log { /* of one partition, the committed part, at the end */
-    SIM_LIST(struct sim_logged) records;
+struct sim_log { /* of one partition, what was committed until the end, also what the cleaner has taken since */
+    SIM_LIST(struct sim_logged) records; /* offsets rise */
+    int64_t start;                       /* nothing below it may be read at the end */
 };
 struct sim_lost { /* was committed, and is not any more: no disk had synced it */
     int32_t partition;
@@ -68,6 +74,12 @@ struct sim_delivery {
     uint32_t hold; /* index */
     int64_t offset, at;
     struct sim_value value;
+};
+struct sim_reset {        /* a consumer was told that its position had jumped */
+    uint32_t hold;        /* index */
+    size_t before;        /* so many deliveries came before it, of all consumers */
+    int64_t at, from, to; /* from -1: there was none */
+    int64_t start;        /* below it nothing could be read any more, of some replica */
 };
 struct sim_accepted { /* a commit that a consumer waited for, and that the coordinator took */
     int32_t consumer, partition, generation;
@@ -95,6 +107,9 @@ struct sim_history {
     SIM_LIST(struct sim_commit) commits;
     SIM_LIST(struct sim_accepted) accepted;
     SIM_LIST(struct sim_lost) lost;
+    SIM_LIST(struct sim_reset) resets;
+    bool gaps;       /* logs may have holes: records go by age, size, DeleteRecords or compaction */
+    bool resets_end; /* auto.offset.reset=latest: a reset skips what there is */
     bool lossy;      /* what is committed may get lost */
     bool group_lost; /* also what the group's coordinator had written: generations and members */
     bool restarts;   /* generations may begin anew: that, or a classic member came into an empty group of KIP-848 */
@@ -125,6 +140,7 @@ void sim_history_deliver(struct sim_history *history, struct sim_delivery delive
 void sim_history_commit(struct sim_history *history, struct sim_commit commit);
 void sim_history_accepted(struct sim_history *history, struct sim_accepted commit);
 void sim_history_lost(struct sim_history *history, struct sim_lost lost);
+void sim_history_reset(struct sim_history *history, struct sim_reset reset);
 void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record);
 
 #endif

@@ -1,0 +1,164 @@
+/* The checks of logs with holes: the smallest history that violates each, and the same repaired. */
+#include "check_story.h"
+
+/* Four records in partition 0; the two in the middle are gone since then. */
+static void begin_with_a_hole(int64_t since)
+{
+    begin();
+    history.gaps = true;
+    for (int64_t i = 0; i < 4; i++)
+        stored(0, i);
+    history.logs.items[0].records.items[1].gone_at = since;
+    history.logs.items[0].records.items[2].gone_at = since;
+}
+
+static void jumped(uint32_t hold, int64_t from, int64_t to, int64_t start, int64_t at)
+{
+    sim_history_reset(
+        &history,
+        (struct sim_reset){
+            .hold = hold, .before = history.deliveries.count, .at = at, .from = from, .to = to, .start = start });
+}
+
+static void f1_only_what_is_gone_is_passed_over(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    uint32_t hold = held(0, 0, -1, 0);
+    delivered(hold, 0, 0, MS);
+    delivered(hold, 3, 3, 6 * MS);
+    ASSERT_VERDICT("");
+    history.logs.items[0].records.items[2].gone_at = 7 * MS; /* it was still there */
+    ASSERT_VERDICT("F1");
+    history.logs.items[0].records.items[2].gone_at = 5 * MS;
+    history.gaps = false; /* nothing may go in such a log */
+    ASSERT_VERDICT("F1");
+    end();
+}
+
+static void f1_who_was_quicker_than_the_cleaner_is_right(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    uint32_t hold = held(0, 0, -1, 0);
+    for (uint32_t i = 0; i < 4; i++)
+        delivered(hold, i, i, 6 * MS); /* fetched before */
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void f5_a_reset_is_told_and_has_a_reason(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    history.logs.items[0].records.items[0].gone_at = 5 * MS;
+    uint32_t hold = held(0, 0, -1, 0);
+    jumped(hold, 0, 3, 3, 6 * MS);
+    delivered(hold, 3, 3, 6 * MS);
+    ASSERT_VERDICT("");
+    history.resets.items[0].from = 7; /* nobody was there */
+    ASSERT_VERDICT("F5");
+    history.resets.items[0].from = 0;
+    history.resets.items[0].start = 0; /* offset 0 could be read */
+    ASSERT_VERDICT("F5");
+    history.resets.items[0].start = 3;
+    history.logs.items[0].records.items[2].gone_at = 0; /* there was an earlier record to go to */
+    ASSERT_VERDICT("F5");
+    history.resets_end = true; /* auto.offset.reset=latest does not look for it */
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void f5_a_position_that_goes_back_without_a_word(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    uint32_t hold = held(0, 0, -1, 0);
+    for (uint32_t i = 0; i < 3; i++)
+        delivered(hold, i, i, MS);
+    delivered(hold, 1, 1, 2 * MS);
+    ASSERT_VERDICT("F5");
+    end();
+}
+
+static void f6_the_old_position_does_not_go_on_behind_a_seek(void **state)
+{
+    (void)state;
+    begin();
+    for (int64_t i = 0; i < 4; i++)
+        stored(0, i);
+    uint32_t before = held(0, 0, -1, 0);
+    delivered(before, 0, 0, MS);
+    delivered(before, 1, 1, MS);
+    uint32_t after = held(0, 0, -1, 0); /* a seek to the beginning */
+    delivered(after, 2, 2, 2 * MS);
+    ASSERT_VERDICT("F6");
+    end();
+}
+
+static void g3_what_is_gone_need_not_be_delivered(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    history.group = true;
+    uint32_t hold = held(0, 0, 1, 0);
+    delivered(hold, 0, 0, MS);
+    ASSERT_VERDICT("G3"); /* offset 3 */
+    delivered(hold, 3, 3, 6 * MS);
+    ASSERT_VERDICT("");
+    sim_history_commit(&history, (struct sim_commit){ .partition = 0, .offset = 3, .at_ms = 4 });
+    ASSERT_VERDICT("G3"); /* 1 and 2 were still there */
+    history.commits.items[0].at_ms = 5;
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void g3_what_a_reset_to_the_end_skips_is_done(void **state)
+{
+    (void)state;
+    begin();
+    history.gaps = history.resets_end = history.group = true;
+    for (int64_t i = 0; i < 4; i++)
+        stored(0, i);
+    uint32_t hold = held(0, 0, 1, -1);
+    jumped(hold, -1, 3, 0, MS); /* a new group: nothing is committed */
+    delivered(hold, 3, 3, 2 * MS);
+    ASSERT_VERDICT("");
+    history.resets_end = false;
+    ASSERT_VERDICT("F5");
+    end();
+}
+
+static void p1_what_a_later_record_of_its_key_replaced_is_not_lost(void **state)
+{
+    (void)state;
+    begin();
+    history.gaps = true;
+    uint32_t first = sent(0, 0), second = sent(0, 0);
+    reported(first, 0, KC_OK, 0, 0, MS);
+    reported(second, 0, KC_OK, 0, 1, MS);
+    logged(0, 1, second); /* nobody has seen the first one */
+    history.senders.items[0].sends.items[first].key = 7;
+    history.logs.items[0].records.items[0].key = 7;
+    ASSERT_VERDICT("");
+    history.logs.items[0].records.items[0].key = 8;
+    ASSERT_VERDICT("P1");
+    history.logs.items[0].start = 1; /* too old */
+    ASSERT_VERDICT("");
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(f1_only_what_is_gone_is_passed_over),
+        cmocka_unit_test(f1_who_was_quicker_than_the_cleaner_is_right),
+        cmocka_unit_test(f5_a_reset_is_told_and_has_a_reason),
+        cmocka_unit_test(f5_a_position_that_goes_back_without_a_word),
+        cmocka_unit_test(f6_the_old_position_does_not_go_on_behind_a_seek),
+        cmocka_unit_test(g3_what_is_gone_need_not_be_delivered),
+        cmocka_unit_test(g3_what_a_reset_to_the_end_skips_is_done),
+        cmocka_unit_test(p1_what_a_later_record_of_its_key_replaced_is_not_lost),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
