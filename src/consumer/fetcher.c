@@ -516,6 +516,14 @@ static bool hand_over(struct kci_consumer *c, struct kci_part *part, enum kci_pa
     return live && (result == KCI_PART_RUN || result == KCI_PART_NO_ROOM);
 }
 
+/* At once, or `later`. The application's thread sets the time of the next step, too: not without the lock. */
+static void step_again(struct kci_consumer *c, bool later, int64_t now)
+{
+    kci_consumer_lock(c);
+    kci_consumer_at(c, later ? kci_consumer_retry_at(c, 0, now) : now);
+    kci_consumer_unlock(c);
+}
+
 void kci_fetcher_judge(struct kci_consumer *c, int64_t now)
 {
     int64_t budget = JUDGE_BYTES_PER_STEP;
@@ -531,12 +539,12 @@ void kci_fetcher_judge(struct kci_consumer *c, int64_t now)
             if (result == KCI_PART_RUN)
                 continue;
             /* Woken when bytes come back; the time is for the case that the system itself is out of memory. */
-            kci_consumer_at(c, kci_consumer_retry_at(c, 0, now));
+            step_again(c, true, now);
             return;
         }
         kci_list_remove(&part->link);
         kci_part_destroy(part);
     }
     if (!kci_list_empty(&c->fetcher.parts))
-        c->next_at = now;
+        step_again(c, false, now);
 }
