@@ -105,26 +105,21 @@ static bool prepare(struct commit *commit)
     return true;
 }
 
-/* Was everything that it commits assigned to it no later than in `epoch`? Then nobody else can have read it since, and
- * a commit that crossed with a new epoch is as good (KIP-1251). */
-static bool held_since(struct mb_request *request, const struct mb_modern_member *member, int32_t epoch)
+/* Everything that it commits, of what exists (KIP-1251). */
+static bool held_since(const struct commit *commit, const struct mb_modern_member *member, int32_t epoch)
 {
-    const struct kci_offset_commit_request *body = request->body;
-    for (int32_t t = 0; t < body->topics_count; t++) {
-        struct mb_tp tp = { .topic = mb_cluster_topic_id(request->cluster, topic_name(request, t)) };
-        for (int32_t p = 0; p < body->topics[t].partitions_count; p++) {
-            tp.partition = body->topics[t].partitions[p].partition_index;
-            const struct mb_tp *held = mb_tpset_find(&member->assigned, &tp);
-            held = held ? held : mb_tpset_find(&member->revoking, &tp);
-            if (!held || held->epoch > epoch)
-                return false;
-        }
+    for (struct walk walk = { 0 }; walk_next(commit, &walk);) {
+        struct mb_tp tp = { .topic = mb_cluster_topic_id(commit->request->cluster, walk.name),
+                            .partition = walk.asked->partition_index };
+        if (!mb_modern_held_since(member, &tp, epoch))
+            return false;
     }
     return true;
 }
 
-static int16_t check_modern(struct mb_request *request, const struct mb_group *group)
+static int16_t check_modern(const struct commit *commit, const struct mb_group *group)
 {
+    const struct mb_request *request = commit->request;
     const struct kci_offset_commit_request *body = request->body;
     const struct mb_modern_member *member;
     int32_t epoch = body->generation_id_or_member_epoch;
@@ -134,14 +129,15 @@ static int16_t check_modern(struct mb_request *request, const struct mb_group *g
     if (member && !member->classic && request->header.version < 9) /* it would not understand STALE_MEMBER_EPOCH */
         return KCI_UNSUPPORTED_VERSION;
     bool another_epoch = error == KCI_STALE_MEMBER_EPOCH || error == KCI_ILLEGAL_GENERATION;
-    if (another_epoch && epoch >= 0 && epoch < member->epoch && held_since(request, member, epoch))
+    if (another_epoch && epoch >= 0 && epoch < member->epoch && held_since(commit, member, epoch))
         error = KCI_NONE;
     return error;
 }
 
 /* May this client commit for the group now? Refreshes the session of its member. */
-static int16_t check(struct mb_request *request, struct mb_group *group, int64_t now)
+static int16_t check(const struct commit *commit, struct mb_group *group, int64_t now)
 {
+    const struct mb_request *request = commit->request;
     const struct kci_offset_commit_request *body = request->body;
     int32_t generation = body->generation_id_or_member_epoch;
     struct mb_group_member *member = NULL;
@@ -153,7 +149,7 @@ static int16_t check(struct mb_request *request, struct mb_group *group, int64_t
     if (request->cluster->options.plant == MB_PLANT_NO_FENCING) /* planted defect */
         return KCI_NONE;
     if (group->modern)
-        return check_modern(request, group);
+        return check_modern(commit, group);
     if (generation < 0 && group->state == MB_GROUP_EMPTY)
         return KCI_NONE;
     if (generation < 0 && body->member_id.size == 0 && !body->group_instance_id.data)
@@ -242,7 +238,7 @@ void mb_handle_offset_commit(struct mb_request *request, int64_t now)
     int16_t error = mb_groups_route(request, body->group_id, now);
     if (!error) {
         group = mb_groups_find(groups, body->group_id);
-        error = check(request, group, now);
+        error = check(commit, group, now);
     }
     struct mb_group_records records = mb_group_records_of(groups->alloc);
     if (error)

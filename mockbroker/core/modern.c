@@ -127,6 +127,13 @@ static bool own(struct mb_modern_member *member, const struct mb_tpset *set)
     return done;
 }
 
+bool mb_modern_held_since(const struct mb_modern_member *member, const struct mb_tp *tp, int32_t epoch)
+{
+    const struct mb_tp *held = mb_tpset_find(&member->assigned, tp);
+    held = held ? held : mb_tpset_find(&member->revoking, tp);
+    return held && held->epoch <= epoch;
+}
+
 bool mb_modern_member_hold(struct mb_modern_member *member, struct mb_tpset assigned, struct mb_tpset revoking)
 {
     const struct kci_alloc *alloc = mb_group_alloc(member->group);

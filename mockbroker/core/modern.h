@@ -94,6 +94,9 @@ bool mb_modern_member_set_text(struct mb_modern_member *member, struct kci_str *
 bool mb_modern_member_names(const struct mb_modern_member *member, struct kci_str topic);
 /* Who has the partition, assigned or being revoked; NULL: nobody. */
 struct mb_modern_member *mb_modern_owner(const struct mb_modern *modern, const struct mb_tp *tp);
+/* Has the member had the partition since `epoch` or longer, assigned or to be given up? Then nobody else can have read it
+ * since, and what it committed at that epoch is as good as now (KIP-1251). */
+bool mb_modern_held_since(const struct mb_modern_member *member, const struct mb_tp *tp, int32_t epoch);
 /* Take over both sets (they are the member's from here on, also on failure). False: no memory, the owners may be
  * incomplete: read the log again. */
 bool mb_modern_member_hold(struct mb_modern_member *member, struct mb_tpset assigned, struct mb_tpset revoking);

@@ -38,6 +38,19 @@ static bool show_set(struct mb_request *request, const struct mb_tpset *set, sho
     return true;
 }
 
+/* What the member has, also what it is about to give up: that is still its own. */
+static bool show_assigned(struct mb_request *request, const struct mb_modern_member *member, shown_assignment *out)
+{
+    const struct mb_tpset *parts[] = { &member->assigned, &member->revoking };
+    struct mb_tpset all = { .count = 0 };
+    all.items = kci_arena_array(&request->arena, member->assigned.count + member->revoking.count, sizeof *all.items);
+    for (size_t i = 0; all.items && i < 2; i++)
+        for (size_t k = 0; k < parts[i]->count; k++)
+            all.items[all.count++] = parts[i]->items[k];
+    mb_tpset_normalize(&all);
+    return all.items && show_set(request, &all, out);
+}
+
 static bool show_members(struct mb_request *request, const struct mb_modern *modern, shown_group *out)
 {
     out->members = kci_arena_array(&request->arena, modern->member_count, sizeof *out->members);
@@ -58,7 +71,7 @@ static bool show_members(struct mb_request *request, const struct mb_modern *mod
         to->subscribed_topic_names_count = (int32_t)member->topic_count;
         to->subscribed_topic_regex = member->regex.size ? member->regex : kci_str_of(""); /* not null, as Kafka's */
         to->member_type = member->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
-        done = show_set(request, &member->assigned, &to->assignment) &&
+        done = show_assigned(request, member, &to->assignment) &&
                show_set(request, &member->target, &to->target_assignment);
     }
     return done;

@@ -118,21 +118,44 @@ static bool prepare(struct commit *commit)
     return response->topics != NULL;
 }
 
-/* May this client commit for the group now? Refreshes the session of its member. */
-static int16_t check_group(const struct mb_request *request, const struct mb_group *group, int64_t now)
+/* Everything that it commits, of what exists (KIP-1251). */
+static bool held_since(const struct commit *commit, const struct mb_modern_member *member, int32_t epoch)
 {
+    for (struct walk walk = { 0 }; walk_next(commit, &walk);) {
+        struct mb_tp tp = { .topic = mb_cluster_topic_id(commit->request->cluster, walk.name),
+                            .partition = walk.asked->partition_index };
+        if (!mb_modern_held_since(member, &tp, epoch))
+            return false;
+    }
+    return true;
+}
+
+static int16_t check_modern(const struct commit *commit, const struct mb_group *group, int32_t generation)
+{
+    const struct kci_txn_offset_commit_request *body = commit->request->body;
+    const struct mb_modern_member *member;
+    if (generation == -1 && !body->member_id.size && !body->group_instance_id.data)
+        return KCI_NONE; /* a producer that commits for whoever reads */
+    if (generation < 0 && mb_group_is_empty(group))
+        return KCI_NONE;
+    int16_t error = mb_modern_check_epoch(group, body->member_id, generation, &member);
+    bool another_epoch = error == KCI_STALE_MEMBER_EPOCH || error == KCI_ILLEGAL_GENERATION;
+    if (another_epoch && generation >= 0 && generation < member->epoch && held_since(commit, member, generation))
+        return KCI_NONE;
+    return another_epoch ? KCI_ILLEGAL_GENERATION : error;
+}
+
+/* May this client commit for the group now? Refreshes the session of its member. */
+static int16_t check_group(const struct commit *commit, const struct mb_group *group, int64_t now)
+{
+    const struct mb_request *request = commit->request;
     const struct kci_txn_offset_commit_request *body = request->body;
     int32_t generation = request->header.version >= 3 ? body->generation_id_or_member_epoch : -1;
     bool as_member = generation >= 0 || body->member_id.size || body->group_instance_id.data;
     if (!group)
         return generation < 0 ? KCI_NONE : KCI_ILLEGAL_GENERATION;
-    if (group->modern) {
-        const struct mb_modern_member *modern;
-        if (generation < 0 && !body->member_id.size)
-            return KCI_NONE;
-        int16_t error = mb_modern_check_epoch(group, body->member_id, generation, &modern);
-        return error == KCI_STALE_MEMBER_EPOCH ? KCI_ILLEGAL_GENERATION : error;
-    }
+    if (group->modern)
+        return check_modern(commit, group, generation);
     if (!as_member || (generation < 0 && group->state == MB_GROUP_EMPTY))
         return KCI_NONE; /* a producer that commits for whoever reads */
     struct mb_group_member *member = NULL;
@@ -197,8 +220,9 @@ static void admitted(void *owner, int16_t error, int64_t now)
     mb_group_records_append(&records, request->cluster, home, mb_group_write_finish, &commit->write, now);
 }
 
-static int16_t check(struct mb_request *request, int64_t now)
+static int16_t check(const struct commit *commit, int64_t now)
 {
+    const struct mb_request *request = commit->request;
     const struct kci_txn_offset_commit_request *body = request->body;
     if (!mb_authorize(request, MB_ACL_WRITE, MB_ACL_TRANSACTIONAL_ID, body->transactional_id))
         return KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
@@ -207,7 +231,7 @@ static int16_t check(struct mb_request *request, int64_t now)
     int16_t error = mb_groups_route(request, body->group_id, now);
     if (error)
         return error;
-    return check_group(request, mb_groups_find(mb_cluster_groups(request->cluster), body->group_id), now);
+    return check_group(commit, mb_groups_find(mb_cluster_groups(request->cluster), body->group_id), now);
 }
 
 void mb_handle_txn_offset_commit(struct mb_request *request, int64_t now)
@@ -227,7 +251,7 @@ void mb_handle_txn_offset_commit(struct mb_request *request, int64_t now)
         return;
     }
     struct walk walk = { 0 };
-    int16_t error = check(request, now);
+    int16_t error = check(commit, now);
     if (error || !walk_next(commit, &walk)) {
         finish(commit, error, now);
         return;

@@ -27,6 +27,20 @@ static void the_first_member_gets_all(void **unused)
     world_close(&s);
 }
 
+/* What ConsumerGroupDescribe shows as assigned to the member. */
+static void assert_shown(struct client *conn, const char *id, const char *partitions)
+{
+    const struct kci_consumer_group_describe_response__described_group *group = members_describe(conn, "g");
+    char text[100] = "";
+    for (int32_t m = 0; m < group->members_count; m++)
+        for (int32_t t = 0; t < group->members[m].assignment.topic_partitions_count; t++)
+            for (int32_t p = 0; p < group->members[m].assignment.topic_partitions[t].partitions_count; p++)
+                if (kci_str_equal(group->members[m].member_id, kci_str_of(id)))
+                    snprintf(text + strlen(text), sizeof text - strlen(text), "%s%d", *text ? " " : "",
+                             group->members[m].assignment.topic_partitions[t].partitions[p]);
+    assert_string_equal(text, partitions);
+}
+
 /* A second member: the first is asked to give up half, and only when it says that it did does the second get it. */
 static void what_is_taken_is_given_up_first(void **unused)
 {
@@ -45,6 +59,8 @@ static void what_is_taken_is_given_up_first(void **unused)
     assert_true(a.told); /* fewer, at the old epoch */
     assert_int_equal(a.given_count, 2);
     assert_int_equal(a.epoch, 2);
+    assert_shown(b.conn, "a", "0 1 2 3"); /* it has not given up anything yet */
+    assert_shown(b.conn, "b", "");
     member_beat(&b);
     assert_owns(&b, "");                                   /* still with a */
     assert_code(member_call(&a, 2, SAYS_OWNED), KCI_NONE); /* it says that it has all four */
@@ -55,9 +71,11 @@ static void what_is_taken_is_given_up_first(void **unused)
     member_take(&a);
     assert_code(member_call(&a, 2, SAYS_OWNED), KCI_NONE);
     assert_int_equal(a.epoch, 3);
+    assert_shown(b.conn, "a", "0 1");
     member_beat(&b);
     assert_owns(&a, "0 1");
     assert_owns(&b, "2 3");
+    assert_shown(b.conn, "b", "2 3");
     assert_str(members_describe(b.conn, "g")->group_state, "Stable");
     world_close(&s);
 }
