@@ -9,6 +9,16 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from programs import SOURCE, run  # noqa: E402
 
+READER = """kc_config *config = kc_config_new();
+kc_consumer *consumer;
+kc_records *records;
+kc_record_view view;
+const char *topic = "orders";
+(void)producer, (void)consumer, (void)records, (void)view, (void)topic;
+kc_config_destroy(config);
+{
+"""
+
 
 def pages():
     yield os.path.join(SOURCE, "README.md")
@@ -96,8 +106,8 @@ class Docs(unittest.TestCase):
         blocks = re.findall(r"```c\n(.*?)```", read(os.path.join(SOURCE, "README.md")), re.S)
         self.assertTrue(blocks)
         for block in blocks:
-            text = ("#include <kclient/kclient.h>\n#include <string.h>\nvoid f(const char *text);\nvoid f(const char *text)\n{\n"
-                    "kc_error error;\nkc_producer *producer;\n" + block + "}\n")
+            text = ("#include <kclient/kclient.h>\n#include <stdbool.h>\n#include <string.h>\nextern bool running;\nvoid handle(const kc_record_view *view);\nvoid f(const char *text);\nvoid f(const char *text)\n{\n"
+                    "kc_error error;\nkc_producer *producer;\n" + READER + block + "}}\n")
             done = subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", os.path.join(SOURCE, "include"),
                                    "-x", "c", "-"], input=text, capture_output=True, text=True, check=False)
             self.assertEqual(done.returncode, 0, done.stderr)
