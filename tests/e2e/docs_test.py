@@ -14,7 +14,7 @@ kc_consumer *consumer;
 kc_records *records;
 kc_record_view view;
 const char *topic = "orders";
-(void)producer, (void)consumer, (void)records, (void)view, (void)topic;
+(void)text, (void)producer, (void)consumer, (void)records, (void)view, (void)topic;
 kc_config_destroy(config);
 {
 """
