@@ -392,13 +392,25 @@ static struct kci_assigned *match(struct kci_consumer *c, struct kci_fetch_node 
     return entry->version == a->version && entry->offset == a->fetch_offset ? a : NULL;
 }
 
+/* KIP-951: where the new leaders are stands behind all partitions, and has to be known before one of them is believed.
+ * `ahead` is a copy: reading goes on where it is. */
+static void take_endpoints(struct kci_consumer *c, struct kci_fetch_reading ahead, int64_t now)
+{
+    struct kci_fetch_partition skipped;
+    struct kci_fetch_endpoint endpoint;
+    int got;
+    while ((got = kci_fetch_response_next(&ahead, &skipped)) > 0)
+        continue;
+    while (got == 0 && kci_fetch_response_endpoint(&ahead, &endpoint))
+        kci_cluster_node_hint(c->cluster, endpoint.node, endpoint.host, endpoint.port, endpoint.rack, now);
+}
+
 /* false: malformed. */
 static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, const struct kci_reply *reply,
                           int64_t now)
 {
     struct kci_fetch_reading response;
     struct kci_fetch_partition p;
-    struct kci_fetch_endpoint endpoint;
     int got;
     if (!kci_fetch_response_begin(&response, reply->body, reply->version))
         return false;
@@ -417,15 +429,16 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
     }
     kci_shared_count(c->shared, (int64_t)reply->frame->size);
     adapt(node, (int64_t)reply->frame->size, now);
-    bool ok = true, empty = kci_list_empty(&c->fetcher.parts);
+    bool ok = true, hinted = false, empty = kci_list_empty(&c->fetcher.parts);
     while (ok && (got = kci_fetch_response_next(&response, &p)) > 0) {
         struct kci_assigned *a = match(c, node, &p);
+        if (p.leader >= 0 && !hinted)
+            take_endpoints(c, response, now);
+        hinted |= p.leader >= 0;
         empty &= p.records.size == 0;
         ok = !a || take_partition(c, fetched, a, &p, now);
     }
     ok = ok && got == 0;
-    while (ok && kci_fetch_response_endpoint(&response, &endpoint))
-        kci_cluster_node_hint(c->cluster, endpoint.node, endpoint.host, endpoint.port, endpoint.rack, now);
     kci_fetched_release(fetched);
     node->attempts = 0;
     node->answered_at = now;

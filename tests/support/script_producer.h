@@ -79,6 +79,7 @@ struct script_producer {
     size_t fate_count;
     struct script_fate fates[SCRIPT_FATES];
     int32_t hint_leader, hint_epoch; /* KIP-951, with the next NOT_LEADER; hint_leader 0: none */
+    const char *hint_host;           /* where it is, with port 9092; NULL: the answer does not say */
     int32_t throttle_ms;             /* in every answer */
     int64_t append_time_ms;          /* the topic has LogAppendTime, and this is it; -1: CreateTime */
 };
@@ -215,6 +216,15 @@ static inline void script_produce_answer(struct script_producer *sp, struct scri
                 answer->current_leader.leader_epoch = sp->hint_epoch;
             }
         }
+    }
+    struct kci_produce_response__node_endpoint endpoint;
+    if (sp->hint_host) {
+        kci_codec_init(&kci_produce_response__node_endpoint_schema, &endpoint);
+        endpoint.node_id = sp->hint_leader;
+        endpoint.host = kci_str_of(sp->hint_host);
+        endpoint.port = 9092;
+        response.node_endpoints = &endpoint;
+        response.node_endpoints_count = 1;
     }
     if (reply && request->acks != 0)
         script_answer_quietly_(&sp->peer, r, r->header.version, &response);

@@ -40,6 +40,47 @@ static void test_a_leader(void **state)
     script_consumer_end(&sc);
 }
 
+/* The new leader is a broker that nobody has heard of yet, and the answer says where it is (KIP-951), behind all
+ * partitions: it is asked at once, and nobody asks for metadata. */
+static void test_a_leader_that_is_new(void **state)
+{
+    struct kci_fetch_response__node_endpoint endpoint;
+    struct kci_fetch_response__fetchable_topic_response topic;
+    struct kci_fetch_response__partition_data partition;
+    struct kci_fetch_response response;
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    peer.brokers = 1;
+    sc.settings.metadata_max_age_ms = 10000000;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 2);
+    script_assign(&sc, 0, 0);
+    assert_seen(&sc, "t-0:0 t-0:1");
+    peer.auto_metadata = false;
+    struct script_request *r = script_expect(&sc, KCI_API_FETCH);
+    const struct kci_fetch_request *request = r->message;
+    kci_codec_init(&kci_fetch_response_schema, &response);
+    kci_codec_init(&kci_fetch_response__fetchable_topic_response_schema, &topic);
+    kci_codec_init(&kci_fetch_response__partition_data_schema, &partition);
+    kci_codec_init(&kci_fetch_response__node_endpoint_schema, &endpoint);
+    endpoint.node_id = 3;
+    endpoint.host = kci_str_of("new");
+    endpoint.port = 9092;
+    response.node_endpoints = &endpoint;
+    topic.topic_id = request->topics[0].topic_id;
+    topic.partitions = &partition;
+    response.responses = &topic;
+    response.node_endpoints_count = topic.partitions_count = response.responses_count = 1;
+    partition.error_code = KCI_NOT_LEADER_OR_FOLLOWER;
+    partition.current_leader.leader_id = 3;
+    partition.current_leader.leader_epoch = 6;
+    script_answer(&peer, r, &response);
+    r = script_expect(&sc, KCI_API_OFFSET_FOR_LEADER_EPOCH); /* KIP-320: is our position in its log? */
+    assert_string_equal(r->conn->address, "new:9092");
+    assert_false(script_waits(&sc, KCI_API_METADATA));
+    script_consumer_end(&sc);
+}
+
 /* The coordinator moves: the member beats at its new address, and stays the member that it is. */
 static void test_a_coordinator(void **state)
 {
@@ -66,6 +107,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_leader),
+        cmocka_unit_test(test_a_leader_that_is_new),
         cmocka_unit_test(test_a_coordinator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,25 @@ static void test_leader_hint(void **state)
     script_producer_destroy(&sp);
 }
 
+/* The hint names a broker that is new, and the answer says where it is: the retry goes there, without metadata. */
+static void test_leader_hint_of_a_new_broker(void **state)
+{
+    (void)state;
+    sp.peer.brokers = 1;
+    script_producer_create(&sp);
+    script_send(&sp, 0, "w");
+    sp.peer.auto_metadata = false;
+    sp.hint_leader = 3;
+    sp.hint_epoch = 9;
+    sp.hint_host = "new";
+    script_fault(&sp, SCRIPT_ERROR, KCI_NOT_LEADER_OR_FOLLOWER);
+    script_send(&sp, 0, "a");
+    script_log_is(&sp, 0, "w a");
+    assert_string_equal(sp.peer.requests[sp.peer.request_count - 1].conn->address, "new:9092");
+    assert_null(script_pending(&sp.peer, NULL, KCI_API_METADATA));
+    script_producer_destroy(&sp);
+}
+
 /* NOT_LEADER without a hint: metadata is asked for, and the retry follows it. */
 static void test_leader_moves(void **state)
 {
@@ -496,6 +515,7 @@ int main(void)
         cmocka_unit_test_setup(test_no_overtaking_before_the_first_acknowledgement, setup),
         cmocka_unit_test(test_a_deposed_leader_may_have_written),
         cmocka_unit_test_setup(test_leader_hint, setup),
+        cmocka_unit_test_setup(test_leader_hint_of_a_new_broker, setup),
         cmocka_unit_test_setup(test_leader_moves, setup),
         cmocka_unit_test_setup(test_failure_behind_a_retry, setup),
         cmocka_unit_test_setup(test_gap_begins_a_new_epoch, setup),
