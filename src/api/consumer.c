@@ -11,9 +11,14 @@
 #include "consumer/records.h"
 #include "consumer/unreadable.h"
 
-#include <unistd.h>
-
 /* ---- who is inside ---- */
+
+kc_err kci_consumer_handle_forked(const kc_consumer *consumer, kc_error *error)
+{
+    if (consumer->generation == kci_process_generation())
+        return KC_OK;
+    return kci_fail(error, KC_ERR_FORKED, 0, "the consumer belongs to the parent process: create one after fork()");
+}
 
 kc_err kci_consumer_handle_enter(kc_consumer *consumer, kc_error *error)
 {
@@ -21,8 +26,9 @@ kc_err kci_consumer_handle_enter(kc_consumer *consumer, kc_error *error)
     uintptr_t me = (uintptr_t)&token, nobody = 0;
     if (!consumer)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer is NULL");
-    if (consumer->pid != getpid())
-        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    kc_err forked = kci_consumer_handle_forked(consumer, error);
+    if (forked != KC_OK)
+        return forked;
     if (kci_config_is_logging() || (consumer->loop && kci_loop_on_thread(consumer->loop)))
         return kci_fail(error, KC_ERR_IN_CALLBACK, 0, "a log function or an assignor must not call the consumer");
     if (atomic_load_explicit(&consumer->owner, memory_order_relaxed) != me &&
@@ -135,7 +141,7 @@ kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, kc_error *
     kc_consumer *consumer = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *consumer);
     if (!consumer)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
-    consumer->pid = getpid();
+    consumer->generation = kci_process_generation();
     kc_err result = kci_config_settings(config, KCI_ROLE_CONSUMER, &consumer->settings, error);
     if (result == KC_OK)
         result = kci_mock_cluster_join(&consumer->mock, consumer->settings, error);

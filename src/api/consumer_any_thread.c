@@ -1,18 +1,21 @@
-/* Public functions of the consumer that any thread may call while another one polls: they do not enter.  Workers
- * acknowledge, a watchdog wakes, a scraper looks. */
+/* Public functions of the consumer that any thread may call while another one polls: workers acknowledge, a watchdog
+ * wakes, a scraper looks.
+ *
+ * They do not enter (kci_consumer_handle_enter): what the handle keeps for the one thread inside (depth, listener, lists
+ * that were lent out) is not touched here.  The core's own lock, or an atomic, guards what they read and change, for a
+ * few instructions; none of them waits for the network or for a callback.  A child of the process that created the
+ * consumer is refused, and so is a log function, which may run with that very lock held. */
 #include "api/consumer_handle.h"
 #include "api/metrics.h"
 #include "plugins/latency.h"
 
-#include <unistd.h>
-
-/* Workers call these while the application's thread polls: they do not enter. */
 static kc_err alive(const kc_consumer *consumer, const void *argument, kc_error *error)
 {
     if (!consumer || !argument)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer or records is NULL");
-    if (consumer->pid != getpid())
-        return kci_fail(error, KC_ERR_FORKED, 0, "this consumer belongs to process %ld", (long)consumer->pid);
+    kc_err forked = kci_consumer_handle_forked(consumer, error);
+    if (forked != KC_OK)
+        return forked;
     if (kci_config_is_logging())
         return kci_fail(error, KC_ERR_IN_CALLBACK, 0, "a log function must not call the consumer");
     return KC_OK;
@@ -38,7 +41,7 @@ kc_err kc_consumer_keepalive(kc_consumer *consumer, kc_error *error)
 
 void kc_consumer_wakeup(kc_consumer *consumer)
 {
-    if (consumer && consumer->pid == getpid())
+    if (consumer && consumer->generation == kci_process_generation())
         kci_consumer_wakeup(consumer->core);
 }
 

@@ -9,8 +9,6 @@
 #include "consumer/consumer.h"
 #include "runtime/runtime.h"
 
-#include <sys/types.h>
-
 #define KCI_GRACE_US 50000 /* an I/O thread that is late by more than this is given up on: the call returns anyway */
 
 struct kc_consumer {
@@ -26,13 +24,15 @@ struct kc_consumer {
     _Atomic uintptr_t owner;              /* the thread that is inside, 0: none */
     int depth;                            /* of calls; > 1 within a callback */
     bool in_callback;
-    pid_t pid; /* of the process that created it */
+    uint32_t generation; /* of the process that created it: see kci_process_generation() */
 };
 
 /* The calling thread goes in; KC_ERR_ARGUMENT, KC_ERR_FORKED, KC_ERR_STATE: another thread is inside. */
 kc_err kci_consumer_handle_enter(kc_consumer *consumer, kc_error *error);
 /* As enter, for functions that may wait for what only a later poll could bring: KC_ERR_IN_CALLBACK. */
 kc_err kci_consumer_handle_enter_waiting(kc_consumer *consumer, const char *what, kc_error *error);
+/* KC_ERR_FORKED in a child of the process that created it. */
+kc_err kci_consumer_handle_forked(const kc_consumer *consumer, kc_error *error);
 /* Out again. Its second argument, for `return`. */
 kc_err kci_consumer_handle_leave(kc_consumer *consumer, kc_err result);
 /* When a call that begins at `now` ends; monotonic microseconds. */
