@@ -44,25 +44,41 @@ copy_partitions(struct kci_arena *arena, const struct kci_consumer_group_describ
     return items;
 }
 
+/* What any member says of itself. */
+static void identify(struct kci_arena *arena, kc_group_member *out, struct kci_str member_id, struct kci_str client_id,
+                     struct kci_str client_host, struct kci_str instance_id)
+{
+    out->member_id = kci_group_copy_text(arena, member_id);
+    out->client_id = kci_group_copy_text(arena, client_id);
+    out->client_host = kci_group_copy_text(arena, client_host);
+    out->instance_id = text_or_null(arena, instance_id);
+}
+
+/* The outside of a description; its members, to->member_count of them, are to be filled in. */
+static kc_group_member *begin(struct kci_arena *arena, kc_group_description *to, const char *type, struct kci_str state,
+                              struct kci_str assignor, int32_t members_count)
+{
+    size_t count = members_count > 0 ? (size_t)members_count : 0;
+    kc_group_member *members = kci_arena_array(arena, count, sizeof *members);
+    to->type = type;
+    to->state = kci_group_copy_text(arena, state);
+    to->assignor = kci_group_copy_text(arena, assignor);
+    to->members = members;
+    to->member_count = members ? count : 0;
+    return members;
+}
+
 void kci_group_copy_modern(struct kci_arena *arena, kc_group_description *to,
                            const struct kci_consumer_group_describe_response__described_group *from)
 {
-    size_t count = from->members_count > 0 ? (size_t)from->members_count : 0;
-    kc_group_member *members = kci_arena_array(arena, count, sizeof *members);
-    to->type = "consumer";
-    to->state = kci_group_copy_text(arena, from->group_state);
-    to->assignor = kci_group_copy_text(arena, from->assignor_name);
+    kc_group_member *members =
+        begin(arena, to, "consumer", from->group_state, from->assignor_name, from->members_count);
     to->epoch = from->group_epoch;
     to->assignment_epoch = from->assignment_epoch;
-    to->members = members;
-    to->member_count = members ? count : 0;
     for (size_t i = 0; i < to->member_count; i++) {
         const struct kci_consumer_group_describe_response__member *m = &from->members[i];
         kc_group_member *out = &members[i];
-        out->member_id = kci_group_copy_text(arena, m->member_id);
-        out->client_id = kci_group_copy_text(arena, m->client_id);
-        out->client_host = kci_group_copy_text(arena, m->client_host);
-        out->instance_id = text_or_null(arena, m->instance_id);
+        identify(arena, out, m->member_id, m->client_id, m->client_host, m->instance_id);
         out->rack = text_or_null(arena, m->rack_id);
         out->epoch = m->member_epoch;
         out->classic = m->member_type == 0;
@@ -98,20 +114,11 @@ static void copy_embedded(struct kci_arena *arena, kc_group_member *out, struct 
 void kci_group_copy_classic(struct kci_arena *arena, kc_group_description *to,
                             const struct kci_describe_groups_response__described_group *from)
 {
-    size_t count = from->members_count > 0 ? (size_t)from->members_count : 0;
-    kc_group_member *members = kci_arena_array(arena, count, sizeof *members);
-    to->type = "classic";
-    to->state = kci_group_copy_text(arena, from->group_state);
-    to->assignor = kci_group_copy_text(arena, from->protocol_data);
+    kc_group_member *members = begin(arena, to, "classic", from->group_state, from->protocol_data, from->members_count);
     to->epoch = to->assignment_epoch = -1;
-    to->members = members;
-    to->member_count = members ? count : 0;
     for (size_t i = 0; i < to->member_count; i++) {
         const struct kci_describe_groups_response__described_group_member *m = &from->members[i];
-        members[i].member_id = kci_group_copy_text(arena, m->member_id);
-        members[i].client_id = kci_group_copy_text(arena, m->client_id);
-        members[i].client_host = kci_group_copy_text(arena, m->client_host);
-        members[i].instance_id = text_or_null(arena, m->group_instance_id);
+        identify(arena, &members[i], m->member_id, m->client_id, m->client_host, m->group_instance_id);
         members[i].epoch = -1;
         members[i].classic = 1;
         if (kci_str_equal(from->protocol_type, kci_str_of("consumer")))
