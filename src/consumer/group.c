@@ -373,7 +373,8 @@ static void begin_join(struct kci_consumer *c, int64_t now)
     kci_group_enter(c, KCI_GROUP_PREPARING, now);
 }
 
-bool kci_group_queue_partitions(struct kci_consumer *c, int kind)
+/* Queue on_assigned, on_revoked or on_lost with the partitions that it is about. false: out of memory. */
+static bool queue_partitions(struct kci_consumer *c, int kind)
 {
     bool all = kind == KCI_EVENT_ASSIGNED && c->plant == KCI_PLANT_ALL_ASSIGNED; /* planted defect */
     kci_assigned_is which = all                          ? kci_assigned_is_any
@@ -394,7 +395,7 @@ static bool queue_assignment(struct kci_consumer *c, int64_t now)
     for (size_t i = 0; g->modern && i < g->assignment.count; i++)
         kci_subscription_find_name(&c->subscription, g->assignment.items[i].topic, g->assignment.items[i].partition)
             ->topic_id = g->m.assignment_ids[i];
-    if (!kci_group_queue_partitions(c, KCI_EVENT_ASSIGNED)) {
+    if (!queue_partitions(c, KCI_EVENT_ASSIGNED)) {
         kci_subscription_remove(&c->subscription, kci_assigned_is_fresh);
         return false;
     }
@@ -410,13 +411,13 @@ bool kci_group_poll_event(struct kci_consumer *c, int64_t now, bool leaving_only
     if (c->event_runs)
         return false;
     if (revoke)
-        return kci_group_queue_partitions(c, (g->generation < 0 || g->lost) && c->plant != KCI_PLANT_LOST_IS_REVOKED
-                                                 ? KCI_EVENT_LOST
-                                                 : KCI_EVENT_REVOKED);
+        return queue_partitions(c, (g->generation < 0 || g->lost) && c->plant != KCI_PLANT_LOST_IS_REVOKED
+                                       ? KCI_EVENT_LOST
+                                       : KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_YIELDING && g->generation >= 0 && !leaving_only)
-        return kci_group_queue_partitions(c, KCI_EVENT_REVOKED);
+        return queue_partitions(c, KCI_EVENT_REVOKED);
     if (g->state == KCI_GROUP_FAILED && g->lost && !leaving_only)
-        return kci_group_queue_partitions(c, KCI_EVENT_LOST);
+        return queue_partitions(c, KCI_EVENT_LOST);
     if (g->state != KCI_GROUP_ASSIGNING || g->taken || g->generation < 0 || leaving_only)
         return false;
     if (!queue_assignment(c, now))

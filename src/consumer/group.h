@@ -180,10 +180,6 @@ void kci_group_drop_topics(struct kci_consumer *c);
 void kci_group_watch_poll(struct kci_consumer *c, int64_t now);
 /* The leader of a stable group: does something want a rebalance that nobody else would begin? */
 void kci_group_watch_members(struct kci_consumer *c, int64_t now);
-/* Queue on_assigned, on_revoked or on_lost with the partitions that it is about. false: out of memory. */
-bool kci_group_queue_partitions(struct kci_consumer *c, int kind);
-/* Take the members of a JoinGroup response that made us the leader. false: malformed, or out of memory. */
-bool kci_group_take_members(struct kci_consumer *c, const void *join_group_response, int64_t now);
 
 /* ---- KIP-848: group_modern.c ---- */
 void kci_group_modern_step(struct kci_consumer *c, int64_t now);

@@ -15,6 +15,89 @@
 
 static const char protocol_type[] = "consumer";
 
+/* ---- the members, as their leader is told of them ---- */
+
+static int by_name(const void *a, const void *b)
+{
+    const struct kci_consumer_topic *x = *(struct kci_consumer_topic *const *)a,
+                                    *y = *(struct kci_consumer_topic *const *)b;
+    return strcmp(x->name.data, y->name.data);
+}
+
+/* All topics that any member reads, each once, counted: their metadata will be asked for. */
+static bool take_topics(struct kci_consumer *c)
+{
+    struct kci_group *g = &c->group;
+    size_t most = 0, kept = 0;
+    for (size_t m = 0; m < g->member_count; m++)
+        most += (size_t)g->members[m].topic_count;
+    g->topics = kci_alloc_zero(c->alloc, most, sizeof *g->topics);
+    if (!g->topics)
+        return false;
+    for (size_t m = 0; m < g->member_count; m++)
+        for (int32_t t = 0; t < g->members[m].topic_count; t++) {
+            const struct kci_str name = g->members[m].topics[t];
+            if (name.size == 0 || memchr(name.data, 0, name.size))
+                continue; /* no broker knows such a topic */
+            g->topics[g->topic_count] = kci_subscription_topic(&c->subscription, name);
+            if (!g->topics[g->topic_count])
+                return false;
+            g->topic_count++;
+        }
+    qsort(g->topics, g->topic_count, sizeof *g->topics, by_name);
+    for (size_t i = 0; i < g->topic_count; i++) {
+        if (kept && g->topics[kept - 1] == g->topics[i])
+            kci_subscription_topic_done(&c->subscription, g->topics[i]);
+        else
+            g->topics[kept++] = g->topics[i];
+    }
+    g->topic_count = kept;
+    g->topic_partitions = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_partitions);
+    g->topic_racks = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_racks);
+    return g->topic_partitions && g->topic_racks;
+}
+
+static struct kci_str keep_text(struct kci_arena *arena, struct kci_str text)
+{
+    return text.data ? (struct kci_str){ kci_arena_text(arena, text), text.size } : text;
+}
+
+/* false: malformed, or out of memory. */
+static bool take_members(struct kci_consumer *c, const struct kci_join_group_response *r, int64_t now)
+{
+    struct kci_group *g = &c->group;
+    kci_arena_reset(&g->arena);
+    g->members = kci_arena_array(&g->arena, (size_t)(r->members_count > 0 ? r->members_count : 0), sizeof *g->members);
+    if (!g->members)
+        return false;
+    for (int32_t m = 0; m < r->members_count; m++) {
+        struct kci_member *member = &g->members[m];
+        const struct kci_bytes data = r->members[m].metadata;
+        uint8_t *copy = kci_arena_take(&g->arena, data.size);
+        member->id = keep_text(&g->arena, r->members[m].member_id);
+        member->instance_id = keep_text(&g->arena, r->members[m].group_instance_id);
+        if (!copy || !member->id.data)
+            return false;
+        if (data.size)
+            memcpy(copy, data.data, data.size);
+        if (!kci_member_data_read((struct kci_bytes){ copy, data.size }, &g->arena, member)) {
+            /* Its own fault: it gets nothing, and the group lives on. */
+            kci_log(&c->logger, KCI_LOG_WARN, "group", "the subscription of member %.100s cannot be read",
+                    member->id.data);
+            member->topic_count = 0;
+        }
+    }
+    g->member_count = (size_t)r->members_count;
+    g->metadata_until = now + (int64_t)METADATA_WAIT_MS * KCI_MS;
+    kci_group_drop_topics(c);
+    if (!take_topics(c)) {
+        kci_group_drop_topics(c);
+        return false;
+    }
+    kci_cluster_refresh(c->cluster, "leading a group: are there new partitions?", now);
+    return true;
+}
+
 /* ---- JoinGroup ---- */
 
 static void coordinator_trouble(struct kci_consumer *c, const char *why, int64_t now)
@@ -57,7 +140,7 @@ static void joined(struct kci_consumer *c, const struct kci_join_group_response 
     g->session_until = now + (int64_t)c->settings->session_timeout_ms * KCI_MS;
     g->member_count = 0;
     if (leader) {
-        if (!kci_group_take_members(c, r, now)) {
+        if (!take_members(c, r, now)) {
             coordinator_trouble(c, "the members of the group cannot be read", now);
             return;
         }
@@ -195,87 +278,6 @@ void kci_group_join_step(struct kci_consumer *c, int64_t now)
 }
 
 /* ---- leading ---- */
-
-static int by_name(const void *a, const void *b)
-{
-    const struct kci_consumer_topic *x = *(struct kci_consumer_topic *const *)a,
-                                    *y = *(struct kci_consumer_topic *const *)b;
-    return strcmp(x->name.data, y->name.data);
-}
-
-/* All topics that any member reads, each once, counted: their metadata will be asked for. */
-static bool take_topics(struct kci_consumer *c)
-{
-    struct kci_group *g = &c->group;
-    size_t most = 0, kept = 0;
-    for (size_t m = 0; m < g->member_count; m++)
-        most += (size_t)g->members[m].topic_count;
-    g->topics = kci_alloc_zero(c->alloc, most, sizeof *g->topics);
-    if (!g->topics)
-        return false;
-    for (size_t m = 0; m < g->member_count; m++)
-        for (int32_t t = 0; t < g->members[m].topic_count; t++) {
-            const struct kci_str name = g->members[m].topics[t];
-            if (name.size == 0 || memchr(name.data, 0, name.size))
-                continue; /* no broker knows such a topic */
-            g->topics[g->topic_count] = kci_subscription_topic(&c->subscription, name);
-            if (!g->topics[g->topic_count])
-                return false;
-            g->topic_count++;
-        }
-    qsort(g->topics, g->topic_count, sizeof *g->topics, by_name);
-    for (size_t i = 0; i < g->topic_count; i++) {
-        if (kept && g->topics[kept - 1] == g->topics[i])
-            kci_subscription_topic_done(&c->subscription, g->topics[i]);
-        else
-            g->topics[kept++] = g->topics[i];
-    }
-    g->topic_count = kept;
-    g->topic_partitions = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_partitions);
-    g->topic_racks = kci_alloc_zero(c->alloc, kept, sizeof *g->topic_racks);
-    return g->topic_partitions && g->topic_racks;
-}
-
-static struct kci_str keep_text(struct kci_arena *arena, struct kci_str text)
-{
-    return text.data ? (struct kci_str){ kci_arena_text(arena, text), text.size } : text;
-}
-
-bool kci_group_take_members(struct kci_consumer *c, const void *join_group_response, int64_t now)
-{
-    const struct kci_join_group_response *r = join_group_response;
-    struct kci_group *g = &c->group;
-    kci_arena_reset(&g->arena);
-    g->members = kci_arena_array(&g->arena, (size_t)(r->members_count > 0 ? r->members_count : 0), sizeof *g->members);
-    if (!g->members)
-        return false;
-    for (int32_t m = 0; m < r->members_count; m++) {
-        struct kci_member *member = &g->members[m];
-        const struct kci_bytes data = r->members[m].metadata;
-        uint8_t *copy = kci_arena_take(&g->arena, data.size);
-        member->id = keep_text(&g->arena, r->members[m].member_id);
-        member->instance_id = keep_text(&g->arena, r->members[m].group_instance_id);
-        if (!copy || !member->id.data)
-            return false;
-        if (data.size)
-            memcpy(copy, data.data, data.size);
-        if (!kci_member_data_read((struct kci_bytes){ copy, data.size }, &g->arena, member)) {
-            /* Its own fault: it gets nothing, and the group lives on. */
-            kci_log(&c->logger, KCI_LOG_WARN, "group", "the subscription of member %.100s cannot be read",
-                    member->id.data);
-            member->topic_count = 0;
-        }
-    }
-    g->member_count = (size_t)r->members_count;
-    g->metadata_until = now + (int64_t)METADATA_WAIT_MS * KCI_MS;
-    kci_group_drop_topics(c);
-    if (!take_topics(c)) {
-        kci_group_drop_topics(c);
-        return false;
-    }
-    kci_cluster_refresh(c->cluster, "leading a group: are there new partitions?", now);
-    return true;
-}
 
 void kci_group_lead_step(struct kci_consumer *c, int64_t now)
 {
