@@ -26,7 +26,8 @@ void kci_calls_detach(struct kci_call *call)
     }
 }
 
-void kci_calls_queue(struct kci_cluster *cluster, struct kci_node *node, struct kci_call *call)
+/* Put the call at the end of a node's queue. */
+static void queue(struct kci_cluster *cluster, struct kci_node *node, struct kci_call *call)
 {
     kci_calls_detach(call);
     call->stage = KCI_CALL_QUEUED;
@@ -86,7 +87,7 @@ static void place(struct kci_cluster *cluster, struct kci_call *call, int64_t no
     struct kci_node *node = find_node(cluster, call->target, now);
     if (!node)
         return;
-    kci_calls_queue(cluster, node, call);
+    queue(cluster, node, call);
     kci_connection_demand(node, now);
 }
 

@@ -28,8 +28,6 @@ enum kci_call_stage {
 const char *kci_calls_name(const struct kci_call *call);
 /* Take the call out of whatever list it is in. */
 void kci_calls_detach(struct kci_call *call);
-/* Put the call at the end of a node's queue. */
-void kci_calls_queue(struct kci_cluster *cluster, struct kci_node *node, struct kci_call *call);
 /* Back to waiting for any node. */
 void kci_calls_wait(struct kci_cluster *cluster, struct kci_call *call);
 /* The end of every call: resets it, then runs done. */

@@ -70,7 +70,6 @@ kc_err kci_cluster_create(struct kci_cluster **out, const struct kci_cluster_opt
     kci_metrics_init(&cluster->metrics);
     cluster->arena = kci_arena_of(alloc, KCI_DECODE_BYTES_MAX);
     cluster->nodes.by_id = kci_map_of(alloc, kci_prng_next(&cluster->prng));
-    kci_features_clear(&cluster->features);
     cluster->lent = kci_alloc_new(alloc, KCI_EXPLAIN_BYTES);
     bool made = kci_metadata_init(cluster);
     made = kci_alarm_init(cluster, &cluster->patience, patience_over) && made;
@@ -278,11 +277,6 @@ void kci_cluster_explain(const struct kci_cluster *cluster, char *text, size_t s
         kci_text_add(&t, "; ");
         kci_node_why(node, &t, now);
     }
-}
-
-int16_t kci_cluster_feature(const struct kci_cluster *cluster, const char *name)
-{
-    return kci_features_level(&cluster->features, name);
 }
 
 void kci_cluster_node_hint(struct kci_cluster *cluster, int32_t id, struct kci_str host, int32_t port,

@@ -135,8 +135,6 @@ bool kci_cluster_connected(const struct kci_cluster *cluster);
 bool kci_cluster_usable(const struct kci_cluster *cluster, size_t *unreachable);
 /* The state of the whole in one line, for the text of time-outs: which brokers were tried, what each said. */
 void kci_cluster_explain(const struct kci_cluster *cluster, char *text, size_t size, int64_t now);
-/* Finalized feature level ("transaction.version"), 0 if unknown. */
-int16_t kci_cluster_feature(const struct kci_cluster *cluster, const char *name);
 
 /* ---- metadata ---- */
 struct kci_partition_info {

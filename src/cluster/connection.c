@@ -310,7 +310,6 @@ static void ready(struct kci_node *node, const struct kci_api_versions_response 
     struct kci_cluster *cluster = node->cluster;
     int32_t idle_ms = cluster->settings->connections_max_idle_ms;
     kci_versions_set(&node->versions, response);
-    kci_features_set(&cluster->features, response);
     kci_log(&cluster->logger, KCI_LOG_DEBUG, "conn", "%s: connected to %s, ApiVersions v%d", node->text,
             address_text(node), node->hello_version);
     move(node, KCI_CONNECTION_READY);

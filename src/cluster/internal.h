@@ -35,7 +35,6 @@ struct kci_cluster {
 
     struct kci_nodes nodes;
     struct kci_metadata metadata;
-    struct kci_features features;
     struct kci_outbox outbox;
     struct kci_cluster_metrics metrics; /* counted here, read by any thread */
     struct kci_arena arena;             /* of the response being handled */

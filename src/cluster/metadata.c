@@ -73,7 +73,8 @@ static bool is_wanting(const struct kci_metadata *m)
     return false;
 }
 
-void kci_metadata_schedule(struct kci_cluster *cluster, int64_t now)
+/* Set the alarm for the next request. */
+static void schedule(struct kci_cluster *cluster, int64_t now)
 {
     struct kci_metadata *m = &cluster->metadata;
     int64_t at = KCI_NEVER;
@@ -94,7 +95,7 @@ void kci_metadata_need(struct kci_cluster *cluster, int64_t now)
     if (m->needed)
         return;
     m->needed = true;
-    kci_metadata_schedule(cluster, now);
+    schedule(cluster, now);
 }
 
 void kci_metadata_refresh(struct kci_cluster *cluster, const char *why, int64_t now)
@@ -103,7 +104,7 @@ void kci_metadata_refresh(struct kci_cluster *cluster, const char *why, int64_t 
     if (!m->full)
         kci_log(&cluster->logger, KCI_LOG_DEBUG, "meta", "refresh: %s", why);
     m->full = m->needed = true;
-    kci_metadata_schedule(cluster, now);
+    schedule(cluster, now);
 }
 
 void kci_cluster_refresh(struct kci_cluster *cluster, const char *why, int64_t now)
@@ -137,8 +138,6 @@ static void start_over(struct kci_cluster *cluster, const char *why, int64_t now
     kci_metadata_rebootstrap(cluster, why, now);
     m->distrust = m->bootstrapping && cluster->settings->metadata_recovery_rebootstrap;
     m->trouble_at = now;
-    if (m->distrust)
-        kci_features_clear(&cluster->features);
 }
 
 /* ---- asking
@@ -265,7 +264,7 @@ static void failed(struct kci_cluster *cluster, const char *text, int64_t now)
     back_off(cluster, now);
     if (now - m->trouble_at >= trigger)
         start_over(cluster, "no metadata for metadata.recovery.rebootstrap.trigger.ms", now);
-    kci_metadata_schedule(cluster, now);
+    schedule(cluster, now);
 }
 
 static void succeeded(struct kci_cluster *cluster, const struct kci_metadata_response *response, int16_t version,
@@ -290,7 +289,7 @@ static void succeeded(struct kci_cluster *cluster, const struct kci_metadata_res
     back_off(cluster, now);
     cluster->route_due = true;
     leave_bootstrap(cluster, now);
-    kci_metadata_schedule(cluster, now);
+    schedule(cluster, now);
     if (cluster->on_metadata)
         cluster->on_metadata(cluster->owner, now);
 }
@@ -342,7 +341,7 @@ const struct kci_topic_info *kci_cluster_want_topic(struct kci_cluster *cluster,
         return NULL;
     }
     m->needed = m->urgent = true;
-    kci_metadata_schedule(cluster, now);
+    schedule(cluster, now);
     return &topic->info;
 }
 

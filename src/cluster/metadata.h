@@ -53,8 +53,6 @@ void kci_metadata_need(struct kci_cluster *cluster, int64_t now);
 void kci_metadata_refresh(struct kci_cluster *cluster, const char *why, int64_t now);
 /* Go back to the bootstrap servers, if settings allow and we are not there already. true: candidates changed. */
 bool kci_metadata_rebootstrap(struct kci_cluster *cluster, const char *why, int64_t now);
-/* Set the alarm for the next request. */
-void kci_metadata_schedule(struct kci_cluster *cluster, int64_t now);
 
 /* ---- topics.c ---- */
 /* Take one topic of a response of `version`. false: out of memory, nothing changed. *changed is set when something did.

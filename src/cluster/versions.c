@@ -1,5 +1,5 @@
-/* Version ranges by API key and features by name (KIP-35, KIP-584).  Ranges belong to a connection, because a broker
- * may have been exchanged between two of them; features belong to the cluster and carry an epoch that only rises. */
+/* Version ranges by API key (KIP-35).  They belong to a connection, because a broker may have been exchanged between two
+ * of them. */
 #include "cluster/versions.h"
 
 void kci_versions_clear(struct kci_versions *versions)
@@ -36,28 +36,4 @@ int16_t kci_versions_common(const struct kci_versions *versions, int16_t api, in
     if (max > versions->ranges[api].max)
         max = versions->ranges[api].max;
     return max >= min ? max : -1;
-}
-
-void kci_features_set(struct kci_features *features, const struct kci_api_versions_response *response)
-{
-    if (response->finalized_features_epoch < 0 || response->finalized_features_epoch < features->epoch)
-        return;
-    features->epoch = response->finalized_features_epoch;
-    features->count = 0;
-    for (int32_t i = 0; i < response->finalized_features_count && features->count < KCI_FEATURES_MAX; i++) {
-        const struct kci_api_versions_response__finalized_feature_key *key = &response->finalized_features[i];
-        if (key->name.size >= KCI_FEATURE_NAME_MAX)
-            continue;
-        memcpy(features->items[features->count].name, key->name.data, key->name.size);
-        features->items[features->count].name[key->name.size] = '\0';
-        features->items[features->count++].level = key->max_version_level;
-    }
-}
-
-int16_t kci_features_level(const struct kci_features *features, const char *name)
-{
-    for (size_t i = 0; i < features->count; i++)
-        if (strcmp(features->items[i].name, name) == 0)
-            return features->items[i].level;
-    return 0;
 }

@@ -6,7 +6,7 @@
  *         add_slow          begins, closes and extends batches (open.c); large records and headers; all checks and errors
  *
  * The sender hears of a partition at most twice per batch: when its first record lingers from now on, and when it is
- * full (kci_append_announce). It is woken only if it would sleep beyond the time at which it has to act.
+ * full (announce). It is woken only if it would sleep beyond the time at which it has to act.
  *
  * The thread that fills a batch compresses it, after the lock is released: the batch keeps its place in the queue as
  * CLOSING. */
@@ -31,7 +31,8 @@ struct appending { /* one call of kci_producer_append, or one run in it */
 
 enum added { ADDED, ADDED_NOT, RUN_ENDS }; /* ADDED_NOT: an error; RUN_ENDS: take up the same record in a new run */
 
-void kci_append_announce(struct kci_producer *producer, struct kci_partition *partition, int64_t by)
+/* Put the partition on the stack of those that the sender must look at, by `by` at the latest; wakes it if need be. */
+static void announce(struct kci_producer *producer, struct kci_partition *partition, int64_t by)
 {
     if (!atomic_exchange(&partition->announced, true)) {
         struct kci_partition *head = atomic_load_explicit(&producer->announced, memory_order_relaxed);
@@ -296,7 +297,7 @@ static size_t append_run(struct appending *a, const kc_record *records, size_t c
         a->announce_by = a->now;
     }
     if (a->announce_by != KCI_NEVER)
-        kci_append_announce(producer, partition, a->announce_by);
+        announce(producer, partition, a->announce_by);
     return taken;
 }
 

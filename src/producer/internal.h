@@ -235,10 +235,6 @@ struct kci_producer {
     char text[sizeof((kc_error *)0)->text];
 };
 
-/* ---- append.c ---- */
-/* Put the partition on the stack of those that the sender must look at, by `by` at the latest; wakes it if need be. */
-void kci_append_announce(struct kci_producer *producer, struct kci_partition *partition, int64_t by);
-
 /* ---- compressing.c ---- */
 /* Compress a closed batch, if that makes it smaller. Any thread, no lock held. */
 void kci_compressing_run(struct kci_producer *producer, struct kci_batch *batch);
@@ -268,7 +264,6 @@ void kci_health_topics(struct kci_producer *producer);
 
 /* ---- partitioner.c ---- */
 int32_t kci_partitioner_by_key(const kc_record *record, int32_t count);
-int32_t kci_partitioner_sticky(const struct kci_topic *topic);
 /* Choose another one unless somebody did already. */
 void kci_partitioner_switch(struct kci_producer *producer, struct kci_topic *topic, uint64_t seen, int64_t now);
 /* A batch was closed into the partition's queue, or taken from it; the partition's lock is held. */
@@ -290,7 +285,6 @@ void kci_lane_leader(struct kci_producer *producer, struct kci_partition *partit
  * *bytes is the size of the one that did not fit (0: there is none). */
 struct kci_batch *kci_lane_take(struct kci_producer *producer, struct kci_partition *partition, size_t room,
                                 size_t *bytes, int64_t now);
-void kci_lane_expire(struct kci_producer *producer, struct kci_partition *partition, int64_t now);
 /* Give up what has no fate: KC_PURGE_QUEUED what was never sent, KC_PURGE_IN_FLIGHT what was. */
 void kci_lane_fail_all(struct kci_producer *producer, uint32_t which, kc_err code, struct kci_cause *cause,
                        int64_t now);

@@ -132,18 +132,6 @@ void kci_lane_take_announced(struct kci_producer *producer, int64_t now)
     }
 }
 
-void kci_lane_run_timers(struct kci_producer *producer, int64_t now)
-{
-    for (struct kci_timer *timer; (timer = kci_heap_first(&producer->timers)) != NULL && timer->at <= now;) {
-        kci_heap_set(&producer->timers, timer, KCI_NEVER);
-        kci_lane_update(producer, KCI_CONTAINER(timer, struct kci_partition, timer), now);
-    }
-    for (struct kci_timer *timer; (timer = kci_heap_first(&producer->expiries)) != NULL && timer->at <= now;) {
-        kci_heap_set(&producer->expiries, timer, KCI_NEVER);
-        kci_lane_expire(producer, KCI_CONTAINER(timer, struct kci_partition, expiry), now);
-    }
-}
-
 void kci_lane_unlinger(struct kci_producer *producer, int64_t now)
 {
     KCI_LIST_EACH(node, &producer->lingering)
@@ -280,7 +268,7 @@ static void take_all(struct kci_producer *producer, struct kci_partition *partit
     }
 }
 
-void kci_lane_expire(struct kci_producer *producer, struct kci_partition *partition, int64_t now)
+static void expire(struct kci_producer *producer, struct kci_partition *partition, int64_t now)
 {
     int64_t timeout = delivery_timeout_us(producer);
     take_all(producer, partition, now - timeout);
@@ -296,6 +284,18 @@ void kci_lane_expire(struct kci_producer *producer, struct kci_partition *partit
     if (head) /* what is queued sets the timer itself, by kci_lane_update */
         kci_heap_set(&producer->expiries, &partition->expiry, head->created_at + timeout);
     kci_lane_update(producer, partition, now);
+}
+
+void kci_lane_run_timers(struct kci_producer *producer, int64_t now)
+{
+    for (struct kci_timer *timer; (timer = kci_heap_first(&producer->timers)) != NULL && timer->at <= now;) {
+        kci_heap_set(&producer->timers, timer, KCI_NEVER);
+        kci_lane_update(producer, KCI_CONTAINER(timer, struct kci_partition, timer), now);
+    }
+    for (struct kci_timer *timer; (timer = kci_heap_first(&producer->expiries)) != NULL && timer->at <= now;) {
+        kci_heap_set(&producer->expiries, timer, KCI_NEVER);
+        expire(producer, KCI_CONTAINER(timer, struct kci_partition, expiry), now);
+    }
 }
 
 void kci_lane_fail_all(struct kci_producer *producer, uint32_t which, kc_err code, struct kci_cause *cause, int64_t now)

@@ -24,11 +24,6 @@ int32_t kci_partitioner_by_key(const kc_record *record, int32_t count)
     return (int32_t)((kci_murmur2(record->key.data, record->key.size) & INT32_MAX) % (uint32_t)count);
 }
 
-int32_t kci_partitioner_sticky(const struct kci_topic *topic)
-{
-    return (int32_t)(uint32_t)atomic_load_explicit(&topic->sticky, memory_order_relaxed);
-}
-
 /* Random numbers for several threads: a counter, mixed. */
 static uint64_t draw(const struct kci_producer *producer, struct kci_topic *topic)
 {

@@ -115,8 +115,6 @@ struct kci_record_header {
     struct kci_str name;
     struct kci_bytes value;
 };
-/* Exact bytes of one encoded record in a batch. */
-size_t kci_record_size(const struct kci_record *record, int64_t base_timestamp_ms, int32_t offset_delta);
 void kci_record_write(struct kci_writer *w, const struct kci_record *record, int64_t base_timestamp_ms,
                       int32_t offset_delta);
 /* Append a whole batch: header fields from `header` (offset, epoch, attributes incl. codec, producer fields); counts,

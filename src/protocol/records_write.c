@@ -47,12 +47,6 @@ static size_t body_size(const struct kci_record *record, int64_t base_timestamp_
     return size;
 }
 
-size_t kci_record_size(const struct kci_record *record, int64_t base_timestamp_ms, int32_t offset_delta)
-{
-    size_t body = body_size(record, base_timestamp_ms, offset_delta);
-    return varint_size((int64_t)body) + body;
-}
-
 static void write_field(struct kci_writer *w, struct kci_bytes field)
 {
     kci_writer_varint(w, field.data ? (int32_t)field.size : -1);

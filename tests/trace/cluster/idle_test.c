@@ -103,28 +103,6 @@ static void test_no_reconnect_storm(void **state)
     script_cluster_destroy(&sc);
 }
 
-/* Features of the cluster come with the versions of any connection. */
-static void test_features(void **state)
-{
-    struct kci_api_versions_response__finalized_feature_key key = { .name = kci_str_of("transaction.version"),
-                                                                    .max_version_level = 2 };
-    struct kci_api_versions_response response;
-    (void)state;
-    begin(1);
-    peer.auto_versions = false;
-    script_cluster_create(&sc);
-    script_call(&sc, KCI_NODE_ANY, &call);
-    assert_int_equal(kci_cluster_feature(sc.cluster, "transaction.version"), 0);
-    kci_codec_init(&kci_api_versions_response_schema, &response);
-    response.finalized_features_epoch = 3;
-    response.finalized_features = &key;
-    response.finalized_features_count = 1;
-    script_answer(&peer, script_take(&peer, NULL, KCI_API_API_VERSIONS), &response);
-    assert_int_equal(kci_cluster_feature(sc.cluster, "transaction.version"), 2);
-    assert_int_equal(kci_cluster_feature(sc.cluster, "group.version"), 0);
-    script_cluster_destroy(&sc);
-}
-
 /* ---- memory
  * ---------------------------------------------------------------------------------------------------------------- */
 
@@ -207,7 +185,6 @@ int main(void)
         cmocka_unit_test(test_never_idle),
         cmocka_unit_test(test_broker_closes_idle),
         cmocka_unit_test(test_no_reconnect_storm),
-        cmocka_unit_test(test_features),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Which version of a request is used, and what is known of features. */
+/* Which version of a request is used. */
 #include "cluster/versions.h"
 
 #include <setjmp.h>
@@ -46,42 +46,11 @@ static void test_nonsense(void **state)
     assert_int_equal(kci_versions_common(&v, KCI_API_PRODUCE, 0, 13), -1);
 }
 
-static void take(struct kci_features *features, int64_t epoch, const char *name, int16_t level)
-{
-    struct kci_api_versions_response__finalized_feature_key key = { .name = kci_str_of(name),
-                                                                    .max_version_level = level };
-    struct kci_api_versions_response response = { .finalized_features_epoch = epoch,
-                                                  .finalized_features = &key,
-                                                  .finalized_features_count = 1 };
-    kci_features_set(features, &response);
-}
-
-/* Features of a newer epoch replace those of an older one, never the other way; a broker that knows none changes
- * nothing. */
-static void test_features(void **state)
-{
-    struct kci_features features;
-    (void)state;
-    kci_features_clear(&features);
-    assert_int_equal(kci_features_level(&features, "transaction.version"), 0);
-    take(&features, 10, "transaction.version", 2);
-    assert_int_equal(kci_features_level(&features, "transaction.version"), 2);
-    take(&features, 9, "transaction.version", 1);
-    take(&features, -1, "transaction.version", 1);
-    assert_int_equal(kci_features_level(&features, "transaction.version"), 2);
-    take(&features, 11, "group.version", 1);
-    assert_int_equal(kci_features_level(&features, "transaction.version"), 0);
-    assert_int_equal(kci_features_level(&features, "group.version"), 1);
-    take(&features, 12, "a.name.that.is.longer.than.any.feature.name.could.ever.be", 1);
-    assert_int_equal(features.count, 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_common),
         cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_features),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
