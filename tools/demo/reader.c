@@ -118,8 +118,7 @@ static int read_until_told(struct reader *r)
             printf("e commit: %s: %s\n", kc_err_name(error.code), error.text);
             fflush(stdout);
         }
-        if (any)
-            report_positions(r);
+        report_positions(r); /* also of what the last owner had read, and was killed before it said so */
     }
     return 0;
 }
