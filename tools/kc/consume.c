@@ -155,7 +155,7 @@ static int read_all(struct consume *c)
             give_back(c, records);
         bool nothing = records == NULL;
         kc_records_release(records);
-        if (nothing && c->end_at_end && all_read(c))
+        if (c->end_at_end && (nothing || !c->group) && all_read(c)) /* in a group it costs a request */
             break;
         if (nothing)
             fflush(stdout);
