@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Stories of kc doctor and kc cluster: a healthy cluster passes, and the first step that fails is named with its reason."""
 import os
+import re
 import sys
 import unittest
 
@@ -43,7 +44,12 @@ class KcDoctor(unittest.TestCase):
     def test_not_kafka(self):
         """A server that speaks something else: the step before passes, this one says so."""
         http = self.broker.about["control"].split("//")[1]
-        self.assertRegex(self.doctor("-T", "1000", address=http, status=1), r"^ok +name .*\nok +tcp .*\nFAILED +kafka ")
+        wanted = r"^ok +name .*\nok +tcp .*\nFAILED +kafka "
+        for limit_ms in ("1000", "30000"):  # of a step: on a loaded machine the short one may be over in an earlier step
+            out = self.doctor("-T", limit_ms, address=http, status=1)
+            if re.match(wanted, out):
+                break
+        self.assertRegex(out, wanted)
 
     def test_advertised(self):
         """The bootstrap server is fine, but what it advertises cannot be reached from here: the commonest mistake of all."""

@@ -94,7 +94,9 @@ class KcGroup(unittest.TestCase):
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) as watch:
                 looks = 0
                 while looks < 3:
-                    looks += watch.stdout.readline().startswith(b"# " + self.group.encode())
+                    line = watch.stdout.readline()
+                    self.assertTrue(line, "it ended by itself")
+                    looks += line.startswith(b"# " + self.group.encode())
                 watch.send_signal(signal.SIGTERM)
                 watch.communicate(timeout=LIMIT_S)
                 self.assertEqual(watch.returncode, 0)
