@@ -65,10 +65,11 @@ static void answer_partition(struct mb_request *request, struct mb_topic *topic,
 {
     const struct kci_list_offsets_request *body = request->body;
     struct mb_partition *partition = topic ? mb_topic_partition(topic, asked->partition_index) : NULL;
-    out->error_code = partition ? mb_partition_check(partition, request->broker, asked->current_leader_epoch)
-                                : KCI_UNKNOWN_TOPIC_OR_PARTITION;
-    if (!out->error_code && !is_known(asked->timestamp, request->header.version))
+    if (!is_known(asked->timestamp, request->header.version))
         out->error_code = KCI_UNSUPPORTED_VERSION;
+    else
+        out->error_code = partition ? mb_partition_check(partition, request->broker, asked->current_leader_epoch)
+                                    : KCI_UNKNOWN_TOPIC_OR_PARTITION;
     if (out->error_code)
         return;
     struct mb_replica *leader = mb_partition_leader(partition);

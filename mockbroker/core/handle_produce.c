@@ -13,7 +13,9 @@
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/rack.h"
 #include "mockbroker/core/txn_add.h"
+#include "mockbroker/core/validate.h"
 
+#define MAGIC_AT        16
 #define ATTRIBUTES_AT   22 /* of a batch: the byte of them that says transactional */
 #define PRODUCER_ID_AT  43
 #define EPOCH_AT        51
@@ -36,7 +38,8 @@ struct produce { /* in the arena of the request */
     int32_t left;       /* waits that are not over */
     bool begun;         /* all partitions were appended: the last wait may answer */
     bool failed;        /* some partition has an error */
-    bool unauthorized;  /* the whole of it */
+    int16_t refused;    /* the whole of it, with this error */
+    const char *why;    /* of refused; NULL: nothing to add */
     int16_t admission;  /* into the transaction, of what was not in it yet; v12+ */
     struct mb_alarm timeout;
 };
@@ -150,7 +153,19 @@ static void set_errors(struct produce *produce, const struct mb_append *append,
 
 static bool is_transactional(struct kci_bytes records)
 {
-    return records.size >= KCI_BATCH_HEADER_BYTES && (records.data[ATTRIBUTES_AT] & KCI_BATCH_TRANSACTIONAL);
+    return records.size >= KCI_BATCH_HEADER_BYTES && records.data[MAGIC_AT] == 2 &&
+           (records.data[ATTRIBUTES_AT] & KCI_BATCH_TRANSACTIONAL);
+}
+
+static struct mb_append append_of(struct mb_request *request, struct kci_bytes records)
+{
+    const struct kci_produce_request *body = request->body;
+    return (struct mb_append){ .frame = request->frame,
+                               .records = records,
+                               .acks = body->acks,
+                               .version = request->header.version,
+                               .log_start_offset = -1,
+                               .arena = &request->arena };
 }
 
 /* Whose transaction it is part of. */
@@ -160,22 +175,28 @@ static struct mb_txn_claim claim_of(const struct kci_produce_request *body, stru
                                   (int16_t)kci_be16(records.data + EPOCH_AT) };
 }
 
-/* What this broker knows of producers, when it leads and the batch is transactional; else NULL. */
+static bool has_producer(struct kci_bytes records)
+{
+    return is_transactional(records) && (int64_t)kci_be64(records.data + PRODUCER_ID_AT) >= 0;
+}
+
+/* What this broker knows of producers, when it leads and the batch is part of a transaction of one; else NULL. */
 static const struct mb_producers *producers_of(const struct mb_request *request, const struct mb_partition *partition,
                                                struct kci_bytes records)
 {
-    if (!is_transactional(records) || !partition || partition->leader != request->broker)
+    if (!has_producer(records) || !partition || partition->leader != request->broker)
         return NULL;
     const struct mb_replica *leader = mb_partition_leader(partition);
     return leader ? &leader->producers : NULL;
 }
 
 /* Must the coordinator be asked about it? */
-static bool is_new_to_transaction(const struct mb_request *request, const struct mb_partition *partition,
+static bool is_new_to_transaction(struct mb_request *request, const struct mb_partition *partition,
                                   struct kci_bytes records)
 {
     const struct mb_producers *producers = producers_of(request, partition, records);
-    if (!producers)
+    struct mb_append append = append_of(request, records);
+    if (!producers || mb_validate_shape(&append))
         return false;
     struct mb_txn_claim claim = claim_of(request->body, records);
     return !mb_producers_in_transaction(producers, claim.producer_id, claim.epoch) &&
@@ -188,8 +209,8 @@ static int16_t check_transaction(const struct produce *produce, const struct mb_
 {
     struct mb_request *request = produce->request;
     const struct mb_producers *producers = producers_of(request, partition, records);
-    if (!producers)
-        return KCI_NONE;
+    if (!producers) /* somebody else leads, or there is nothing to look after */
+        return has_producer(records) ? mb_partition_check(partition, request->broker, -1) : KCI_NONE;
     struct mb_txn_claim claim = claim_of(request->body, records);
     if (mb_producers_fenced(producers, claim.producer_id, claim.epoch))
         return KCI_INVALID_PRODUCER_EPOCH;
@@ -203,6 +224,26 @@ static int16_t check_transaction(const struct produce *produce, const struct mb_
                          now);
 }
 
+/* In Kafka's order, which shows when several things are wrong. 0: the leader's checks come next. */
+static int16_t check(const struct produce *produce, const struct mb_partition *partition, int16_t topic_error,
+                     struct mb_append *append, int64_t now)
+{
+    const struct kci_produce_request *body = produce->request->body;
+    append->message = produce->why;
+    if (produce->refused)
+        return produce->refused;
+    if (!partition)
+        return topic_error ? topic_error : KCI_UNKNOWN_TOPIC_OR_PARTITION;
+    int16_t error = mb_validate_shape(append);
+    if (!error && body->transactional_id.data)
+        error = check_transaction(produce, partition, append->records, now);
+    if (error)
+        return error;
+    if (body->acks < -1 || body->acks > 1)
+        return KCI_INVALID_REQUIRED_ACKS;
+    return partition->topic->internal ? KCI_INVALID_TOPIC_EXCEPTION : KCI_NONE;
+}
+
 static void append_one(struct produce *produce, struct mb_topic *topic, int16_t topic_error,
                        const struct kci_produce_request__partition_produce_data *data,
                        struct kci_produce_response__partition_produce_response *result, int64_t now)
@@ -210,26 +251,11 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
     struct mb_request *request = produce->request;
     const struct kci_produce_request *body = request->body;
     struct mb_partition *partition = topic ? mb_topic_partition(topic, data->index) : NULL;
-    struct mb_append append = { .frame = request->frame,
-                                .records = data->records,
-                                .acks = body->acks,
-                                .version = request->header.version,
-                                .log_start_offset = -1,
-                                .arena = &request->arena };
+    struct mb_append append = append_of(request, data->records);
     kci_codec_init(&kci_produce_response__partition_produce_response_schema, result);
     result->index = data->index;
     result->base_offset = -1;
-    if (produce->unauthorized)
-        append.error = KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
-    else if (body->acks < -1 || body->acks > 1)
-        append.error = KCI_INVALID_REQUIRED_ACKS;
-    else if (!partition)
-        append.error = topic_error ? topic_error : KCI_UNKNOWN_TOPIC_OR_PARTITION;
-    else if (topic->internal)
-        append.error = KCI_INVALID_TOPIC_EXCEPTION;
-    else
-        append.error =
-            body->transactional_id.data ? check_transaction(produce, partition, data->records, now) : KCI_NONE;
+    append.error = check(produce, partition, topic_error, &append, now);
     if (append.error == KCI_INVALID_TXN_STATE || append.error == KCI_TRANSACTION_ABORTABLE)
         append.message = "the partition is not part of the transaction";
     if (!append.error)
@@ -248,20 +274,78 @@ static void append_one(struct produce *produce, struct mb_topic *topic, int16_t 
         wait_for(produce, partition, append.last_offset + 1, result);
 }
 
-/* A transactional batch in a request without a transactional id, or with one that the client has no right to: nothing
- * of it is done. */
-static bool lacks_transaction(const struct mb_request *request)
+static bool may_use_transaction(const struct mb_request *request, struct kci_str id)
+{
+    return id.data &&
+           (!request->cluster->authorizer || mb_authorize(request, MB_ACL_WRITE, MB_ACL_TRANSACTIONAL_ID, id));
+}
+
+static struct mb_topic *topic_of(const struct mb_request *request,
+                                 const struct kci_produce_request__topic_produce_data *data, int16_t *error)
+{
+    const struct kci_uuid *id = request->header.version >= 13 ? &data->topic_id : NULL;
+    struct mb_topic *topic = mb_topic_resolve(request->cluster, data->name, id, error);
+    if (id && !topic)
+        *error = KCI_UNKNOWN_TOPIC_ID;
+    return topic;
+}
+
+/* Is it one of a partition that exists, in the transaction of another producer than `first`? */
+static bool is_of_another(struct mb_request *request, const struct mb_topic *topic,
+                          const struct kci_produce_request__partition_produce_data *data, struct mb_txn_claim *first)
+{
+    struct mb_append append = append_of(request, data->records);
+    if (!mb_topic_partition(topic, data->index) || !has_producer(data->records) || mb_validate_shape(&append))
+        return false;
+    struct mb_txn_claim claim = claim_of(request->body, data->records);
+    if (first->producer_id < 0)
+        *first = claim;
+    return claim.producer_id != first->producer_id || claim.epoch != first->epoch;
+}
+
+/* A transaction has one producer. */
+static bool has_two_producers(struct mb_request *request)
 {
     const struct kci_produce_request *body = request->body;
-    if (body->transactional_id.data &&
-        (!request->cluster->authorizer ||
-         mb_authorize(request, MB_ACL_WRITE, MB_ACL_TRANSACTIONAL_ID, body->transactional_id)))
-        return false;
-    for (int32_t t = 0; t < body->topic_data_count; t++)
-        for (int32_t p = 0; p < body->topic_data[t].partition_data_count; p++)
-            if (is_transactional(body->topic_data[t].partition_data[p].records))
+    struct mb_txn_claim first = { .producer_id = -1 };
+    for (int32_t t = 0; t < body->topic_data_count; t++) {
+        int16_t ignored;
+        const struct mb_topic *topic = topic_of(request, &body->topic_data[t], &ignored);
+        for (int32_t p = 0; topic && p < body->topic_data[t].partition_data_count; p++)
+            if (is_of_another(request, topic, &body->topic_data[t].partition_data[p], &first))
                 return true;
+    }
     return false;
+}
+
+static void refuse(struct produce *produce, int16_t error, const char *why)
+{
+    produce->refused = error;
+    produce->why = why;
+}
+
+/* Nothing of the request is done when it has a transactional batch and no transactional id, or one that the client has
+ * no right to.  Kafka looks for such a batch by walking over all, and so stops at one that cannot be read. */
+static void refuse_whole(struct produce *produce)
+{
+    struct mb_request *request = produce->request;
+    const struct kci_produce_request *body = request->body;
+    for (int32_t t = 0; t < body->topic_data_count; t++)
+        for (int32_t p = 0; p < body->topic_data[t].partition_data_count; p++) {
+            struct mb_append append = append_of(request, body->topic_data[t].partition_data[p].records);
+            if (is_transactional(append.records)) {
+                if (!may_use_transaction(request, body->transactional_id))
+                    refuse(produce, KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, NULL);
+                else if (has_two_producers(request))
+                    refuse(produce, KCI_INVALID_PRODUCER_ID_MAPPING,
+                           "the transactional batches are not of one producer");
+                return;
+            }
+            if (mb_validate_shape(&append) == KCI_CORRUPT_MESSAGE) {
+                refuse(produce, KCI_CORRUPT_MESSAGE, append.message);
+                return;
+            }
+        }
 }
 
 static bool prepare(struct produce *produce, const struct kci_produce_request *body)
@@ -285,16 +369,6 @@ static bool prepare(struct produce *produce, const struct kci_produce_request *b
     produce->response.responses_count = body->topic_data_count;
     produce->waits = body->acks == -1 ? kci_arena_array(arena, partitions, sizeof *produce->waits) : NULL;
     return produce->response.responses && (produce->waits || body->acks != -1);
-}
-
-static struct mb_topic *topic_of(const struct mb_request *request,
-                                 const struct kci_produce_request__topic_produce_data *data, int16_t *error)
-{
-    const struct kci_uuid *id = request->header.version >= 13 ? &data->topic_id : NULL;
-    struct mb_topic *topic = mb_topic_resolve(request->cluster, data->name, id, error);
-    if (id && !topic)
-        *error = KCI_UNKNOWN_TOPIC_ID;
-    return topic;
 }
 
 static void append_all(struct produce *produce, int64_t now)
@@ -341,7 +415,7 @@ static void admit(struct produce *produce, size_t partitions, int64_t now)
         const struct mb_topic *topic = topic_of(request, data, &ignored);
         for (int32_t p = 0; topic && p < data->partition_data_count; p++) {
             const struct mb_partition *partition = mb_topic_partition(topic, data->partition_data[p].index);
-            if (topic->internal || !is_new_to_transaction(request, partition, data->partition_data[p].records))
+            if (!is_new_to_transaction(request, partition, data->partition_data[p].records))
                 continue;
             claim = claim_of(body, data->partition_data[p].records);
             refs[count++] = (struct mb_txn_ref){ kci_str_of(topic->name), partition->index };
@@ -373,8 +447,8 @@ void mb_handle_produce(struct mb_request *request, int64_t now)
     size_t partitions = 0;
     for (int32_t t = 0; t < body->topic_data_count; t++)
         partitions += (size_t)body->topic_data[t].partition_data_count;
-    produce->unauthorized = lacks_transaction(request);
-    if (body->transactional_id.data && request->header.version >= ADDS_SINCE && !produce->unauthorized)
+    refuse_whole(produce);
+    if (body->transactional_id.data && request->header.version >= ADDS_SINCE && !produce->refused)
         admit(produce, partitions, now);
     else
         append_all(produce, now);

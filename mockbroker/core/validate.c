@@ -23,6 +23,7 @@
 #define ATTRIBUTES_AT    21
 #define MAX_TIMESTAMP_AT 35
 #define CRC_AT           17
+#define ZSTD_SINCE       7 /* Produce version */
 
 /* ---- the whole batch
  * ------------------------------------------------------------------------------------------------- */
@@ -53,8 +54,11 @@ static int16_t cut_batch(struct mb_append *append, struct kci_batch_header *head
     if (header->magic != 2)
         return refuse(append, KCI_INVALID_RECORD,
                       "Produce requests of version 3 or later may only contain batches of magic 2");
-    if ((header->attributes & KCI_BATCH_CODEC_MASK) == KCI_CODEC_ZSTD && append->version < 7)
+    int codec = header->attributes & KCI_BATCH_CODEC_MASK;
+    if (codec == KCI_CODEC_ZSTD && append->version < ZSTD_SINCE)
         return KCI_UNSUPPORTED_COMPRESSION_TYPE;
+    if (codec >= KCI_CODEC_COUNT && append->version < ZSTD_SINCE) /* Kafka stumbles when it looks for zstd */
+        return refuse(append, KCI_UNKNOWN_SERVER_ERROR, "there is no such compression codec");
     r = kci_reader_of(append->records.data + total, append->records.size - total);
     if (kci_batch_peek(&r, &next, &next_total) != KCI_BATCH_PARTIAL)
         return refuse(append, KCI_INVALID_RECORD,
@@ -62,6 +66,12 @@ static int16_t cut_batch(struct mb_append *append, struct kci_batch_header *head
     append->records.size = total;
     append->is_batch = true;
     return KCI_NONE;
+}
+
+int16_t mb_validate_shape(struct mb_append *append)
+{
+    struct kci_batch_header ignored;
+    return cut_batch(append, &ignored);
 }
 
 static int16_t check_header(const struct mb_topic *topic, struct mb_append *append, struct kci_batch_header *header)
