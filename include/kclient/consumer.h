@@ -1,5 +1,8 @@
 /* The consumer: one thread at a time, but for the functions that say "any thread". Owns one I/O thread, which
- * fetches ahead, sends heartbeats and talks to the group coordinator whether or not poll is called. */
+ * fetches ahead, sends heartbeats and talks to the group coordinator whether or not poll is called.
+ *
+ * Calls of other threads may be under way when kc_consumer_close() is called, which waits for them before it frees
+ * anything: so whoever was woken by kc_consumer_wakeup() may close at once. None may begin once close was called. */
 #ifndef KCLIENT_CONSUMER_H
 #define KCLIENT_CONSUMER_H
 
@@ -180,8 +183,7 @@ KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition
 /* ---- acknowledgements: commit only what is done (acknowledgement.mode=explicit) ---- */
 
 /* These records are done.  Automatic commits and commits without a list go up to the first record of each partition
- * that is not done, so nothing is lost when several threads work on one partition.  Any thread, never waits; not after
- * kc_consumer_close() has returned.
+ * that is not done, so nothing is lost when several threads work on one partition.  Any thread, never waits.
  *   views   `count` of them as kc_records_next() gave them, or copies (topic, partition, offset and ticket are looked
  *           at), in any order, also twice
  * All entries that count are taken; the result is that of the first one that does not.
@@ -226,7 +228,8 @@ typedef struct kc_consumer_state {
     uint64_t unacknowledged;
     bool stalled; /* a KC_NOTICE_STALLED was due, and that is not over */
 } kc_consumer_state;
-/* Fill *state for one partition; topic NULL: the group only. Texts are constants. Any thread, never waits. */
+/* Fill *state for one partition; topic NULL: the group only. Texts are constants. Any thread, never waits; all zero in a
+ * log function, and in a child of the process that created the consumer. */
 KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition,
                                      kc_consumer_state *state);
 
@@ -237,7 +240,8 @@ KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *to
  *   consumer     NULL is fine
  *   timeout_ms   milliseconds; -1: default.api.timeout.ms, because a coordinator can be gone for good
  *   KC_ERR_TIMED_OUT   the last commit or the leave may not have reached the broker: the group notices by its session
- *                      time-out */
+ *                      time-out. Or an interceptor that runs on another thread did not return: memory is freed, and
+ *                      `close` of the plugins called, when it does */
 KC_EXPORT kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms);
 
 typedef struct kc_consumer_stats {
@@ -246,7 +250,7 @@ typedef struct kc_consumer_stats {
     uint64_t rebalances;                /* assignments received                            */
     uint64_t memory_used, memory_limit; /* bytes of fetched data held, and their ceiling   */
 } kc_consumer_stats;
-/* Fill *stats. Any thread, never waits. */
+/* Fill *stats. Any thread, never waits; all zero as above. */
 KC_EXPORT void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats);
 
 /* How old records were when they were visited, since the creation: what interceptor.classes=latency measures, here and

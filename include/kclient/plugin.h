@@ -183,11 +183,12 @@ typedef struct kc_assignor {
 typedef struct kc_consumer_interceptor {
     const char *name;
     void *context;
-    /* On the thread of poll, for each record as it is visited by kc_records_next(). May be NULL. */
+    /* On the thread of kc_records_next(), for each record that it visits; at the same time on several threads, when they
+     * read different kc_records. No more once kc_consumer_close() has returned KC_OK. May be NULL. */
     void (*on_consume)(void *context, const kc_record_view *view);
     /* After a commit was answered. On the thread of poll or commit. May be NULL. */
     void (*on_commit)(void *context, const kc_topic_partition *offsets, size_t count);
-    /* Once, when the consumer is closed. May be NULL. */
+    /* Once, when the consumer is closed, and no on_consume runs any more. May be NULL. */
     void (*close)(void *context);
     /* Once, by kc_consumer_create(): as for a producer's. May be NULL. */
     kc_err (*configure)(void *context, const kc_config *config);

@@ -11,6 +11,8 @@
 #include "consumer/records.h"
 #include "consumer/unreadable.h"
 
+#define HUSH_LOOK_US 1000 /* between two looks at an interceptor that runs on another thread while we close */
+
 /* ---- who is inside ---- */
 
 kc_err kci_consumer_handle_forked(const kc_consumer *consumer, kc_error *error)
@@ -221,7 +223,10 @@ kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t
     if (!view)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "view is NULL");
     view->topic = NULL;
-    kc_err result = kc_consumer_poll_up_to(consumer, &records, 1, 0, timeout_ms, error);
+    kc_err result = kci_consumer_handle_enter_waiting(consumer, "poll", error);
+    if (result != KC_OK)
+        return result;
+    result = kc_consumer_poll_up_to(consumer, &records, 1, 0, timeout_ms, error);
     if (result == KC_OK && records) {
         bool outer = consumer->in_callback;
         consumer->one = records;
@@ -229,7 +234,7 @@ kc_err kc_consumer_poll_one(kc_consumer *consumer, kc_record_view *view, int32_t
         kci_records_next(records, view);
         consumer->in_callback = outer;
     }
-    return result;
+    return kci_consumer_handle_leave(consumer, result);
 }
 
 /* Records on their way through the user's deserializers. */
@@ -310,6 +315,28 @@ kc_err kc_consumer_unsubscribe(kc_consumer *consumer, kc_error *error)
     return kci_consumer_handle_leave(consumer, result);
 }
 
+/* Interceptors may run on threads that read records.  false: one did not return by `until`. */
+static bool wait_for_interceptors(kc_consumer *consumer, int64_t until)
+{
+    while (!kci_consumer_hush(consumer->core)) {
+        int64_t now = kci_clock_us();
+        if (now >= until)
+            return false;
+        kci_gate_wait(consumer->gate, kci_gate_now(consumer->gate), now + HUSH_LOOK_US);
+    }
+    return true;
+}
+
+static void end(void *context)
+{
+    kc_consumer *consumer = context;
+    wait_for_interceptors(consumer, KCI_NEVER);
+    kci_door_wait(&consumer->door); /* a wakeup, say, that is what brought us here and has not returned yet */
+    kci_loop_stop(consumer->loop);
+    close_plugins(consumer->settings);
+    destroy(consumer);
+}
+
 kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms)
 {
     if (!consumer)
@@ -322,8 +349,10 @@ kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms)
     int64_t deadline =
         kci_consumer_handle_deadline(now, timeout_ms < 0 ? consumer->settings->default_api_timeout_ms : timeout_ms);
     result = leave_group(consumer, true, now, deadline);
-    kci_loop_stop(consumer->loop);
-    close_plugins(consumer->settings);
-    destroy(consumer);
-    return result;
+    if (wait_for_interceptors(consumer, deadline + KCI_GRACE_US)) {
+        end(consumer);
+        return result;
+    }
+    (void)kci_process_spawn(end, consumer); /* when it has returned; without a thread to do it, the memory stays */
+    return KC_ERR_TIMED_OUT;
 }

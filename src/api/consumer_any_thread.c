@@ -9,7 +9,9 @@
 #include "api/metrics.h"
 #include "plugins/latency.h"
 
-static kc_err alive(const kc_consumer *consumer, const void *argument, kc_error *error)
+/* Through the door, which kc_consumer_close() waits for: a thread that wakes the one in poll must be out before that one
+ * closes the consumer and frees it. */
+static kc_err pass(const kc_consumer *consumer, const void *argument, kc_error *error)
 {
     if (!consumer || !argument)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer or records is NULL");
@@ -18,47 +20,66 @@ static kc_err alive(const kc_consumer *consumer, const void *argument, kc_error 
         return forked;
     if (kci_config_is_logging())
         return kci_fail(error, KC_ERR_IN_CALLBACK, 0, "a log function must not call the consumer");
+    if (!kci_door_enter(&((kc_consumer *)(uintptr_t)consumer)->door))
+        return kci_fail(error, KC_ERR_CLOSED, 0, "the consumer was closed");
     return KC_OK;
+}
+
+/* Its second argument, for `return`. */
+static kc_err leave(const kc_consumer *consumer, kc_err result)
+{
+    kci_door_leave(&((kc_consumer *)(uintptr_t)consumer)->door);
+    return result;
 }
 
 kc_err kc_consumer_ack(kc_consumer *consumer, const kc_record_view *views, size_t count, kc_error *error)
 {
-    kc_err result = alive(consumer, count ? (const void *)views : consumer, error);
-    return result == KC_OK ? kci_consumer_ack(consumer->core, views, count, error) : result;
+    kc_err result = pass(consumer, count ? (const void *)views : consumer, error);
+    return result == KC_OK ? leave(consumer, kci_consumer_ack(consumer->core, views, count, error)) : result;
 }
 
 kc_err kc_consumer_ack_records(kc_consumer *consumer, const kc_records *records, kc_error *error)
 {
-    kc_err result = alive(consumer, records ? (const void *)records : consumer, error);
-    return result == KC_OK && records ? kci_consumer_ack_records(consumer->core, records, error) : result;
+    kc_err result = pass(consumer, consumer, error);
+    if (result != KC_OK)
+        return result;
+    return leave(consumer, records ? kci_consumer_ack_records(consumer->core, records, error) : KC_OK);
 }
 
 kc_err kc_consumer_keepalive(kc_consumer *consumer, kc_error *error)
 {
-    kc_err result = alive(consumer, consumer, error);
-    return result == KC_OK ? kci_consumer_keepalive(consumer->core, kci_clock_us(), error) : result;
+    kc_err result = pass(consumer, consumer, error);
+    return result == KC_OK ? leave(consumer, kci_consumer_keepalive(consumer->core, kci_clock_us(), error)) : result;
 }
 
 void kc_consumer_wakeup(kc_consumer *consumer)
 {
-    if (consumer && consumer->generation == kci_process_generation())
-        kci_consumer_wakeup(consumer->core);
+    if (!consumer || consumer->generation != kci_process_generation() || !kci_door_enter(&consumer->door))
+        return;
+    kci_consumer_wakeup(consumer->core);
+    kci_door_leave(&consumer->door);
 }
 
 void kc_consumer_get_state(const kc_consumer *consumer, const char *topic, int32_t partition, kc_consumer_state *state)
 {
-    if (state && kci_config_is_logging())
-        memset(state, 0, sizeof *state);
-    else if (consumer && state)
-        kci_consumer_state(consumer->core, topic, partition, kci_clock_us(), state);
+    if (!state)
+        return;
+    memset(state, 0, sizeof *state);
+    if (pass(consumer, consumer, NULL) != KC_OK)
+        return;
+    kci_consumer_state(consumer->core, topic, partition, kci_clock_us(), state);
+    leave(consumer, KC_OK);
 }
 
 void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats)
 {
-    if (stats && kci_config_is_logging())
-        memset(stats, 0, sizeof *stats);
-    else if (consumer && stats)
-        kci_consumer_stats(consumer->core, stats);
+    if (!stats)
+        return;
+    memset(stats, 0, sizeof *stats);
+    if (pass(consumer, consumer, NULL) != KC_OK)
+        return;
+    kci_consumer_stats(consumer->core, stats);
+    leave(consumer, KC_OK);
 }
 
 kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *stats)
@@ -67,8 +88,10 @@ kc_err kc_consumer_get_latency(const kc_consumer *consumer, kc_latency_stats *st
         return KC_ERR_ARGUMENT;
     if (!consumer->builtin.latency)
         return KC_ERR_STATE;
-    kci_latency_read(consumer->builtin.latency, stats);
-    return KC_OK;
+    if (!kci_door_enter(&((kc_consumer *)(uintptr_t)consumer)->door))
+        return KC_ERR_CLOSED;
+    kci_latency_read(consumer->builtin.latency, stats); /* takes no lock: also in a log function */
+    return leave(consumer, KC_OK);
 }
 
 static void metrics_need(void *consumer, struct kci_metrics_room *room)
@@ -86,10 +109,10 @@ kc_err kc_consumer_metrics(const kc_consumer *consumer, kc_metrics **out, kc_err
     if (!consumer || !out)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "consumer and out must not be NULL");
     *out = NULL;
-    kc_err result = alive(consumer, consumer, error);
+    kc_err result = pass(consumer, consumer, error);
     if (result != KC_OK)
         return result;
     struct kci_metrics_source source = { "consumer", consumer->settings, (void *)(uintptr_t)consumer, metrics_need,
                                          metrics_fill };
-    return kci_metrics_snapshot(&source, out, error);
+    return leave(consumer, kci_metrics_snapshot(&source, out, error));
 }

@@ -250,6 +250,11 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     return KC_OK;
 }
 
+bool kci_consumer_hush(struct kci_consumer *c)
+{
+    return kci_shared_hush(c->shared);
+}
+
 void kci_consumer_destroy(struct kci_consumer *c, int64_t now)
 {
     if (!c)

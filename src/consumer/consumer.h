@@ -63,6 +63,8 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
 struct kci_engine kci_consumer_engine(struct kci_consumer *consumer);
 /* The I/O thread has ended (or is the caller). Drops everything; kc_records live on. */
 void kci_consumer_destroy(struct kci_consumer *consumer, int64_t now);
+/* Call no interceptor any more. true: and none runs, but those that the caller is inside of. */
+bool kci_consumer_hush(struct kci_consumer *consumer);
 
 /* ---- what to read ---- */
 kc_err kci_consumer_subscribe(struct kci_consumer *c, const char *const *topics, size_t count, int64_t now,

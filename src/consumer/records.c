@@ -164,16 +164,20 @@ static bool next_slice(struct kc_records *records)
 
 static void watch(struct kc_records *records, kc_record_view *view)
 {
-    const struct kci_shared *shared = records->shared;
+    struct kci_shared *shared = records->shared;
+    struct kci_visit visit;
     if (records->objects)
         kci_objects_show(records->objects, records->visited, view);
     records->visited++;
-    for (size_t i = 0; i < shared->interceptor_count; i++) {
-        if (atomic_load_explicit(&shared->detached, memory_order_acquire)) /* one may close it */
-            return;
+    if (!shared->interceptor_count)
+        return;
+    bool allowed = kci_shared_visit(shared, &visit);
+    for (size_t i = 0; allowed && i < shared->interceptor_count; i++) {
         if (shared->interceptors[i].on_consume)
             shared->interceptors[i].on_consume(shared->interceptors[i].context, view);
+        allowed = !atomic_load(&shared->hushed); /* this one may have closed it */
     }
+    kci_shared_unvisit(shared, &visit);
 }
 
 int kci_records_next(struct kc_records *records, kc_record_view *view)

@@ -5,7 +5,11 @@
  * thread.
  *
  * Who finds no room sets `waiting` and looks again: either it sees the bytes that came back meanwhile, or the one who
- * gave them back sees the flag.  One of the two always holds. */
+ * gave them back sees the flag.  One of the two always holds.
+ *
+ * Records are read on any thread, also when the consumer is closed, and each visit calls its interceptors.  Who calls
+ * some counts himself before he looks whether that is over; who closes says so before he looks at the count: he frees
+ * nothing before those inside have left.  An interceptor may close the consumer itself: its own visit does not count. */
 #include "consumer/shared.h"
 
 struct kci_shared *kci_shared_new(const struct kci_alloc *alloc, int64_t limit, const struct kci_lock_ops *lock_ops,
@@ -40,7 +44,34 @@ void kci_shared_detach(struct kci_shared *shared)
     kci_lock_take(&shared->lock);
     shared->wake = NULL;
     kci_lock_release(&shared->lock);
-    atomic_store(&shared->detached, true);
+    atomic_store(&shared->hushed, true);
+}
+
+/* ---- interceptors ---- */
+
+static _Thread_local struct kci_visit *innermost; /* that this thread is inside of */
+
+bool kci_shared_visit(struct kci_shared *shared, struct kci_visit *visit)
+{
+    *visit = (struct kci_visit){ shared, innermost };
+    innermost = visit;
+    atomic_fetch_add(&shared->visits, 1);
+    return !atomic_load(&shared->hushed);
+}
+
+void kci_shared_unvisit(struct kci_shared *shared, struct kci_visit *visit)
+{
+    innermost = visit->outer;
+    atomic_fetch_sub(&shared->visits, 1);
+}
+
+bool kci_shared_hush(struct kci_shared *shared)
+{
+    int32_t own = 0;
+    atomic_store(&shared->hushed, true);
+    for (const struct kci_visit *visit = innermost; visit; visit = visit->outer)
+        own += visit->shared == shared;
+    return atomic_load(&shared->visits) == own;
 }
 
 int64_t kci_shared_reserve(struct kci_shared *shared, int64_t least, int64_t want, int64_t spare)

@@ -18,8 +18,9 @@ struct kci_shared {
     struct kci_lock lock;                        /* guards wake and wake_context */
     void (*wake)(void *);                        /* NULL once the consumer is gone */
     void *wake_context;                          /* handed back to wake */
-    _Atomic bool detached;                       /* the consumer is gone: no interceptor may be called any more */
-    const kc_consumer_interceptor *interceptors; /* of the settings; not touched once detached */
+    _Atomic bool hushed;                         /* the consumer closes: no interceptor may be called any more */
+    _Atomic int32_t visits;                      /* threads that are inside interceptors, or about to look at hushed */
+    const kc_consumer_interceptor *interceptors; /* of the settings; not touched once hushed and without visits */
     size_t interceptor_count;
 };
 
@@ -28,8 +29,18 @@ struct kci_shared *kci_shared_new(const struct kci_alloc *alloc, int64_t limit, 
                                   void (*wake)(void *), void *wake_context);
 struct kci_shared *kci_shared_ref(struct kci_shared *shared);
 void kci_shared_release(struct kci_shared *shared); /* any thread; NULL is fine */
-/* The consumer goes: nobody is woken from now on. */
+/* The consumer goes: nobody is woken from now on, and no interceptor called. */
 void kci_shared_detach(struct kci_shared *shared);
+
+/* A thread is about to call interceptors; false: it must not.  Ends with kci_shared_unvisit(), called in any case. */
+struct kci_visit {
+    const struct kci_shared *shared;
+    struct kci_visit *outer; /* of the same thread: interceptors may read records */
+};
+bool kci_shared_visit(struct kci_shared *shared, struct kci_visit *visit);
+void kci_shared_unvisit(struct kci_shared *shared, struct kci_visit *visit);
+/* No interceptor is called from now on. true: and none runs, but those that this thread is inside of. */
+bool kci_shared_hush(struct kci_shared *shared);
 
 /* Take up to `want` bytes and leave `spare` free, but nothing if that permits fewer than `least`; returns what was
  * taken. When nothing is, the wake function is called once bytes come back. */

@@ -8,6 +8,8 @@
 #include "base/lock.h"
 #include "base/storage.h"
 
+#include <stdatomic.h>
+
 /* ---- clock, memory, randomness ---- */
 int64_t kci_clock_us(void);                       /* CLOCK_MONOTONIC, microseconds */
 int64_t kci_clock_wall_ms(void);                  /* since 1970 */
@@ -25,6 +27,18 @@ uint64_t kci_gate_now(struct kci_gate *gate);
 /* Wait until the counter differs from `seen` or the monotonic time until_us (KCI_NEVER: no limit) has come. */
 void kci_gate_wait(struct kci_gate *gate, uint64_t seen, int64_t until_us);
 void kci_gate_open(struct kci_gate *gate); /* counter + 1, wake all; cheap when nobody waits */
+
+/* Counts the calls of other threads that are inside a handle, so that who closes it can wait for them before anything is
+ * freed.  All zero: open, nobody inside. */
+struct kci_door {
+    _Atomic int word; /* door.c */
+};
+/* false: it is shut, and the caller is not inside. */
+bool kci_door_enter(struct kci_door *door);
+void kci_door_leave(struct kci_door *door); /* what the door belongs to may be gone on return */
+void kci_door_shut(struct kci_door *door);  /* from now on nobody enters */
+/* Shut it, and wait until nobody is inside; one thread, once. Those inside must be on their way out. */
+void kci_door_wait(struct kci_door *door);
 
 /* ---- the process ---- */
 /* Rises by one in a forked child: a handle that was made under another number belongs to the parent. */

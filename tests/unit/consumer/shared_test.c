@@ -72,9 +72,35 @@ static void test_detached(void **state)
     assert_int_equal(memory.live_blocks, 0);
 }
 
+/* Who closes waits for interceptors on other threads, and not for the one that it was called from. */
+static void test_hushed(void **state)
+{
+    struct kci_visit outer, inner, late;
+    (void)state;
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    struct kci_shared *shared = kci_shared_new(&alloc, 100, NULL, NULL, NULL);
+    struct kci_shared *other = kci_shared_new(&alloc, 100, NULL, NULL, NULL);
+    assert_true(kci_shared_visit(shared, &outer));
+    assert_true(kci_shared_visit(other, &inner));
+    assert_true(kci_shared_hush(shared));
+    atomic_fetch_add(&shared->visits, 1); /* another thread */
+    assert_false(kci_shared_hush(shared));
+    atomic_fetch_sub(&shared->visits, 1);
+    kci_shared_unvisit(other, &inner);
+    kci_shared_unvisit(shared, &outer);
+    assert_true(kci_shared_hush(shared));
+    assert_false(kci_shared_visit(shared, &late));
+    kci_shared_unvisit(shared, &late);
+    kci_shared_release(shared);
+    kci_shared_release(other);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_reserve), cmocka_unit_test(test_detached),
+                                        cmocka_unit_test(test_hushed),
                                         cmocka_unit_test(test_who_finds_room_leaves_the_wake_to_who_does_not) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
