@@ -16,6 +16,7 @@
 
 struct sim_brokers;
 struct sim_consumer;
+struct sim_bank;
 struct kci_producer;
 struct kci_consumer;
 struct kci_operation;
@@ -35,6 +36,7 @@ struct sim_stage {
     struct sim_verdict verdict;
     struct sim_brokers *brokers;
     struct sim_consumer *consumers; /* all slots: SIM_CONSUMERS_MAX */
+    struct sim_bank *bank;          /* of transactions; NULL: there are none */
     bool starved;                   /* an allocation has failed, as planned */
     bool healed;                    /* phase 2 */
     int32_t partitions;             /* that exist by now */

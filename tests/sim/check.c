@@ -401,7 +401,7 @@ static void check_one_owner(history *h, verdict *v)
 /* A commit that began after somebody else had the partition in a later generation is one of a member that is gone. */
 static void check_fenced(history *h, verdict *v)
 {
-    for (size_t i = 0; !h->restarts && i < h->accepted.count; i++)
+    for (size_t i = 0; !h->restarts && !h->remade && i < h->accepted.count; i++)
         for (size_t k = 0; k < h->holds.count; k++) {
             const struct sim_accepted *commit = &h->accepted.items[i];
             const struct sim_hold *hold = &h->holds.items[k];
@@ -525,6 +525,13 @@ const struct sim_check sim_checks[] = {
     { "G3", "what is committed was delivered", check_commit_behind_delivery },
     { "G3", "everything is delivered in the end", check_all_delivered },
     { "G2", "a member that leaves in order has committed what it got", check_all_committed },
+    { "P8, P9", "what is in the ledger was sent there", sim_ledger_check_sent },
+    { "P2", "what a transaction wrote is there once, in order", sim_ledger_check_once },
+    { "T1", "of a transaction all is committed, or nothing", sim_ledger_check_whole },
+    { "T2", "what was committed is, what was not is not", sim_ledger_check_kept },
+    { "T3", "who was replaced writes nothing any more", sim_ledger_check_zombies },
+    { "T5", "offsets of a transaction count when it is committed, and only then", sim_ledger_check_offsets },
+    { "F3", "read_committed gets what is committed, all of it, in order, and nothing else", sim_ledger_check_audits },
 };
 const size_t sim_check_count = sizeof sim_checks / sizeof *sim_checks;
 

@@ -32,6 +32,7 @@ void sim_history_init(struct sim_history *history, const struct kci_alloc *alloc
     *history = (struct sim_history){
         .alloc = alloc, .partitions = partitions, .acks_all = true, .idempotent = true, .commits_rise = true
     };
+    sim_ledger_init(&history->ledger, alloc);
     for (int32_t i = 0; i < partitions; i++) {
         void *log;
         ADD(history, history->logs, &log);
@@ -52,6 +53,7 @@ void sim_history_destroy(struct sim_history *history)
     kci_alloc_free(history->alloc, history->accepted.items);
     kci_alloc_free(history->alloc, history->lost.items);
     kci_alloc_free(history->alloc, history->resets.items);
+    sim_ledger_destroy(&history->ledger);
 }
 
 /* ---- values ---- */

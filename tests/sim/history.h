@@ -8,23 +8,10 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "ledger.h"
 #include <kclient/record.h>
 
 #define SIM_VALUE_HEAD 24 /* bytes: magic, producer, counter, partition, size, checksum */
-
-/* A growing array: `items` of one struct type. */
-#define SIM_LIST(type)                                                                                                 \
-    struct {                                                                                                           \
-        type *items;                                                                                                   \
-        size_t count, capacity;                                                                                        \
-    }
-
-struct sim_value {
-    bool whole; /* magic, size and checksum are right */
-    uint32_t producer, counter;
-    int32_t partition; /* meant for; -1: any */
-    uint32_t checksum;
-};
 
 struct sim_send {
     int32_t partition; /* meant for; -1: any. After a report: of the report */
@@ -108,11 +95,13 @@ struct sim_history {
     SIM_LIST(struct sim_accepted) accepted;
     SIM_LIST(struct sim_lost) lost;
     SIM_LIST(struct sim_reset) resets;
-    bool gaps;       /* logs may have holes: records go by age, size, DeleteRecords or compaction */
-    bool resets_end; /* auto.offset.reset=latest: a reset skips what there is */
-    bool lossy;      /* what is committed may get lost */
-    bool group_lost; /* also what the group's coordinator had written: generations and members */
-    bool restarts;   /* generations may begin anew: that, or a classic member came into an empty group of KIP-848 */
+    bool gaps;                /* logs may have holes: records go by age, size, DeleteRecords or compaction */
+    bool resets_end;          /* auto.offset.reset=latest: a reset skips what there is */
+    struct sim_ledger ledger; /* transactions */
+    bool lossy;               /* what is committed may get lost */
+    bool group_lost;          /* also what the group's coordinator had written: generations and members */
+    bool remade; /* the topic was deleted and made anew: who holds a partition of the old one may still commit for it */
+    bool restarts; /* generations may begin anew: that, or a classic member came into an empty group of KIP-848 */
     /* A leader that has lost what it knew of a producer takes any sequence from it, as Kafka does: when it cannot write
      * the first of several batches that are under way, the second one may stand before it. */
     bool forgetful;

@@ -60,7 +60,7 @@ static void read_commit(void *context, const struct kci_batch_header *header, co
     struct mb_group_record record;
     (void)header;
     if (!mb_group_records_read(view, &record) || record.kind != MB_GROUP_RECORD_OFFSET || record.tombstone ||
-        record.commit.partition >= stage->workload.partitions)
+        !kci_str_equal(record.group, kci_str_of(SIM_GROUP)) || record.commit.partition >= stage->workload.partitions)
         return;
     sim_history_commit(&stage->history, (struct sim_commit){ .partition = record.commit.partition,
                                                              .offset = record.commit.offset,

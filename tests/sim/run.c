@@ -7,9 +7,9 @@
  * After that everything is taken down, the logs are read, and the checks run. */
 #include "run.h"
 
-#include "actors.h"
 #include "consumer/internal.h"
 #include "mockbroker/core/view.h"
+#include "tellers.h"
 
 #include <stdio.h>
 
@@ -26,6 +26,7 @@ struct run {
     struct sim_brokers brokers;
     struct sim_producer producers[SIM_PRODUCERS_MAX];
     struct sim_consumer consumers[SIM_CONSUMERS_MAX]; /* the last one is the reader's slot */
+    struct sim_bank bank;
     struct kci_prng prng;
     struct sim_alarm churn;
     int64_t healed_at; /* microseconds */
@@ -96,6 +97,7 @@ static void open(struct run *run)
         add_member(run);
     if (w->reader)
         sim_consumer_join(reader_of(run));
+    sim_bank_open(&run->bank, stage);
     run->churn.fire = churn;
     run->churn.owner = run;
     if (w->churn_us)
@@ -184,6 +186,8 @@ static bool settled(struct run *run, char *why, size_t size)
         ends[p] = sim_brokers_end(&run->brokers, p);
     if (!sim_brokers_in_sync(&run->brokers, why, size) || !delivered_all(run, ends, why, size))
         return false;
+    if (!sim_bank_settled(run->stage.bank, why, size))
+        return false;
     snprintf(why, size, "the group is not stable");
     return group_is_stable(run);
 }
@@ -271,6 +275,7 @@ static void heal(struct run *run)
     sim_brokers_heal(&run->brokers);
     for (int i = 0; i < stage->workload.producers; i++)
         sim_producer_finish(&run->producers[i]);
+    sim_bank_heal(stage->bank);
     for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
         sim_consumer_heal(&run->consumers[i]);
     settle(run);
@@ -331,10 +336,12 @@ static void close_all(struct run *run)
     for (int i = 0; i < stage->workload.producers; i++)
         sim_producer_close(&run->producers[i]);
     sim_alarm_stop(&stage->world, &run->churn);
+    sim_bank_close(stage->bank);
     if (!stage->world.spinning)
         advance(run, stage->world.now + SIM_S);
     sim_brokers_heal(&run->brokers);
     sim_brokers_read(&run->brokers);
+    sim_bank_read(stage->bank);
     sim_brokers_close(&run->brokers);
 }
 
@@ -381,6 +388,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
         stage->workload.faults.stall == 0 && !stage->workload.errors_us && !stage->workload.mixed;
     stage->history.group_lost = stage->workload.power_us && !stage->workload.synced;
     stage->history.restarts = stage->history.group_lost || stage->workload.mixed;
+    stage->history.remade = stage->workload.recreate_us > 0;
     stage->history.lossy = stage->history.group_lost || stage->workload.recreate_us;
     stage->history.forgetful = stage->history.lossy && (stage->workload.disk_us || stage->workload.recreate_us);
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;

@@ -214,6 +214,28 @@ static void draw_errors(struct kci_prng *prng, struct sim_workload *w)
     w->errors_us = one_in(prng, 12) && !w->power_us && !w->disk_us ? around(prng, 50 * SIM_MS, 4) : 0;
 }
 
+/* Not where the brokers lose what they have said is there. */
+static void draw_transactions(struct kci_prng *prng, struct sim_workload *w)
+{
+    if (!one_in(prng, 6) || (w->power_us && !w->synced))
+        return;
+    w->txn_ids = (int32_t)between(prng, 1, SIM_TXN_IDS);
+    w->txn_partitions = (int32_t)between(prng, 1, SIM_LEDGER_PARTITIONS);
+    w->txn_modern = (int32_t)between(prng, 0, 2);
+    w->txn_timeout_ms = (int32_t)around(prng, 300, 3);
+    w->txn_sweep_ms = (int32_t)between(prng, 50, 500);
+    w->txn_fetch_bytes = one_in(prng, 2) ? (int32_t)around(prng, 300, 4) : 1048576;
+    w->txn_pause_us = around(prng, 4 * SIM_MS, 4);
+    w->txn_turn_us = around(prng, 300 * SIM_MS, 4);
+    w->txn_move_us = one_in(prng, 3) ? 0 : around(prng, 20 * SIM_MS, 6);
+    w->txn_seek = one_in(prng, 2) ? 30000 : 0;
+    size_t used = strlen(w->broker_config);
+    snprintf(w->broker_config + used, sizeof w->broker_config - used,
+             " transaction.state.log.num.partitions=%d transaction.state.log.min.isr=%d "
+             "transaction.abort.timed.out.transaction.cleanup.interval.ms=%d",
+             (int)between(prng, 1, 3), w->min_insync, w->txn_sweep_ms);
+}
+
 void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
 {
     struct kci_prng prng = sim_stream(seed, 1);
@@ -237,6 +259,9 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
     struct kci_prng errors = sim_stream(seed, 10);
     if (!(without & SIM_ERRORS))
         draw_errors(&errors, w);
+    struct kci_prng transactions = sim_stream(seed, 12);
+    if (!(without & SIM_TXNS))
+        draw_transactions(&transactions, w);
 }
 
 void sim_workload_shorten(struct sim_workload *w)
@@ -250,6 +275,7 @@ void sim_workload_shorten(struct sim_workload *w)
     w->value_max = 60;
     w->grow_us = w->churn_us = w->broker_us = w->power_us = w->disk_us = w->recreate_us = w->errors_us = 0;
     w->disk = false;
+    w->txn_ids = 0;
     w->partitions_first = w->partitions;
     w->abandon = w->freeze = w->seek = w->pause = 0;
     w->faults = (struct sim_faults){ .delay_min = 20, .delay_max = 800, .room = 256 * 1024 };
@@ -296,6 +322,18 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     line(context, text);
     if (w->errors_us) {
         snprintf(text, sizeof text, "a fault of the brokers' own each %.1f s", (double)w->errors_us / 1e6);
+        line(context, text);
+    }
+    if (w->txn_ids) {
+        snprintf(text, sizeof text,
+                 "%d transactional ids, %s, timeout %d, steps within %.1f ms, changes each %.1f s; ledger of %d "
+                 "partitions, leaders and coordinators move each %.3f s; readers fetch <= %d, seek %u",
+                 w->txn_ids,
+                 w->txn_modern == 2   ? "classic and v2"
+                 : w->txn_modern == 1 ? "v2"
+                                      : "classic",
+                 w->txn_timeout_ms, (double)w->txn_pause_us / 1e3, (double)w->txn_turn_us / 1e6, w->txn_partitions,
+                 (double)w->txn_move_us / 1e6, w->txn_fetch_bytes, w->txn_seek);
         line(context, text);
     }
     if (w->recreate_us) {

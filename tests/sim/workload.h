@@ -5,6 +5,7 @@
 #include "world.h"
 
 #include "cluster/settings.h"
+#include "ledger.h"
 
 #define SIM_PRODUCERS_MAX  3 /* at a time */
 #define SIM_MEMBERS_MAX    3 /* of the group, at a time */
@@ -28,7 +29,7 @@ struct sim_plants {
 
 /* What is drawn from streams of its own: a seed without it takes the course that it took before there was such a thing,
  * and one that fails can be looked at with less of it. */
-enum sim_feature { SIM_DISK = 1, SIM_MIXED = 2, SIM_RECREATE = 4, SIM_ERRORS = 8 };
+enum sim_feature { SIM_DISK = 1, SIM_MIXED = 2, SIM_RECREATE = 4, SIM_ERRORS = 8, SIM_TXNS = 16 };
 
 struct sim_workload {
     uint64_t seed;
@@ -82,6 +83,18 @@ struct sim_workload {
     int64_t power_us; /* mean time between losses of power, of all brokers; 0: never */
     bool rot;         /* then a bit of one of them may have flipped */
     int64_t disk_us;  /* mean time between errors of disks; 0: never */
+
+    /* transactions: SIM_TXNS */
+    int32_t txn_ids;         /* transactional ids; 0: none */
+    int32_t txn_partitions;  /* of the ledger */
+    int32_t txn_modern;      /* transaction.version 2: 0 nobody, 1 all, 2 some */
+    int32_t txn_timeout_ms;  /* of a transaction */
+    int32_t txn_sweep_ms;    /* between looks for those that are late */
+    int32_t txn_fetch_bytes; /* of one partition, by those who read it */
+    int64_t txn_pause_us;    /* between steps of a transaction, at most */
+    int64_t txn_turn_us;     /* mean time between crashes and successors of one transactional id */
+    int64_t txn_move_us;     /* mean time between moves of leaders and coordinators; 0: never */
+    uint32_t txn_seek;       /* millionths per poll of a reader */
 
     struct sim_faults faults;
 };
