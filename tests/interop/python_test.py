@@ -8,7 +8,7 @@ import kafka.admin
 
 from common import CODECS, OnMockbroker, kc_consume, kc_produce, lines_of
 
-WAIT_S = 120
+WAIT_S = 240
 
 
 def values(lines):

@@ -12,6 +12,8 @@ from kafka_cluster import java
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOL = "org.apache.kafka.tools.TransactionsCommand"
 COMMITTED = ("-X", "isolation.level=read_committed")
+WAIT_S = 240
+LONG_MS = 600000  # a transaction that is not to run out of time, however slow the tools are that look at it
 
 
 def expected():
@@ -50,8 +52,8 @@ class TransactionsTest(OnMockbroker):
         consumer = Consumer({"bootstrap.servers": self.bootstrap, "group.id": "cooks", "auto.offset.reset": "earliest", "enable.auto.commit": False,
                              "isolation.level": "read_committed"})
         self.addCleanup(consumer.close)
-        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": "cook"})
-        producer.init_transactions(60)
+        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": "cook", "transaction.timeout.ms": LONG_MS})
+        producer.init_transactions(WAIT_S)
         consumer.subscribe(["raw"])
         done, rounds = 0, 0
         while done < len(lines):
@@ -62,28 +64,29 @@ class TransactionsTest(OnMockbroker):
             producer.begin_transaction()
             for message in batch:
                 producer.produce("cooked", message.value())
-            where = [p for p in consumer.position(consumer.assignment()) if p.offset >= 0]
-            producer.send_offsets_to_transaction(where, consumer.consumer_group_metadata(), 60)
+            ends = {message.partition(): message.offset() + 1 for message in batch}
+            where = [TopicPartition("raw", partition, offset) for partition, offset in ends.items()]
+            producer.send_offsets_to_transaction(where, consumer.consumer_group_metadata(), WAIT_S)
             if rounds % 2:  # every other one is thrown away, and done again
-                producer.abort_transaction(60)
-                for place in consumer.committed(consumer.assignment(), 60):
+                producer.abort_transaction(WAIT_S)
+                for place in consumer.committed(where, WAIT_S):
                     consumer.seek(TopicPartition(place.topic, place.partition, max(place.offset, 0)))
             else:
-                producer.commit_transaction(60)
+                producer.commit_transaction(WAIT_S)
                 done += len(batch)
-        self.assertEqual(sum(p.offset for p in consumer.committed(consumer.assignment(), 60) if p.offset > 0), len(lines))
+        self.assertEqual(sum(p.offset for p in consumer.committed(consumer.assignment(), WAIT_S) if p.offset > 0), len(lines))
         self.assertEqual(sorted(kc_consume(self.bootstrap, "cooked", *COMMITTED)), sorted(lines))
 
     def test_open_transactions_are_seen_and_block_who_reads_committed(self):
         self.create("open", 1)
-        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": "hanging"})
-        producer.init_transactions(60)
+        producer = Producer({"bootstrap.servers": self.bootstrap, "transactional.id": "hanging", "transaction.timeout.ms": LONG_MS})
+        producer.init_transactions(WAIT_S)
         producer.begin_transaction()
         producer.produce("open", b"committed")
-        producer.commit_transaction(60)
+        producer.commit_transaction(WAIT_S)
         producer.begin_transaction()
         producer.produce("open", b"later")
-        producer.flush(60)
+        self.assertEqual(producer.flush(WAIT_S), 0)
         self.assertEqual(kc_consume(self.bootstrap, "open", *COMMITTED), ["committed"])
         text = run(java(os.path.join(Settings.kafka, "libs"), TOOL, "--bootstrap-server", self.bootstrap, "list")).stdout
         self.assertRegex(text, r"hanging\s+\d+\s+\d+\s+Ongoing")
@@ -92,5 +95,5 @@ class TransactionsTest(OnMockbroker):
         with urllib.request.urlopen(self.cluster.about["control"] + "/v1/transactions") as answer:
             seen = json.load(answer)["transactions"]
         self.assertEqual([(t["transactional_id"], t["state"], t["partitions"]) for t in seen], [("hanging", "Ongoing", [{"topic": "open", "partition": 0}])])
-        producer.commit_transaction(60)
+        producer.commit_transaction(WAIT_S)
         self.assertEqual(kc_consume(self.bootstrap, "open", *COMMITTED), ["committed", "later"])

@@ -3,7 +3,7 @@ from differential.groups import coordinated
 from differential.topics import led, made
 from raw_produce import batch, record
 
-TIMEOUT_MS = 60000
+TIMEOUT_MS = 600000  # of transactions that are not to run out of it
 STABLE, BUMPING = 4, 5  # EndTxn's versions: the epoch stays, or rises with each transaction (KIP-890)
 
 
@@ -335,6 +335,7 @@ def writing(b):
         mine = ended(b, name, mine, BUMPING if version >= 12 else STABLE, commit=version % 2 == 0)
         b.until(lambda a: a["Topics"][0]["Partitions"][0]["ActiveProducers"] and all(p["CurrentTxnStartOffset"] < 0 for p in a["Topics"][0]["Partitions"][0]["ActiveProducers"]),
                 "DescribeProducers", 0, {"Topics": [{"Name": "in-log", "PartitionIndexes": [0]}]})
+        b.until(lambda a: a["Responses"][0]["Partitions"][0]["LastStableOffset"] == a["Responses"][0]["Partitions"][0]["HighWatermark"], "Fetch", 12, fetch)
         see("ended")
         if version >= 12:
             b.call("late", api, version, ask(2, old))

@@ -18,7 +18,7 @@ public class Transactions {
     static String bootstrap;
 
     static KafkaProducer<String, String> producer(String id) {
-        return new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "transactional.id", id), new StringSerializer(), new StringSerializer());
+        return new KafkaProducer<>(Map.of("bootstrap.servers", bootstrap, "transactional.id", id, "transaction.timeout.ms", "600000"), new StringSerializer(), new StringSerializer());
     }
 
     static KafkaConsumer<String, String> consumer(String group) {
