@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define WAIT_MS 60000
+#include "support/patience.h"
 
 static kc_mock *cluster;
 static kc_admin *admin;

@@ -147,7 +147,7 @@ static void *send_small(void *context)
 static void a_large_record_gets_its_turn(void **state)
 {
     static char large[1000000];
-    static const char *const pairs[] = { "buffer.memory=1500000", "linger.ms=0", "max.block.ms=60000", NULL };
+    static const char *const pairs[] = { "buffer.memory=1500000", "linger.ms=0", "max.block.ms=240000", NULL };
     kc_error error;
     pthread_t threads[3];
     (void)state;

@@ -149,7 +149,7 @@ static int64_t expect_acknowledged(void)
         kc_record_view view;
         if (kc_consumer_poll(consumer, &records, WAIT_MS, &error) != KC_OK)
             fail_msg("%s", error.text);
-        assert_non_null(records); /* nothing for a minute: it hangs */
+        assert_non_null(records); /* nothing for so long: it hangs */
         while (kc_records_next(records, &view)) {
             int number;
             memcpy(&number, view.value.data, sizeof number);

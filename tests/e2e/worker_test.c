@@ -5,6 +5,8 @@
 
 #include "support/unit.h"
 
+#include "support/patience.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PARTITIONS = 3, KEYS = 40, WAIT_MS = 60000, RECORDS_MAX = 3000 };
+enum { PARTITIONS = 3, KEYS = 40, RECORDS_MAX = 3000 };
 
 static kc_mock *cluster;
 static kc_config *config;

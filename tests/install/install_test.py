@@ -16,7 +16,7 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "program")
 
 
 def run(*command, **more):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, **more)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, **more)
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}\nended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done.stdout
@@ -38,7 +38,7 @@ class Installed(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.broker.send_signal(signal.SIGTERM)
-        status = cls.broker.wait(timeout=60)
+        status = cls.broker.wait(timeout=600)
         cls.broker.stdout.close()
         shutil.rmtree(cls.folder)
         assert status == 0, status

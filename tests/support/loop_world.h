@@ -26,7 +26,7 @@
 #include <cmocka.h>
 
 #define WORLD_ENDS_MAX    512
-#define WORLD_PATIENCE_US 20000000 /* longer than any machine stalls */
+#define WORLD_PATIENCE_US 240000000 /* longer than any machine stalls, also when twenty others want it */
 
 struct world;
 

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <time.h>
 
-enum { WAIT_MS = 60000, SLACK_MS = 20000 };
+enum { WAIT_MS = 240000, SLACK_MS = 20000 };
 
 static inline int64_t now_ms(void)
 {

@@ -8,7 +8,7 @@ import urllib.request
 
 BIN = os.environ.get("KCLIENT_BIN", "build/release/bin")
 SOURCE = os.environ.get("KCLIENT_SOURCE", os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-LIMIT_S = 120  # a program that takes longer hangs; far beyond what any story needs, also with sanitizers
+LIMIT_S = 300  # a program that takes longer hangs; far beyond what any story needs, also with sanitizers
 
 
 def program(name):

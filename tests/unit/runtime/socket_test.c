@@ -2,6 +2,7 @@
  * connection ends is told once and in words. */
 #include "runtime/loop.h"
 #include "support/loop_world.h"
+#include "support/rounds.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -103,7 +104,7 @@ static void a_connection_never_meets_itself(void **state)
     kci_loop_unlisten(world.loop, world.listener);
     struct kci_address address = world_address(port);
     struct end *client = world_end(&world);
-    for (int i = 0; i < 30000; i++) { /* more often than there are ports */
+    for (int i = 0; i < TEST_ROUNDS(30000); i++) { /* more often than there are ports */
         client->closed = false;
         client->conn = world.transport.open(world.transport.context, &address, client);
         assert_true(client->conn != 0);
