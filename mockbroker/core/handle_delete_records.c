@@ -11,9 +11,12 @@ static void delete_one(struct mb_request *request, const struct mb_topic *topic,
     kci_codec_init(&kci_delete_records_response__delete_records_partition_result_schema, out);
     out->partition_index = asked->partition_index;
     out->low_watermark = -1;
-    out->error_code = partition ? mb_partition_check(partition, request->broker, -1) : KCI_UNKNOWN_TOPIC_OR_PARTITION;
-    if (!out->error_code && topic->internal)
+    if (!partition)
+        out->error_code = KCI_UNKNOWN_TOPIC_OR_PARTITION;
+    else if (topic->internal)
         out->error_code = KCI_INVALID_TOPIC_EXCEPTION;
+    else
+        out->error_code = mb_partition_check(partition, request->broker, -1);
     if (!out->error_code && topic->config.compact && !topic->config.delete)
         out->error_code = KCI_POLICY_VIOLATION;
     if (!out->error_code)

@@ -54,6 +54,37 @@ static void who_is_out_of_step_is_told(void **state)
     world_close(&world);
 }
 
+/* A client that goes over from names to ids, or back, in mid-session. */
+static void names_and_ids_are_not_mixed(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    world_topic(&world, "orders", 1, 1, NULL);
+    struct client *client = world_client(&world, 1);
+    struct kci_fetch_request request;
+    struct kci_fetch_request__fetch_partition partition;
+    struct kci_fetch_request__fetch_topic topic = { .topic_id = mb_cluster_topic_id(world.cluster, NAME("orders")),
+                                                    .partitions = &partition,
+                                                    .partitions_count = 1 };
+    kci_codec_init(&kci_fetch_request_schema, &request);
+    kci_codec_init(&kci_fetch_request__fetch_partition_schema, &partition);
+    client_fetch(client, (struct fetch_of){ .topic = "orders", .make_session = true });
+    request.session_id = client_fetched_all(client)->session_id;
+    request.session_epoch = 1;
+    const struct kci_fetch_response *by_id = client_call(client, KCI_API_FETCH, 13, &request);
+    assert_int_equal(by_id->error_code, KCI_FETCH_SESSION_TOPIC_ID_ERROR);
+    request.session_id = request.session_epoch = 0; /* a new one, by id */
+    request.topics = &topic;
+    request.topics_count = 1;
+    by_id = client_call(client, KCI_API_FETCH, 13, &request);
+    assert_int_equal(by_id->error_code, 0);
+    assert_true(by_id->session_id > 0);
+    client_fetch(client, (struct fetch_of){ .session_id = by_id->session_id, .session_epoch = 1 });
+    assert_int_equal(client_fetched_all(client)->error_code, KCI_FETCH_SESSION_TOPIC_ID_ERROR);
+    world_close(&world);
+}
+
 static void a_forgotten_partition_is_not_answered_and_an_empty_session_ends(void **state)
 {
     struct world world;
@@ -129,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(only_changes_are_answered),
         cmocka_unit_test(who_is_out_of_step_is_told),
+        cmocka_unit_test(names_and_ids_are_not_mixed),
         cmocka_unit_test(a_forgotten_partition_is_not_answered_and_an_empty_session_ends),
         cmocka_unit_test(an_error_is_repeated_until_it_is_over),
         cmocka_unit_test(the_cache_is_bounded),

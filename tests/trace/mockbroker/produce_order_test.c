@@ -112,7 +112,7 @@ struct row {
     int16_t error;
 };
 
-static const struct row rows[] = {
+static const struct row rules[] = {
     /* the request as a whole, before it is asked whether there is such a partition */
     { 8, 2, "nothing", 0, MAGIC_9, NULL, KCI_CORRUPT_MESSAGE },
     { 8, -1, "orders", 9, OF_TXN, NULL, KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED },
@@ -159,8 +159,8 @@ static void the_first_broken_rule_is_what_is_said(void **state)
     producer = txn_client_of(&world, "id");
     assert_code(txn_init(&producer, false), KCI_NONE);
     assert_code(txn_init(&producer, false), KCI_NONE); /* so that there is an epoch before this one */
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct row *row = &rows[i];
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
+        const struct row *row = &rules[i];
         struct kci_produce_request__partition_produce_data data = { .index = row->partition,
                                                                     .records = batch_of(row->shape) };
         struct kci_produce_request__topic_produce_data of = { .name = kci_str_of(row->topic),
@@ -246,12 +246,57 @@ static void a_transaction_has_one_producer(void **state)
     }
 }
 
+/* Produce v13 names topics by id; who asks the wrong broker hears since v10 who leads (KIP-951). */
+static void ids_and_hints(void **state)
+{
+    struct world three;
+    static const struct {
+        int16_t version, acks;
+        int32_t partition;
+        bool known; /* the topic's id */
+        int16_t error;
+        int32_t leader; /* told; -1: no word of it */
+    } rows[] = {
+        { 13, 2, 9, false, KCI_UNKNOWN_TOPIC_ID, -1 },      { 13, 2, 9, true, KCI_UNKNOWN_TOPIC_OR_PARTITION, -1 },
+        { 13, -1, 0, true, KCI_NOT_LEADER_OR_FOLLOWER, 1 }, { 12, 1, 0, true, KCI_NOT_LEADER_OR_FOLLOWER, 1 },
+        { 10, 1, 0, true, KCI_NOT_LEADER_OR_FOLLOWER, 1 },  { 9, 1, 0, true, KCI_NOT_LEADER_OR_FOLLOWER, -1 },
+        { 13, 2, 0, true, KCI_INVALID_REQUIRED_ACKS, -1 },
+    };
+    (void)state;
+    world_open(&three, 3, NULL);
+    world_topic(&three, "t", 1, 2, NULL);
+    const struct kci_uuid unknown = { { 9 } };
+    struct client *conn = world_client(&three, 3); /* it does not even have a replica */
+    assert_int_equal(world_look(&three, "t", 0).leader, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct kci_produce_request__partition_produce_data data = { .index = rows[i].partition,
+                                                                    .records =
+                                                                        world_batch(&three, (struct batch_of){ 0 }) };
+        struct kci_produce_request__topic_produce_data of = { .partition_data = &data, .partition_data_count = 1 };
+        struct kci_produce_request request = {
+            .acks = rows[i].acks, .timeout_ms = 1000, .topic_data = &of, .topic_data_count = 1
+        };
+        if (rows[i].version >= 13)
+            of.topic_id = rows[i].known ? mb_cluster_topic_id(three.cluster, NAME("t")) : unknown;
+        else
+            of.name = NAME("t");
+        const struct kci_produce_response *answer = client_call(conn, KCI_API_PRODUCE, rows[i].version, &request);
+        const struct kci_produce_response__partition_produce_response *got =
+            &answer->responses[0].partition_responses[0];
+        if (got->error_code != rows[i].error || got->current_leader.leader_id != rows[i].leader ||
+            answer->node_endpoints_count != (rows[i].leader >= 0))
+            fail_msg("row %zu: %s, leader %d", i, kci_error_name(got->error_code), (int)got->current_leader.leader_id);
+    }
+    world_close(&three);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_first_broken_rule_is_what_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(some_errors_are_of_the_whole_request, setup, teardown),
         cmocka_unit_test_setup_teardown(a_transaction_has_one_producer, setup, teardown),
+        cmocka_unit_test(ids_and_hints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
