@@ -121,9 +121,10 @@ struct kci_loop {
 
     _Atomic int state;         /* KCI_LOOP_* */
     _Atomic int stopping;      /* the thread ends after this turn */
-    struct kci_lock post_lock; /* of the two below */
+    struct kci_lock post_lock; /* of what is below, but for the thread */
     struct kci_post *posted, **posted_tail;
-    void *thread; /* owned; NULL: no thread to join */
+    bool posts_end; /* the thread was joined: nobody would run what is posted */
+    void *thread;   /* owned; NULL: no thread to join */
 };
 
 static inline struct kci_socket *kci_socket_of(const struct kci_loop *loop, kci_conn id)

@@ -72,11 +72,25 @@ int kci_loop_post(struct kci_loop *loop, void (*posted)(void *context, int64_t n
         return ENOMEM;
     *post = (struct kci_post){ NULL, posted, context };
     kci_lock_take(&loop->post_lock);
-    *loop->posted_tail = post;
-    loop->posted_tail = &post->next;
+    bool late = loop->posts_end;
+    if (!late) {
+        *loop->posted_tail = post;
+        loop->posted_tail = &post->next;
+    }
     kci_lock_release(&loop->post_lock);
+    if (late) {
+        kci_alloc_free(loop->alloc, post);
+        return ESHUTDOWN;
+    }
     kci_loop_wake(loop);
     return 0;
+}
+
+static void end_posts(struct kci_loop *loop, bool end)
+{
+    kci_lock_take(&loop->post_lock);
+    loop->posts_end = end;
+    kci_lock_release(&loop->post_lock);
 }
 
 static struct kci_post *take_posted(struct kci_loop *loop)
@@ -129,6 +143,7 @@ int kci_loop_start(struct kci_loop *loop, const char *name)
     thread->loop = loop;
     snprintf(thread->name, sizeof thread->name, "%s", name);
     atomic_store(&loop->stopping, 0);
+    end_posts(loop, false);
 
     /* Signals belong to the application's threads. */
     sigset_t all, before;
@@ -156,4 +171,6 @@ void kci_loop_stop(struct kci_loop *loop)
     pthread_join(thread->id, NULL);
     loop->thread = NULL;
     kci_alloc_free(loop->alloc, thread);
+    end_posts(loop, true);
+    kci_post_run(loop); /* what came behind its last turn; the engines are ours now */
 }

@@ -81,7 +81,8 @@ int kci_loop_start(struct kci_loop *loop, const char *name);
 void kci_loop_stop(struct kci_loop *loop);
 bool kci_loop_on_thread(const struct kci_loop *loop); /* is the caller the loop's thread? */
 /* Run posted(context) on the loop's thread before its next step, in the order of posting. Any thread. What was posted
- * before kci_loop_stop() has run when that returns; what nobody runs any more is dropped by destroy. 0 or ENOMEM. */
+ * before kci_loop_stop() has run when that returns; what nobody runs any more is dropped by destroy. 0, ENOMEM, or
+ * ESHUTDOWN: the thread was stopped, and it does not run. */
 int kci_loop_post(struct kci_loop *loop, void (*posted)(void *context, int64_t now), void *context);
 
 /* ---- listeners (brokers) ---- */
