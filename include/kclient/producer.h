@@ -56,7 +56,8 @@ KC_EXPORT kc_err kc_producer_flush(kc_producer *producer, int32_t timeout_ms, kc
 /* Wait until a broker has answered and, if topic is not NULL, its metadata is known: for the start of a service.
  *   timeout_ms   milliseconds; -1: without end
  * Any thread.
- *   KC_ERR_TIMED_OUT   the text says which step fails (name, connection, versions, metadata) and why */
+ *   KC_ERR_TIMED_OUT   the text says which step fails (name, connection, versions, metadata) and why
+ *   KC_ERR_CLOSED      another thread closes the producer meanwhile */
 KC_EXPORT kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeout_ms, kc_error *error);
 
 /* kc_health.state */
@@ -138,13 +139,14 @@ KC_EXPORT size_t kc_producer_poll_deliveries(kc_producer *producer, kc_delivery 
 KC_EXPORT kc_err kc_producer_send_packed(kc_producer *producer, const char *topic, const void *data, size_t size,
                                          size_t *accepted, kc_error *error);
 
-/* Records whose fate is open.  Any thread, never waits. */
+/* Records whose fate is open.  Any thread, never waits; 0 in a child of the process that created the producer. */
 KC_EXPORT size_t kc_producer_pending(const kc_producer *producer);
 
 /* Stop taking records, wait for those under way, free everything.  Always frees, always returns by its time-out.
  *   producer     NULL is fine
  *   timeout_ms   milliseconds; what has no fate by then is given up; -1: delivery.timeout.ms bounds it
- * One thread, once.  From a callback it gives up what is under way at once, and frees when the callback has returned.
+ * One thread, once.  Calls of other threads that wait meanwhile come back with KC_ERR_CLOSED (a flush: when all have
+ * their fate); apart from those no call may be under way, and none may begin.  From a callback it gives up what is under way at once, and frees when the callback has returned.
  *   KC_ERR_TIMED_OUT   some records were given up: each was reported */
 KC_EXPORT kc_err kc_producer_close(kc_producer *producer, int32_t timeout_ms);
 
@@ -157,7 +159,7 @@ typedef struct kc_producer_stats {
     uint64_t duplicates;                /* answered DUPLICATE_SEQUENCE_NUMBER       */
     uint64_t memory_used, memory_limit; /* bytes of buffer.memory        */
 } kc_producer_stats;
-/* Fill *stats. Any thread, never waits. */
+/* Fill *stats. Any thread, never waits; all zero in a child of the process that created the producer. */
 KC_EXPORT void kc_producer_get_stats(const kc_producer *producer, kc_producer_stats *stats);
 
 #ifdef __cplusplus

@@ -229,6 +229,9 @@ static kc_err connected(kc_producer *producer, int32_t timeout_ms, kc_error *err
         uint64_t seen = kci_gate_now(producer->gate);
         if (kci_producer_connected(producer->engine))
             return KC_OK;
+        kc_err refused = kci_producer_refuses(producer->engine, error);
+        if (refused)
+            return refused;
         if (kci_loop_on_thread(producer->loop))
             return kci_fail(error, KC_ERR_IN_CALLBACK, 0,
                             "kc_producer_ready would wait for the thread that it was called on");
@@ -261,12 +264,12 @@ kc_err kc_producer_ready(kc_producer *producer, const char *topic, int32_t timeo
 
 size_t kc_producer_pending(const kc_producer *producer)
 {
-    return producer ? kci_producer_pending(producer->engine) : 0;
+    return producer && !kci_handle_forked(producer, NULL) ? kci_producer_pending(producer->engine) : 0;
 }
 
 void kc_producer_get_stats(const kc_producer *producer, kc_producer_stats *stats)
 {
-    if (producer)
+    if (producer && !kci_handle_forked(producer, NULL))
         kci_producer_stats(producer->engine, stats);
     else
         *stats = (kc_producer_stats){ 0 };

@@ -144,8 +144,12 @@ static kc_err send_all_plugged(kc_producer *producer, const kc_record *records, 
 static kc_err send_records(kc_producer *producer, const kc_record *records, size_t count, size_t *accepted,
                            int64_t *deadline, kc_error *error)
 {
-    if (producer->plugged)
-        return send_all_plugged(producer, records, count, accepted, error);
+    if (producer->plugged) { /* waits as a whole: user functions may take their time */
+        atomic_fetch_add(&producer->waiters, 1);
+        kc_err err = send_all_plugged(producer, records, count, accepted, error);
+        atomic_fetch_sub(&producer->waiters, 1);
+        return err;
+    }
     return append(producer, records, count, accepted, deadline, error);
 }
 

@@ -315,13 +315,6 @@ static struct kci_topic *topic_of(struct kci_producer *producer, const char *nam
     return topic;
 }
 
-static kc_err refuse(struct kci_producer *producer, kc_error *error)
-{
-    if (atomic_load(&producer->dead))
-        return kci_fail(error, producer->fatal.code, producer->fatal.traits, "%s", producer->fatal.text);
-    return kci_fail(error, KC_ERR_CLOSED, 0, "the producer is closed");
-}
-
 /* Is the topic usable? Sets a->topic and a->partition_count. */
 static bool find_topic(struct appending *a, const char *name)
 {
@@ -366,7 +359,7 @@ kc_err kci_producer_append_in_turn(struct kci_producer *producer, const struct k
     *accepted = 0;
     if (atomic_load_explicit(&producer->closing, memory_order_relaxed) ||
         atomic_load_explicit(&producer->dead, memory_order_relaxed))
-        return refuse(producer, error);
+        return kci_producer_refuses(producer, error);
     while (i < count) {
         enum added result;
         if (!name || records[i].topic != name) {

@@ -310,6 +310,13 @@ size_t kci_producer_pending(const struct kci_producer *producer)
     return (size_t)(atomic_load(&producer->counters.queued) - done);
 }
 
+kc_err kci_producer_refuses(struct kci_producer *producer, kc_error *error)
+{
+    if (atomic_load(&producer->dead))
+        return kci_fail(error, producer->fatal.code, producer->fatal.traits, "%s", producer->fatal.text);
+    return atomic_load(&producer->closing) ? kci_fail(error, KC_ERR_CLOSED, 0, "the producer is closed") : KC_OK;
+}
+
 bool kci_producer_connected(const struct kci_producer *producer)
 {
     return atomic_load(&producer->connected);
@@ -333,9 +340,10 @@ void kci_producer_stats(struct kci_producer *producer, kc_producer_stats *stats)
 
 kc_err kci_producer_partitions(struct kci_producer *producer, const char *name, int32_t *count, kc_error *error)
 {
-    struct kci_topic *topic = kci_topic_find(producer, name);
+    kc_err refused = kci_producer_refuses(producer, error);
+    struct kci_topic *topic = refused ? NULL : kci_topic_find(producer, name);
     if (!topic)
-        return kci_fail(error, KC_ERR_NO_MEMORY, KC_RETRIABLE, "out of memory for topic %s", name);
+        return refused ? refused : kci_fail(error, KC_ERR_NO_MEMORY, KC_RETRIABLE, "out of memory for topic %s", name);
     *count = atomic_load(&topic->count);
     if (*count)
         return KC_OK;

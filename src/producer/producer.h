@@ -112,6 +112,8 @@ void kci_producer_stats(struct kci_producer *producer, kc_producer_stats *stats)
 kc_err kci_producer_partitions(struct kci_producer *producer, const char *topic, int32_t *count, kc_error *error);
 /* `index`, or the next partition of the topic behind it that can be sent to; `index` when there is none. */
 int32_t kci_producer_available(struct kci_producer *producer, const char *topic, int32_t index);
+/* KC_OK, or why it takes no records any more: KC_ERR_CLOSED, or what killed it. */
+kc_err kci_producer_refuses(struct kci_producer *producer, kc_error *error);
 /* True once a broker answered; stays true until a connection to a broker is refused and no other is up. */
 bool kci_producer_connected(const struct kci_producer *producer);
 

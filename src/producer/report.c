@@ -153,7 +153,9 @@ void kci_report_all(struct kci_producer *producer, int64_t now)
             batch->reported = true; /* the bytes still belong to the connection: freed when the call is over */
         else
             kci_batch_free(batch, &producer->pool, producer->alloc);
-        kci_count(&producer->counters.done, count);
+        /* who sees it sees that the records were queued, too */
+        uint64_t done = atomic_load_explicit(&producer->counters.done, memory_order_relaxed);
+        atomic_store_explicit(&producer->counters.done, done + count, memory_order_release);
         kci_flush_leave(producer, generation);
     }
     if (kci_flush_advance(producer) || (atomic_load(&producer->closing) && kci_producer_pending(producer) == 0))
