@@ -91,23 +91,28 @@ static void send_waiting(struct kci_audit_sink *sink)
     if (atomic_load(&sink->known))
         return;
     kci_lock_take(&sink->lock);
-    lines = sink->waiting;
+    lines = sink->waiting; /* empty, if somebody was faster */
     sink->waiting = kci_writer_of(kci_heap_alloc(), WAITING_BYTES_MAX);
     atomic_store(&sink->known, true);
     kci_lock_release(&sink->lock);
     send_lines(sink, &lines);
 }
 
-/* false: there is no room. */
-static bool keep_waiting(struct kci_audit_sink *sink, const char *line, size_t size)
+enum kept { KEPT, NO_ROOM, KNOWN };
+
+/* KNOWN: by now nobody waits any more, so the line would wait for ever. */
+static enum kept keep_waiting(struct kci_audit_sink *sink, const char *line, size_t size)
 {
+    enum kept kept = KNOWN;
     kci_lock_take(&sink->lock);
-    size_t before = sink->waiting.size;
-    kci_writer_bytes(&sink->waiting, line, size + 1);
-    bool kept = !sink->waiting.failed;
-    if (!kept) {
-        sink->waiting.size = before;
-        sink->waiting.failed = false;
+    if (!atomic_load(&sink->known)) {
+        size_t before = sink->waiting.size;
+        kci_writer_bytes(&sink->waiting, line, size + 1);
+        kept = sink->waiting.failed ? NO_ROOM : KEPT;
+        if (kept == NO_ROOM) {
+            sink->waiting.size = before;
+            sink->waiting.failed = false;
+        }
     }
     kci_lock_release(&sink->lock);
     return kept;
@@ -120,10 +125,11 @@ void kci_audit_sink_write(void *context, const char *line, size_t size)
         say(sink, KCI_LOG_INFO, line);
     if (!sink->producer)
         return;
-    if (is_known(sink)) {
+    enum kept kept = is_known(sink) ? KNOWN : keep_waiting(sink, line, size);
+    if (kept == KNOWN) {
         send_waiting(sink);
         send_line(sink, line, size);
-    } else if (!keep_waiting(sink, line, size)) {
+    } else if (kept == NO_ROOM) {
         count_lost(sink, "the topic is not known yet, and too much waits for it");
     }
 }
