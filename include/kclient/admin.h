@@ -13,7 +13,8 @@ typedef struct kc_admin kc_admin;
 
 /* Start an admin client. As kc_producer_create(). */
 KC_EXPORT kc_err kc_admin_create(kc_admin **out, const kc_config *config, kc_error *error);
-/* Free everything; returns at once. NULL is fine. */
+/* Free everything; returns at once.  Calls of other threads that are under way come back with KC_ERR_CLOSED before that;
+ * none may begin any more. NULL is fine. */
 KC_EXPORT void kc_admin_close(kc_admin *admin);
 
 typedef struct kc_new_topic {

@@ -14,6 +14,7 @@ struct kci_admin {
     struct kci_cluster *cluster;
     struct kci_lock lock;
     struct kci_list submitted; /* under the lock: handed over, not yet seen by the engine */
+    bool closed;               /* under the lock: nothing is taken any more */
     struct kci_list active;    /* the engine's */
     uint64_t random;           /* of the back-off's jitter */
 };
@@ -174,9 +175,14 @@ static void step(void *self, int64_t now)
 {
     struct kci_admin *admin = self;
     take_submitted(admin);
-    KCI_LIST_EACH(node, &admin->active)
-    {
+    struct kci_list
+        round; /* one op can end another one, whose memory is its submitter's then: hold no place in a list */
+    kci_list_init(&round);
+    for (struct kci_list *node; (node = kci_list_pop(&admin->active)) != NULL;)
+        kci_list_push(&round, node);
+    for (struct kci_list *node; (node = kci_list_pop(&round)) != NULL;) {
         struct kci_admin_op *op = KCI_CONTAINER(node, struct kci_admin_op, link);
+        kci_list_push(&admin->active, node);
         if (op->retry_at <= now || op->seeking)
             attempt(op, now);
     }
@@ -269,20 +275,29 @@ kc_err kci_admin_create(struct kci_admin **out, const struct kci_admin_options *
     return KC_OK;
 }
 
-void kci_admin_destroy(struct kci_admin *admin, int64_t now)
+void kci_admin_shut(struct kci_admin *admin, int64_t now)
 {
-    if (!admin)
-        return;
+    kci_lock_take(&admin->lock);
+    admin->closed = true;
+    kci_lock_release(&admin->lock);
     take_submitted(admin);
-    KCI_LIST_EACH(node, &admin->active)
-    {
+    for (struct kci_list *node; (node = kci_list_first(&admin->active)) != NULL;) {
         struct kci_admin_op *op = KCI_CONTAINER(node, struct kci_admin_op, link);
         if (op->seeking)
             kci_coordinator_stop(&op->coordinator, now);
         if (op->retry_at != KCI_NEVER || op->seeking)
             finish_failed(op, KC_ERR_CLOSED, "the admin client was closed");
+        else
+            kci_cluster_cancel(admin->cluster, &op->call, now); /* finishes it, perhaps others */
     }
-    kci_cluster_destroy(admin->cluster, now); /* finishes the calls under way */
+}
+
+void kci_admin_destroy(struct kci_admin *admin, int64_t now)
+{
+    if (!admin)
+        return;
+    kci_admin_shut(admin, now);
+    kci_cluster_destroy(admin->cluster, now);
     kci_alloc_free(admin->options.alloc, admin);
 }
 
@@ -293,8 +308,15 @@ void kci_admin_submit(struct kci_admin *admin, struct kci_admin_op *op)
     op->coordinator.cluster = NULL;
     op->seeking = false;
     kci_lock_take(&admin->lock);
-    kci_list_push(&admin->submitted, &op->link);
+    bool closed = admin->closed;
+    if (!closed)
+        kci_list_push(&admin->submitted, &op->link);
     kci_lock_release(&admin->lock);
+    if (closed) {
+        kci_fail(&op->error, KC_ERR_CLOSED, 0, "the admin client was closed");
+        atomic_store_explicit(&op->finished, true, memory_order_release);
+        return;
+    }
     admin->options.wake(admin->options.context);
 }
 

@@ -60,7 +60,10 @@ struct kci_admin_options {
 
 /* KC_ERR_CONFIG, KC_ERR_NO_MEMORY. */
 kc_err kci_admin_create(struct kci_admin **out, const struct kci_admin_options *options, kc_error *error);
-/* Every operation under way finishes with KC_ERR_CLOSED. */
+/* Every operation under way finishes with KC_ERR_CLOSED, as does at once what is submitted later.  The I/O thread has
+ * ended (or is the caller). */
+void kci_admin_shut(struct kci_admin *admin, int64_t now);
+/* Nobody waits for an operation any more, unless it was not shut before. */
 void kci_admin_destroy(struct kci_admin *admin, int64_t now);
 struct kci_engine kci_admin_engine(struct kci_admin *admin);
 /* Any thread. The op is zeroed apart from what the submitter fills in. */

@@ -71,8 +71,12 @@ void kc_admin_close(kc_admin *admin)
 {
     if (!admin || admin->generation != kci_process_generation())
         return; /* its thread, sockets and locks are the parent's: nothing can be freed */
+    kci_door_shut(&admin->door);
     if (admin->loop)
         kci_loop_stop(admin->loop);
+    if (admin->engine)
+        kci_admin_shut(admin->engine, kci_clock_us());
+    kci_door_wait(&admin->door); /* those that waited for an answer are on their way out */
     kci_admin_destroy(admin->engine, kci_clock_us());
     if (admin->loop)
         kci_loop_destroy(admin->loop);
@@ -87,11 +91,20 @@ int64_t kci_admin_handle_deadline(int32_t timeout_ms)
     return timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
 }
 
-kc_err kci_admin_handle_forked(const kc_admin *admin, kc_error *error)
+kc_err kci_admin_handle_enter(const kc_admin *admin, kc_error *error)
 {
-    if (admin->generation == kci_process_generation())
-        return KC_OK;
-    return kci_fail(error, KC_ERR_FORKED, 0, "the admin client belongs to the parent process: create one after fork()");
+    if (admin->generation != kci_process_generation())
+        return kci_fail(error, KC_ERR_FORKED, 0,
+                        "the admin client belongs to the parent process: create one after fork()");
+    if (!kci_door_enter(&((kc_admin *)(uintptr_t)admin)->door))
+        return kci_fail(error, KC_ERR_CLOSED, 0, "the admin client was closed");
+    return KC_OK;
+}
+
+kc_err kci_admin_handle_leave(const kc_admin *admin, kc_err result)
+{
+    kci_door_leave(&((kc_admin *)(uintptr_t)admin)->door);
+    return result;
 }
 
 /* The engine keeps the deadline. */
@@ -107,9 +120,10 @@ void kci_admin_handle_wait(kc_admin *admin, const struct kci_admin_op *op)
 
 kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error)
 {
-    if (kci_admin_handle_forked(admin, &op->error) == KC_OK) {
+    if (kci_admin_handle_enter(admin, &op->error) == KC_OK) {
         kci_admin_submit(admin->engine, op);
         kci_admin_handle_wait(admin, op);
+        kci_admin_handle_leave(admin, KC_OK);
     }
     if (op->error.code != KC_OK && error)
         *error = op->error;
@@ -150,11 +164,8 @@ static kc_err fill_configs(const kc_new_topic *topic, struct kci_create_topics_r
     return KC_OK;
 }
 
-kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t timeout_ms, kc_error *error)
+static kc_err create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t timeout_ms, kc_error *error)
 {
-    if (!admin || !topic || !topic->name || !*topic->name || topic->config_count > CONFIGS_MAX)
-        return kci_fail(error, KC_ERR_ARGUMENT, 0,
-                        "admin, topic and its name must be given, and at most %d configurations", CONFIGS_MAX);
     struct kci_create_topics_request__creatable_topic_config configs[CONFIGS_MAX];
     memset(configs, 0, sizeof configs);
     kc_err err = fill_configs(topic, configs, error);
@@ -189,6 +200,15 @@ kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t
     return err == KC_OK ? kci_admin_known_wait(admin, &wanted, op.deadline, error) : err;
 }
 
+kc_err kc_admin_create_topic(kc_admin *admin, const kc_new_topic *topic, int32_t timeout_ms, kc_error *error)
+{
+    if (!admin || !topic || !topic->name || !*topic->name || topic->config_count > CONFIGS_MAX)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0,
+                        "admin, topic and its name must be given, and at most %d configurations", CONFIGS_MAX);
+    kc_err err = kci_admin_handle_enter(admin, error);
+    return err ? err : kci_admin_handle_leave(admin, create_topic(admin, topic, timeout_ms, error));
+}
+
 static int16_t delete_verdict(const void *response)
 {
     const struct kci_delete_topics_response *r = response;
@@ -196,10 +216,8 @@ static int16_t delete_verdict(const void *response)
     return code == KCI_REQUEST_TIMED_OUT || code == KCI_NOT_CONTROLLER ? code : KCI_NONE;
 }
 
-kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_ms, kc_error *error)
+static kc_err delete_topic(kc_admin *admin, const char *name, int32_t timeout_ms, kc_error *error)
 {
-    if (!admin || !name || !*name)
-        return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and name must be given");
     struct kci_admin_known wanted = { .topic = name, .deleted = true };
     struct kci_str topic = kci_str_of(name);
     struct kci_delete_topics_request__delete_topic_state state = { .name = topic };
@@ -239,6 +257,14 @@ kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_
     }
     kci_admin_op_free(&op);
     return err == KC_OK ? kci_admin_known_wait(admin, &wanted, op.deadline, error) : err;
+}
+
+kc_err kc_admin_delete_topic(kc_admin *admin, const char *name, int32_t timeout_ms, kc_error *error)
+{
+    if (!admin || !name || !*name)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and name must be given");
+    kc_err err = kci_admin_handle_enter(admin, error);
+    return err ? err : kci_admin_handle_leave(admin, delete_topic(admin, name, timeout_ms, error));
 }
 
 /* ---- describe: the metadata response, copied into one arena that the user frees
@@ -386,10 +412,10 @@ kc_err kc_admin_metrics(const kc_admin *admin, kc_metrics **out, kc_error *error
     if (!admin || !out)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "admin and out must not be NULL");
     *out = NULL;
-    kc_err err = kci_admin_handle_forked(admin, error);
+    kc_err err = kci_admin_handle_enter(admin, error);
     if (err != KC_OK)
         return err;
     struct kci_metrics_source source = { "admin", admin->settings, (void *)(uintptr_t)admin, metrics_need,
                                          metrics_fill };
-    return kci_metrics_snapshot(&source, out, error);
+    return kci_admin_handle_leave(admin, kci_metrics_snapshot(&source, out, error));
 }

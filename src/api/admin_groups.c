@@ -92,16 +92,12 @@ static int by_group(const void *a, const void *b)
     return strcmp(((const kc_group_listing *)a)->group, ((const kc_group_listing *)b)->group);
 }
 
-kc_err kc_admin_list_groups(kc_admin *admin, int32_t timeout_ms, kc_group_list **out, kc_error *error)
+static kc_err list_groups(kc_admin *admin, int32_t timeout_ms, kc_group_list **out, kc_error *error)
 {
     int64_t deadline = kci_admin_handle_deadline(timeout_ms);
     static const char *const none[] = { "" };
     kc_cluster *cluster;
-    kc_err err = check(admin, "all", out, error);
-    if (err != KC_OK)
-        return err;
-    *out = NULL;
-    err = kc_admin_describe(admin, none, 0, timeout_ms, &cluster, error);
+    kc_err err = kc_admin_describe(admin, none, 0, timeout_ms, &cluster, error);
     if (err != KC_OK)
         return err;
     struct listed *listed = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *listed);
@@ -120,6 +116,16 @@ kc_err kc_admin_list_groups(kc_admin *admin, int32_t timeout_ms, kc_group_list *
         qsort(listed->groups, listed->view.count, sizeof *listed->groups, by_group);
     *out = &listed->view;
     return KC_OK;
+}
+
+kc_err kc_admin_list_groups(kc_admin *admin, int32_t timeout_ms, kc_group_list **out, kc_error *error)
+{
+    kc_err err = check(admin, "all", out, error);
+    if (err != KC_OK)
+        return err;
+    *out = NULL;
+    err = kci_admin_handle_enter(admin, error);
+    return err ? err : kci_admin_handle_leave(admin, list_groups(admin, timeout_ms, out, error));
 }
 
 void kc_group_list_release(kc_group_list *list)
@@ -210,20 +216,16 @@ static kc_err describe_classic(kc_admin *admin, const char *group, int64_t deadl
     return err;
 }
 
-kc_err kc_admin_describe_group(kc_admin *admin, const char *group, int32_t timeout_ms, kc_group_description **out,
-                               kc_error *error)
+static kc_err describe_group(kc_admin *admin, const char *group, int32_t timeout_ms, kc_group_description **out,
+                             kc_error *error)
 {
     int64_t deadline = kci_admin_handle_deadline(timeout_ms);
-    kc_err err = check(admin, group, out, error);
-    if (err != KC_OK)
-        return err;
-    *out = NULL;
     struct described *described = kci_alloc_zero(kci_heap_alloc(), 1, sizeof *described);
     if (!described)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory while describing a group");
     described->arena = kci_arena_of(kci_heap_alloc(), ARENA_BYTES);
     described->view.group = kci_group_copy_text(&described->arena, kci_str_of(group));
-    err = describe_modern(admin, group, deadline, described, error);
+    kc_err err = describe_modern(admin, group, deadline, described, error);
     if (err == KC_ERR_GROUP_ID_NOT_FOUND || err == KC_ERR_NO_VERSION || err == KC_ERR_UNSUPPORTED_VERSION)
         err = describe_classic(admin, group, deadline, described, error);
     if (err == KC_OK && described->arena.failed)
@@ -234,6 +236,17 @@ kc_err kc_admin_describe_group(kc_admin *admin, const char *group, int32_t timeo
     }
     *out = &described->view;
     return KC_OK;
+}
+
+kc_err kc_admin_describe_group(kc_admin *admin, const char *group, int32_t timeout_ms, kc_group_description **out,
+                               kc_error *error)
+{
+    kc_err err = check(admin, group, out, error);
+    if (err != KC_OK)
+        return err;
+    *out = NULL;
+    err = kci_admin_handle_enter(admin, error);
+    return err ? err : kci_admin_handle_leave(admin, describe_group(admin, group, timeout_ms, out, error));
 }
 
 void kc_group_description_release(kc_group_description *description)

@@ -3,6 +3,7 @@
 #define KCI_API_ADMIN_HANDLE_H
 
 #include "admin/admin.h"
+#include "runtime/runtime.h"
 #include <kclient/groups.h>
 
 struct kc_admin {
@@ -11,11 +12,15 @@ struct kc_admin {
     struct kci_gate *gate;
     struct kci_admin *engine;
     struct kci_mock_cluster *mock; /* test.mock.num.brokers; NULL: none */
+    struct kci_door door;          /* of all calls */
     uint32_t generation;           /* of the process, at creation */
 };
 
-/* KC_ERR_FORKED in a child of the process that made the handle. */
-kc_err kci_admin_handle_forked(const kc_admin *admin, kc_error *error);
+/* A call begins: KC_ERR_FORKED in a child of the process that made the handle, KC_ERR_CLOSED.  Calls within calls are
+ * fine. Whoever runs more than one operation enters by himself, or the handle may be gone in between. */
+kc_err kci_admin_handle_enter(const kc_admin *admin, kc_error *error);
+/* It ends. Its second argument, for `return`. */
+kc_err kci_admin_handle_leave(const kc_admin *admin, kc_err result);
 /* Submit and wait; the engine keeps the deadline. Release the answer with kci_admin_op_free(), also after an error. */
 kc_err kci_admin_handle_run(kc_admin *admin, struct kci_admin_op *op, kc_error *error);
 /* Wait for an op that was submitted; its `error` tells how it went. */
