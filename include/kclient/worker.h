@@ -124,14 +124,16 @@ typedef struct kc_worker_options {
  *   KC_ERR_ARGUMENT                    the text says which field of the options
  *   KC_ERR_CONFIG, KC_ERR_NO_MEMORY    as kc_consumer_create() */
 KC_EXPORT kc_err kc_worker_start(kc_worker **out, const kc_worker_options *options, kc_error *error);
-/* Wait until the worker has stopped by itself. Any thread but a handler's. KC_ERR_TIMED_OUT: it runs. KC_ERR_STATE: a
+/* Wait until the worker has stopped by itself. Any thread but a handler's, also while another one closes it. KC_ERR_TIMED_OUT: it runs. KC_ERR_STATE: a
  * handler said KC_WORK_STOP, or a record failed that has nowhere to go; else what the consumer or the producer failed
  * with. The text says which record, and why. What was done is committed. */
 KC_EXPORT kc_err kc_worker_wait(kc_worker *worker, int32_t timeout_ms, kc_error *error);
 /* Fetch nothing more, handle what is open while there is time, commit what is done, leave the group, free everything.
  * Always returns by its time-out; -1 is a minute. NULL is fine. KC_ERR_TIMED_OUT: some records were left, or the last
  * commit failed, so records will come again; if a handler still runs, memory is freed when it returns, and `context`
- * must live so long. KC_ERR_IN_CALLBACK: called by a handler; nothing was done. */
+ * must live so long. KC_ERR_IN_CALLBACK: called by a handler; nothing was done. Of other threads' calls only
+ * kc_worker_wait() may be under way; it comes back. None may begin. KC_ERR_FORKED: in a child of the process that started
+ * it; nothing was done. */
 KC_EXPORT kc_err kc_worker_close(kc_worker *worker, int32_t timeout_ms);
 
 /* Counters since the start, and what is so now. */

@@ -136,7 +136,9 @@ struct kc_worker {
     _Atomic uint64_t counts[KCI_COUNTS];
     _Atomic uint64_t open_now, parts_now, paused_now; /* for the statistics */
     _Atomic int64_t stuck_ms;
-    kc_err close_result; /* the polling thread's until it ended */
+    kc_err close_result;  /* the polling thread's until it ended */
+    struct kci_door door; /* of those in kc_worker_wait() */
+    uint32_t generation;  /* of the process that started it: see kci_process_generation() */
 };
 
 /* ---- settings.c ---- */

@@ -7,8 +7,9 @@
 
 #include <stdio.h>
 
-#define CLOSE_MS_MAX 60000  /* what -1 means: a coordinator can be gone for good */
-#define GRACE_US     100000 /* a polling thread that is late by more than this is left to itself */
+#define CLOSE_MS_MAX    60000  /* what -1 means: a coordinator can be gone for good */
+#define GRACE_US        100000 /* a polling thread that is late by more than this is left to itself */
+#define PENDING_LOOK_US 1000   /* between two looks at what the producer has to report */
 
 void kci_worker_wake(kc_worker *worker)
 {
@@ -43,11 +44,16 @@ static void join_and_free(void *context)
 {
     kc_worker *worker = context;
     kci_thread_join(worker->poll_thread);
+    kci_door_wait(&worker->door); /* who waited for that thread is on its way out */
     atomic_store(&worker->hands_stop, true);
     wake_hands(worker);
     for (uint32_t i = 0; worker->hands && i < worker->settings.threads; i++)
         kci_thread_join(worker->hands[i].thread);
-    kc_producer_close(worker->producer, 0); /* may still report to jobs */
+    /* What is under way is given up, and reported to jobs before they are freed: a close with a time-out may return
+     * before that. */
+    if (worker->producer)
+        kc_producer_purge(worker->producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT);
+    kc_producer_close(worker->producer, -1);
     kc_consumer_close(worker->consumer, 0); /* left over from a start that failed */
     for (uint32_t i = 0; worker->hands && i < worker->settings.threads; i++) {
         kci_gate_destroy(worker->hands[i].gate);
@@ -123,6 +129,7 @@ kc_err kc_worker_start(kc_worker **out, const kc_worker_options *options, kc_err
             options->seen->close(options->seen->context);
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
     }
+    worker->generation = kci_process_generation();
     worker->lots_end = &worker->lots;
     kci_list_init(&worker->parts);
     kci_list_init(&worker->leaving);
@@ -177,21 +184,42 @@ kc_err kc_worker_wait(kc_worker *worker, int32_t timeout_ms, kc_error *error)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "worker is NULL");
     if (kci_hand_here() == worker)
         return kci_fail(error, KC_ERR_IN_CALLBACK, 0, "a handler cannot wait for its own worker");
+    if (worker->generation != kci_process_generation())
+        return kci_fail(error, KC_ERR_FORKED, 0, "the worker belongs to the parent process: start one after fork()");
     int64_t until = timeout_ms < 0 ? KCI_NEVER : kci_clock_us() + (int64_t)timeout_ms * 1000;
-    if (!wait_for(worker, poll_has_ended, until))
-        return kci_fail(error, KC_ERR_TIMED_OUT, 0, "the worker runs");
+    if (!kci_door_enter(&worker->door))
+        return kci_fail(error, KC_ERR_CLOSED, 0, "the worker was closed");
+    bool ended = wait_for(worker, poll_has_ended, until);
     kci_lock_take(&worker->failure_lock);
     kc_error failure = worker->failure;
     kci_lock_release(&worker->failure_lock);
+    kci_door_leave(&worker->door);
+    if (!ended)
+        return kci_fail(error, KC_ERR_TIMED_OUT, 0, "the worker runs");
     if (error)
         *error = failure;
     return failure.code;
+}
+
+/* What is still being sent on is given up; its reports are waited for. */
+static bool nothing_is_sent_on(kc_worker *worker, int64_t until)
+{
+    if (!worker->producer)
+        return true;
+    kc_producer_purge(worker->producer, KC_PURGE_QUEUED | KC_PURGE_IN_FLIGHT);
+    for (int64_t now; kc_producer_pending(worker->producer) > 0;
+         kci_gate_wait(worker->gate, kci_gate_now(worker->gate), now + PENDING_LOOK_US))
+        if ((now = kci_clock_us()) >= until)
+            return false;
+    return true;
 }
 
 kc_err kc_worker_close(kc_worker *worker, int32_t timeout_ms)
 {
     if (!worker)
         return KC_OK;
+    if (worker->generation != kci_process_generation())
+        return KC_ERR_FORKED; /* its threads are the parent's: nothing can be freed */
     if (kci_hand_here() == worker)
         return KC_ERR_IN_CALLBACK;
     int64_t until = kci_clock_us() + (int64_t)(timeout_ms < 0 ? CLOSE_MS_MAX : timeout_ms) * 1000;
@@ -206,7 +234,7 @@ kc_err kc_worker_close(kc_worker *worker, int32_t timeout_ms)
             result = KC_ERR_TIMED_OUT;
         atomic_store(&worker->hands_stop, true);
         wake_hands(worker);
-        in_time = wait_for(worker, hands_have_ended, until + GRACE_US);
+        in_time = wait_for(worker, hands_have_ended, until + GRACE_US) && nothing_is_sent_on(worker, until + GRACE_US);
     }
     if (in_time) {
         join_and_free(worker);

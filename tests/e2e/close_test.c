@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include "support/patience.h"
+#include "support/waiters.h"
+#include "worker/internal.h"
 
 #define TURNS 50
 
@@ -138,11 +140,130 @@ static void an_interceptor_is_not_closed_while_it_runs(void **state)
     kc_records_release(records);
 }
 
+/* ---- producer ---- */
+
+struct asking {
+    kc_producer *producer;
+    const char *topic; /* NULL: any broker will do */
+    kc_err answer;
+};
+
+static void *ask(void *context)
+{
+    struct asking *asking = context;
+    int32_t count;
+    asking->answer = asking->topic ? kc_producer_partitions(asking->producer, asking->topic, -1, &count, NULL)
+                                   : kc_producer_ready(asking->producer, NULL, -1, NULL);
+    return NULL;
+}
+
+static kc_err answer_of_who_is_met(const char *bootstrap, const char *topic)
+{
+    struct asking asking = { .topic = topic };
+    kc_config *config = config_of();
+    pthread_t thread;
+    assert_int_equal(kc_config_set(config, "bootstrap.servers", bootstrap, &error), KC_OK);
+    assert_int_equal(kc_producer_create(&asking.producer, config, &error), KC_OK);
+    kc_config_destroy(config);
+    assert_int_equal(pthread_create(&thread, NULL, ask, &asking), 0);
+    wait_for_waiters(asking.producer, 1);
+    assert_int_equal(kc_producer_close(asking.producer, WAIT_MS), KC_OK);
+    pthread_join(thread, NULL);
+    return asking.answer;
+}
+
+/* Who waits without end for a cluster, or for a topic, that does not come is told of the close, which does not wait for
+ * him. */
+static void who_waits_for_what_never_comes_is_told(void **state)
+{
+    (void)state;
+    assert_int_equal(answer_of_who_is_met("127.0.0.1:1", NULL), KC_ERR_CLOSED);
+    assert_int_equal(answer_of_who_is_met(kc_mock_bootstrap(cluster), "missing"), KC_ERR_CLOSED);
+}
+
+/* ---- admin ---- */
+
+static void *create_topic(void *admin)
+{
+    static kc_err answer;
+    const kc_new_topic topic = { .name = "new", .partitions = 1, .replication_factor = 1 };
+    answer = kc_admin_create_topic(admin, &topic, -1, NULL);
+    return &answer;
+}
+
+/* A call that waits for the broker comes back, and only then the handle is freed. */
+static void an_admin_call_comes_back(void **state)
+{
+    kc_config *config = config_of();
+    kc_admin *admin;
+    pthread_t thread;
+    void *answer;
+    int32_t fault;
+    (void)state;
+    assert_int_equal(kc_mock_fault_add(cluster, "{\"match\": {\"api\": \"CreateTopics\"}, \"action\": \"barrier\"}",
+                                       &fault, error.text, sizeof error.text),
+                     0);
+    assert_int_equal(kc_admin_create(&admin, config, &error), KC_OK);
+    kc_config_destroy(config);
+    assert_int_equal(pthread_create(&thread, NULL, create_topic, admin), 0);
+    for (int64_t begun = now_ms(); kc_mock_fault_held(cluster, fault) < 1;)
+        be_patient(begun);
+    kc_admin_close(admin);
+    pthread_join(thread, &answer);
+    assert_int_equal(*(kc_err *)answer, KC_ERR_CLOSED);
+    assert_int_equal(kc_mock_fault_remove(cluster, fault), 0);
+}
+
+/* ---- worker ---- */
+
+static kc_verdict handle(void *context, kc_work *work)
+{
+    (void)context, (void)work;
+    return KC_WORK_DONE;
+}
+
+static void *wait_for_end(void *worker)
+{
+    static kc_err answer;
+    answer = kc_worker_wait(worker, -1, NULL);
+    return &answer;
+}
+
+/* One thread waits for the worker's end, another one brings it about. */
+static void a_worker_is_closed_while_it_is_waited_for(void **state)
+{
+    const char *topic = "t";
+    kc_worker_options options = KC_WORKER_OPTIONS_INIT;
+    kc_config *config = config_of();
+    kc_worker *worker;
+    pthread_t thread;
+    void *answer;
+    (void)state;
+    assert_int_equal(kc_config_set(config, "group.id", "g", &error), KC_OK);
+    options.config = config;
+    options.topics = &topic;
+    options.topic_count = 1;
+    options.handle = handle;
+    for (int turn = 0; turn < 5; turn++) {
+        assert_int_equal(kc_worker_start(&worker, &options, &error), KC_OK);
+        assert_int_equal(pthread_create(&thread, NULL, wait_for_end, worker), 0);
+        for (int64_t begun = now_ms(); !atomic_load(&worker->door.word);)
+            be_patient(begun);
+        assert_int_equal(kc_worker_close(worker, WAIT_MS), KC_OK);
+        pthread_join(thread, &answer);
+        assert_int_equal(*(kc_err *)answer, KC_OK);
+    }
+    kc_config_destroy(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_woken_closes_at_once),
         cmocka_unit_test(an_interceptor_is_not_closed_while_it_runs),
+        cmocka_unit_test(who_waits_for_what_never_comes_is_told),
+        cmocka_unit_test(an_admin_call_comes_back),
+        cmocka_unit_test(a_worker_is_closed_while_it_is_waited_for),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }
