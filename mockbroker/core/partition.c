@@ -360,10 +360,10 @@ void mb_replica_raise_start(struct mb_replica *replica, int64_t offset)
     mb_txn_index_raise_start(&replica->producers.transactions, replica->log.start_offset);
 }
 
-static void raise_start(struct mb_partition *partition, int64_t offset)
+/* Followers hear of it with their next fetch: at once, or after the delay of replication. */
+static void raise_start(struct mb_partition *partition, int64_t offset, int64_t now)
 {
-    bool at_once =
-        partition->cluster->options.replication_delay_us == 0; /* else followers hear of it when they fetch */
+    bool at_once = partition->cluster->options.replication_delay_us == 0;
     for (int32_t i = 0; i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
         if (replica->broker == partition->leader ||
@@ -371,6 +371,8 @@ static void raise_start(struct mb_partition *partition, int64_t offset)
              !mb_cluster_is_paused(partition->cluster, replica->broker)))
             mb_replica_raise_start(replica, offset);
     }
+    if (!at_once)
+        mb_replication_kick(partition, now);
 }
 
 /* What retention deletes at a time ends here: a segment of files, a batch in memory. -1: it is the last one. */
@@ -412,7 +414,7 @@ void mb_partition_retain(struct mb_partition *partition, int64_t now)
         i = k;
     }
     if (start > leader->log.start_offset)
-        raise_start(partition, start);
+        raise_start(partition, start, now);
 }
 
 void mb_partition_compact(struct mb_partition *partition, int64_t now)
@@ -438,12 +440,11 @@ void mb_partition_compact(struct mb_partition *partition, int64_t now)
 int16_t mb_partition_delete_records(struct mb_partition *partition, int64_t offset, int64_t *low_watermark, int64_t now)
 {
     struct mb_replica *leader = mb_partition_leader(partition);
-    (void)now;
     if (offset == -1)
         offset = leader->high_watermark;
     if (offset < 0 || offset > leader->high_watermark)
         return KCI_OFFSET_OUT_OF_RANGE;
-    raise_start(partition, offset);
+    raise_start(partition, offset, now);
     *low_watermark = leader->log.start_offset;
     mb_controller_changed(partition->cluster); /* log starts are part of what is stored */
     return KCI_NONE;

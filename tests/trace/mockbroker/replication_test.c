@@ -65,6 +65,26 @@ static void followers_lag_when_they_are_told_to(void **state)
     world_close(&world);
 }
 
+/* Also when nothing is written any more: a follower that leads next must not bring back what was deleted. */
+static void followers_hear_of_deleted_records_after_the_same_lag(void **state)
+{
+    struct world world;
+    int64_t low;
+    (void)state;
+    world_open(&world, 2, "mock.replication.delay.ms=50");
+    world_topic(&world, "orders", 1, 2, NULL);
+    struct client *client = world_client(&world, 1);
+    client_produce(client, "orders", 0, -1, world_batch(&world, (struct batch_of){ .count = 3 }));
+    world_at(&world, 200 * MS);
+    struct mb_partition *partition = world_partition(&world, "orders", 0);
+    assert_int_equal(mb_partition_delete_records(partition, 2, &low, world.now), 0);
+    assert_int_equal(low, 2);
+    assert_int_equal(mb_partition_replica(partition, 2)->log.start_offset, 0);
+    world_at(&world, 300 * MS);
+    assert_int_equal(mb_partition_replica(partition, 2)->log.start_offset, 2);
+    world_close(&world);
+}
+
 static void acks_all_times_out_when_a_follower_is_too_slow(void **state)
 {
     struct world world;
@@ -376,6 +396,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acks_all_waits_until_every_replica_in_sync_has_it),
         cmocka_unit_test(followers_lag_when_they_are_told_to),
+        cmocka_unit_test(followers_hear_of_deleted_records_after_the_same_lag),
         cmocka_unit_test(acks_all_times_out_when_a_follower_is_too_slow),
         cmocka_unit_test(too_few_in_sync_refuse_acks_all),
         cmocka_unit_test(a_new_leader_rises_when_the_old_one_is_killed),
