@@ -249,11 +249,13 @@ static void remove_segment(struct mb_log_store *store, size_t i)
     store->count--;
 }
 
-int mb_log_store_truncate(struct mb_log_store *store, int64_t base_offset, uint32_t position)
+int mb_log_store_truncate(struct mb_log_store *store, int64_t offset, int64_t base_offset, uint32_t position)
 {
     if (!store->count)
         return 0;
-    size_t keep = segment_of(store, base_offset);
+    size_t keep = segment_of(store, offset);
+    if (segment_of(store, base_offset) != keep) /* the offset lies in a hole before that segment */
+        position = (uint32_t)store->segments[keep].size;
     if (store->write_file && keep + 1 < store->count) {
         store->storage->close(store->storage->context, store->write_file);
         store->write_file = 0;

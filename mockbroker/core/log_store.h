@@ -30,8 +30,9 @@ int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32
                         int32_t last_delta, int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position);
 /* Read size bytes of the batch that begins at base_offset. */
 int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t position, uint8_t *out, uint32_t size);
-/* Cut everything from the batch at base_offset, which lies at `position` of its segment. */
-int mb_log_store_truncate(struct mb_log_store *store, int64_t base_offset, uint32_t position);
+/* Cut everything from the batch at base_offset, which lies at `position` of its segment; the log goes on at `offset`,
+ * which is that, or lies in a hole before it. */
+int mb_log_store_truncate(struct mb_log_store *store, int64_t offset, int64_t base_offset, uint32_t position);
 /* Remove segments whose every offset is below `offset` (never the last one). */
 void mb_log_store_drop_below(struct mb_log_store *store, int64_t offset);
 /* Where the segment that holds `offset` ends, for retention by whole segments: the base offset of the next one, -1: it

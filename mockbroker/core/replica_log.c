@@ -262,14 +262,14 @@ int mb_log_truncate(struct mb_log *log, int64_t offset)
         return 0;
     }
     size_t keep = mb_log_find(log, offset);
-    if (keep < log->count && log->store) {
-        struct mb_log_entry *first_gone = mb_log_entry(log, keep);
-        int error = mb_log_store_truncate(log->store, first_gone->base_offset, first_gone->position);
+    const struct mb_log_entry *first_gone = keep < log->count ? mb_log_entry(log, keep) : NULL;
+    if (first_gone && first_gone->base_offset < offset) /* else it lies in a hole */
+        offset = first_gone->base_offset;
+    if (first_gone && log->store) {
+        int error = mb_log_store_truncate(log->store, offset, first_gone->base_offset, first_gone->position);
         if (error)
             return error;
     }
-    if (keep < log->count)
-        offset = mb_log_entry(log, keep)->base_offset;
     for (size_t i = keep; i < log->count; i++)
         forget(log, mb_log_entry(log, i));
     log->count = keep;

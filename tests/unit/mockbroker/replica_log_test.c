@@ -50,6 +50,20 @@ static void every_offset_finds_its_batch(void **state)
     assert_int_equal(mb_log_find(&batches, -5), 0);
 }
 
+/* Compaction leaves holes: a cut inside of one is a cut there, not behind it. */
+static void a_cut_in_a_hole_is_where_it_was_asked_for(void **state)
+{
+    (void)state;
+    add(10, 100, 0);
+    batches.end_offset = 30; /* 10 .. 29 are gone */
+    add(10, 100, 0);
+    assert_int_equal(mb_log_truncate(&batches, 15), 0);
+    assert_int_equal(batches.count, 1);
+    assert_int_equal(batches.end_offset, 15);
+    add(5, 100, 1);
+    assert_int_equal(mb_log_entry(&batches, 1)->base_offset, 15);
+}
+
 static void cutting_takes_whole_batches(void **state)
 {
     (void)state;
@@ -165,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_offset_finds_its_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_cut_in_a_hole_is_where_it_was_asked_for, setup, teardown),
         cmocka_unit_test_setup_teardown(cutting_takes_whole_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_know_where_they_end, setup, teardown),
         cmocka_unit_test_setup_teardown(an_empty_epoch_gives_way, setup, teardown),
