@@ -372,6 +372,11 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
                 "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
                 partition->index, replica->broker, (unsigned long long)torn, (long long)replica->log.end_offset);
     mb_log_index_write(&replica->log, partition->topic->config.index_interval_bytes, false);
+    /* A segment keeps its name when the cleaner takes its first batches: the log begins there, not behind the hole. */
+    bool ignored;
+    int64_t first = mb_log_store_segment(replica->log.store, 0, &ignored);
+    if (first >= 0 && first < replica->log.start_offset)
+        replica->log.start_offset = first;
     if (!replica->log.count)
         replica->log.start_offset = replica->log.end_offset = replica->log.flushed_offset = start;
     mb_log_raise_start(&replica->log, start);

@@ -212,6 +212,25 @@ static void compressed_batches_stay_compressed_and_survive_a_crash(void **state)
     world_close(&world);
 }
 
+/* The log begins where it did, although its first batch is gone: an offset in the hole is no offset out of range. */
+static void a_restart_does_not_move_the_beginning(void **state)
+{
+    struct world world;
+    (void)state;
+    open_world(&world, true, 1);
+    make_topic(&world, 1, NULL);
+    put(&world, "a", "1");
+    put(&world, "a", "2");
+    close_segment(&world);
+    clean(&world);
+    assert_string_equal(content(&world, 1), "1:a=2 ");
+    world_close(&world);
+    open_world(&world, true, 1);
+    assert_string_equal(content(&world, 1), "1:a=2 ");
+    assert_int_equal(world_partition(&world, "t", 0)->replicas[0].log.start_offset, 0);
+    world_close(&world);
+}
+
 static void a_full_disk_leaves_the_log_as_it_was(void **state)
 {
     struct world world;
@@ -241,6 +260,7 @@ int main(void)
         STORY(what_is_young_is_left_alone),
         STORY(a_producer_is_known_by_its_last_batch),
         STORY(compressed_batches_stay_compressed_and_survive_a_crash),
+        STORY(a_restart_does_not_move_the_beginning),
         STORY(a_full_disk_leaves_the_log_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
