@@ -56,8 +56,9 @@ struct sim_brokers {
     struct sim_host *host;
     struct kci_prng prng;
     struct sim_disk disk;
-    struct sim_power *power;   /* owned by power.c */
-    struct sim_errors *errors; /* owned by faults.c */
+    struct sim_power *power;     /* owned by power.c */
+    struct sim_errors *errors;   /* owned by faults.c */
+    struct sim_gaps_watch *gaps; /* owned by gaps.c */
     struct sim_seen {
         int32_t leader, epoch;
         int64_t high_watermark;
@@ -89,6 +90,8 @@ void sim_brokers_close(struct sim_brokers *brokers);
 typedef void (*sim_log_fn)(void *context, const struct kci_batch_header *header, const struct kci_record_view *view);
 /* Each record of the log below `to`. false: it cannot be read. */
 bool sim_log_walk(struct sim_stage *stage, struct mb_log *log, int64_t to, sim_log_fn each, void *context);
+bool sim_log_walk_from(struct sim_stage *stage, struct mb_log *log, int64_t from, int64_t to, sim_log_fn each,
+                       void *context);
 struct sim_logged sim_logged_of(const struct kci_batch_header *header, const struct kci_record_view *view);
 /* Demand that all replicas are the same, byte for byte. */
 void sim_brokers_compare(struct sim_brokers *brokers);
@@ -108,6 +111,26 @@ void sim_errors_open(struct sim_brokers *brokers);
 /* No faults any more; those that there were must be in the journal. */
 void sim_errors_heal(struct sim_brokers *brokers);
 void sim_errors_close(struct sim_brokers *brokers);
+
+/* ---- gaps.c ---- */
+struct sim_gaps_watch;
+void sim_gaps_open(struct sim_brokers *brokers);
+/* The engine of the brokers, watched: whatever it does is looked at before and after. */
+struct kci_engine sim_gaps_watched(struct sim_brokers *brokers, struct kci_engine engine);
+/* cleanup.policy and so on, "key=value", for the topic; *count of them. */
+const char *const *sim_gaps_configs(struct sim_brokers *brokers, size_t *count);
+void sim_gaps_heal(struct sim_brokers *brokers);
+/* Below it no replica may be read any more, of some at least. */
+int64_t sim_gaps_start(const struct sim_brokers *brokers, int32_t partition);
+/* Behind the last batch of the leader: who has read everything is there. */
+int64_t sim_gaps_end(struct sim_brokers *brokers, int32_t partition);
+/* Behind the last record that is still there. */
+int64_t sim_gaps_visible(struct sim_brokers *brokers, int32_t partition);
+/* Demand that replicas have the same of what they have to have. */
+void sim_gaps_compare(struct sim_brokers *brokers);
+/* The last look, and where the logs begin, into the history. */
+void sim_gaps_read(struct sim_brokers *brokers);
+void sim_gaps_close(struct sim_brokers *brokers);
 
 /* ---- producers.c ---- */
 struct sim_producer {
@@ -138,6 +161,13 @@ void sim_producer_finish(struct sim_producer *producer);
 bool sim_producer_done(struct sim_producer *producer, char *why, size_t size);
 void sim_producer_close(struct sim_producer *producer);
 
+/* ---- resets.c ---- */
+struct sim_consumer;
+/* The notice function of consumers: resets go into the history. */
+void sim_resets_notice(void *consumer, const kc_notice *notice);
+/* auto.offset.reset=none: partitions that cannot go on are told to begin where the log does. */
+void sim_resets_seek(struct sim_consumer *consumer);
+
 /* ---- consumers.c ---- */
 enum sim_consumer_state { SIM_GONE, SIM_IDLE, SIM_POLLING, SIM_WORKING, SIM_COMMITTING, SIM_LEAVING };
 struct sim_consumer {
@@ -167,6 +197,8 @@ struct sim_consumer {
 void sim_consumer_init(struct sim_consumer *consumer, struct sim_stage *stage, int slot, bool reader);
 void sim_consumer_join(struct sim_consumer *consumer);
 void sim_consumer_leave(struct sim_consumer *consumer);
+/* From now on it holds the partition from this position on; -1: from where the group's commit says. */
+void sim_consumer_hold(struct sim_consumer *consumer, int32_t partition, int64_t position);
 void sim_consumer_crash(struct sim_consumer *consumer);
 void sim_consumer_heal(struct sim_consumer *consumer);
 /* Who has the partition while another one gets it must be out of the group. */

@@ -193,7 +193,7 @@ void sim_brokers_switch_on(struct sim_brokers *b)
         mb_cluster_set_address(b->cluster, i + 1, name, (uint16_t)(9092 + i));
         b->each[i].down = false;
     }
-    sim_host_set(b->host, mb_cluster_engine(b->cluster));
+    sim_host_set(b->host, sim_gaps_watched(b, mb_cluster_engine(b->cluster)));
 }
 
 static void listen_all(struct sim_brokers *b)
@@ -248,10 +248,13 @@ void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)
     b->host = sim_host_add(&stage->world, "mb", &b->options.transport);
     b->options.logger = sim_logger(b->host);
     listen_all(b);
+    sim_gaps_open(b);
     sim_brokers_switch_on(b);
     stage->partitions = w->partitions_first;
-    int16_t error =
-        mb_cluster_create_topic(b->cluster, topic(), w->partitions_first, SIM_BROKERS, NULL, 0, stage->world.now);
+    size_t count = 0;
+    const char *const *configs = sim_gaps_configs(b, &count);
+    int16_t error = mb_cluster_create_topic(b->cluster, topic(), w->partitions_first, SIM_BROKERS, configs, count,
+                                            stage->world.now);
     assert(error == 0);
     (void)error;
     if (stage->plants.starve == SIM_STARVE_BROKERS)
@@ -281,6 +284,7 @@ void sim_brokers_heal(struct sim_brokers *b)
     sim_alarm_stop(&b->stage->world, &b->next);
     sim_errors_heal(b);
     sim_power_heal(b);
+    sim_gaps_heal(b);
     for (int i = 0; i < SIM_BROKERS; i++) {
         sim_alarm_stop(&b->stage->world, &b->back[i]);
         if (b->each[i].down)
@@ -309,6 +313,8 @@ bool sim_brokers_in_sync(struct sim_brokers *b, char *why, size_t size)
 int64_t sim_brokers_end(struct sim_brokers *b, int32_t partition)
 {
     struct mb_partition_view view;
+    if (b->stage->workload.gaps.on)
+        return sim_gaps_end(b, partition);
     return mb_cluster_partition(b->cluster, topic(), partition, &view) == 0 ? view.high_watermark : -1;
 }
 
@@ -342,6 +348,7 @@ void sim_brokers_close(struct sim_brokers *b)
         sim_alarm_stop(&b->stage->world, &b->back[i]);
     mb_cluster_destroy(b->cluster, b->stage->world.now);
     sim_host_crash(b->host);
+    sim_gaps_close(b);
     sim_power_close(b);
     sim_errors_close(b);
     b->stage->starved |= b->memory.fail_at && b->memory.count >= b->memory.fail_at;

@@ -7,6 +7,7 @@
 #include "actors.h"
 
 #include "consumer/internal.h"
+#include "protocol/records.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -48,6 +49,8 @@ void sim_consumer_init(struct sim_consumer *c, struct sim_stage *stage, int slot
     c->settings.group_protocol_consumer = stage->workload.modern;
     snprintf(c->fixed_id, sizeof c->fixed_id, "member-%d", slot % 100);
     c->settings.group_instance_id = stage->workload.fixed_members && !reader ? c->fixed_id : NULL;
+    c->settings.notice = stage->workload.gaps.on ? sim_resets_notice : NULL;
+    c->settings.notice_context = c;
     c->alarm.fire = look;
     c->alarm.owner = c;
     snprintf(c->name, sizeof c->name, reader ? "r%d" : "c%d", slot % 10);
@@ -79,6 +82,12 @@ static void let_go(struct sim_consumer *c, int32_t partition)
     if (c->hold[partition] >= 0)
         c->stage->history.holds.items[c->hold[partition]].to = c->stage->world.now;
     c->hold[partition] = -1;
+}
+
+void sim_consumer_hold(struct sim_consumer *c, int32_t partition, int64_t position)
+{
+    let_go(c, partition);
+    hold(c, partition, position);
 }
 
 void sim_consumer_join(struct sim_consumer *c)
@@ -249,6 +258,8 @@ static void run_event(struct sim_consumer *c, struct kci_consumer_event *event)
         if (event->kind == KCI_EVENT_REVOKED || event->kind == KCI_EVENT_LOST)
             let_go(c, item->partition);
     }
+    if (event->kind == KCI_EVENT_NOTICE)
+        c->settings.notice(c, &event->notice);
     if (event->kind == KCI_EVENT_COMMITTED && event->code == KC_OK)
         note_accepted(c, &event->partitions, (int64_t)((uintptr_t)event->context >> GENERATION_BITS),
                       (int32_t)((uintptr_t)event->context & ((1u << GENERATION_BITS) - 1)) - 1);
@@ -257,18 +268,32 @@ static void run_event(struct sim_consumer *c, struct kci_consumer_event *event)
     kci_consumer_event_done(c->core, event, world->now);
 }
 
+/* A tombstone says in a header what it is. */
+static struct sim_value value_of(const kc_record_view *view)
+{
+    struct kci_reader headers = kci_reader_of(view->headers, view->headers_size);
+    struct kci_bytes bytes = { view->value.data, view->value.size };
+    struct kci_str name;
+    if (!bytes.data && view->header_count)
+        kci_record_header_next(&headers, &name, &bytes);
+    return sim_value_read(bytes.data, bytes.size);
+}
+
 static void take_records(struct sim_consumer *c, struct kc_records *records)
 {
     struct sim_stage *stage = c->stage;
     kc_record_view view;
     while (kci_records_next(records, &view)) {
-        struct sim_value value = sim_value_read(view.value.data, view.value.size);
+        struct sim_value value = value_of(&view);
         sim_trace(&stage->world, (uint64_t)view.offset << 8 | (uint64_t)view.partition);
         if (view.partition < 0 || view.partition >= stage->workload.partitions || c->hold[view.partition] < 0) {
             sim_violation(&stage->verdict, "F6", "consumer %d got offset %lld of partition %d without holding it",
                           c->number, (long long)view.offset, view.partition);
             continue;
         }
+        if (c->paused[view.partition])
+            sim_violation(&stage->verdict, "F6", "consumer %d got offset %lld of partition %d, which is paused",
+                          c->number, (long long)view.offset, view.partition);
         sim_history_deliver(&stage->history, (struct sim_delivery){ .hold = (uint32_t)c->hold[view.partition],
                                                                     .offset = view.offset,
                                                                     .at = stage->world.now,
@@ -286,8 +311,7 @@ static void seek_back(struct sim_consumer *c)
     int32_t partition = (int32_t)kci_prng_below(&c->prng, (uint64_t)stage->workload.partitions);
     int64_t to = (int64_t)kci_prng_below(&c->prng, (uint64_t)c->next[partition] + 1);
     kc_error error;
-    let_go(c, partition);
-    hold(c, partition, to);
+    sim_consumer_hold(c, partition, to);
     sim_note(&stage->world, "%s seeks partition %d to %lld", c->name, partition, (long long)to);
     kc_err result = kci_consumer_seek(c->core, SIM_TOPIC, partition, to, stage->world.now, &error);
     if (result != KC_OK)
@@ -410,6 +434,11 @@ static void poll(struct sim_consumer *c, int64_t now)
     }
     if (result == KC_ERR_UNRELEASED_INSTANCE_ID && w->fixed_members && c->settings.group_protocol_consumer) {
         rest(c, SIM_IDLE, now + ERROR_US); /* the one before it has crashed; its session ends in time */
+        return;
+    }
+    if (result == KC_ERR_OFFSET_OUT_OF_RANGE || result == KC_ERR_NO_OFFSET) { /* auto.offset.reset=none */
+        sim_resets_seek(c);
+        rest(c, SIM_IDLE, now);
         return;
     }
     if (result == KC_ERR_GROUP_ID_NOT_FOUND && stage->history.lossy) { /* it was lost: the next poll joins a new one */

@@ -52,6 +52,23 @@ bool sim_log_replaced(const struct sim_history *h, const struct sim_send *send)
     return replaced;
 }
 
+bool sim_log_forgot(const struct sim_history *h, uint32_t sender, uint32_t counter)
+{
+    for (int32_t p = 0; p < h->partitions; p++) {
+        const struct sim_log *log = &h->logs.items[p];
+        const struct sim_logged *last = NULL;
+        for (size_t i = 0; i < log->records.count; i++) {
+            const struct sim_logged *is = &log->records.items[i];
+            if (is->value.producer != sender || is->value.counter != counter)
+                continue;
+            if (last && !(last->gone_at && last->gone_at <= is->stored_at && last->offset < log->start))
+                return false;
+            last = is;
+        }
+    }
+    return h->gaps;
+}
+
 void sim_check_reset(const struct sim_history *h, const struct sim_reset *reset, int64_t *next, struct sim_verdict *v)
 {
     const struct sim_hold *hold = &h->holds.items[reset->hold];
@@ -79,7 +96,7 @@ void sim_check_skipped(const struct sim_history *h, int32_t partition, bool grou
         if (hold->partition != partition || (hold->generation >= 0) != group)
             continue;
         size_t end = sim_log_index(log, reset->to);
-        for (size_t i = sim_log_index(log, reset->from); i < end; i++)
-            at[i] = reset->at < at[i] ? reset->at : at[i];
+        for (size_t i = sim_log_index(log, reset->from); i < end; i++) /* it was told of later, and may be committed */
+            at[i] = hold->from < at[i] ? hold->from : at[i];
     }
 }

@@ -102,6 +102,12 @@ struct sim_value sim_value_read(const void *data, size_t size)
     return value;
 }
 
+int32_t sim_key_read(const void *data, size_t size)
+{
+    const char *key = data;
+    return data && size == 6 ? 10 * (key[4] - '0') + (key[5] - '0') : -1;
+}
+
 /* ---- adding ---- */
 
 uint32_t sim_history_sender(struct sim_history *history)

@@ -11,7 +11,8 @@
 #include "ledger.h"
 #include <kclient/record.h>
 
-#define SIM_VALUE_HEAD 24 /* bytes: magic, producer, counter, partition, size, checksum */
+#define SIM_VALUE_HEADER "is" /* a tombstone has its value in a header of this name */
+#define SIM_VALUE_HEAD   24   /* bytes: magic, producer, counter, partition, size, checksum */
 
 struct sim_send {
     int32_t partition; /* meant for; -1: any. After a report: of the report */
@@ -117,6 +118,8 @@ void sim_history_destroy(struct sim_history *history);
 /* Write a value of `size` >= SIM_VALUE_HEAD bytes; returns its checksum. */
 uint32_t sim_value_write(uint8_t *out, size_t size, uint32_t producer, uint32_t counter, int32_t partition);
 struct sim_value sim_value_read(const void *data, size_t size);
+/* The number in "key-07"; -1: it has none. */
+int32_t sim_key_read(const void *data, size_t size);
 
 /* Each adds one element; the pointers are good until the next one of the kind is added. */
 uint32_t sim_history_sender(struct sim_history *history); /* its number */

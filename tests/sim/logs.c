@@ -13,7 +13,13 @@
 
 bool sim_log_walk(struct sim_stage *stage, struct mb_log *log, int64_t to, sim_log_fn each, void *context)
 {
-    for (size_t i = 0; i < log->count && mb_log_entry(log, i)->base_offset < to; i++) {
+    return sim_log_walk_from(stage, log, log->start_offset, to, each, context);
+}
+
+bool sim_log_walk_from(struct sim_stage *stage, struct mb_log *log, int64_t from, int64_t to, sim_log_fn each,
+                       void *context)
+{
+    for (size_t i = mb_log_find(log, from); i < log->count && mb_log_entry(log, i)->base_offset < to; i++) {
         const uint8_t *bytes = mb_log_bytes(log, i);
         size_t size = mb_log_entry(log, i)->size;
         struct kci_batch_iterator it;
@@ -23,7 +29,7 @@ bool sim_log_walk(struct sim_stage *stage, struct mb_log *log, int64_t to, sim_l
             kci_batch_open(&it, bytes, size, stage->alloc, PLAIN_BYTES_MAX) != KCI_BATCH_OK)
             return false;
         while ((more = kci_batch_next(&it, &view)) == 1)
-            if (view.offset >= log->start_offset && view.offset < to)
+            if (view.offset >= from && view.offset < to)
                 each(context, &it.header, &view);
         kci_batch_close(&it);
         if (more < 0)
@@ -34,9 +40,18 @@ bool sim_log_walk(struct sim_stage *stage, struct mb_log *log, int64_t to, sim_l
 
 struct sim_logged sim_logged_of(const struct kci_batch_header *header, const struct kci_record_view *view)
 {
-    return (struct sim_logged){ .value = sim_value_read(view->value.data, view->value.size),
+    struct kci_reader headers = view->headers;
+    struct kci_bytes bytes = view->value;
+    struct kci_str name;
+    bool tombstone = !view->value.data;
+    if (tombstone && view->header_count)
+        kci_record_header_next(&headers, &name, &bytes);
+    return (struct sim_logged){ .value = sim_value_read(bytes.data, bytes.size),
                                 .offset = view->offset,
-                                .leader_epoch = header->leader_epoch };
+                                .timestamp_ms = view->timestamp_ms,
+                                .leader_epoch = header->leader_epoch,
+                                .key = sim_key_read(view->key.data, view->key.size),
+                                .tombstone = tombstone };
 }
 
 /* ---- at the end ---- */
@@ -93,6 +108,10 @@ static bool same_log(struct mb_log *a, struct mb_log *b)
 
 void sim_brokers_compare(struct sim_brokers *b)
 {
+    if (b->stage->workload.gaps.on) {
+        sim_gaps_compare(b);
+        return;
+    }
     const struct mb_topic *found = mb_topic_find(b->cluster, kci_str_of(SIM_TOPIC));
     for (int32_t p = 0; p < found->partition_count; p++) {
         struct mb_partition *partition = found->partitions[p];
@@ -105,6 +124,9 @@ void sim_brokers_compare(struct sim_brokers *b)
 
 void sim_brokers_read(struct sim_brokers *b)
 {
-    read_all(b, SIM_TOPIC, b->stage->workload.partitions, read_order);
+    if (b->stage->workload.gaps.on)
+        sim_gaps_read(b);
+    else
+        read_all(b, SIM_TOPIC, b->stage->workload.partitions, read_order);
     read_all(b, SIM_OFFSETS_TOPIC, OFFSETS_PARTITIONS, read_commit);
 }

@@ -9,11 +9,10 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define WAIT_US       (100 * SIM_MS) /* for room, when nobody notifies */
-#define PARTITION_ANY 64             /* keys differ by so many */
-#define GIVE_UP_US    (60 * SIM_MS)  /* time limit of a producer that is told to give up */
-#define MEMORY_BYTES  (1 << 20)      /* besides buffer.memory */
-#define CODEC_BYTES   (2 << 20)      /* besides both: a batch is compressed into another place */
+#define WAIT_US      (100 * SIM_MS) /* for room, when nobody notifies */
+#define GIVE_UP_US   (60 * SIM_MS)  /* time limit of a producer that is told to give up */
+#define MEMORY_BYTES (1 << 20)      /* besides buffer.memory */
+#define CODEC_BYTES  (2 << 20)      /* besides both: a batch is compressed into another place */
 
 static void act(void *owner, int64_t now);
 
@@ -141,12 +140,14 @@ static void make_burst(struct sim_producer *p)
     const struct sim_workload *w = &p->stage->workload;
     size_t count = 1 + (size_t)kci_prng_below(&p->prng, (uint64_t)w->burst_max), room = SIM_VALUE_HEAD + 8;
     uint32_t counter = (uint32_t)p->stage->history.senders.items[p->sender].sends.count;
+    uint64_t keys = w->gaps.compact ? (uint64_t)w->gaps.keys : SIM_KEYS_MAX;
     count = count < (size_t)p->left ? count : (size_t)p->left;
     room += (size_t)w->value_max;
     kci_alloc_free(p->stage->alloc, p->burst);
-    p->burst = kci_alloc_zero(p->stage->alloc, count, sizeof *p->burst + room);
+    p->burst = kci_alloc_zero(p->stage->alloc, count, sizeof *p->burst + sizeof(kc_header) + room);
     assert(p->burst);
-    uint8_t *bytes = (uint8_t *)(p->burst + count);
+    kc_header *names = (kc_header *)(p->burst + count);
+    uint8_t *bytes = (uint8_t *)(names + count);
     for (size_t i = 0; i < count; i++, bytes += room) {
         size_t size = SIM_VALUE_HEAD + (size_t)kci_prng_below(&p->prng, (uint64_t)w->value_max + 1);
         int32_t partition = -1;
@@ -156,13 +157,19 @@ static void make_burst(struct sim_producer *p)
             partition = (int32_t)kci_prng_below(&p->prng, (uint64_t)p->stage->partitions);
             record.partition = partition;
         } else if (w->choice == SIM_CHOOSE_KEY) {
-            snprintf((char *)bytes + size, 8, "key-%02d", (int)kci_prng_below(&p->prng, PARTITION_ANY));
+            snprintf((char *)bytes + size, 8, "key-%02d", (int)kci_prng_below(&p->prng, keys));
             record.key = (kc_bytes){ bytes + size, 6 };
             if (!w->grow_us) /* else it depends on what the producer knows by then */
                 partition = (int32_t)((kci_murmur2(bytes + size, 6) & INT32_MAX) % (uint32_t)w->partitions);
         }
         sim_value_write(bytes, size, p->sender, counter + (uint32_t)i, partition);
         record.value = (kc_bytes){ bytes, size };
+        if (w->gaps.tombstone && kci_prng_chance(&p->prng, w->gaps.tombstone, 1000000)) { /* then a header says it */
+            names[i] = (kc_header){ SIM_VALUE_HEADER, record.value };
+            record.headers = &names[i];
+            record.header_count = 1;
+            record.value = (kc_bytes){ NULL, 0 };
+        }
         record.opaque = (void *)(uintptr_t)(counter + i + 1);
         p->burst[i] = record;
     }
@@ -175,10 +182,13 @@ static void note_accepted(struct sim_producer *p, size_t count)
     struct sim_stage *stage = p->stage;
     for (size_t i = 0; i < count; i++) {
         const kc_record *record = &p->burst[p->burst_done + i];
-        struct sim_value value = sim_value_read(record->value.data, record->value.size);
+        const kc_bytes *bytes = record->value.data ? &record->value : &record->headers->value;
+        struct sim_value value = sim_value_read(bytes->data, bytes->size);
         struct sim_send *send = sim_history_send(&stage->history, p->sender);
-        *send =
-            (struct sim_send){ .partition = value.partition, .checksum = value.checksum, .sent_at = stage->world.now };
+        *send = (struct sim_send){ .partition = value.partition,
+                                   .checksum = value.checksum,
+                                   .sent_at = stage->world.now,
+                                   .key = sim_key_read(record->key.data, record->key.size) };
     }
     p->burst_done += count;
     p->left -= (int32_t)count;

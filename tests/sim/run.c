@@ -127,9 +127,10 @@ static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_
         for (int group = 0; group < 2; group++) {
             int64_t got = run->stage.delivered_end[group][p];
             bool group_reads = w->members > 0 && !w->recreate_us; /* see docs/simulation.md */
-            if ((group ? group_reads : w->reader) && got < ends[p]) {
+            int64_t end = w->gaps.on ? sim_gaps_visible(&run->brokers, p) : ends[p];
+            if ((group ? group_reads : w->reader) && got < end) {
                 snprintf(why, size, "%s got partition %d up to %lld of %lld", group ? "the group" : "the reader", p,
-                         (long long)got, (long long)ends[p]);
+                         (long long)got, (long long)end);
                 return false;
             }
         }
@@ -390,7 +391,10 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     stage->history.restarts = stage->history.group_lost || stage->workload.mixed;
     stage->history.remade = stage->workload.recreate_us > 0;
     stage->history.lossy = stage->history.group_lost || stage->workload.recreate_us;
-    stage->history.forgetful = stage->history.lossy && (stage->workload.disk_us || stage->workload.recreate_us);
+    stage->history.forgetful = stage->workload.gaps.deletes ||
+                               (stage->history.lossy && (stage->workload.disk_us || stage->workload.recreate_us));
+    stage->history.gaps = stage->workload.gaps.on;
+    stage->history.resets_end = stage->workload.consumer_settings.auto_offset_reset == KCI_RESET_LATEST;
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
 
     open(&run);
@@ -403,7 +407,8 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
         tail->closed = true;
     close_all(&run);
     stage->history.group = !stage->verdict.violations && stage->workload.members > 0 && !stage->workload.recreate_us;
-    stage->history.committed = stage->history.group && stage->clean_end && stage->workload.commit == SIM_COMMIT_AUTO;
+    stage->history.committed = stage->history.group && stage->clean_end && stage->workload.commit == SIM_COMMIT_AUTO &&
+                               !stage->history.resets_end; /* who has got nothing commits nothing */
     /* a seek names no epoch: who does it before a loss and reads after it cannot know */
     bool blind = stage->history.lossy && stage->workload.seek;
     stage->history.reader = !stage->verdict.violations && stage->workload.reader && !blind;

@@ -236,6 +236,38 @@ static void draw_transactions(struct kci_prng *prng, struct sim_workload *w)
              (int)between(prng, 1, 3), w->min_insync, w->txn_sweep_ms);
 }
 
+/* Not where records get lost in other ways, nor where logs cannot be read now and then: nobody could tell what went. */
+static void draw_gaps(struct kci_prng *prng, struct sim_workload *w)
+{
+    struct sim_gaps *g = &w->gaps;
+    g->on = one_in(prng, 6) && !w->recreate_us && !w->disk_us && !(w->power_us && !w->synced);
+    g->compact = one_in(prng, 2);
+    g->deletes = one_in(prng, 4) || !g->compact;
+    g->segment_bytes = (int32_t)around(prng, 300, 5);
+    g->segment_ms = (int32_t)around(prng, 20, 6);
+    g->retention_ms = g->deletes && one_in(prng, 2) ? around(prng, 200, 4) : -1;
+    g->retention_bytes = g->deletes && one_in(prng, 2) ? around(prng, 1000, 5) : -1;
+    g->delete_us = g->deletes && one_in(prng, 2) ? around(prng, 50 * SIM_MS, 4) : 0;
+    g->keys = (int32_t)between(prng, 1, SIM_KEYS_MAX);
+    g->tombstone = one_in(prng, 2) ? (uint32_t)around(prng, 20000, 4) : 0;
+    g->tombstone_ms = one_in(prng, 3) ? 0 : (int32_t)around(prng, 50, 5);
+    g->lag_ms = one_in(prng, 3) ? (int32_t)around(prng, 20, 4) : 0;
+    g->eager = one_in(prng, 2);
+    int backoff_ms = (int)around(prng, 5, 5), check_ms = (int)around(prng, 5, 5);
+    enum kci_offset_reset resets[] = { KCI_RESET_EARLIEST, KCI_RESET_EARLIEST, KCI_RESET_LATEST, KCI_RESET_NONE };
+    enum kci_offset_reset reset = resets[kci_prng_below(prng, sizeof resets / sizeof *resets)];
+    if (!g->on) {
+        *g = (struct sim_gaps){ .on = false };
+        return;
+    }
+    size_t used = strlen(w->broker_config);
+    snprintf(w->broker_config + used, sizeof w->broker_config - used,
+             " log.cleaner.backoff.ms=%d log.retention.check.interval.ms=%d", backoff_ms, check_ms);
+    w->consumer_settings.auto_offset_reset = reset;
+    if (g->compact)
+        w->choice = SIM_CHOOSE_KEY;
+}
+
 void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
 {
     struct kci_prng prng = sim_stream(seed, 1);
@@ -262,6 +294,9 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
     struct kci_prng transactions = sim_stream(seed, 12);
     if (!(without & SIM_TXNS))
         draw_transactions(&transactions, w);
+    struct kci_prng gaps = sim_stream(seed, 14);
+    if (!(without & SIM_GAPS))
+        draw_gaps(&gaps, w);
 }
 
 void sim_workload_shorten(struct sim_workload *w)
@@ -276,6 +311,8 @@ void sim_workload_shorten(struct sim_workload *w)
     w->grow_us = w->churn_us = w->broker_us = w->power_us = w->disk_us = w->recreate_us = w->errors_us = 0;
     w->disk = false;
     w->txn_ids = 0;
+    w->gaps = (struct sim_gaps){ .on = false };
+    w->consumer_settings.auto_offset_reset = KCI_RESET_EARLIEST;
     w->partitions_first = w->partitions;
     w->abandon = w->freeze = w->seek = w->pause = 0;
     w->faults = (struct sim_faults){ .delay_min = 20, .delay_max = 800, .room = 256 * 1024 };
@@ -338,6 +375,17 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     }
     if (w->recreate_us) {
         snprintf(text, sizeof text, "the topic vanishes and returns each %.1f s", (double)w->recreate_us / 1e6);
+        line(context, text);
+    }
+    if (w->gaps.on) {
+        static const char *const resets[] = { "latest", "earliest", "none" };
+        const struct sim_gaps *g = &w->gaps;
+        snprintf(text, sizeof text,
+                 "records go:%s%s segments of %d bytes or %d ms; age %lld ms, size %lld, DeleteRecords each %.1f s; "
+                 "%d keys, tombstones %u of a million, kept %d ms, lag %d ms%s; auto.offset.reset %s",
+                 g->compact ? " compact" : "", g->deletes ? " delete" : "", g->segment_bytes, g->segment_ms,
+                 (long long)g->retention_ms, (long long)g->retention_bytes, (double)g->delete_us / 1e6, g->keys,
+                 g->tombstone, g->tombstone_ms, g->lag_ms, g->eager ? ", eager" : "", resets[c->auto_offset_reset]);
         line(context, text);
     }
     if (w->disk) {

@@ -10,6 +10,7 @@
 #define SIM_PRODUCERS_MAX  3 /* at a time */
 #define SIM_MEMBERS_MAX    3 /* of the group, at a time */
 #define SIM_PARTITIONS_MAX 6
+#define SIM_KEYS_MAX       64
 #define SIM_BROKERS        3
 #define SIM_TOPIC          "orders"
 #define SIM_GROUP          "workers"
@@ -27,9 +28,25 @@ struct sim_plants {
     unsigned without; /* bits of enum sim_feature that are not drawn */
 };
 
+/* SIM_GAPS: records of the topic go while it is written and read. */
+struct sim_gaps {
+    bool on;
+    bool compact, deletes;   /* cleanup.policy */
+    int32_t segment_bytes;   /* segment.bytes */
+    int32_t segment_ms;      /* segment.ms */
+    int64_t retention_ms;    /* -1: of any age */
+    int64_t retention_bytes; /* -1: of any size */
+    int64_t delete_us;       /* mean time between DeleteRecords; 0: never */
+    int32_t keys;            /* with compaction, so many are in use: at most SIM_KEYS_MAX */
+    uint32_t tombstone;      /* with compaction, of a million records */
+    int32_t tombstone_ms;    /* delete.retention.ms */
+    int32_t lag_ms;          /* min.compaction.lag.ms */
+    bool eager;              /* min.cleanable.dirty.ratio is 0, not 0.5 */
+};
+
 /* What is drawn from streams of its own: a seed without it takes the course that it took before there was such a thing,
  * and one that fails can be looked at with less of it. */
-enum sim_feature { SIM_DISK = 1, SIM_MIXED = 2, SIM_RECREATE = 4, SIM_ERRORS = 8, SIM_TXNS = 16 };
+enum sim_feature { SIM_DISK = 1, SIM_MIXED = 2, SIM_RECREATE = 4, SIM_ERRORS = 8, SIM_TXNS = 16, SIM_GAPS = 32 };
 
 struct sim_workload {
     uint64_t seed;
@@ -95,6 +112,8 @@ struct sim_workload {
     int64_t txn_turn_us;     /* mean time between crashes and successors of one transactional id */
     int64_t txn_move_us;     /* mean time between moves of leaders and coordinators; 0: never */
     uint32_t txn_seek;       /* millionths per poll of a reader */
+
+    struct sim_gaps gaps;
 
     struct sim_faults faults;
 };
