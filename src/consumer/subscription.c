@@ -288,6 +288,7 @@ static struct kci_assigned *new_assigned(struct kci_subscription *s, const kc_to
         return NULL;
     }
     a->topic->assigned++;
+    a->read_id = a->topic->id; /* else the next metadata that come would say, perhaps of another topic of that name */
     a->key = kci_partition_key(a->topic, item->partition);
     a->partition = item->partition;
     kci_list_init(&a->runs);

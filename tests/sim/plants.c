@@ -69,6 +69,9 @@ const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
 const struct sim_regression sim_regression_list[] = {
     { 1700, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
       "who holds a partition of a topic that is gone may commit for it, though another one has its successor" },
+    { 200134, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
+      "a partition that is assigned while its topic is known does not notice when the next metadata name another "
+      "topic" },
     { 700883, 0, "an assignment that comes later than the session counts for the check as one of a member" },
 };
 const size_t sim_regression_count = sizeof sim_regression_list / sizeof *sim_regression_list;
