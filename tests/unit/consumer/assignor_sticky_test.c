@@ -1,6 +1,7 @@
 /* The sticky assignors: the examples of Kafka's own documentation, and what must hold for any group. */
 #include "base/prng.h"
 #include "consumer/assignor.h"
+#include "support/rounds.h"
 #include "support/test_alloc.h"
 #include "support/unit.h"
 
@@ -337,7 +338,7 @@ static void test_properties(void **state)
     struct kci_prng prng;
     (void)state;
     kci_prng_seed(&prng, 7);
-    for (int round = 0; round < 3000; round++) {
+    for (int round = 0; round < TEST_ROUNDS(3000); round++) {
         bool alike = kci_prng_chance(&prng, 1, 2);
         struct group g, before, turned;
         draw(&g, &prng, alike);
@@ -375,7 +376,7 @@ static void test_cooperative_properties(void **state)
     struct kci_prng prng;
     (void)state;
     kci_prng_seed(&prng, 8);
-    for (int round = 0; round < 2000; round++) {
+    for (int round = 0; round < TEST_ROUNDS(2000); round++) {
         bool alike = kci_prng_chance(&prng, 1, 2);
         struct group g, before;
         draw(&g, &prng, alike);
@@ -408,7 +409,7 @@ static void test_racks_come_to_rest(void **state)
     struct kci_prng prng;
     (void)state;
     kci_prng_seed(&prng, 9);
-    for (int round = 0; round < 1000; round++) {
+    for (int round = 0; round < TEST_ROUNDS(1000); round++) {
         bool alike = kci_prng_chance(&prng, 1, 2);
         struct group g, before;
         int joins = 0;
