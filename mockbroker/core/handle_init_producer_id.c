@@ -3,11 +3,11 @@
  * CONCURRENT_TRANSACTIONS until it is.
  *
  *      asked with       state is            answer
+ *      anything         pending, Prepare*   CONCURRENT_TRANSACTIONS
  *      no producer id   Empty, Complete*    epoch + 1, or a new producer id when the epochs are used up
  *      its own          Empty, Complete*    the same (KIP-360); what the last answer said, if that was lost
  *      another          any                 PRODUCER_FENCED
- *      either           Ongoing             CONCURRENT_TRANSACTIONS, and the transaction is aborted
- *      either           pending, Prepare*   CONCURRENT_TRANSACTIONS */
+ *      either           Ongoing             CONCURRENT_TRANSACTIONS, and the transaction is aborted */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/txn_registry.h"
@@ -70,13 +70,12 @@ static int16_t raise_epoch(struct mb_txns *txns, const struct kci_init_producer_
 static void init(struct mb_request *request, struct mb_txn *txn, int64_t now)
 {
     const struct kci_init_producer_id_request *body = request->body;
-    bool preparing = txn->state == MB_TXN_PREPARE_COMMIT || txn->state == MB_TXN_PREPARE_ABORT;
     struct mb_txn_change change = mb_txn_change_of(txn, MB_TXN_EMPTY, now);
     if (txn->meta.producer_id < 0)
         change.meta.producer_id = mb_txns_new_producer_id(txn->owner);
-    int16_t error = !is_own(&txn->meta, body)        ? KCI_PRODUCER_FENCED
-                    : txn->pending >= 0 || preparing ? KCI_CONCURRENT_TRANSACTIONS
-                                                     : KCI_NONE;
+    int16_t error = mb_txn_is_busy(txn)         ? KCI_CONCURRENT_TRANSACTIONS
+                    : !is_own(&txn->meta, body) ? KCI_PRODUCER_FENCED
+                                                : KCI_NONE;
     if (!error && txn->state == MB_TXN_ONGOING) {
         mb_txn_fence(txn, aborting, request, now);
         return;

@@ -76,6 +76,11 @@ bool mb_txn_is_idle(const struct mb_txn *txn)
     return txn->state == MB_TXN_EMPTY || txn->state == MB_TXN_COMPLETE_COMMIT || txn->state == MB_TXN_COMPLETE_ABORT;
 }
 
+bool mb_txn_is_busy(const struct mb_txn *txn)
+{
+    return txn->pending >= 0 || txn->state == MB_TXN_PREPARE_COMMIT || txn->state == MB_TXN_PREPARE_ABORT;
+}
+
 struct mb_txn *mb_txn_create(struct mb_txns *owner, struct kci_str id, int32_t partition)
 {
     struct mb_txn *txn = kci_alloc_zero(owner->alloc, 1, sizeof *txn);

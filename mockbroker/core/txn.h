@@ -67,6 +67,8 @@ void mb_txn_move(struct mb_txn *txn, enum mb_txn_state next);
 int mb_txn_state_find(struct kci_str name);
 /* Has it ended, or not begun? */
 bool mb_txn_is_idle(const struct mb_txn *txn);
+/* Is it on its way to another state? Prepare* always is: to Complete*. */
+bool mb_txn_is_busy(const struct mb_txn *txn);
 
 struct mb_txn_part *mb_txn_part_find(const struct mb_txn *txn, struct kci_str topic,
                                      int32_t partition); /* NULL: none */

@@ -14,18 +14,18 @@
 #define FENCED_SINCE 2 /* versions that know PRODUCER_FENCED, of AddPartitionsToTxn and AddOffsetsToTxn */
 
 /* The transaction, if the claim is good and it may be written to now. 0, INVALID_PRODUCER_ID_MAPPING, PRODUCER_FENCED,
- * CONCURRENT_TRANSACTIONS. */
-static int16_t check(struct mb_txns *txns, const struct mb_txn_claim *claim, struct mb_txn **out)
+ * CONCURRENT_TRANSACTIONS: before the others for who adds, behind them for who only asks. */
+static int16_t check(struct mb_txns *txns, const struct mb_txn_claim *claim, bool adds, struct mb_txn **out)
 {
     struct mb_txn *txn = mb_txns_find(txns, claim->id);
     *out = txn;
+    if (txn && adds && mb_txn_is_busy(txn))
+        return KCI_CONCURRENT_TRANSACTIONS;
     if (!txn || txn->meta.epoch < 0 || txn->meta.producer_id != claim->producer_id)
         return KCI_INVALID_PRODUCER_ID_MAPPING;
     if (txn->meta.epoch != claim->epoch)
         return KCI_PRODUCER_FENCED;
-    if (txn->pending >= 0 || txn->state == MB_TXN_PREPARE_COMMIT || txn->state == MB_TXN_PREPARE_ABORT)
-        return KCI_CONCURRENT_TRANSACTIONS;
-    return KCI_NONE;
+    return mb_txn_is_busy(txn) ? KCI_CONCURRENT_TRANSACTIONS : KCI_NONE;
 }
 
 /* Of refs, those that are new. False: no memory, or too many. */
@@ -96,7 +96,7 @@ int16_t mb_txn_verify(struct mb_cluster *cluster, const struct mb_txn_claim *cla
     struct mb_txn *txn;
     int16_t error = claim->id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_ready(cluster, claim->id, now);
     if (!error)
-        error = check(cluster->transactions, claim, &txn);
+        error = check(cluster->transactions, claim, false, &txn);
     if (!error && (txn->state != MB_TXN_ONGOING || !mb_txn_part_find(txn, ref->topic, ref->partition)))
         error = missing;
     if (error == KCI_CONCURRENT_TRANSACTIONS)
@@ -123,7 +123,7 @@ void mb_txn_admit(struct mb_cluster *cluster, const struct mb_txn_claim *claim, 
     struct mb_txn *txn;
     int16_t error = claim->id.size == 0 ? KCI_INVALID_REQUEST : mb_txns_ready(cluster, claim->id, now);
     if (!error)
-        error = check(cluster->transactions, claim, &txn);
+        error = check(cluster->transactions, claim, true, &txn);
     struct admission *admission = error ? NULL : kci_alloc_new(cluster->alloc, sizeof *admission);
     if (!error && !admission)
         error = KCI_COORDINATOR_NOT_AVAILABLE;
@@ -259,7 +259,7 @@ static void run_one(struct add_one *one, int64_t now)
         return;
     }
     if (!error)
-        error = check(txns, &one->claim, &txn);
+        error = check(txns, &one->claim, !one->verify_only, &txn);
     if (!error && one->verify_only) {
         verify_one(one, txn);
         one->add->left--;
@@ -358,7 +358,7 @@ void mb_handle_add_offsets_to_txn(struct mb_request *request, int64_t now)
     if (!error)
         error = mb_authorize_group(request, body->group_id);
     if (!error)
-        error = check(txns, &claim, &txn);
+        error = check(txns, &claim, true, &txn);
     if (error) {
         offsets_done(request, error, now);
         return;

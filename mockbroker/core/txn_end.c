@@ -7,7 +7,7 @@
  *
  *      state             the current epoch                  the one before (v5)
  *      Ongoing           Prepare*                           fenced
- *      Prepare*          same way: CONCURRENT_TRANSACTIONS, else INVALID_TXN_STATE (v5: of the one before)
+ *      Prepare*          CONCURRENT_TRANSACTIONS: it is on its way to Complete*; v5 says so to every epoch
  *      Complete*         v4: same way 0, else INVALID_TXN_STATE;   same way: 0 with what is current
  *                        v5: abort of nothing, commit INVALID_TXN_STATE        else INVALID_TXN_STATE
  *      Empty             v4: INVALID_TXN_STATE, v5: as Complete*           fenced */
@@ -70,10 +70,6 @@ static int judge_stable(const struct mb_txn *txn, bool commit)
         return commit ? KCI_NONE : -KCI_INVALID_TXN_STATE;
     case MB_TXN_COMPLETE_ABORT:
         return commit ? -KCI_INVALID_TXN_STATE : KCI_NONE;
-    case MB_TXN_PREPARE_COMMIT:
-        return commit ? -KCI_CONCURRENT_TRANSACTIONS : -KCI_INVALID_TXN_STATE;
-    case MB_TXN_PREPARE_ABORT:
-        return commit ? -KCI_INVALID_TXN_STATE : -KCI_CONCURRENT_TRANSACTIONS;
     default:
         return -KCI_INVALID_TXN_STATE;
     }
@@ -84,11 +80,6 @@ static int judge_bumping(const struct mb_txn *txn, bool commit, bool again)
     switch (txn->state) {
     case MB_TXN_ONGOING:
         return again ? -KCI_PRODUCER_FENCED : GO;
-    case MB_TXN_PREPARE_COMMIT:
-    case MB_TXN_PREPARE_ABORT:
-        if (!again)
-            return -KCI_PRODUCER_FENCED;
-        return commit == (txn->state == MB_TXN_PREPARE_COMMIT) ? -KCI_CONCURRENT_TRANSACTIONS : -KCI_INVALID_TXN_STATE;
     case MB_TXN_COMPLETE_COMMIT:
     case MB_TXN_COMPLETE_ABORT:
         if (again)
@@ -102,6 +93,8 @@ static int judge_bumping(const struct mb_txn *txn, bool commit, bool again)
 static int judge(const struct mb_txn *txn, const struct kci_end_txn_request *body, bool bumps)
 {
     const struct mb_txn_meta *meta = &txn->meta;
+    if (bumps && mb_txn_is_busy(txn))
+        return -KCI_CONCURRENT_TRANSACTIONS;
     /* the retry that was answered with a new producer id, or will be */
     bool overflow =
         body->producer_epoch == MB_TXN_EPOCH_MAX && body->producer_id == meta->previous_id && meta->epoch == 0 && bumps;
@@ -112,7 +105,7 @@ static int judge(const struct mb_txn *txn, const struct kci_end_txn_request *bod
         overflow || (bumps && meta->producer_id == body->producer_id && body->producer_epoch == meta->epoch - 1);
     if (!same && !again)
         return -KCI_PRODUCER_FENCED;
-    if (txn->pending >= 0)
+    if (mb_txn_is_busy(txn))
         return -KCI_CONCURRENT_TRANSACTIONS;
     return bumps ? judge_bumping(txn, body->committed, again) : judge_stable(txn, body->committed);
 }
