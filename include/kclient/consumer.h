@@ -90,7 +90,7 @@ KC_EXPORT kc_err kc_consumer_failed(kc_consumer *consumer, kc_topic_partition *p
  *   KC_ERR_NO_OFFSET          a partition has no offset and auto.offset.reset=none: seek, then go on
  *   KC_ERR_CORRUPT            a batch is damaged: the text and kc_consumer_failed() say where; seek past it
  *   KC_ERR_SERIALIZATION      a deserializer refused a record (plugin.h); likewise
- *   KC_ERR_RECORD_TOO_LARGE   a batch takes more than a quarter of fetch.memory.max when decompressed: raise that, or
+ *   KC_ERR_RECORD_TOO_LARGE   a batch does not fit into fetch.memory.max when decompressed: raise that, or
  *                             seek past it
  *   KC_ERR_WOKEN              kc_consumer_wakeup()
  *   Kafka's own               authorization, fenced instance id, inconsistent protocol: the text says what to do */

@@ -11,7 +11,9 @@
  *  - records below the offset that was asked for are skipped: a batch may begin before it;
  *  - the position moves by the batch header, so holes left by compaction are no obstacle;
  *  - message sets v0 and v1 are written again as a v2 batch, so that what follows knows one format only;
- *  - a batch cut off at the end of the response is not there at all.
+ *  - a batch cut off at the end of the response is not there at all;
+ *  - a batch that is too large to be decompressed beside others is left to be fetched alone: it then has all that is left
+ *    of the ceiling, and is damaged only if nothing else holds any of it.
  * What is left to others: where the position goes (subscription.c), who is told of a damaged batch (fetcher.c). */
 #include "consumer/fetched.h"
 #include "consumer/record_walk.h"
@@ -124,6 +126,7 @@ struct kci_part *kci_part_new(struct kci_fetched *fetched, const struct kci_fetc
     part->next_offset = options->fetch_offset;
     part->partition = from->partition;
     part->check_crcs = options->check_crcs;
+    part->alone = options->alone;
     part->topic = memcpy(&part->aborted[aborted], options->topic, topic_size);
     return part;
 }
@@ -307,6 +310,17 @@ static struct kci_run *new_run(struct kci_part *part, uint32_t capacity)
     return run;
 }
 
+/* Is there any way to have more room for the batch that did not fit into `reserved` bytes? */
+static bool wants_more(struct kci_part *part, size_t total, int64_t reserved, const struct kci_run *run)
+{
+    int64_t limit = part->fetched->shared->limit, had = reserved + part->fetched->bytes + run->size;
+    if (part->alone && had >= limit)
+        return false;
+    part->needs = 1 + (part->alone ? had : reserved + (int64_t)total);
+    part->needs = part->needs < limit ? part->needs : limit;
+    return true;
+}
+
 /* One batch into the run; KCI_PART_RUN: go on. */
 static enum kci_part_result add_batch(struct kci_part *part, int64_t plain_max, struct kci_run *run)
 {
@@ -320,20 +334,27 @@ static enum kci_part_result add_batch(struct kci_part *part, int64_t plain_max, 
         return KCI_PART_END;
     if (part->error != KCI_BATCH_OK)
         return KCI_PART_BAD;
-    if (needs_plain(&header)) {
+    if (needs_plain(&header) && part->alone) {
+        reserved = kci_shared_reserve(shared, 1, INT64_MAX, 0);
+    } else if (needs_plain(&header)) {
         reserved = kci_shared_reserve(shared, plain_max, plain_max, 0);
         if (!reserved && atomic_load(&shared->made) > run->size)
             return KCI_PART_NO_ROOM;
         if (!reserved) /* frames alone are above the ceiling: one batch at a time still passes */
             kci_shared_count(shared, reserved = plain_max);
     }
-    part->error = judge(part, part->rest.at, total, reserved, ready);
+    /* Of an old format there are two forms at a time; beside others that is made up for by a later fetch. */
+    int64_t most = part->alone && header.magic < 2 ? reserved / 2 : reserved;
+    part->error = judge(part, part->rest.at, total, most, ready);
     if (reserved > ready->plain_size)
         kci_shared_give_back(shared, reserved - ready->plain_size);
     if (part->error == KCI_BATCH_NO_MEMORY)
         return KCI_PART_NO_ROOM;
+    if (part->error == KCI_BATCH_TOO_LARGE && wants_more(part, total, reserved, run))
+        return KCI_PART_LARGE;
     if (part->error != KCI_BATCH_OK)
         return KCI_PART_BAD;
+    part->alone = false;
     kci_reader_take(&part->rest, total);
     run->bytes += (int64_t)total;
     if (ready->next_offset <= part->next_offset && ready->count == 0)

@@ -74,6 +74,8 @@ struct kci_part {
     int64_t next_offset;         /* records below it were not asked for */
     int32_t partition;
     bool check_crcs;
+    bool alone;    /* its first batch was fetched alone: all of the ceiling that is left is for it */
+    int64_t needs; /* of KCI_PART_LARGE: bytes of the ceiling that have to be free for another attempt */
     size_t aborted_count, aborted_next; /* entries; first one that has not begun yet */
     struct kci_map aborted_now;         /* producer ids inside an aborted transaction */
     const char *topic;                  /* in this block */
@@ -86,7 +88,7 @@ struct kci_part_options {
     int64_t topic_key;
     uint64_t version;
     int64_t fetch_offset;
-    bool read_committed, check_crcs;
+    bool read_committed, check_crcs, alone;
 };
 /* NULL: out of memory, or a malformed list of aborted transactions (*malformed tells). */
 struct kci_part *kci_part_new(struct kci_fetched *fetched, const struct kci_fetch_partition *from,
@@ -97,9 +99,10 @@ enum kci_part_result {
     KCI_PART_RUN,     /* *run is yours */
     KCI_PART_END,     /* nothing is left */
     KCI_PART_NO_ROOM, /* the ceiling does not permit to decompress now */
-    KCI_PART_BAD,     /* part->error says what is wrong with the batch at part->next_offset */
+    KCI_PART_LARGE, /* a batch needs more than plain_max, or more than is left: fetch it alone, when part->needs are free */
+    KCI_PART_BAD, /* part->error says what is wrong with the batch at part->next_offset */
 };
-/* Judge the next batches. plain_max: bytes that one batch may have decompressed. */
+/* Judge the next batches. plain_max: bytes that one batch may have decompressed beside others. */
 enum kci_part_result kci_part_next(struct kci_part *part, int64_t plain_max, struct kci_run **run);
 
 #endif

@@ -9,7 +9,8 @@
  * Only one batch that is larger than that by itself can exceed it.  When there is no room nothing is sent; the release
  * of a kc_records wakes us. A partition whose queue holds max.partition.fetch.bytes is left out until poll has taken
  * some.  The request for the others then must not park at the broker for fetch.max.wait.ms, or the one that was left
- * out would starve: it is sent with wait 0, and if it brings nothing the next one waits until the queue is drained. */
+ * out would starve: it is sent with wait 0, and if it brings nothing the next one waits until the queue is drained.
+ * A batch that takes more than plain_max bytes when decompressed is fetched alone (fetch_alone.c). */
 #include "consumer/internal.h"
 #include "consumer/reset.h"
 
@@ -17,6 +18,7 @@
 
 #define JUDGE_BYTES_PER_STEP (2 << 20)   /* so that heartbeats are not late: a millisecond or two */
 #define RESERVE_LEAST        (64 << 10)  /* below it a fetch is not worth its round trip */
+#define RUN_BYTES_MOST       (8 << 10)   /* of one run with KCI_RUN_BATCHES_MAX batches */
 #define TARGET_FIRST         (128 << 10) /* bytes; small, to learn the round trip */
 #define TARGET_MIN           (1 << 20)   /* and the least to come back to */
 #define TARGET_NEAR          (3 << 20)   /* enough for any line ... */
@@ -93,8 +95,8 @@ static int32_t node_of(struct kci_consumer *c, struct kci_assigned *a, int64_t n
     return a->preferred >= 0 && leader != KCI_NODE_NONE ? a->preferred : leader;
 }
 
-/* Give each fetchable partition to the node that it is fetched from. */
-static void collect(struct kci_consumer *c, int64_t now)
+/* Give each fetchable partition to the node that it is fetched from; or only the one that is fetched alone. */
+static void collect(struct kci_consumer *c, const struct kci_assigned *alone, int64_t now)
 {
     KCI_LIST_EACH(link, &c->fetcher.nodes)
     KCI_CONTAINER(link, struct kci_fetch_node, link)->wanted_count = 0;
@@ -103,7 +105,7 @@ static void collect(struct kci_consumer *c, int64_t now)
     KCI_LIST_EACH(link, &c->subscription.assigned)
     {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);
-        if (a->state != KCI_POSITION_READY || a->paused || a->revoking)
+        if (a->state != KCI_POSITION_READY || a->paused || a->revoking || (alone && a != alone))
             continue;
         if (a->not_before > now) {
             kci_consumer_at(c, a->not_before);
@@ -168,20 +170,24 @@ static bool fit_version(struct kci_call *call, int16_t version)
 static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int64_t now)
 {
     const struct kci_settings *s = c->settings;
+    bool alone = c->fetcher.alone.state == KCI_ALONE_WAITS;
     int64_t want = bytes_wanted(c, node), least = want < RESERVE_LEAST ? want : RESERVE_LEAST;
-    int64_t reserved = kci_shared_reserve(c->shared, least, want, c->fetcher.plain_max);
-    if (!reserved)
-        return; /* woken when bytes come back */
+    int64_t spare = c->fetcher.plain_max + RUN_BYTES_MOST; /* what has arrived can be judged */
+    int64_t reserved = alone ? kci_fetch_alone_reserve(c) : kci_shared_reserve(c->shared, least, want, spare);
+    if (!reserved) { /* woken when bytes come back */
+        kci_fetch_alone_make_room(c);
+        return;
+    }
     kci_arena_reset(&node->arena);
     struct kci_fetch_request *request = &node->request;
     kci_codec_init(&kci_fetch_request_schema, request);
     request->max_wait_ms = node->left_out || c->plant == KCI_PLANT_IMPATIENT ? 0 : s->fetch_max_wait_ms;
-    request->min_bytes = s->fetch_min_bytes;
-    request->max_bytes = (int32_t)reserved;
+    request->min_bytes = alone && s->fetch_min_bytes > 1 ? 1 : s->fetch_min_bytes;
+    request->max_bytes = alone ? 1 : (int32_t)reserved; /* the first batch comes whole all the same (KIP-74) */
     request->isolation_level = s->isolation_level == KCI_READ_COMMITTED;
     request->rack_id = kci_str_of(s->client_rack ? s->client_rack : "");
-    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count, s->max_partition_fetch_bytes,
-                                 &node->arena, request)) {
+    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count,
+                                 alone ? 1 : s->max_partition_fetch_bytes, &node->arena, request)) {
         kci_fetch_session_reset(&node->session);
         kci_shared_give_back(c->shared, reserved);
         node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
@@ -190,6 +196,9 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     }
     node->reserved = reserved;
     node->in_flight = true;
+    node->alone = alone;
+    if (alone)
+        c->fetcher.alone.state = KCI_ALONE_ASKED;
     node->sent_at = now;
     memset(&node->call, 0, sizeof node->call);
     node->call.api = KCI_API_FETCH;
@@ -215,7 +224,14 @@ void kci_fetcher_step(struct kci_consumer *c, int64_t now)
         kci_fetcher_close_step(c, now);
         return;
     }
-    collect(c, now);
+    struct kci_assigned *alone = kci_fetch_alone_find(c);
+    if (alone && c->fetcher.alone.state != KCI_ALONE_WAITS)
+        return;
+    if (alone && (alone->not_before > now || node_of(c, alone, now) == KCI_NODE_NONE)) {
+        kci_fetch_alone_end(c, now);
+        alone = NULL;
+    }
+    collect(c, alone, now);
     KCI_LIST_EACH(link, &c->fetcher.nodes)
     {
         struct kci_fetch_node *node = KCI_CONTAINER(link, struct kci_fetch_node, link);
@@ -323,7 +339,7 @@ static void partition_error(struct kci_consumer *c, struct kci_assigned *a, cons
 
 /* One partition of a response that is still wanted. */
 static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, struct kci_assigned *a,
-                           const struct kci_fetch_partition *p, int64_t now)
+                           const struct kci_fetch_partition *p, bool alone, int64_t now)
 {
     bool malformed;
     if (p->error != KCI_NONE) {
@@ -349,10 +365,13 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
     }
     if (p->records.size == 0)
         return true;
-    struct kci_part_options options = {
-        a->topic->name.data,    a->key, a->version, a->fetch_offset, c->settings->isolation_level == KCI_READ_COMMITTED,
-        c->settings->check_crcs
-    };
+    struct kci_part_options options = { a->topic->name.data,
+                                        a->key,
+                                        a->version,
+                                        a->fetch_offset,
+                                        c->settings->isolation_level == KCI_READ_COMMITTED,
+                                        c->settings->check_crcs,
+                                        alone };
     struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
     if (!part) {
         back_off(c, a, now);
@@ -364,6 +383,8 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
     a->fetch_offset = behind;
     a->judging_bytes += (int64_t)p->records.size;
     kci_list_push(&c->fetcher.parts, &part->link);
+    if (alone)
+        c->fetcher.alone.state = KCI_ALONE_ARRIVED;
     /* Fair turns: who brought data goes to the end. */
     kci_list_remove(&a->link);
     kci_list_push(&c->subscription.assigned, &a->link);
@@ -436,7 +457,7 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
             take_endpoints(c, response, now);
         hinted |= p.leader >= 0;
         empty &= p.records.size == 0;
-        ok = !a || take_partition(c, fetched, a, &p, now);
+        ok = !a || take_partition(c, fetched, a, &p, node->alone, now);
     }
     ok = ok && got == 0;
     kci_fetched_release(fetched);
@@ -485,6 +506,9 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
             kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "broker %d: malformed fetch response", (int)node->node);
         }
     }
+    if (node->alone && c->fetcher.alone.state == KCI_ALONE_ASKED)
+        kci_fetch_alone_end(c, now); /* it brought nothing */
+    node->alone = false;
     kci_consumer_unlock(c);
 }
 
@@ -494,9 +518,9 @@ static void batch_is_bad(struct kci_consumer *c, struct kci_assigned *a, const s
 {
     if (part->error == KCI_BATCH_TOO_LARGE) /* nothing is wrong with it: there is no room */
         kci_assigned_fail(&c->subscription, a, KC_ERR_RECORD_TOO_LARGE, now,
-                          "the batch at offset %" PRId64 " of %s [%d] has more than %" PRId64
-                          " bytes when decompressed, a quarter of fetch.memory.max: raise that, or seek past it",
-                          part->next_offset, part->topic, (int)part->partition, c->fetcher.plain_max);
+                          "the batch at offset %" PRId64 " of %s [%d] does not fit into fetch.memory.max, %" PRId64
+                          " bytes, when decompressed: raise that, or seek past it",
+                          part->next_offset, part->topic, (int)part->partition, c->shared->limit);
     else
         kci_assigned_fail(&c->subscription, a, part->error == KCI_BATCH_BAD_CODEC ? KC_ERR_UNSUPPORTED : KC_ERR_CORRUPT,
                           now, "the batch at offset %" PRId64 " of %s [%d] cannot be read: %s. Seek past it to go on",
@@ -507,7 +531,7 @@ static void batch_is_bad(struct kci_consumer *c, struct kci_assigned *a, const s
 
 /* Hand over what came of a part; true: go on with it. */
 static bool hand_over(struct kci_consumer *c, struct kci_part *part, enum kci_part_result result, struct kci_run *run,
-                      int64_t judged, int64_t now)
+                      bool alone, int64_t judged, int64_t now)
 {
     kci_consumer_lock(c);
     struct kci_assigned *a = kci_subscription_find(&c->subscription, part->topic_key);
@@ -525,6 +549,14 @@ static bool hand_over(struct kci_consumer *c, struct kci_part *part, enum kci_pa
     } else if (result == KCI_PART_BAD && live) {
         batch_is_bad(c, a, part, now);
     }
+    if (alone && live && result != KCI_PART_NO_ROOM)
+        kci_fetch_alone_end(c, now);
+    if (result == KCI_PART_NO_ROOM)
+        kci_fetch_alone_make_room(c);
+    if (result == KCI_PART_LARGE && live)
+        kci_fetch_alone_begin(c, a, part, now);
+    if (c->fetcher.alone.state == KCI_ALONE_WAITS && result != KCI_PART_NO_ROOM)
+        kci_consumer_at(c, now); /* was this the last that it waits for? */
     kci_consumer_unlock(c);
     return live && (result == KCI_PART_RUN || result == KCI_PART_NO_ROOM);
 }
@@ -545,10 +577,11 @@ void kci_fetcher_judge(struct kci_consumer *c, int64_t now)
         struct kci_part *part = KCI_CONTAINER(link, struct kci_part, link);
         struct kci_run *run = NULL;
         int64_t before = (int64_t)kci_reader_left(&part->rest);
+        bool alone = part->alone;
         enum kci_part_result result = kci_part_next(part, c->fetcher.plain_max, &run);
         int64_t judged = before - (int64_t)kci_reader_left(&part->rest);
         budget -= judged;
-        if (hand_over(c, part, result, run, judged, now)) {
+        if (hand_over(c, part, result, run, alone, judged, now)) {
             if (result == KCI_PART_RUN)
                 continue;
             /* Woken when bytes come back; the time is for the case that the system itself is out of memory. */

@@ -2,6 +2,7 @@
 #ifndef KCI_CONSUMER_FETCHER_H
 #define KCI_CONSUMER_FETCHER_H
 
+#include "consumer/fetch_alone.h"
 #include "consumer/fetch_session.h"
 
 struct kci_consumer;
@@ -16,6 +17,7 @@ struct kci_fetch_node {
     struct kci_fetch_request request; /* what call sends; its arrays lie in arena */
     struct kci_arena arena;
     bool in_flight;
+    bool alone;                 /* the request under way is for one batch that needs all of the memory */
     int64_t sent_at;            /* when the request under way was sent, microseconds */
     int64_t latency_us;         /* what a response takes at the least: the round trip; INT64_MAX: not known yet */
     int64_t target;             /* bytes of a response that are enough to hide the round trip */
@@ -36,11 +38,13 @@ struct kci_fetch_node {
 struct kci_fetcher {
     struct kci_list nodes; /* kci_fetch_node; owned */
     struct kci_list parts; /* kci_part to be judged, in order of arrival; owned; the I/O thread's, without the lock */
-    int64_t plain_max;     /* most bytes that one batch may have when decompressed; also what fetches leave free */
-    bool drained;          /* poll took something from a full queue */
-    bool stopped;          /* the consumer closes */
-    bool closed;           /* sessions were given back, or there was no time for it */
-    int64_t close_until;   /* how long to wait for that, microseconds; 0: the consumer does not close */
+    int64_t
+        plain_max; /* most bytes that one batch may have when decompressed beside others; also what fetches leave free */
+    struct kci_fetch_alone alone; /* the batch that is too large beside others */
+    bool drained;                 /* poll took something from a full queue */
+    bool stopped;                 /* the consumer closes */
+    bool closed;                  /* sessions were given back, or there was no time for it */
+    int64_t close_until;          /* how long to wait for that, microseconds; 0: the consumer does not close */
 };
 
 void kci_fetcher_init(struct kci_consumer *c);

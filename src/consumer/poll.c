@@ -154,6 +154,8 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
         kci_list_remove(&a->ready_link);
         if (!kci_list_empty(&a->runs))
             kci_list_push(&c->subscription.ready, &a->ready_link);
+        else if (c->fetcher.alone.state == KCI_ALONE_WAITS)
+            kci_consumer_want_step(c);
     }
     if (a->position != before && a->moved_in_poll != c->subscription.polls) {
         a->moved_in_poll = c->subscription.polls;

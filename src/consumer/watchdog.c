@@ -64,6 +64,8 @@ static const char *cause(const struct kci_consumer *c, const struct kci_assigned
         return "the group's coordinator is not found";
     if (kci_consumer_leader(a->topic, a->partition, &epoch) == KCI_NODE_NONE)
         return kci_consumer_known(a->topic) ? "the partition has no leader" : "there is no metadata";
+    if (a->state == KCI_POSITION_READY && c->fetcher.alone.state == KCI_ALONE_WAITS)
+        return "a large batch waits for all other records to be released";
     if (a->state == KCI_POSITION_READY && atomic_load(&c->shared->used) >= c->shared->limit / 2)
         return "fetch.memory.max is held by records that were not released";
     return "the broker does not answer";
