@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* mkdtemp */
 #include <arpa/inet.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -192,6 +193,67 @@ static void the_control_plane(void **state)
     assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
 }
 
+struct press {
+    size_t number;
+    uint16_t port;
+    bool answered; /* at all */
+};
+
+/* One thread of several that use the control plane; no asserts here: they belong to the test's own thread. */
+static void *press(void *context)
+{
+    static const char *const orders[][2] = { { "GET /v1/cluster", "" },
+                                             { "GET /metrics", "" },
+                                             { "POST /v1/topics", "{\"name\": \"new\"}" },
+                                             { "POST /v1/topics/orders/0/leader", "{\"broker\": 2}" },
+                                             { "POST /v1/brokers/1/kill", "" },
+                                             { "GET /v1/requests", "" },
+                                             { "POST /v1/brokers/1/start", "" },
+                                             { "DELETE /v1/topics/new", "" },
+                                             { "POST /v1/clock/advance", "{\"ms\": 10}" },
+                                             { "POST /v1/reset", "" } };
+    struct press *it = context;
+    for (size_t i = 0; i < 3 * sizeof orders / sizeof orders[0]; i++) {
+        char request[300], answer[64];
+        const char *const *order = orders[(i + it->number) % (sizeof orders / sizeof orders[0])];
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(it->port) };
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        snprintf(request, sizeof request, "%s HTTP/1.0\r\nContent-Length: %zu\r\n\r\n%s", order[0], strlen(order[1]),
+                 order[1]);
+        if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+            write(fd, request, strlen(request)) == (ssize_t)strlen(request))
+            for (ssize_t got; (got = read(fd, answer, sizeof answer)) > 0;)
+                it->answered |= memcmp(answer, "HTTP/1", 6) == 0;
+        close(fd);
+    }
+    return NULL;
+}
+
+/* Several threads steer it at the same time: HTTP has one thread, the brokers have another, and a sanitizer in the
+ * program tells of what both touch by the exit code. */
+static void a_control_plane_that_many_use(void **state)
+{
+    struct process process;
+    struct press pressing[3];
+    pthread_t threads[3];
+    char text[4000];
+    (void)state;
+    process_start_and_wait(&process, (const char *[]){ "--brokers", "2", "--listen", "127.0.0.1:0", "--topic",
+                                                       "orders:1:2", "--log", "off", NULL });
+    const char *url = strstr(process.line, "http://127.0.0.1:");
+    assert_non_null(url);
+    for (size_t i = 0; i < 3; i++) {
+        pressing[i] = (struct press){ i, (uint16_t)strtol(url + strlen("http://127.0.0.1:"), NULL, 10), false };
+        assert_int_equal(pthread_create(&threads[i], NULL, press, &pressing[i]), 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(pressing[i].answered);
+    }
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
+}
+
 /* Send one request by hand, and take its answer. */
 static void exchange(int fd, const uint8_t *request, size_t size)
 {
@@ -336,6 +398,7 @@ int main(void)
         cmocka_unit_test(a_life),
         cmocka_unit_test(advertised_addresses),
         cmocka_unit_test(the_control_plane),
+        cmocka_unit_test(a_control_plane_that_many_use),
         cmocka_unit_test(names_that_are_no_text),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(what_cannot_be_started),
