@@ -103,8 +103,9 @@ static json_t *replicas_json(const struct mb_cluster *cluster, struct kci_str to
     size_t count = mb_view_replicas(cluster, topic, partition, replicas, REPLICAS_MAX);
     json_t *all = json_array();
     for (size_t i = 0; i < count && i < REPLICAS_MAX; i++)
-        json_array_append_new(all, json_pack("{s:i, s:b, s:I}", "broker", (int)replicas[i].broker, "in_sync",
-                                             (int)replicas[i].in_isr, "log_end", (json_int_t)replicas[i].log_end));
+        json_array_append_new(all, json_pack("{s:i, s:b, s:b, s:I}", "broker", (int)replicas[i].broker, "in_sync",
+                                             (int)replicas[i].in_isr, "eligible", (int)replicas[i].eligible, "log_end",
+                                             (json_int_t)replicas[i].log_end));
     return all;
 }
 

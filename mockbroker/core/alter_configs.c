@@ -8,9 +8,8 @@
  *
  * The brokers of one mock cluster share their properties.  What is altered for one broker alone is kept and shown for
  * it; properties behind topic settings, which would have to differ between replicas then, are refused there. */
-#include "mockbroker/core/alter_configs.h"
-
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/elr.h"
 #include <stdio.h>
 
 #define LIST_BYTES_MAX (2 * MB_CONFIG_VALUE_MAX)
@@ -159,11 +158,17 @@ static int16_t change_topic(const struct mb_topic *topic, struct mb_topic_config
     return KCI_NONE;
 }
 
+static bool differ(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) != 0 : a != b;
+}
+
 int16_t mb_alter_topic(struct mb_topic *topic, const struct mb_config_change *changes, size_t count, bool replace,
                        bool dry, char *text, size_t text_size, int64_t now)
 {
     struct mb_cluster *cluster = topic->cluster;
     struct mb_topic_config config;
+    int row = mb_topic_config_find(kci_str_of("min.insync.replicas"));
     int16_t error = check_names(changes, count, text, text_size);
     if (error)
         return error;
@@ -179,6 +184,8 @@ int16_t mb_alter_topic(struct mb_topic *topic, const struct mb_config_change *ch
         mb_topic_config_destroy(&config);
         return error;
     }
+    if (differ(config.values[row], topic->config.values[row]))
+        mb_elr_clear(topic);
     mb_topic_config_destroy(&topic->config);
     topic->config = config;
     mb_controller_changed(cluster);
@@ -241,6 +248,9 @@ int16_t mb_alter_broker(struct mb_cluster *cluster, int32_t id, const struct mb_
             error = KCI_UNKNOWN_SERVER_ERROR;
     for (size_t i = 0; !error && i < count; i++)
         error = change_broker(cluster, id, copy, &changes[i], text, text_size);
+    const char *why = mb_elr_refuses(cluster, id, values, copy, mb_elr_names(changes, count));
+    if (why)
+        error = refuse(text, text_size, KCI_INVALID_CONFIG, why);
     if (error || dry) {
         free_values(cluster, copy);
         return error;
@@ -248,7 +258,10 @@ int16_t mb_alter_broker(struct mb_cluster *cluster, int32_t id, const struct mb_
     free_values(cluster, values);
     memcpy(values, copy, sizeof copy);
     mb_controller_changed(cluster);
-    for (size_t at = 0; !broker && (topic = mb_topic_next(cluster, &at)) != NULL;)
+    for (size_t at = 0; !broker && (topic = mb_topic_next(cluster, &at)) != NULL;) {
+        if (mb_elr_names(changes, count))
+            mb_elr_clear(topic);
         take_effect(topic, now);
+    }
     return KCI_NONE;
 }

@@ -43,6 +43,7 @@ enum mb_plant {
     MB_PLANT_TRUST_DISK,   /* recovery believes that what it finds is whole */
     MB_PLANT_UNCOUNTED,    /* faults do not count every hit */
     MB_PLANT_FORGETFUL,    /* after a restart the brokers know no producer */
+    MB_PLANT_TRUST_KILLED, /* KIP-966: who was killed stays eligible */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */

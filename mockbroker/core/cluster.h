@@ -39,6 +39,7 @@ struct mb_broker {
     bool running;               /* registered and not fenced: may lead, is told of in Metadata */
     bool paused;                /* neither reads nor answers (pause.c) */
     struct mb_alarm fence;      /* it has been paused for broker.session.timeout.ms */
+    bool killed;                /* and has not started since: its disk may lack the tail (elr.c) */
     bool unregistered;          /* it is down, and will not be told of until it starts again */
     bool leaving;               /* it takes no new replicas, and is gone when it holds none (members.c) */
     bool gone;                  /* for good; its id is not given again */
@@ -106,6 +107,7 @@ struct mb_replica {
     struct mb_partition *partition;
     int32_t broker;
     bool in_isr;
+    bool eligible;          /* not in the ISR, and yet it has all that is committed (elr.c) */
     bool adding;            /* by a reassignment: it becomes a member when all that are added are in sync */
     bool held_out;          /* of the ISR, by mb_cluster_set_isr(), however much it has */
     bool failed;            /* its storage gave an error: it is behind until a fetch succeeds */
@@ -130,7 +132,8 @@ struct mb_partition {
     int32_t index;
     int32_t leader; /* broker id; -1: none */
     int32_t leader_epoch;
-    int64_t epoch_start; /* log end of the leader when it became leader */
+    int32_t last_known_leader; /* who led when the ISR became empty; 0: it is not (elr.c) */
+    int64_t epoch_start;       /* log end of the leader when it became leader */
     int32_t replica_count;
     struct mb_replica *replicas; /* owned; in the order of the assignment: the first is preferred */
     struct kci_list acks;        /* struct mb_ack */
@@ -192,6 +195,8 @@ struct mb_topic *mb_topic_next(const struct mb_cluster *cluster, size_t *at); /*
 struct mb_replica *mb_partition_replica(const struct mb_partition *partition, int32_t broker); /* NULL: none */
 struct mb_replica *mb_partition_leader(const struct mb_partition *partition);                  /* NULL: none */
 int32_t mb_partition_isr_count(const struct mb_partition *partition);
+/* min.insync.replicas, or how many replicas there are: the smaller. */
+int32_t mb_partition_min_insync(const struct mb_partition *partition);
 /* The replica that must answer on `broker`: error NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH or
  * 0. */
 int16_t mb_partition_check(const struct mb_partition *partition, int32_t broker, int32_t current_leader_epoch);
@@ -254,6 +259,9 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now);
 void mb_controller_elect(struct mb_partition *partition, int64_t now);
 void mb_controller_lead(struct mb_partition *partition, struct mb_replica *replica, int64_t now);
 void mb_controller_shrink(struct mb_replica *replica, int64_t now);
+/* In one step all of which this says so, but the last one. */
+void mb_controller_shrink_all(struct mb_partition *partition, bool (*leaves)(const struct mb_replica *, int64_t now),
+                              int64_t now);
 void mb_controller_expand(struct mb_replica *replica, int64_t now);
 void mb_controller_changed(struct mb_cluster *cluster); /* topics, leaders or ISRs changed: to be stored */
 

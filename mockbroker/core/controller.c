@@ -1,10 +1,14 @@
 /* The controller: who leads, who is in sync.  Its decisions take effect at once on all brokers.
  *
- * A change of leader raises the leader epoch, also a change to "none" (as KRaft does).  Leaders are elected from the
- * ISR in the order of the assignment; without a live member the partition waits, or takes any live replica when
- * unclean.leader.election.enable says so, and then loses what that one lacks. */
+ * A change of leader raises the leader epoch, also a change to "none" (as KRaft does).  Leaders are elected in the order
+ * of the assignment, from
+ *
+ *      the ISR  >  the eligible replicas, or else who led last (elr.c)  >  with unclean.leader.election.enable: whoever lives
+ *
+ * and else the partition waits.  What an unclean leader lacks is lost. */
 #include "mockbroker/core/cluster.h"
 
+#include "mockbroker/core/elr.h"
 #include "mockbroker/core/fault_storage.h"
 
 void mb_controller_changed(struct mb_cluster *cluster)
@@ -28,8 +32,11 @@ static void no_leader(struct mb_partition *partition, int64_t now)
 {
     if (partition->leader < 0)
         return;
+    if (mb_elr_on(partition->cluster) && mb_partition_isr_count(partition) == 0)
+        partition->last_known_leader = partition->leader;
     partition->leader = -1;
     partition->leader_epoch++;
+    mb_elr_settle(partition);
     mb_partition_fail_waiters(partition, KCI_NOT_LEADER_OR_FOLLOWER, now);
     mb_controller_changed(partition->cluster);
     tell_coordinator(partition, now);
@@ -38,7 +45,7 @@ static void no_leader(struct mb_partition *partition, int64_t now)
 void mb_controller_lead(struct mb_partition *partition, struct mb_replica *replica, int64_t now)
 {
     struct mb_cluster *cluster = partition->cluster;
-    bool unclean = !replica->in_isr;
+    bool first = partition->leader_epoch < 0, unclean = !replica->in_isr && !replica->eligible;
     partition->leader = replica->broker;
     partition->leader_epoch += cluster->options.plant != MB_PLANT_SAME_EPOCH || partition->leader_epoch < 0;
     partition->epoch_start = replica->log.end_offset;
@@ -46,16 +53,20 @@ void mb_controller_lead(struct mb_partition *partition, struct mb_replica *repli
         kci_log(&cluster->logger, KCI_LOG_ERROR, "controller", "out of memory: %s-%d forgets where epoch %d began",
                 partition->topic->name, partition->index, partition->leader_epoch);
     replica->in_isr = true;
+    replica->eligible = false;
     replica->failed = false;
     replica->synced_epoch = partition->leader_epoch;
     for (int32_t i = 0; i < partition->replica_count; i++) {
         struct mb_replica *other = &partition->replicas[i];
         other->caught_up_at = now;
-        if (other != replica) {
-            other->synced_epoch = -1;
-            other->in_isr = other->in_isr && !unclean && mb_cluster_is_running(cluster, other->broker);
-        }
+        if (other == replica)
+            continue;
+        other->synced_epoch = -1;
+        if (unclean || (other->in_isr && !mb_cluster_is_running(cluster, other->broker)))
+            mb_elr_leave(other);
+        other->eligible = other->eligible && !unclean && !first;
     }
+    mb_elr_settle(partition);
     kci_log(&cluster->logger, KCI_LOG_DEBUG, "controller", "broker %d leads %s-%d from offset %lld in epoch %d%s",
             replica->broker, partition->topic->name, partition->index, (long long)partition->epoch_start,
             partition->leader_epoch, unclean ? " (unclean)" : "");
@@ -67,38 +78,67 @@ void mb_controller_lead(struct mb_partition *partition, struct mb_replica *repli
 
 void mb_controller_elect(struct mb_partition *partition, int64_t now)
 {
-    struct mb_replica *any = NULL;
-    for (int32_t i = 0; i < partition->replica_count; i++) {
+    struct mb_cluster *cluster = partition->cluster;
+    struct mb_replica *any = NULL, *next = NULL, *leader = mb_partition_leader(partition);
+    if (leader && mb_elr_on(cluster) && !mb_cluster_is_running(cluster, leader->broker))
+        mb_elr_leave(leader); /* also when it is the last one */
+    for (int32_t i = 0; !next && i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
-        if (!mb_cluster_is_running(partition->cluster, replica->broker))
+        if (!mb_cluster_is_running(cluster, replica->broker))
             continue;
-        if (replica->in_isr) {
-            mb_controller_lead(partition, replica, now);
-            return;
-        }
+        next = replica->in_isr ? replica : NULL;
         any = any ? any : replica;
     }
-    if (any && partition->topic->config.unclean)
-        mb_controller_lead(partition, any, now);
+    if (!next)
+        next = mb_elr_choose(partition);
+    if (!next && partition->topic->config.unclean)
+        next = any;
+    if (next)
+        mb_controller_lead(partition, next, now);
     else
         no_leader(partition, now);
 }
 
-void mb_controller_shrink(struct mb_replica *replica, int64_t now)
+static bool leave_isr(struct mb_replica *replica)
 {
     struct mb_partition *partition = replica->partition;
     if (!replica->in_isr || mb_partition_isr_count(partition) == 1) /* the last one keeps the data */
-        return;
-    replica->in_isr = false;
+        return false;
+    mb_elr_leave(replica);
     kci_log(&partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d leaves the ISR of %s-%d",
             replica->broker, partition->topic->name, partition->index);
+    return true;
+}
+
+static void has_shrunk(struct mb_partition *partition, int64_t now)
+{
+    mb_elr_settle(partition);
     mb_controller_changed(partition->cluster);
     mb_partition_advance(partition, now);
+}
+
+void mb_controller_shrink(struct mb_replica *replica, int64_t now)
+{
+    if (leave_isr(replica))
+        has_shrunk(replica->partition, now);
+}
+
+void mb_controller_shrink_all(struct mb_partition *partition, bool (*leaves)(const struct mb_replica *, int64_t now),
+                              int64_t now)
+{
+    bool any = false;
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        if (leaves(&partition->replicas[i], now))
+            any |= leave_isr(&partition->replicas[i]);
+    if (any)
+        has_shrunk(partition, now);
 }
 
 void mb_controller_expand(struct mb_replica *replica, int64_t now)
 {
     replica->in_isr = true;
+    replica->eligible = false;
+    mb_elr_settle(replica->partition);
     kci_log(&replica->partition->cluster->logger, KCI_LOG_INFO, "controller", "broker %d joins the ISR of %s-%d",
             replica->broker, replica->partition->topic->name, replica->partition->index);
     mb_controller_changed(replica->partition->cluster);
@@ -122,7 +162,7 @@ void mb_controller_choose(struct mb_cluster *cluster)
     mb_controller_changed(cluster);
 }
 
-/* The broker is fenced: it leaves every ISR that has another member, and leads nothing any more. */
+/* The broker is fenced: it leaves every ISR that has another member, or that may be empty, and leads nothing any more. */
 void mb_controller_leave(struct mb_cluster *cluster, int32_t broker, int64_t now)
 {
     struct mb_topic *topic;
@@ -154,6 +194,9 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clea
     kci_log(&cluster->logger, KCI_LOG_INFO, "controller", "broker %d %s", id, clean ? "stops" : "is killed");
     mb_pause_forget(broker);
     broker->running = false;
+    broker->killed = !clean;
+    if (!clean)
+        mb_controller_changed(cluster);
     if (!clean)
         mb_connections_close_broker(cluster, id, now);
     mb_controller_leave(cluster, id, now);
@@ -173,6 +216,7 @@ void mb_controller_join(struct mb_cluster *cluster, int32_t broker, int64_t now)
 {
     struct mb_topic *topic;
     mb_controller_choose(cluster);
+    mb_elr_distrust(mb_cluster_broker(cluster, broker));
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++) {
             struct mb_replica *replica = mb_partition_replica(topic->partitions[i], broker);

@@ -51,6 +51,12 @@ static bool is_among(const int32_t *brokers, int32_t count, int32_t broker)
     return false;
 }
 
+static bool is_held_out(const struct mb_replica *replica, int64_t now)
+{
+    (void)now;
+    return replica->held_out;
+}
+
 int16_t mb_cluster_set_isr(struct mb_cluster *cluster, struct kci_str topic, int32_t index, const int32_t *brokers,
                            int32_t count, int64_t now)
 {
@@ -62,12 +68,9 @@ int16_t mb_cluster_set_isr(struct mb_cluster *cluster, struct kci_str topic, int
             return KCI_INVALID_REPLICA_ASSIGNMENT;
     if (count < 1 || (partition->leader >= 0 && !is_among(brokers, count, partition->leader)))
         return KCI_INVALID_REQUEST;
-    for (int32_t i = 0; i < partition->replica_count; i++) {
-        struct mb_replica *replica = &partition->replicas[i];
-        replica->held_out = !is_among(brokers, count, replica->broker);
-        if (replica->held_out)
-            mb_controller_shrink(replica, now);
-    }
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        partition->replicas[i].held_out = !is_among(brokers, count, partition->replicas[i].broker);
+    mb_controller_shrink_all(partition, is_held_out, now);
     mb_replication_kick(partition, now); /* who is wanted again comes in when it has everything */
     return KCI_NONE;
 }
@@ -85,7 +88,9 @@ int16_t mb_cluster_truncate(struct mb_cluster *cluster, struct kci_str topic, in
         return KCI_OFFSET_OUT_OF_RANGE;
     if (partition->leader >= 0 && partition->leader != broker &&
         offset < mb_partition_leader(partition)->high_watermark)
-        mb_controller_shrink(replica, now); /* the ISR has everything below the high watermark */
+        mb_controller_shrink(replica, now);     /* the ISR has everything below the high watermark */
+    if (mb_cluster_is_running(cluster, broker)) /* as do the eligible ones; of one that is down nobody knows yet */
+        replica->eligible = false;
     if (mb_log_truncate(&replica->log, offset) != 0 || !mb_replica_rebuild_producers(replica))
         return KCI_KAFKA_STORAGE_ERROR;
     if (replica->high_watermark > replica->log.end_offset)

@@ -1,6 +1,5 @@
 /* Features: one table of what each release supports and finalizes in a new cluster.  A feature whose meaning is not
- * implemented here has no row, because clients choose by it: share.version, streams.version,
- * eligible.leader.replicas.version.  kraft.version stays 0: the voters are given by configuration, not by the log. */
+ * implemented here has no row, because clients choose by it: share.version, streams.version.  kraft.version stays 0: the voters are given by configuration, not by the log. */
 #include "mockbroker/core/features.h"
 
 #include "mockbroker/core/cluster.h"
@@ -25,6 +24,8 @@ static const struct row rows[MB_FEATURES] = {
                            { NO, NO, NO, NO, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 } } },
     [MB_FEATURE_TRANSACTION] = { "transaction.version",
                                  { NO, NO, NO, NO, { 0, 2, 2 }, { 0, 2, 2 }, { 0, 2, 2 }, { 0, 2, 2 }, { 0, 2, 2 } } },
+    [MB_FEATURE_ELR] = { "eligible.leader.replicas.version",
+                         { NO, NO, NO, NO, { 0, 1, 0 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 } } },
 };
 #undef NO
 /* clang-format on */

@@ -6,7 +6,14 @@
 
 struct mb_cluster;
 
-enum mb_feature_id { MB_FEATURE_METADATA, MB_FEATURE_KRAFT, MB_FEATURE_GROUP, MB_FEATURE_TRANSACTION, MB_FEATURES };
+enum mb_feature_id {
+    MB_FEATURE_METADATA,
+    MB_FEATURE_KRAFT,
+    MB_FEATURE_GROUP,
+    MB_FEATURE_TRANSACTION,
+    MB_FEATURE_ELR,
+    MB_FEATURES
+};
 
 struct mb_feature {
     const char *name;

@@ -1,13 +1,37 @@
-/* DescribeTopicPartitions (KIP-966): topics in the order of their names, a page at a time.  There are no eligible
- * leader replicas apart from the ISR: a member that leaves is not remembered. */
+/* DescribeTopicPartitions (KIP-966): topics in the order of their names, a page at a time. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/elr.h"
 
 #define PARTITIONS_MAX 2000 /* Kafka's max.request.partition.size.limit */
 
 typedef struct kci_describe_topic_partitions_response__describe_topic_partitions_response_topic topic_out;
 typedef struct kci_describe_topic_partitions_response__describe_topic_partitions_response_partition partition_out;
 typedef struct kci_describe_topic_partitions_response response_out;
+
+/* Eligible replicas by rising broker id, as Kafka tells them, and who led last. */
+static bool fill_elr(struct mb_request *request, const struct mb_partition *partition, partition_out *out)
+{
+    int32_t last = 0, count = mb_elr_count(partition);
+    out->eligible_leader_replicas_count = out->last_known_elr_count = 0;
+    out->eligible_leader_replicas =
+        kci_arena_array(&request->arena, (size_t)count, sizeof *out->eligible_leader_replicas);
+    out->last_known_elr = kci_arena_array(&request->arena, 1, sizeof *out->last_known_elr);
+    if (!out->eligible_leader_replicas || !out->last_known_elr)
+        return false;
+    while (out->eligible_leader_replicas_count < count) {
+        int32_t next = INT32_MAX;
+        for (int32_t i = 0; i < partition->replica_count; i++) {
+            const struct mb_replica *replica = &partition->replicas[i];
+            if (replica->eligible && replica->broker > last && replica->broker < next)
+                next = replica->broker;
+        }
+        out->eligible_leader_replicas[out->eligible_leader_replicas_count++] = last = next;
+    }
+    if (partition->last_known_leader)
+        out->last_known_elr[out->last_known_elr_count++] = partition->last_known_leader;
+    return true;
+}
 
 static bool fill_partition(struct mb_request *request, const struct mb_partition *partition, partition_out *out)
 {
@@ -19,8 +43,7 @@ static bool fill_partition(struct mb_request *request, const struct mb_partition
     out->replica_nodes = kci_arena_array(&request->arena, count, sizeof *out->replica_nodes);
     out->isr_nodes = kci_arena_array(&request->arena, count, sizeof *out->isr_nodes);
     out->offline_replicas = kci_arena_array(&request->arena, count, sizeof *out->offline_replicas);
-    out->eligible_leader_replicas_count = out->last_known_elr_count = 0;
-    if (!out->replica_nodes || !out->isr_nodes || !out->offline_replicas)
+    if (!out->replica_nodes || !out->isr_nodes || !out->offline_replicas || !fill_elr(request, partition, out))
         return false;
     for (size_t i = 0; i < count; i++) {
         const struct mb_replica *replica = &partition->replicas[i];

@@ -1,6 +1,7 @@
 /* UpdateFeatures (KIP-584, KIP-778): all of the updates or none.  One error stands for all; when there is none, versions
  * before 2 name each feature. */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/elr.h"
 
 #include <stdio.h>
 
@@ -108,5 +109,6 @@ void mb_handle_update_features(struct mb_request *request, int64_t now)
     for (int32_t i = 0; !error && !body->validate_only && i < body->feature_updates_count; i++)
         mb_feature_set(cluster, mb_feature_find(cluster, body->feature_updates[i].feature),
                        body->feature_updates[i].max_version_level);
+    mb_elr_prepare(cluster);
     mb_request_answer(request, &response, now);
 }

@@ -5,6 +5,7 @@
  *                         brokers <ids given> <controller epoch>
  *                         gone <id>                                             decommissioned
  *                         unregistered <id>                                     it was down
+ *                         killed <id>                                           it was, and has not started since
  *                         broker <id, 0: all> <key>=<value>                     altered while it ran
  *                         quota <key> <value> <user> <client id> <address>      each: - not given, * default, =hex
  *                         topic <name> <id, 32 hex digits> <internal 0|1> <replication factor> <partitions>
@@ -12,6 +13,7 @@
  *                         partition <index> <leader epoch> <log start> <high watermark> <replicas a,b,c> <isr a,b>
  *                                   [<how many of the replicas, from the first, are the target of a reassignment>
  *                                   <which of them are being added>]
+ *                         elr <broker ids a,b> <who led last, 0: somebody leads>  of the partition above; elr.c
  *                         leaving <id>                                          as soon as it holds nothing
  *                         acl, scram, feature, resource ...                     entity_store.c
  *                         clean                                                 all logs are whole and synced
@@ -24,6 +26,7 @@
  * and so are sequences: the epoch cache and the producer windows are rebuilt from the logs at start. */
 #include "mockbroker/core/metadata_store.h"
 
+#include "mockbroker/core/elr.h"
 #include "mockbroker/core/entity_store.h"
 
 #include "base/checksum.h"
@@ -46,7 +49,7 @@ static void put_text(struct kci_writer *w, const char *text)
     kci_writer_bytes(w, text, strlen(text));
 }
 
-enum which { ALL, IN_SYNC, ADDING };
+enum which { ALL, IN_SYNC, ADDING, ELIGIBLE };
 
 /* "1,2,3", or "-" when there is none. */
 static void put_brokers(struct kci_writer *w, const struct mb_partition *partition, enum which which)
@@ -55,7 +58,8 @@ static void put_brokers(struct kci_writer *w, const struct mb_partition *partiti
     bool first = true;
     for (int32_t i = 0; i < partition->replica_count; i++) {
         const struct mb_replica *replica = &partition->replicas[i];
-        if ((which == IN_SYNC && !replica->in_isr) || (which == ADDING && !replica->adding))
+        if ((which == IN_SYNC && !replica->in_isr) || (which == ADDING && !replica->adding) ||
+            (which == ELIGIBLE && !replica->eligible))
             continue;
         snprintf(number, sizeof number, "%s%d", first ? "" : ",", replica->broker);
         put_text(w, number);
@@ -87,6 +91,12 @@ static void put_partition(struct kci_writer *w, const struct mb_partition *parti
         put_brokers(w, partition, ADDING);
     }
     put_text(w, "\n");
+    if (mb_elr_count(partition) || partition->last_known_leader) {
+        put_text(w, "elr ");
+        put_brokers(w, partition, ELIGIBLE);
+        snprintf(line, sizeof line, " %d\n", partition->last_known_leader);
+        put_text(w, line);
+    }
 }
 
 static void put_topic(struct kci_writer *w, const struct mb_topic *topic)
@@ -168,6 +178,9 @@ static void put_members(struct kci_writer *w, const struct mb_cluster *cluster, 
         snprintf(line, sizeof line, "%s %d\n", word ? word : "", broker->id);
         if (word)
             put_text(w, line);
+        snprintf(line, sizeof line, "killed %d\n", broker->id);
+        if (broker->killed && !leaving)
+            put_text(w, line);
     }
 }
 
@@ -214,8 +227,9 @@ void mb_metadata_store(struct mb_cluster *cluster)
 
 struct loader {
     struct mb_cluster *cluster;
-    struct mb_topic *topic; /* the latest "topic" line */
-    bool clean;             /* the logs were closed in an orderly way */
+    struct mb_topic *topic;         /* the latest "topic" line */
+    struct mb_partition *partition; /* the latest "partition" line */
+    bool clean;                     /* the logs were closed in an orderly way */
     uint64_t torn_bytes;
     char *text;
     size_t text_size;
@@ -386,18 +400,6 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
     return true;
 }
 
-/* After a crash nobody knows how much was committed; but who was in sync had all of it.  Who has less than the best of
- * them may have lost some, torn or not, and is not in sync: it does not lead while that one can (as KIP-966). */
-static void distrust_short(struct mb_partition *partition)
-{
-    int64_t best = 0;
-    for (int32_t i = 0; i < partition->replica_count; i++)
-        if (partition->replicas[i].in_isr && partition->replicas[i].log.end_offset > best)
-            best = partition->replicas[i].log.end_offset;
-    for (int32_t i = 0; i < partition->replica_count; i++)
-        partition->replicas[i].in_isr = partition->replicas[i].in_isr && partition->replicas[i].log.end_offset == best;
-}
-
 /* "1,2,3" as numbers. -1: not such a list. */
 static int32_t read_brokers(const char *text, int32_t *out, int32_t max)
 {
@@ -425,6 +427,7 @@ static bool load_partition(struct loader *loader, const char *line)
     struct mb_partition *partition = loader->topic ? mb_topic_partition(loader->topic, index) : NULL;
     if (!partition)
         return refuse(loader, line, "no such partition");
+    loader->partition = partition;
     partition->leader_epoch = epoch;
     int32_t count = read_brokers(replicas, brokers, MB_BROKERS_MAX);
     if (count < 1 || target_count < 0 || target_count > count)
@@ -444,7 +447,22 @@ static bool load_partition(struct loader *loader, const char *line)
             return false;
     }
     if (!loader->clean)
-        distrust_short(partition);
+        mb_elr_crashed(partition);
+    return true;
+}
+
+static bool load_elr(struct loader *loader, const char *line)
+{
+    struct mb_partition *partition = loader->partition;
+    char eligible[512];
+    int last;
+    if (!partition || sscanf(line, "elr %511s %d", eligible, &last) != 2 || last < 0 || last > MB_BROKERS_MAX)
+        return refuse(loader, line, "not understood");
+    partition->last_known_leader = last;
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        partition->replicas[i].eligible = is_listed(eligible, partition->replicas[i].broker);
+    if (!loader->clean)
+        mb_elr_crashed(partition);
     return true;
 }
 
@@ -473,6 +491,8 @@ static bool load_member(struct loader *loader, const char *line)
     if (strcmp(word, "leaving") == 0) {
         broker->leaving = true;
         mb_member_look(loader->cluster, id);
+    } else if (strcmp(word, "killed") == 0) {
+        broker->killed = true;
     } else {
         broker->running = false;
         broker->unregistered = true;
@@ -487,7 +507,8 @@ static bool load_line(struct loader *loader, const char *line)
     long long next;
     if (strncmp(line, "brokers ", 8) == 0)
         return load_brokers(loader, line);
-    if (strncmp(line, "gone ", 5) == 0 || strncmp(line, "unregistered ", 13) == 0 || strncmp(line, "leaving ", 8) == 0)
+    if (strncmp(line, "gone ", 5) == 0 || strncmp(line, "unregistered ", 13) == 0 ||
+        strncmp(line, "leaving ", 8) == 0 || strncmp(line, "killed ", 7) == 0)
         return load_member(loader, line);
     if (strncmp(line, "topic ", 6) == 0)
         return load_topic(loader, line);
@@ -503,6 +524,8 @@ static bool load_line(struct loader *loader, const char *line)
         return load_quota(loader, line);
     if (strncmp(line, "partition ", 10) == 0)
         return load_partition(loader, line);
+    if (strncmp(line, "elr ", 4) == 0)
+        return load_elr(loader, line);
     if (sscanf(line, "cluster %23s %lld", id, &next) != 2)
         return refuse(loader, line, "not understood");
     memcpy(loader->cluster->id, id, sizeof id);
@@ -564,6 +587,10 @@ void mb_metadata_start(struct mb_cluster *cluster, int64_t now)
 {
     struct mb_topic *topic;
     mb_controller_choose(cluster);
+    mb_elr_prepare(cluster);
+    for (int32_t i = 0; i < cluster->broker_count; i++)
+        if (cluster->brokers[i]->running)
+            mb_elr_distrust(cluster->brokers[i]);
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++) {
             mb_controller_elect(topic->partitions[i], now);

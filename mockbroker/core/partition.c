@@ -68,7 +68,7 @@ struct mb_log_roll mb_partition_roll(const struct mb_partition *partition)
                                  .flush_records = planted ? 0 : config->flush_records };
 }
 
-static int32_t min_insync(const struct mb_partition *partition)
+int32_t mb_partition_min_insync(const struct mb_partition *partition)
 {
     int32_t wanted = partition->topic->config.min_insync;
     return wanted < partition->replica_count ? wanted : partition->replica_count;
@@ -253,7 +253,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
     if (append->error)
         return;
     struct mb_replica *leader = mb_partition_leader(partition);
-    if (append->acks == -1 && mb_partition_isr_count(partition) < min_insync(partition)) {
+    if (append->acks == -1 && mb_partition_isr_count(partition) < mb_partition_min_insync(partition)) {
         append->error = KCI_NOT_ENOUGH_REPLICAS;
         append->log_start_offset = leader->log.start_offset;
         return;
@@ -292,7 +292,7 @@ static void wake_acks(struct mb_partition *partition, int64_t high_watermark, in
         if (ack->required > high_watermark)
             break;
         kci_list_remove(first);
-        bool enough = mb_partition_isr_count(partition) >= min_insync(partition);
+        bool enough = mb_partition_isr_count(partition) >= mb_partition_min_insync(partition);
         ack->done(ack, enough ? KCI_NONE : KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND, now);
     }
 }
@@ -323,7 +323,8 @@ void mb_partition_advance(struct mb_partition *partition, int64_t now)
     for (int32_t i = 0; i < partition->replica_count && !ahead; i++)
         if (partition->replicas[i].in_isr && known_end(&partition->replicas[i], leader) < high)
             high = known_end(&partition->replicas[i], leader);
-    if (high > leader->high_watermark && (ahead || mb_partition_isr_count(partition) >= min_insync(partition))) {
+    if (high > leader->high_watermark &&
+        (ahead || mb_partition_isr_count(partition) >= mb_partition_min_insync(partition))) {
         int64_t old = leader->high_watermark, old_stable = mb_replica_last_stable(leader);
         leader->high_watermark = high;
         if (!kci_list_empty(&partition->fetches))

@@ -9,6 +9,7 @@
  * replica is removed only when a live member of the target is in sync.  Replicas live in one array: when it changes,
  * nobody may be walking it, so a reassignment completes from an alarm and never from within a fetch. */
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/elr.h"
 
 #include <stdio.h>
 
@@ -102,6 +103,7 @@ static void go_on(struct mb_partition *partition, int64_t now)
 {
     if (partition->leader >= 0 && !mb_partition_leader(partition))
         mb_controller_elect(partition, now);
+    mb_elr_settle(partition); /* there may be fewer replicas than min.insync.replicas now */
     mb_controller_changed(partition->cluster);
     mb_replication_kick(partition, now);
 }

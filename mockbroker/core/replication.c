@@ -205,18 +205,24 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
 /* ---- lag
  * ------------------------------------------------------------------------------------------------------------- */
 
+static bool is_behind(const struct mb_replica *replica)
+{
+    const struct mb_replica *leader = mb_partition_leader(replica->partition);
+    return leader && replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset;
+}
+
+static bool is_behind_too_long(const struct mb_replica *replica, int64_t now)
+{
+    int64_t limit_us = mb_cluster_property(replica->partition->cluster, "replica.lag.time.max.ms") * 1000;
+    return is_behind(replica) && now - replica->caught_up_at >= limit_us;
+}
+
 static void lag_fires(void *owner, int64_t now)
 {
     struct mb_partition *partition = owner;
-    struct mb_replica *leader = mb_partition_leader(partition);
-    int64_t limit_us = mb_cluster_property(partition->cluster, "replica.lag.time.max.ms") * 1000;
-    for (int32_t i = 0; leader && i < partition->replica_count; i++) {
-        struct mb_replica *replica = &partition->replicas[i];
-        bool behind = replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset;
-        if (behind && replica->failed) /* try once more: its disk may have room again */
-            mb_replication_fetch(replica, now);
-        if (behind && replica->log.end_offset < leader->log.end_offset && now - replica->caught_up_at >= limit_us)
-            mb_controller_shrink(replica, now);
-    }
+    for (int32_t i = 0; i < partition->replica_count; i++)
+        if (is_behind(&partition->replicas[i]) && partition->replicas[i].failed)
+            mb_replication_fetch(&partition->replicas[i], now); /* once more: its disk may have room again */
+    mb_controller_shrink_all(partition, is_behind_too_long, now);
     watch_lag(partition, now);
 }

@@ -1,6 +1,7 @@
 /* A cluster as it was at its start, for the next test: no topics, no groups, no transactions, no faults, no quotas, no
  * ACLs, no SCRAM users, the features of a new cluster, no settings of groups and client metrics, an empty journal.
  * Brokers, connections, producer ids and time go on. */
+#include "mockbroker/core/elr.h"
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/journal.h"
@@ -28,6 +29,7 @@ void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
     mb_resources_clear(&cluster->resources);
     mb_telemetry_destroy(cluster);
     mb_features_init(cluster);
+    mb_elr_prepare(cluster);
     mb_controller_changed(cluster);
     mb_journal_clear(cluster);
 }

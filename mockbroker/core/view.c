@@ -52,7 +52,8 @@ size_t mb_view_replicas(const struct mb_cluster *cluster, struct kci_str topic_n
     size_t count = partition ? (size_t)partition->replica_count : 0;
     for (size_t i = 0; i < count && i < max; i++) {
         const struct mb_replica *replica = &partition->replicas[i];
-        out[i] = (struct mb_replica_view){ replica->broker, replica->in_isr, replica->log.end_offset };
+        out[i] =
+            (struct mb_replica_view){ replica->broker, replica->in_isr, replica->eligible, replica->log.end_offset };
     }
     return count;
 }

@@ -32,7 +32,7 @@ bool mb_view_topic_next(const struct mb_cluster *cluster, size_t *at, struct mb_
 
 struct mb_replica_view {
     int32_t broker;
-    bool in_isr;
+    bool in_isr, eligible; /* eligible: not in sync, and may lead when nobody is (KIP-966) */
     int64_t log_end;
 };
 /* Replicas of a partition in the order of its assignment; returns how many there are and fills at most max. */

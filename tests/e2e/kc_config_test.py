@@ -7,6 +7,8 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 from programs import Mockbroker, run  # noqa: E402
 
+STORED = "min.insync.replicas=1\tall brokers\n"  # as brokers do since Kafka 4.1
+
 
 class KcConfig(unittest.TestCase):
     @classmethod
@@ -25,13 +27,13 @@ class KcConfig(unittest.TestCase):
         """Set, shown, tried only, set back."""
         self.kc("topic create", "t", "-n", "1", "-c", "segment.bytes=2000000")
         self.kc("config set", "topic:t", "retention.ms=5000", "cleanup.policy=compact,delete")
-        self.assertEqual(self.kc("config describe", "topic:t")[0], "cleanup.policy=compact,delete\ttopic\nretention.ms=5000\ttopic\nsegment.bytes=2000000\ttopic\n")
+        self.assertEqual(self.kc("config describe", "topic:t")[0], f"cleanup.policy=compact,delete\ttopic\n{STORED}retention.ms=5000\ttopic\nsegment.bytes=2000000\ttopic\n")
         self.assertEqual(self.kc("config describe", "topic:t", "max.message.bytes")[0], "max.message.bytes=1048588\tdefault\n")
         self.assertGreater(len(self.kc("config describe", "-a", "topic:t")[0].splitlines()), 20)
         self.kc("config unset", "-n", "topic:t", "retention.ms")
         self.assertIn("retention.ms=5000", self.kc("config describe", "topic:t")[0])
         self.kc("config unset", "topic:t", "retention.ms", "cleanup.policy")
-        self.assertEqual(self.kc("config describe", "topic:t")[0], "segment.bytes=2000000\ttopic\n")
+        self.assertEqual(self.kc("config describe", "topic:t")[0], f"{STORED}segment.bytes=2000000\ttopic\n")
 
     def test_brokers_and_groups(self):
         """All brokers, one broker, and a group have settings of their own."""

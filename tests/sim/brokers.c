@@ -34,6 +34,18 @@ static void come_back(void *owner, int64_t now)
     sim_host_wake(b->host);
 }
 
+/* Somebody has all that is committed, and its disk too: in the ISR, or eligible (KIP-966) and left in an orderly way. */
+static bool others_have(const struct sim_brokers *b, const struct mb_replica *replica)
+{
+    const struct mb_partition *partition = replica->partition;
+    bool others = partition->leader >= 0;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        const struct mb_replica *other = &partition->replicas[i];
+        others |= other != replica && other->eligible && !mb_cluster_broker(b->cluster, other->broker)->killed;
+    }
+    return others && !replica->in_isr;
+}
+
 /* What a killed broker had not yet on its disk is gone when it comes back: a part of the tail of each log that others
  * have, too. Nothing acknowledged by them may be missing afterwards. */
 static void lose_tails(struct sim_brokers *b, int32_t broker, int64_t now)
@@ -41,7 +53,7 @@ static void lose_tails(struct sim_brokers *b, int32_t broker, int64_t now)
     const struct mb_topic *found = mb_topic_find(b->cluster, topic());
     for (int32_t p = 0; found && p < found->partition_count; p++) {
         const struct mb_replica *replica = mb_partition_replica(found->partitions[p], broker);
-        if (!replica || found->partitions[p]->leader < 0 || replica->in_isr || !kci_prng_chance(&b->prng, 1, 2))
+        if (!replica || !others_have(b, replica) || !kci_prng_chance(&b->prng, 1, 2))
             continue;
         uint64_t size = (uint64_t)(replica->log.end_offset - replica->log.start_offset);
         int64_t kept = replica->log.end_offset - (int64_t)kci_prng_below(&b->prng, (size < 100 ? size : 100) + 1);

@@ -10,6 +10,7 @@
 #include "actors.h"
 
 #include "mockbroker/core/cluster.h"
+#include "mockbroker/core/elr.h"
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/view.h"
 #include "protocol/records.h"
@@ -36,13 +37,22 @@ static struct mb_partition *partition_of(const struct sim_brokers *b, int32_t in
 
 /* ---- before ---- */
 
+/* Who may lead without a loss: who is in sync, or else eligible, or else who led last (KIP-966). */
+static bool may_lead(const struct mb_replica *replica)
+{
+    const struct mb_partition *partition = replica->partition;
+    if (mb_partition_isr_count(partition) > 0)
+        return replica->in_isr;
+    return mb_elr_count(partition) > 0 ? replica->eligible : replica->broker == partition->last_known_leader;
+}
+
 /* Who knows best what is committed: the leader, or who would be. */
 static struct mb_replica *best_of(const struct mb_partition *partition)
 {
     struct mb_replica *best = mb_partition_leader(partition);
     for (int32_t i = 0; !mb_partition_leader(partition) && i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
-        if (replica->in_isr && (!best || replica->high_watermark > best->high_watermark))
+        if (may_lead(replica) && (!best || replica->high_watermark > best->high_watermark))
             best = replica;
     }
     return best;
@@ -113,7 +123,7 @@ static void fail(void *owner, int64_t now)
         /* a new leader does not know yet how much is committed: more than its high watermark, perhaps */
         fill_log(b, &power->before[p], best, !w->synced ? INT64_MAX : best ? best->high_watermark : 0);
         for (int32_t i = 0; partition && i < partition->replica_count; i++)
-            others[p] |= partition->replicas[i].in_isr && partition->replicas[i].broker != rotten;
+            others[p] |= may_lead(&partition->replicas[i]) && partition->replicas[i].broker != rotten;
     }
     read_committed(b, power->committed);
     b->disk.off = b->host->mute = true;

@@ -3,8 +3,6 @@
 docs/mockbroker.md tells the same in a table.  A row that meets no difference any more fails the test.
 """
 BOTH = [  # met with any number of nodes
-    ("Kafka stores min.insync.replicas as a setting of all brokers when it keeps eligible leader replicas", "CreateTopics|DescribeConfigs", ".*",
-     r".*\.min\.insync\.replicas(\..*)?|\.Results\.\.Configs"),
     ("a topic that is only validated has no id here", "CreateTopics", ".*", r".*\.TopicId"),
 ]
 SINGLE = BOTH + [
@@ -14,8 +12,8 @@ SINGLE = BOTH + [
     ("APIs that are not served: between brokers and controllers, share groups, streams groups", "ApiVersions", ".*",
      r"(\.Answers\[0\])?\.ApiKeys\.(27|7[6-9]|8[0-9]|9[0-9])(\..*)?"),
     ("client metrics are always taken; Kafka needs a plugin that receives them", "ApiVersions", ".*", r"(\.Answers\[0\])?\.ApiKeys\.7[12]"),
-    ("features of what is not served: share and streams groups, eligible leader replicas", "ApiVersions", ".*",
-     r"(\.Answers\[0\])?\.(FinalizedFeatures|SupportedFeatures)\.(eligible\.leader\.replicas|share|streams|kraft)\.version.*"),
+    ("features of what is not served: share and streams groups", "ApiVersions", ".*",
+     r"(\.Answers\[0\])?\.(FinalizedFeatures|SupportedFeatures)\.(share|streams|kraft)\.version.*"),
     ("values are taken as they are: no blanks around a number", "CreateTopics", "config retention.ms= .*", ".*"),
     ("segments may be as small as before Kafka 4.0, so that a test has some", "CreateTopics|IncrementalAlterConfigs", "(2 )?segment.bytes=100", ".*"),
     ("a request that contradicts itself (an id and a name, or neither) fails whole in Kafka, and topic by topic here", "Metadata", "(unknown|no) id|(id|unknown) and .*|no id", ".*"),
@@ -47,7 +45,6 @@ ADMIN = [
     ("how long the log of the metadata is", "DescribeQuorum", ".*", r".*\.HighWatermark"),
 ]
 NODES = BOTH + [
-    ("there are no eligible leader replicas (KIP-966): the last member of the ISR stays in it", "Metadata|DescribeTopicPartitions", "without 3", r".*\.(IsrNodes|EligibleLeaderReplicas|LastKnownElr)"),
     ("a move that takes a replica away and leaves the leader where it is does not raise the leader's epoch", "Metadata|DescribeTopicPartitions", "moved|elected", r".*\.LeaderEpoch"),
 ]
 ROWS = {"DifferentialTest": SINGLE, "DifferentialAdminTest": ADMIN, "DifferentialNodesTest": NODES}
