@@ -62,6 +62,7 @@ const struct sim_plant sim_plant_list[] = {
     { "B4", "no-sync", B(NO_SYNC), "flush.messages is nothing to the logs" },
     { "B4", "trust-disk", B(TRUST_DISK), "recovery believes that what it finds is whole" },
     { "B4", "forgetful", B(FORGETFUL), "after a restart the brokers know no producer" },
+    { "P1", "trust-killed", B(TRUST_KILLED), "KIP-966: who was killed stays eligible" },
     { "B5", "uncounted", B(UNCOUNTED), "faults do not count every hit" },
 };
 const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
