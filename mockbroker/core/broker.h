@@ -44,6 +44,9 @@ enum mb_plant {
     MB_PLANT_UNCOUNTED,    /* faults do not count every hit */
     MB_PLANT_FORGETFUL,    /* after a restart the brokers know no producer */
     MB_PLANT_TRUST_KILLED, /* KIP-966: who was killed stays eligible */
+    MB_PLANT_CLEAN_AHEAD,  /* the cleaner does not wait for the high watermark */
+    MB_PLANT_CLEAN_EARLY,  /* the cleaner's clock is a day ahead: tombstones go at once */
+    MB_PLANT_RETAIN_AHEAD, /* retention does not wait for the high watermark */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */

@@ -396,7 +396,8 @@ void mb_partition_retain(struct mb_partition *partition, int64_t now)
     size_t i = 0;
     for (;;) { /* plan first, cut once: entries i .. are what stays */
         int64_t end = unit_end(&leader->log, start, i);
-        if (end < 0 || end > leader->high_watermark || end <= start)
+        bool ahead = partition->cluster->options.plant == MB_PLANT_RETAIN_AHEAD; /* planted defect */
+        if (end < 0 || (end > leader->high_watermark && !ahead) || end <= start)
             break;
         uint64_t size = 0;
         int64_t newest_ms = INT64_MIN;
@@ -421,6 +422,8 @@ void mb_partition_retain(struct mb_partition *partition, int64_t now)
 void mb_partition_compact(struct mb_partition *partition, int64_t now)
 {
     struct mb_cluster *cluster = partition->cluster;
+    bool ahead = cluster->options.plant == MB_PLANT_CLEAN_AHEAD; /* planted defects */
+    int64_t early_ms = cluster->options.plant == MB_PLANT_CLEAN_EARLY ? 86400000 : 0;
     for (int32_t i = 0; partition->topic->config.compact && i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
         if (!mb_cluster_is_running(cluster, replica->broker) || mb_cluster_is_paused(cluster, replica->broker))
@@ -428,8 +431,8 @@ void mb_partition_compact(struct mb_partition *partition, int64_t now)
         struct mb_compaction compaction = { .config = &partition->topic->config,
                                             .producers = &replica->producers,
                                             .compressor = cluster->compressor,
-                                            .limit = mb_replica_last_stable(replica),
-                                            .wall_ms = mb_cluster_wall_ms(cluster, now),
+                                            .limit = ahead ? INT64_MAX : mb_replica_last_stable(replica),
+                                            .wall_ms = mb_cluster_wall_ms(cluster, now) + early_ms,
                                             .seed = kci_prng_next(&cluster->prng) };
         int error = mb_compact(&replica->log, &compaction);
         if (error)

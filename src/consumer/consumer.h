@@ -39,6 +39,10 @@ enum kci_consumer_plant {
     KCI_PLANT_IMPATIENT,         /* fetches do not wait at the broker (L6) */
     KCI_PLANT_ANY_HISTORY,       /* a log that was truncated is read on (F4) */
     KCI_PLANT_NO_LIMIT,          /* fetch.memory.max is no limit (R2) */
+    KCI_PLANT_SKIP_ONE,          /* the next fetch begins one offset too far (F1) */
+    KCI_PLANT_SCRIBBLE,          /* bytes of a batch change behind its CRC check (F2) */
+    KCI_PLANT_SILENT_RESET,      /* nobody is told of a reset (F5) */
+    KCI_PLANT_DEAF_PAUSE,        /* partitions that are paused are returned (F6) */
 };
 
 struct kci_consumer_options {

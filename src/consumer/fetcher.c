@@ -371,7 +371,8 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
                                         a->fetch_offset,
                                         c->settings->isolation_level == KCI_READ_COMMITTED,
                                         c->settings->check_crcs,
-                                        alone };
+                                        alone,
+                                        c->plant == KCI_PLANT_SCRIBBLE };
     struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
     if (!part) {
         back_off(c, a, now);
@@ -380,7 +381,7 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
     int64_t behind = offset_behind(p->records, a->fetch_offset, &a->fetch_epoch);
     if (behind == a->fetch_offset) /* bytes, but no progress: a broken broker; judging will tell */
         back_off(c, a, now);
-    a->fetch_offset = behind;
+    a->fetch_offset = behind + (c->plant == KCI_PLANT_SKIP_ONE); /* planted defect */
     a->judging_bytes += (int64_t)p->records.size;
     kci_list_push(&c->fetcher.parts, &part->link);
     if (alone)

@@ -175,7 +175,8 @@ static struct kci_assigned *next_ready(struct kci_consumer *c)
     KCI_LIST_EACH(link, &c->subscription.ready)
     {
         struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, ready_link);
-        if (!a->paused && !a->revoking)
+        bool paused = a->paused && c->plant != KCI_PLANT_DEAF_PAUSE; /* planted defect */
+        if (!paused && !a->revoking)
             return a;
     }
     return NULL;

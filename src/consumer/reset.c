@@ -75,6 +75,8 @@ static void tell(struct kci_consumer *c, struct kci_assigned *a, enum kci_reset_
                  int32_t from_epoch)
 {
     char before[32] = "none";
+    if (c->plant == KCI_PLANT_SILENT_RESET) /* planted defect */
+        return;
     if (from >= 0)
         snprintf(before, sizeof before, "%" PRId64, from);
     kci_notice_reset(c, a, reason, from, from_epoch, "%s [%d]: position reset from %s to %" PRId64 ": %s",
