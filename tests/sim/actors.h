@@ -12,7 +12,8 @@
 #include "mockbroker/core/broker.h"
 #include "support/test_alloc.h"
 
-#define SIM_CONSUMERS_MAX (SIM_MEMBERS_MAX + 2) /* slots: one that leaves slowly keeps its own; and the reader */
+#define SIM_SLOTS         (SIM_MEMBERS_MAX + 2) /* one that leaves slowly keeps its own; and the reader */
+#define SIM_CONSUMERS_MAX (SIM_SLOTS + SIM_HERD_MAX)
 
 struct sim_brokers;
 struct sim_consumer;
@@ -35,7 +36,7 @@ struct sim_stage {
     struct sim_plants plants;
     struct sim_verdict verdict;
     struct sim_brokers *brokers;
-    struct sim_consumer *consumers; /* all slots: SIM_CONSUMERS_MAX */
+    struct sim_consumer *consumers; /* all slots: SIM_CONSUMERS_MAX; without a herd those behind SIM_SLOTS are empty */
     struct sim_bank *bank;          /* of transactions; NULL: there are none */
     bool starved;                   /* an allocation has failed, as planned */
     bool healed;                    /* phase 2 */
@@ -160,6 +161,22 @@ void sim_producer_open(struct sim_producer *producer, struct sim_stage *stage, i
 void sim_producer_finish(struct sim_producer *producer);
 bool sim_producer_done(struct sim_producer *producer, char *why, size_t size);
 void sim_producer_close(struct sim_producer *producer);
+
+/* ---- herd.c ---- */
+/* Many members that come at once, and go at once. */
+struct sim_herd {
+    struct sim_stage *stage;
+    struct kci_prng prng;
+    struct sim_alarm next;
+    bool there;
+};
+void sim_herd_open(struct sim_herd *herd, struct sim_stage *stage);
+void sim_herd_heal(struct sim_herd *herd); /* those who are there stay */
+
+/* ---- sessions.c ---- */
+struct sim_consumer;
+/* F7: what it asks for from the right leader and never gets has been lost by the fetch session. */
+void sim_sessions_check(struct sim_consumer *consumer);
 
 /* ---- resets.c ---- */
 struct sim_consumer;

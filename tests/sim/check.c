@@ -323,6 +323,9 @@ static void check_contiguous(history *h, verdict *v)
         for (; told < h->resets.count && h->resets.items[told].before <= i; told++)
             sim_check_reset(h, &h->resets.items[told], next, v);
         bool back = d->offset < next[d->hold] && was_cut(h, hold->partition, next[d->hold]);
+        if (h->gaps && !h->compacted && next[d->hold] > 0 && d->offset > next[d->hold])
+            sim_violation(v, "F5", "consumer %d was not told of a reset of partition %d from %lld to %lld",
+                          hold->consumer, hold->partition, (long long)next[d->hold], (long long)d->offset);
         if (next[d->hold] >= 0 && d->offset != next[d->hold] && !back &&
             !sim_log_passes(h, hold->partition, next[d->hold], d->offset, d->at))
             sim_violation(v, kind_of_jump(h, d, next),

@@ -540,6 +540,8 @@ void sim_consumer_leave(struct sim_consumer *c)
 
 void sim_consumer_heal(struct sim_consumer *c)
 {
+    if (!c->host) /* nobody was ever there */
+        return;
     sim_host_pause(c->host, 0);
     for (int32_t p = 0; c->core && p < c->stage->workload.partitions; p++)
         if (c->paused[p])

@@ -61,7 +61,7 @@ bool sim_log_forgot(const struct sim_history *h, uint32_t sender, uint32_t count
             const struct sim_logged *is = &log->records.items[i];
             if (is->value.producer != sender || is->value.counter != counter)
                 continue;
-            if (last && !(last->gone_at && last->gone_at <= is->stored_at && last->offset < log->start))
+            if (last && !(last->gone_at && last->gone_at <= is->stored_at))
                 return false;
             last = is;
         }

@@ -12,8 +12,8 @@ const struct sim_logged *sim_log_at(const struct sim_history *history, int32_t p
 bool sim_log_passes(const struct sim_history *history, int32_t partition, int64_t from, int64_t to, int64_t at);
 /* It was acknowledged and nobody has seen it in the log: was it gone at once, as it may be? */
 bool sim_log_replaced(const struct sim_history *history, const struct sim_send *send);
-/* The record is in the log more than once: had each copy been deleted when the next one came?  With its batch goes what
- * a follower that begins anew would know of the producer, as in Kafka. */
+/* The record is in the log more than once: had each copy gone when the next one came?  With its batch goes what a
+ * follower that begins anew would know of the producer (compaction keeps only the last batch of each), as in Kafka. */
 bool sim_log_forgot(const struct sim_history *history, uint32_t sender, uint32_t counter);
 
 /* F5: this reset has a reason, it is told right, and goes where auto.offset.reset says. next[hold]: where each hold

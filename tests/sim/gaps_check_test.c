@@ -5,7 +5,7 @@
 static void begin_with_a_hole(int64_t since)
 {
     begin();
-    history.gaps = true;
+    history.gaps = history.compacted = true;
     for (int64_t i = 0; i < 4; i++)
         stored(0, i);
     history.logs.items[0].records.items[1].gone_at = since;
@@ -66,6 +66,35 @@ static void f5_a_reset_is_told_and_has_a_reason(void **state)
     ASSERT_VERDICT("F5");
     history.resets_end = true; /* auto.offset.reset=latest does not look for it */
     ASSERT_VERDICT("");
+    end();
+}
+
+/* Without compaction a log has no holes: what is gone lies before its beginning. */
+static void f5_a_jump_to_a_later_beginning_is_told(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    history.compacted = false;
+    uint32_t hold = held(0, 0, -1, 0);
+    delivered(hold, 0, 0, MS);
+    delivered(hold, 3, 3, 6 * MS);
+    ASSERT_VERDICT("F5");
+    history.resets.count = 0;
+    sim_history_reset(&history, (struct sim_reset){ .before = 1, .at = 6 * MS, .from = 1, .to = 3, .start = 3 });
+    ASSERT_VERDICT("");
+    end();
+}
+
+static void p2_a_record_may_come_again_when_it_was_gone(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    sim_history_logged(&history, 0, (struct sim_logged){ .value = value_of(1, 0), .offset = 4, .stored_at = 6 * MS });
+    history.acks_all = false; /* the report has the first offset */
+    history.forgetful = true;
+    ASSERT_VERDICT("");
+    history.logs.items[0].records.items[4].stored_at = 4 * MS;
+    ASSERT_VERDICT("P2");
     end();
 }
 
@@ -154,6 +183,8 @@ int main(void)
         cmocka_unit_test(f1_only_what_is_gone_is_passed_over),
         cmocka_unit_test(f1_who_was_quicker_than_the_cleaner_is_right),
         cmocka_unit_test(f5_a_reset_is_told_and_has_a_reason),
+        cmocka_unit_test(f5_a_jump_to_a_later_beginning_is_told),
+        cmocka_unit_test(p2_a_record_may_come_again_when_it_was_gone),
         cmocka_unit_test(f5_a_position_that_goes_back_without_a_word),
         cmocka_unit_test(f6_the_old_position_does_not_go_on_behind_a_seek),
         cmocka_unit_test(g3_what_is_gone_need_not_be_delivered),

@@ -97,6 +97,7 @@ struct sim_history {
     SIM_LIST(struct sim_lost) lost;
     SIM_LIST(struct sim_reset) resets;
     bool gaps;                /* logs may have holes: records go by age, size, DeleteRecords or compaction */
+    bool compacted;           /* also in the middle; else they only begin later, which a consumer is told of */
     bool resets_end;          /* auto.offset.reset=latest: a reset skips what there is */
     struct sim_ledger ledger; /* transactions */
     bool lossy;               /* what is committed may get lost */

@@ -13,19 +13,20 @@
 
 #include <stdio.h>
 
-#define LOOK_US     (20 * SIM_MS)           /* phase 2 looks this often whether all is done */
-#define PROGRESS_US (60 * SIM_S)            /* time limit of phase 2, besides time-outs that must pass */
-#define GROUP_US    (5 * SIM_S)             /* in which a group comes to rest, besides its time-outs */
-#define GENERATIONS (8 * SIM_CONSUMERS_MAX) /* rounds in which it does */
-#define QUIET_US    (2 * SIM_S)             /* how long nobody may be busy */
-#define QUIET_STEPS 50                      /* steps per second and engine that are not busy */
-#define QUIET_FETCH (4 * SIM_BROKERS)       /* steps of one round of fetches */
+#define LOOK_US     (20 * SIM_MS)     /* phase 2 looks this often whether all is done */
+#define PROGRESS_US (60 * SIM_S)      /* time limit of phase 2, besides time-outs that must pass */
+#define GROUP_US    (5 * SIM_S)       /* in which a group comes to rest, besides its time-outs */
+#define GENERATIONS 8                 /* rounds in which it does, for each member that there may be */
+#define QUIET_US    (2 * SIM_S)       /* how long nobody may be busy */
+#define QUIET_STEPS 50                /* steps per second and engine that are not busy */
+#define QUIET_FETCH (4 * SIM_BROKERS) /* steps of one round of fetches */
 
 struct run {
     struct sim_stage stage;
     struct sim_brokers brokers;
     struct sim_producer producers[SIM_PRODUCERS_MAX];
-    struct sim_consumer consumers[SIM_CONSUMERS_MAX]; /* the last one is the reader's slot */
+    struct sim_consumer consumers[SIM_CONSUMERS_MAX]; /* the last one of SIM_SLOTS is the reader's */
+    struct sim_herd herd;
     struct sim_bank bank;
     struct kci_prng prng;
     struct sim_alarm churn;
@@ -34,23 +35,29 @@ struct run {
 
 static struct sim_consumer *reader_of(struct run *run)
 {
-    return &run->consumers[SIM_CONSUMERS_MAX - 1];
+    return &run->consumers[SIM_SLOTS - 1];
 }
 
 /* ---- members come and go ---- */
 
-static int members_now(const struct run *run)
+static bool is_member(const struct sim_consumer *c)
+{
+    return !c->reader && c->state != SIM_GONE && c->state != SIM_LEAVING;
+}
+
+/* Of the first so many slots: with SIM_CONSUMERS_MAX the herd counts, too. */
+static int members_now(const struct run *run, int slots)
 {
     int count = 0;
-    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
-        count += run->consumers[i].state != SIM_GONE && run->consumers[i].state != SIM_LEAVING;
+    for (int i = 0; i < slots; i++)
+        count += is_member(&run->consumers[i]);
     return count;
 }
 
 /* false: every slot is taken, by some who are still leaving. */
 static bool add_member(struct run *run)
 {
-    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
+    for (int i = 0; i < SIM_SLOTS - 1; i++)
         if (run->consumers[i].state == SIM_GONE) {
             sim_consumer_join(&run->consumers[i]);
             return true;
@@ -60,7 +67,7 @@ static bool add_member(struct run *run)
 
 static void remove_member(struct run *run)
 {
-    int i = (int)kci_prng_below(&run->prng, SIM_CONSUMERS_MAX - 1);
+    int i = (int)kci_prng_below(&run->prng, SIM_SLOTS - 1);
     if (kci_prng_chance(&run->prng, run->stage.workload.crash, 1000000))
         sim_consumer_crash(&run->consumers[i]);
     else
@@ -71,7 +78,7 @@ static void churn(void *owner, int64_t now)
 {
     struct run *run = owner;
     const struct sim_workload *w = &run->stage.workload;
-    if (members_now(run) < w->members)
+    if (members_now(run, SIM_SLOTS) < w->members)
         add_member(run);
     else
         remove_member(run);
@@ -91,8 +98,9 @@ static void open(struct run *run)
     sim_brokers_open(&run->brokers, stage);
     for (int i = 0; i < w->producers; i++)
         sim_producer_open(&run->producers[i], stage, i + 1);
-    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
-        sim_consumer_init(&run->consumers[i], stage, i + 1, i == SIM_CONSUMERS_MAX - 1);
+    for (int i = 0; i < SIM_SLOTS; i++)
+        sim_consumer_init(&run->consumers[i], stage, i + 1, i == SIM_SLOTS - 1);
+    sim_herd_open(&run->herd, stage);
     for (int i = 0; i < w->members; i++)
         add_member(run);
     if (w->reader)
@@ -107,8 +115,8 @@ static void open(struct run *run)
 
 static bool held_by_member(const struct run *run, int32_t partition)
 {
-    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++)
-        if (run->consumers[i].state != SIM_GONE && run->consumers[i].hold[partition] >= 0)
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+        if (!run->consumers[i].reader && run->consumers[i].state != SIM_GONE && run->consumers[i].hold[partition] >= 0)
             return true;
     return false;
 }
@@ -141,7 +149,7 @@ static bool delivered_all(struct run *run, const int64_t *ends, char *why, size_
 /* As many members as there should be; one that is still leaving may hold a slot. */
 static bool all_there(struct run *run)
 {
-    while (members_now(run) < run->stage.workload.members)
+    while (members_now(run, SIM_SLOTS) < run->stage.workload.members)
         if (!add_member(run))
             return false;
     return true;
@@ -155,14 +163,13 @@ static bool group_is_stable(struct run *run)
     if (!w->members)
         return true;
     if (!sim_brokers_group(&run->brokers, &view) || strcmp(view.state, "Stable") != 0 ||
-        (int)view.members != members_now(run))
+        (int)view.members != members_now(run, SIM_CONSUMERS_MAX))
         return false;
-    for (int i = 0; i < SIM_CONSUMERS_MAX - 1; i++) {
+    for (int i = 0; i < SIM_CONSUMERS_MAX; i++) {
         const struct sim_consumer *c = &run->consumers[i];
-        if (c->state != SIM_GONE && c->state != SIM_LEAVING &&
-            (c->core->group.state != KCI_GROUP_STABLE || c->core->group.rejoin ||
-             c->core->group.generation != view.generation ||
-             !sim_brokers_know(&run->brokers, c->core->group.member_id)))
+        if (is_member(c) && (c->core->group.state != KCI_GROUP_STABLE || c->core->group.rejoin ||
+                             c->core->group.generation != view.generation ||
+                             !sim_brokers_know(&run->brokers, c->core->group.member_id)))
             return false;
     }
     for (int32_t p = 0; p < w->partitions; p++)
@@ -214,9 +221,9 @@ static void tell_group(struct run *run, char *out, size_t size)
     sim_brokers_group(&run->brokers, &view);
     size_t used =
         (size_t)snprintf(out, size, "%s, %zu members, generation %d", view.state, view.members, view.generation);
-    for (int i = 0; i < SIM_CONSUMERS_MAX - 1 && used < size; i++) {
+    for (int i = 0; i < SIM_CONSUMERS_MAX && used < size; i++) {
         const struct sim_consumer *c = &run->consumers[i];
-        if (c->state != SIM_GONE)
+        if (!c->reader && c->state != SIM_GONE)
             used += (size_t)snprintf(out + used, size - used, "; %s %s%s, generation %d%s", c->name,
                                      kci_consumer_group_state(c->core), c->core->group.rejoin ? " (to rejoin)" : "",
                                      c->core->group.generation,
@@ -237,7 +244,7 @@ static void look_at_group(struct run *run, int64_t since, int32_t before, bool *
         sim_violation(&stage->verdict, "L3", "the group is not stable %.1f s after the last fault: %s",
                       (double)(stage->world.now - since) / 1e6, text);
     }
-    if (generation(run) - before > GENERATIONS)
+    if (generation(run) - before > GENERATIONS * (SIM_SLOTS + stage->workload.herd))
         sim_violation(&stage->verdict, "G7", "%d generations since the last fault", generation(run) - before);
 }
 
@@ -257,6 +264,8 @@ static void settle(struct run *run)
             return;
         if (stage->world.now >= limit) {
             sim_violation(&stage->verdict, "L2", "no progress without faults: %s", why);
+            for (int i = 0; i < SIM_CONSUMERS_MAX; i++)
+                sim_sessions_check(&run->consumers[i]);
             return;
         }
         if (!advance(run, stage->world.now + LOOK_US))
@@ -272,6 +281,7 @@ static void heal(struct run *run)
     stage->healed = true;
     run->healed_at = stage->world.now;
     sim_alarm_stop(&stage->world, &run->churn);
+    sim_herd_heal(&run->herd);
     sim_world_heal(&stage->world);
     sim_brokers_heal(&run->brokers);
     for (int i = 0; i < stage->workload.producers; i++)
@@ -391,9 +401,10 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     stage->history.restarts = stage->history.group_lost || stage->workload.mixed;
     stage->history.remade = stage->workload.recreate_us > 0;
     stage->history.lossy = stage->history.group_lost || stage->workload.recreate_us;
-    stage->history.forgetful = stage->workload.gaps.deletes ||
-                               (stage->history.lossy && (stage->workload.disk_us || stage->workload.recreate_us));
+    stage->history.forgetful =
+        stage->workload.gaps.on || (stage->history.lossy && (stage->workload.disk_us || stage->workload.recreate_us));
     stage->history.gaps = stage->workload.gaps.on;
+    stage->history.compacted = stage->workload.gaps.compact;
     stage->history.resets_end = stage->workload.consumer_settings.auto_offset_reset == KCI_RESET_LATEST;
     stage->history.delivery_us = (int64_t)stage->workload.producer_settings.delivery_timeout_ms * 1000;
 

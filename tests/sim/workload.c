@@ -268,6 +268,13 @@ static void draw_gaps(struct kci_prng *prng, struct sim_workload *w)
         w->choice = SIM_CHOOSE_KEY;
 }
 
+/* More members than partitions: some are idle. */
+static void draw_herd(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->herd = one_in(prng, 24) && w->members ? (int32_t)between(prng, 10, SIM_HERD_MAX) : 0;
+    w->herd_us = around(prng, 300 * SIM_MS, 3);
+}
+
 void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
 {
     struct kci_prng prng = sim_stream(seed, 1);
@@ -297,6 +304,9 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
     struct kci_prng gaps = sim_stream(seed, 14);
     if (!(without & SIM_GAPS))
         draw_gaps(&gaps, w);
+    struct kci_prng herd = sim_stream(seed, 15);
+    if (!(without & SIM_HERD))
+        draw_herd(&herd, w);
 }
 
 void sim_workload_shorten(struct sim_workload *w)
@@ -312,6 +322,7 @@ void sim_workload_shorten(struct sim_workload *w)
     w->disk = false;
     w->txn_ids = 0;
     w->gaps = (struct sim_gaps){ .on = false };
+    w->herd = 0;
     w->consumer_settings.auto_offset_reset = KCI_RESET_EARLIEST;
     w->partitions_first = w->partitions;
     w->abandon = w->freeze = w->seek = w->pause = 0;
@@ -375,6 +386,11 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     }
     if (w->recreate_us) {
         snprintf(text, sizeof text, "the topic vanishes and returns each %.1f s", (double)w->recreate_us / 1e6);
+        line(context, text);
+    }
+    if (w->herd) {
+        snprintf(text, sizeof text, "a herd of %d members comes or goes each %.1f s", w->herd,
+                 (double)w->herd_us / 1e6);
         line(context, text);
     }
     if (w->gaps.on) {

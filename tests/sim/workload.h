@@ -7,8 +7,9 @@
 #include "cluster/settings.h"
 #include "ledger.h"
 
-#define SIM_PRODUCERS_MAX  3 /* at a time */
-#define SIM_MEMBERS_MAX    3 /* of the group, at a time */
+#define SIM_PRODUCERS_MAX  3  /* at a time */
+#define SIM_MEMBERS_MAX    3  /* of the group, at a time */
+#define SIM_HERD_MAX       12 /* members that come at once, besides */
 #define SIM_PARTITIONS_MAX 6
 #define SIM_KEYS_MAX       64
 #define SIM_BROKERS        3
@@ -46,7 +47,15 @@ struct sim_gaps {
 
 /* What is drawn from streams of its own: a seed without it takes the course that it took before there was such a thing,
  * and one that fails can be looked at with less of it. */
-enum sim_feature { SIM_DISK = 1, SIM_MIXED = 2, SIM_RECREATE = 4, SIM_ERRORS = 8, SIM_TXNS = 16, SIM_GAPS = 32 };
+enum sim_feature {
+    SIM_DISK = 1,
+    SIM_MIXED = 2,
+    SIM_RECREATE = 4,
+    SIM_ERRORS = 8,
+    SIM_TXNS = 16,
+    SIM_GAPS = 32,
+    SIM_HERD = 64
+};
 
 struct sim_workload {
     uint64_t seed;
@@ -114,6 +123,9 @@ struct sim_workload {
     uint32_t txn_seek;       /* millionths per poll of a reader */
 
     struct sim_gaps gaps;
+
+    int32_t herd;    /* SIM_HERD: so many members come at once; 0: none */
+    int64_t herd_us; /* mean time between their coming and going */
 
     struct sim_faults faults;
 };

@@ -1,0 +1,40 @@
+/* A herd: ten or more members begin in one instant, in a group of few, and end in one instant, by a crash or in order. */
+#include "actors.h"
+
+static void come_or_go(void *owner, int64_t now)
+{
+    struct sim_herd *herd = owner;
+    struct sim_stage *stage = herd->stage;
+    bool crash = kci_prng_chance(&herd->prng, stage->workload.crash, 1000000);
+    herd->there = !herd->there;
+    sim_note(&stage->world, "a herd of %d %s", stage->workload.herd, herd->there ? "comes" : "goes");
+    for (int i = 0; i < stage->workload.herd; i++) {
+        struct sim_consumer *c = &stage->consumers[SIM_SLOTS + i];
+        if (herd->there && c->state == SIM_GONE)
+            sim_consumer_join(c);
+        else if (!herd->there && crash)
+            sim_consumer_crash(c);
+        else if (!herd->there)
+            sim_consumer_leave(c);
+    }
+    sim_alarm_set(&stage->world, &herd->next,
+                  now + 1 + (int64_t)kci_prng_below(&herd->prng, 2 * (uint64_t)stage->workload.herd_us));
+}
+
+void sim_herd_open(struct sim_herd *herd, struct sim_stage *stage)
+{
+    herd->stage = stage;
+    herd->prng = sim_stream(stage->workload.seed, 16);
+    herd->next.fire = come_or_go;
+    herd->next.owner = herd;
+    for (int i = 0; i < stage->workload.herd; i++)
+        sim_consumer_init(&stage->consumers[SIM_SLOTS + i], stage, SIM_SLOTS + i + 1, false);
+    if (stage->workload.herd)
+        sim_alarm_set(&stage->world, &herd->next,
+                      stage->world.now + (int64_t)kci_prng_below(&herd->prng, (uint64_t)stage->workload.herd_us));
+}
+
+void sim_herd_heal(struct sim_herd *herd)
+{
+    sim_alarm_stop(&herd->stage->world, &herd->next);
+}
