@@ -8,6 +8,9 @@
  * that are done at the head go away; those behind them stay until their turn comes, since only the head decides.
  * Finding a record is two binary searches.  Acknowledging twice is fine; what lies before the head was done already.
  *
+ * What there is no memory to note is not returned: it is taken back and fetched again (poll.c), so a ledger knows of all
+ * that is out.
+ *
  * Left to others: which partition an acknowledgement is about and whether it still counts (acknowledge.c), how many
  * records may be out (max.unacknowledged.records: poll.c). */
 #include "consumer/ledger.h"
@@ -27,7 +30,7 @@ struct kci_ledger_page {
 
 void kci_ledger_init(struct kci_ledger *ledger)
 {
-    *ledger = (struct kci_ledger){ .frozen_at = -1 };
+    *ledger = (struct kci_ledger){ .pages = NULL };
 }
 
 void kci_ledger_clear(struct kci_ledger *ledger, const struct kci_alloc *alloc)
@@ -77,18 +80,14 @@ static struct kci_ledger_page *new_page(struct kci_ledger *ledger, const struct 
     return page;
 }
 
-void kci_ledger_note(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t offset, int32_t epoch,
+bool kci_ledger_note(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t offset, int32_t epoch,
                      int32_t epoch_before, uint32_t more)
 {
-    if (ledger->frozen_at >= 0)
-        return;
     struct kci_ledger_page *page = ledger->count ? ledger->pages[ledger->head + ledger->count - 1] : NULL;
     if (!page || page->count == page->capacity || page->epoch != epoch || offset - page->base > UINT32_MAX) {
         page = new_page(ledger, alloc, more + 1);
-        if (!page) {
-            ledger->frozen_at = offset;
-            return;
-        }
+        if (!page)
+            return false;
         page->base = offset;
         page->epoch = epoch;
         page->epoch_before = epoch_before;
@@ -96,6 +95,7 @@ void kci_ledger_note(struct kci_ledger *ledger, const struct kci_alloc *alloc, i
     page->deltas[page->count++] = (uint32_t)(offset - page->base);
     page->left++;
     ledger->unacknowledged++;
+    return true;
 }
 
 /* ---- acknowledging ---- */
@@ -167,8 +167,6 @@ size_t kci_ledger_acknowledge(struct kci_ledger *ledger, const struct kci_alloc 
 
 void kci_ledger_forget(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t from)
 {
-    if (ledger->frozen_at >= from)
-        ledger->frozen_at = -1;
     for (; ledger->count; ledger->count--) {
         struct kci_ledger_page *page = ledger->pages[ledger->head + ledger->count - 1];
         if (page->base < from) {
@@ -190,11 +188,8 @@ void kci_ledger_forget(struct kci_ledger *ledger, const struct kci_alloc *alloc,
 
 bool kci_ledger_progress(const struct kci_ledger *ledger, int64_t *offset, int32_t *epoch_before)
 {
-    if (ledger->count == 0) {
-        *offset = ledger->frozen_at;
-        *epoch_before = -1;
-        return ledger->frozen_at >= 0;
-    }
+    if (ledger->count == 0)
+        return false;
     const struct kci_ledger_page *page = ledger->pages[ledger->head];
     *offset = page->base + page->deltas[page->first];
     *epoch_before = page->first ? page->epoch : page->epoch_before;

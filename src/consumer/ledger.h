@@ -15,7 +15,6 @@ struct kci_ledger {
     struct kci_ledger_page **pages; /* by rising offset, from `head` on; owned */
     size_t head, count, capacity;   /* count: of pages from head on */
     uint64_t unacknowledged;        /* records */
-    int64_t frozen_at;              /* out of memory: a record from here on could not be noted; -1: none */
 };
 
 void kci_ledger_init(struct kci_ledger *ledger);
@@ -23,8 +22,9 @@ void kci_ledger_init(struct kci_ledger *ledger);
 void kci_ledger_clear(struct kci_ledger *ledger, const struct kci_alloc *alloc);
 
 /* A record is returned; offsets rise from call to call. `epoch` is its leader epoch, epoch_before that of the record
- * before it, `more` how many records are going to follow. Out of memory: freezes. */
-void kci_ledger_note(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t offset, int32_t epoch,
+ * before it, `more` how many records are going to follow. false: out of memory, it is not noted and must not be
+ * returned. */
+bool kci_ledger_note(struct kci_ledger *ledger, const struct kci_alloc *alloc, int64_t offset, int32_t epoch,
                      int32_t epoch_before, uint32_t more);
 /* The records in [from, behind) are done, for the first time or again. The number of records in it that were noted and
  * are still on a page. */

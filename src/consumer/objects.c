@@ -12,7 +12,8 @@
  * the walk asks one flag per record that it asks for interceptors anyway.
  *
  * A set whose objects do not all find room ends where it is full, and the rest comes with the next poll; only a record
- * that finds none in an empty one counts as refused.
+ * that is above the limit in an empty one counts as refused.  When the machine has no memory, nobody is to blame: the
+ * set ends before that record, and if it was the first one all of it goes back.
  *
  * Left to others: where the position goes (unreadable.c). */
 #include "consumer/objects.h"
@@ -24,6 +25,9 @@ struct kci_object {
 };
 
 struct kci_objects {
+    const struct kci_alloc *under; /* borrowed */
+    struct kci_alloc memory;       /* the same, but its failures are seen here: a limit is none */
+    bool starved;                  /* one failed since this was cleared */
     struct kci_arena arena;
     struct kc_buffer buffer; /* what the deserializer at work appends; empty otherwise */
     int64_t counted;         /* bytes in shared */
@@ -35,8 +39,17 @@ struct pass {
     struct kc_records *records;
     struct kci_objects *objects; /* owned */
     const struct kci_settings *settings;
-    size_t made; /* objects */
+    size_t made;  /* objects */
+    bool starved; /* there was no memory for the very first one */
 };
+
+static void *resize(void *context, void *block, size_t size)
+{
+    struct kci_objects *objects = context;
+    void *got = objects->under->resize(objects->under->context, block, size);
+    objects->starved |= size && !got;
+    return got;
+}
 
 /* Turn *bytes into an object, if there is a deserializer for it. *room is false when it could not be kept. */
 static kc_err make(struct kci_objects *objects, const kc_deserializer *by, const kc_record_view *view, kc_bytes *bytes,
@@ -84,6 +97,7 @@ static kc_err make_both(struct pass *pass, const kc_record_view *view, struct kc
     struct kci_object *object = &pass->objects->items[pass->made];
     const kc_deserializer *by = &pass->settings->key_deserializer;
     bool room = true;
+    pass->objects->starved = false;
     *object = (struct kci_object){ view->key, view->value };
     place->what = "key";
     place->code = make(pass->objects, by, view, &object->key, &room);
@@ -92,7 +106,9 @@ static kc_err make_both(struct pass *pass, const kc_record_view *view, struct kc
         place->what = "value";
         place->code = make(pass->objects, by, view, &object->value, &room);
     }
-    place->next_time = !room && pass->made > 0;
+    bool starved = place->code != KC_OK && pass->objects->starved;
+    place->next_time = (!room || starved) && pass->made > 0;
+    pass->starved = starved && pass->made == 0;
     place->name = by->name ? by->name : "(without name)";
     return place->code;
 }
@@ -122,11 +138,13 @@ bool kci_objects_make(struct kc_records *records, const struct kci_settings *set
 {
     const struct kci_alloc *alloc = records->shared->alloc;
     size_t most = (size_t)settings->fetch_memory_max, size = records->count * sizeof(struct kci_object);
-    struct pass pass = { records, kci_alloc_zero(alloc, 1, sizeof *pass.objects + size), settings, 0 };
+    struct pass pass = { records, kci_alloc_zero(alloc, 1, sizeof *pass.objects + size), settings, 0, false };
     if (!pass.objects)
         return false;
-    pass.objects->arena = kci_arena_of(alloc, most);
-    pass.objects->buffer.writer = kci_writer_of(alloc, most);
+    pass.objects->under = alloc;
+    pass.objects->memory = (struct kci_alloc){ resize, pass.objects };
+    pass.objects->arena = kci_arena_of(&pass.objects->memory, most);
+    pass.objects->buffer.writer = kci_writer_of(&pass.objects->memory, most);
     for (size_t i = 0; i < records->slice_count;) {
         struct kci_unreadable place;
         int32_t n;
@@ -134,6 +152,8 @@ bool kci_objects_make(struct kc_records *records, const struct kci_settings *set
             i++;
             continue;
         }
+        if (pass.starved)
+            break;
         struct kci_run *run = kci_run_ref(records->slices[i].run); /* has the topic's name */
         place.dropped = kci_records_cut(records, i, n, place.offset);
         refused(context, &place);
@@ -141,6 +161,11 @@ bool kci_objects_make(struct kc_records *records, const struct kci_settings *set
         i += n > 0;
     }
     kci_writer_destroy(&pass.objects->buffer.writer);
+    if (pass.starved) {
+        kci_arena_destroy(&pass.objects->arena);
+        kci_alloc_free(alloc, pass.objects);
+        return false;
+    }
     pass.objects->counted = (int64_t)(sizeof *pass.objects + size + pass.objects->arena.used);
     kci_shared_count(records->shared, pass.objects->counted);
     records->objects = pass.objects;

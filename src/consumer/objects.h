@@ -28,7 +28,7 @@ static inline bool kci_objects_needed(const struct kci_settings *settings)
 }
 /* Run the deserializers over a set that nobody has visited yet, no lock held.  `refused` is called for the first
  * record of each partition that one of them refuses, or that finds no room; that one and what follows it in its
- * partition is taken out of the set. false: out of memory; the set is as it was. */
+ * partition is taken out of the set. false: out of memory; what is left of the set is to be put back. */
 bool kci_objects_make(struct kc_records *records, const struct kci_settings *settings,
                       void (*refused)(void *context, const struct kci_unreadable *record), void *context);
 /* What stands for the record with this number in the order of the walk; null stays null. */

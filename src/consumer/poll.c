@@ -4,6 +4,7 @@
  *
  * All of it is under the lock and never waits: the caller sleeps until `notify` between two looks. */
 #include "consumer/internal.h"
+#include "consumer/objects.h"
 
 /* ---- events ---- */
 
@@ -123,6 +124,33 @@ struct limits {
     size_t used;    /* bytes so far; only with a limit */
 };
 
+/* Note what was taken of a partition, slice `i` and those behind it. What there is no memory to note goes back to where
+ * it was, and is fetched again: whatever is out can be acknowledged. false: so it was. */
+static bool note(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, size_t i)
+{
+    for (; i < records->slice_count; i++) {
+        int64_t from = records->slices[i].from;
+        int32_t epoch = records->slices[i].epoch_before;
+        if (kci_records_note(records, i, &a->ledger))
+            continue;
+        kci_records_cut(records, i, 0, from);
+        kci_assigned_again(&c->subscription, a, from, epoch, c->last_poll);
+        kci_consumer_want_step(c);
+        return false;
+    }
+    return true;
+}
+
+/* The first move of a partition in this poll: a commit may go up to where it was before. */
+static void moved(const struct kci_consumer *c, struct kci_assigned *a, int64_t before, int32_t epoch)
+{
+    if (a->position == before || a->moved_in_poll == c->subscription.polls)
+        return;
+    a->moved_in_poll = c->subscription.polls;
+    a->previous = before;
+    a->previous_epoch = epoch;
+}
+
 /* Take records from the oldest run of a partition, within the limits of the whole set. false: out of memory. */
 static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_records *records, struct limits *limits)
 {
@@ -143,10 +171,15 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
     bool was_full = a->queued_bytes + a->judging_bytes >= quota;
     size_t count_before = records->count;
     bool ok = kci_records_take(records, run, room, &a->position, &a->epoch);
-    for (size_t i = slices_before; c->subscription.explicit_acks && i < records->slice_count; i++)
-        kci_records_note(records, i, &a->ledger);
-    kci_tally_returned(c, a->topic, records->count - count_before, run->next == run->count ? run->bytes : 0);
-    if (run->next == run->count) {
+    bool noted = !c->subscription.explicit_acks || note(c, a, records, slices_before);
+    bool read = noted && run->next == run->count;
+    if (!kci_objects_needed(c->settings)) /* else when it is known how many have objects */
+        kci_tally_records(c, a->topic, records->count - count_before);
+    kci_tally_bytes(c, a->topic, read ? run->bytes : 0);
+    moved(c, a, before, previous_epoch);
+    if (!noted)
+        return false;
+    if (read) {
         a->queued_bytes -= run->bytes;
         kci_list_remove(&run->link);
         kci_run_release(run);
@@ -156,11 +189,6 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
             kci_list_push(&c->subscription.ready, &a->ready_link);
         else if (c->fetcher.alone.state == KCI_ALONE_WAITS)
             kci_consumer_want_step(c);
-    }
-    if (a->position != before && a->moved_in_poll != c->subscription.polls) {
-        a->moved_in_poll = c->subscription.polls;
-        a->previous = before;
-        a->previous_epoch = previous_epoch;
     }
     if (was_full && a->queued_bytes + a->judging_bytes < quota) {
         c->fetcher.drained = true;

@@ -101,16 +101,20 @@ size_t kci_records_within(const struct kci_run *run, size_t limit, size_t bytes,
     return count;
 }
 
-void kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger)
+bool kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger)
 {
     const struct kci_slice *slice = &records->slices[i];
     const struct kci_ready *ready = &slice->run->batches[slice->batch];
     const uint8_t *at = slice->at;
     for (int32_t n = 0; n < slice->count; n++) {
         int64_t offset = ready->base_offset + kci_walk_skip(at, &at);
-        kci_ledger_note(ledger, records->shared->alloc, offset, ready->leader_epoch,
-                        n ? ready->leader_epoch : slice->epoch_before, (uint32_t)(slice->count - n - 1));
+        if (!kci_ledger_note(ledger, records->shared->alloc, offset, ready->leader_epoch,
+                             n ? ready->leader_epoch : slice->epoch_before, (uint32_t)(slice->count - n - 1))) {
+            kci_ledger_forget(ledger, records->shared->alloc, slice->from);
+            return false;
+        }
     }
+    return true;
 }
 
 static void drop_slice(struct kc_records *records, size_t i)

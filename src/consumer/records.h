@@ -47,8 +47,8 @@ bool kci_records_take(struct kc_records *records, struct kci_run *run, size_t li
 /* How many of the next records of the run, up to limit, fit in `bytes` as they are encoded, *used of them being used up
  * (it rises); the first one always fits. *full becomes true when one did not. */
 size_t kci_records_within(const struct kci_run *run, size_t limit, size_t bytes, size_t *used, bool *full);
-/* Write the records of slice `i` into a ledger. */
-void kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger);
+/* Write the records of slice `i` into a ledger. false: out of memory, and none of them is in it. */
+bool kci_records_note(const struct kc_records *records, size_t i, struct kci_ledger *ledger);
 /* Keep `n` records of slice `i`, up to `offset`, and none of what follows them in their partition. Before anybody
  * visited the set. The number of records that went. */
 size_t kci_records_cut(struct kc_records *records, size_t i, int32_t n, int64_t offset);

@@ -422,6 +422,15 @@ void kci_assigned_seek(struct kci_subscription *s, struct kci_assigned *a, int64
     }
 }
 
+void kci_assigned_again(struct kci_subscription *s, struct kci_assigned *a, int64_t offset, int32_t epoch, int64_t now)
+{
+    kci_assigned_drop(a);
+    kci_ledger_forget(&a->ledger, s->alloc, offset);
+    a->version = ++s->next_version;
+    a->asked = false; /* an answer under the former version does not count */
+    kci_assigned_found(a, offset, epoch, now);
+}
+
 void kci_assigned_found(struct kci_assigned *a, int64_t offset, int32_t epoch, int64_t now)
 {
     a->position = a->fetch_offset = offset;

@@ -161,6 +161,9 @@ void kci_assigned_found(struct kci_assigned *a, int64_t offset, int32_t epoch, i
 /* Stop with an error that poll reports until a seek. */
 void kci_assigned_fail(struct kci_subscription *s, struct kci_assigned *a, kc_err error, int64_t now,
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* From `offset` on, with the next fetch: what polls returned of it was taken back. What they returned before stays
+ * returned, so this is no seek. */
+void kci_assigned_again(struct kci_subscription *s, struct kci_assigned *a, int64_t offset, int32_t epoch, int64_t now);
 /* Drop what was fetched ahead and not returned. */
 void kci_assigned_drop(struct kci_assigned *a);
 /* Judged bytes arrive. Takes the run. */

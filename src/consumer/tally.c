@@ -17,12 +17,16 @@ void kci_tally_poll_ends(struct kci_consumer *c, int64_t now)
     c->tally.poll_ended_at = now;
 }
 
-void kci_tally_returned(struct kci_consumer *c, struct kci_consumer_topic *topic, size_t records, int64_t bytes)
+void kci_tally_records(struct kci_consumer *c, struct kci_consumer_topic *topic, size_t records)
 {
     int64_t now = c->tally.poll_began_at;
     kci_meter_add(&c->tally.records, records, now);
     kci_meter_add(&topic->records, records, now);
-    kci_meter_add(&topic->bytes, (uint64_t)bytes, now);
+}
+
+void kci_tally_bytes(struct kci_consumer *c, struct kci_consumer_topic *topic, int64_t bytes)
+{
+    kci_meter_add(&topic->bytes, (uint64_t)bytes, c->tally.poll_began_at);
 }
 
 void kci_tally_fetched(struct kci_consumer *c, size_t bytes, int64_t latency_us, int64_t now)

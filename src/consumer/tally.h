@@ -17,8 +17,10 @@ struct kci_tally {
 
 void kci_tally_poll_begins(struct kci_consumer *c, int64_t now);
 void kci_tally_poll_ends(struct kci_consumer *c, int64_t now);
-/* Records of a topic are about to be returned by the poll that runs; bytes: of the runs that are read to their end. */
-void kci_tally_returned(struct kci_consumer *c, struct kci_consumer_topic *topic, size_t records, int64_t bytes);
+/* Records of a topic are about to be returned by the poll that runs, and the bytes of the runs that it read to their
+ * end. */
+void kci_tally_records(struct kci_consumer *c, struct kci_consumer_topic *topic, size_t records);
+void kci_tally_bytes(struct kci_consumer *c, struct kci_consumer_topic *topic, int64_t bytes);
 void kci_tally_fetched(struct kci_consumer *c, size_t bytes, int64_t latency_us, int64_t now);
 /* A commit succeeded, so long after it was begun. */
 void kci_tally_committed(struct kci_consumer *c, int64_t took_us);

@@ -16,16 +16,6 @@ struct telling {
     int64_t now;
 };
 
-/* From this record on, with the next fetch. */
-static void read_again(struct kci_consumer *c, struct kci_assigned *a, int64_t offset, int32_t epoch_before,
-                       int64_t now)
-{
-    a->version = ++c->subscription.next_version;
-    a->asked = false; /* an answer under the former version does not count */
-    kci_assigned_found(a, offset, epoch_before, now);
-    kci_consumer_want_step(c);
-}
-
 static void refused(void *context, const struct kci_unreadable *record)
 {
     const struct telling *telling = context;
@@ -34,13 +24,14 @@ static void refused(void *context, const struct kci_unreadable *record)
     struct kci_assigned *a = kci_subscription_find_name(&c->subscription, record->topic, record->partition);
     c->stats.records_returned -= record->dropped;
     if (a && a->ticket == record->ticket) {
-        kci_assigned_drop(a);
-        kci_ledger_forget(&a->ledger, c->alloc, record->offset);
         if (record->next_time) {
-            read_again(c, a, record->offset, record->epoch_before, telling->now);
+            kci_assigned_again(&c->subscription, a, record->offset, record->epoch_before, telling->now);
+            kci_consumer_want_step(c);
             kci_consumer_unlock(c);
             return;
         }
+        kci_assigned_drop(a);
+        kci_ledger_forget(&a->ledger, c->alloc, record->offset);
         a->position = a->fetch_offset = record->offset;
         a->epoch = a->fetch_epoch = record->epoch_before;
         kci_assigned_fail(&c->subscription, a, KC_ERR_SERIALIZATION, telling->now,
@@ -63,11 +54,23 @@ static void put_back(struct kci_consumer *c, const struct kc_records *records, i
         struct kci_assigned *a = kci_subscription_find_name(&c->subscription, slice->run->topic, slice->run->partition);
         if (!a || a->ticket != slice->run->ticket)
             continue;
-        kci_assigned_drop(a);
-        kci_ledger_forget(&a->ledger, c->alloc, slice->from);
-        read_again(c, a, slice->from, slice->epoch_before, now);
+        kci_assigned_again(&c->subscription, a, slice->from, slice->epoch_before, now);
     }
+    kci_consumer_want_step(c);
     c->stats.records_returned -= records->count;
+    kci_consumer_unlock(c);
+}
+
+/* The application gets these. */
+static void count(struct kci_consumer *c, const struct kc_records *records)
+{
+    kci_consumer_lock(c);
+    for (size_t i = 0; i < records->slice_count; i++) {
+        const char *name = records->slices[i].run->topic;
+        struct kci_consumer_topic *topic = kci_map_get_str(&c->subscription.topics_by_name, kci_str_of(name));
+        if (topic) /* else it was given up meanwhile, and nobody asks for its numbers */
+            kci_tally_records(c, topic, (size_t)records->slices[i].count);
+    }
     kci_consumer_unlock(c);
 }
 
@@ -79,8 +82,10 @@ kc_err kci_consumer_deserialize(struct kci_consumer *c, struct kc_records **reco
     bool made = kci_objects_make(*records, c->settings, refused, &telling);
     if (!made)
         put_back(c, *records, now);
-    if (made && (*records)->count)
+    if (made && (*records)->count) {
+        count(c, *records);
         return KC_OK;
+    }
     kci_records_release(*records);
     *records = NULL;
     return made ? KC_OK : kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory for what deserializers make");

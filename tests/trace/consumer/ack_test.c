@@ -1,4 +1,5 @@
 /* Acknowledgements: records are done in any order, and a commit covers what is done without a gap. */
+#include "consumer/internal.h"
 #include "support/script_group.h"
 
 static struct script_peer peer;
@@ -161,11 +162,74 @@ static void test_poll_up_to(void **state)
     script_consumer_end(&sc);
 }
 
+/* There is no memory to note what a poll returns, whichever allocation it is: that is not returned then but a little
+ * later, once. */
+static void test_no_memory_for_the_ledger(void **state)
+{
+    static const char *const rest[] = { "t-0:0 t-0:1 t-0:2 t-0:3 t-0:4", NULL, "t-0:2 t-0:3 t-0:4", NULL, NULL, "" };
+    (void)state;
+    for (size_t n = 1; n < 10; n++) {
+        size_t got = 0;
+        begin(1000, 44000);
+        sc.keep = false;
+        script_append(&sc, 0, 2);
+        script_append(&sc, 0, 3);
+        script_assign(&sc, 0, 0);
+        sc.memory.fail_at = sc.memory.count + n;
+        sc.memory.fail_on = true;
+        script_poll(&sc);
+        sc.memory.fail_at = 0;
+        for (const char *at = sc.seen; (at = strstr(at, "t-0:")) != NULL; at += 4)
+            got++;
+        assert_in_range(got, 0, 5);
+        assert_non_null(rest[got]);
+        sc.seen[0] = 0;
+        script_advance(&peer, 600);
+        script_advance(&peer, 600);
+        sc.keep = true;
+        assert_seen(&sc, rest[got]);
+        assert_int_equal(sc.core->stats.records_returned, 5);
+        assert_int_equal(kci_meter_total(&sc.core->tally.records), 5);
+        script_consumer_end(&sc);
+    }
+}
+
+/* ... and once all of it is acknowledged, all of it is committed. */
+static void test_commits_after_no_memory(void **state)
+{
+    (void)state;
+    begin(1000, 44000);
+    script_append(&sc, 0, 5);
+    script_assign(&sc, 0, 0);
+    sc.memory.limit = sc.memory.live_bytes + 64;
+    script_poll(&sc);
+    assert_noted(&sc, "!NO_MEMORY");
+    sc.memory.limit = 0;
+    script_advance(&peer, 600);
+    assert_seen(&sc, "t-0:0 t-0:1 t-0:2 t-0:3 t-0:4");
+    assert_int_equal(ack(0), KC_OK);
+    assert_int_equal(ack(1), KC_OK);
+    assert_int_equal(ack(4), KC_OK);
+    script_advance(&peer, 5000);
+    expect_commit(2, 5);
+    assert_int_equal(ack(2), KC_OK);
+    assert_int_equal(ack(3), KC_OK);
+    script_advance(&peer, 5000);
+    expect_commit(5, 5);
+    script_consumer_end(&sc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_automatic), cmocka_unit_test(test_commit_and_revoke), cmocka_unit_test(test_void_tickets),
-        cmocka_unit_test(test_usage),     cmocka_unit_test(test_backpressure),      cmocka_unit_test(test_poll_up_to),
+        cmocka_unit_test(test_automatic),
+        cmocka_unit_test(test_commit_and_revoke),
+        cmocka_unit_test(test_void_tickets),
+        cmocka_unit_test(test_no_memory_for_the_ledger),
+        cmocka_unit_test(test_commits_after_no_memory),
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_poll_up_to),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
