@@ -83,8 +83,14 @@ class Mockbroker:
                 told.append(f"-- mockbroker's {what}: {failure}, status {self.process.poll()}")
         return "\n".join(told)
 
-    def stop_node(self, broker):
-        request = urllib.request.Request(f"{self.about['control']}/v1/brokers/{broker}/stop", method="POST", data=b"")
+    def stop_node(self, broker, kill=False):
+        self.tell(broker, "kill" if kill else "stop")
+
+    def start_node(self, broker):
+        self.tell(broker, "start")
+
+    def tell(self, broker, what):
+        request = urllib.request.Request(f"{self.about['control']}/v1/brokers/{broker}/{what}", method="POST", data=b"")
         urllib.request.urlopen(request).close()
 
     def __enter__(self):
