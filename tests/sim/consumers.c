@@ -525,8 +525,10 @@ static void look(void *owner, int64_t now)
 
 void sim_consumer_leave(struct sim_consumer *c)
 {
+    if (c->state == SIM_GONE || c->state == SIM_LEAVING) /* or nobody was ever there */
+        return;
     int64_t now = c->stage->world.now;
-    if (c->state == SIM_GONE || c->state == SIM_LEAVING || c->host->paused_until > now)
+    if (c->host->paused_until > now)
         return;
     if (c->state == SIM_POLLING)
         kci_consumer_poll_leave(c->core, now);
