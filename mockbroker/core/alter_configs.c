@@ -89,10 +89,6 @@ static int16_t outcome(const struct mb_config_row *row, const char *in_force, co
     case MB_ALTER_APPEND:
     case MB_ALTER_SUBTRACT:
         break;
-    default:
-        snprintf(text, text_size, "Unknown operation type %d for %.*s.", change->operation, (int)change->name.size,
-                 change->name.data);
-        return KCI_INVALID_REQUEST;
     }
     if (!change->value.data) {
         snprintf(text, text_size, "Null value not supported for : %.*s", (int)change->name.size, change->name.data);
@@ -117,6 +113,12 @@ static int16_t check_names(const struct mb_config_change *changes, size_t count,
         for (size_t k = 0; k < i; k++)
             if (kci_str_equal(changes[i].name, changes[k].name))
                 return refuse(text, text_size, KCI_INVALID_REQUEST, "Error due to duplicate config keys");
+    for (size_t i = 0; i < count; i++)
+        if (changes[i].operation < MB_ALTER_SET || changes[i].operation > MB_ALTER_SUBTRACT) {
+            snprintf(text, text_size, "Unknown operation type %d for %.*s.", changes[i].operation,
+                     (int)changes[i].name.size, changes[i].name.data);
+            return KCI_UNKNOWN_SERVER_ERROR; /* which is what Kafka makes of it */
+        }
     return KCI_NONE;
 }
 

@@ -188,7 +188,13 @@ static size_t gather(struct commit *commit, struct kci_str group_id, const struc
 static void answer(struct commit *commit, int64_t now)
 {
     const struct kci_alloc *alloc = commit->write.alloc;
-    mb_request_answer(commit->request, &commit->response, now);
+    struct kci_offset_commit_response *response = &commit->response;
+    int32_t kept = 0;
+    for (int32_t t = 0; t < response->topics_count; t++) /* of a topic of which nothing was sent, nothing is said */
+        if (response->topics[t].partitions_count || !topic_name(commit->request, t).data)
+            response->topics[kept++] = response->topics[t];
+    response->topics_count = kept;
+    mb_request_answer(commit->request, response, now);
     kci_alloc_free(alloc, commit);
 }
 

@@ -121,6 +121,8 @@ void mb_handle_delete_groups(struct mb_request *request, int64_t now)
 
 /* ---- OffsetDelete ---- */
 
+typedef struct kci_offset_delete_response__offset_delete_response_topic topic_out;
+
 struct offset_deletion {
     struct mb_group_write write; /* first */
     struct mb_request *request;
@@ -153,24 +155,25 @@ static bool sort_out(struct offset_deletion *op, const struct mb_group *group, s
     response->topics = kci_arena_array(arena, (size_t)body->topics_count, sizeof *response->topics);
     if (!response->topics)
         return false;
-    response->topics_count = body->topics_count;
     for (int32_t t = 0; t < body->topics_count; t++) {
         struct kci_str name = body->topics[t].name;
         int32_t exist = mb_cluster_topic_partitions(op->request->cluster, name);
         bool subscribed = mb_group_subscribed(group, name);
-        response->topics[t].name = name;
-        response->topics[t].partitions_count = body->topics[t].partitions_count;
-        response->topics[t].partitions =
-            kci_arena_array(arena, (size_t)body->topics[t].partitions_count, sizeof *response->topics[t].partitions);
-        if (!response->topics[t].partitions)
+        if (!body->topics[t].partitions_count)
+            continue; /* nothing was asked of it, so nothing is said */
+        topic_out *out = &response->topics[response->topics_count++];
+        out->name = name;
+        out->partitions_count = body->topics[t].partitions_count;
+        out->partitions = kci_arena_array(arena, (size_t)out->partitions_count, sizeof *out->partitions);
+        if (!out->partitions)
             return false;
         for (int32_t p = 0; p < body->topics[t].partitions_count; p++) {
             int32_t index = body->topics[t].partitions[p].partition_index;
             bool exists = index >= 0 && index < exist;
-            response->topics[t].partitions[p].partition_index = index;
-            response->topics[t].partitions[p].error_code = !exists      ? KCI_UNKNOWN_TOPIC_OR_PARTITION
-                                                           : subscribed ? KCI_GROUP_SUBSCRIBED_TO_TOPIC
-                                                                        : KCI_NONE;
+            out->partitions[p].partition_index = index;
+            out->partitions[p].error_code = !exists      ? KCI_UNKNOWN_TOPIC_OR_PARTITION
+                                            : subscribed ? KCI_GROUP_SUBSCRIBED_TO_TOPIC
+                                                         : KCI_NONE;
             if (exists && !subscribed && mb_offsets_get(group, name, index))
                 mb_group_records_no_offset(records, group->id, name, index);
         }

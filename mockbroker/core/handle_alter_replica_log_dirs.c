@@ -3,7 +3,8 @@
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
-#define TOPICS_MAX 1000 /* of one request: each is compared with all others */
+#define TOPICS_MAX     1000 /* of one request: each is compared with all others */
+#define TOPIC_NAME_MAX 249
 
 typedef struct kci_alter_replica_log_dirs_response__alter_replica_log_dir_topic_result topic_out;
 
@@ -17,6 +18,8 @@ static int16_t move(const struct mb_request *request, struct kci_str path, struc
     mb_cluster_log_dir(request->cluster, request->broker, directory);
     if (!kci_str_equal(path, kci_str_of(directory)))
         return KCI_LOG_DIR_NOT_FOUND;
+    if (name.size > TOPIC_NAME_MAX)
+        return KCI_INVALID_TOPIC_EXCEPTION; /* there is no such directory */
     if (!partition)
         return KCI_UNKNOWN_TOPIC_OR_PARTITION;
     return mb_partition_replica(partition, request->broker) ? KCI_NONE : KCI_REPLICA_NOT_AVAILABLE;

@@ -15,7 +15,9 @@ void mb_handle_create_delegation_token(struct mb_request *request, int64_t now)
         response.token_requester_principal_type = response.principal_type;
         response.token_requester_principal_name = response.principal_name;
     }
-    if (of_another) {
+    if (of_another && !body->owner_principal_type.data) {
+        response.error_code = KCI_UNKNOWN_SERVER_ERROR; /* an owner without a kind is none: so says Kafka */
+    } else if (of_another) {
         response.principal_type = body->owner_principal_type;
         response.principal_name = body->owner_principal_name;
     }

@@ -30,9 +30,11 @@ void mb_handle_delete_records(struct mb_request *request, int64_t now)
     kci_codec_init(&kci_delete_records_response_schema, &response);
     response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
     for (int32_t t = 0; response.topics && t < body->topics_count; t++) {
+        size_t count = (size_t)body->topics[t].partitions_count;
+        if (!count)
+            continue; /* nothing was asked of it, so nothing is said */
         struct kci_delete_records_response__delete_records_topic_result *topic =
             &response.topics[response.topics_count++];
-        size_t count = (size_t)body->topics[t].partitions_count;
         topic->name = body->topics[t].name;
         topic->partitions = kci_arena_array(&request->arena, count, sizeof *topic->partitions);
         for (size_t p = 0; topic->partitions && p < count; p++)

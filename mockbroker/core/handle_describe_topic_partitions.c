@@ -140,35 +140,63 @@ static int32_t sorted_names(struct mb_request *request, struct kci_str **names)
     return count;
 }
 
-void mb_handle_describe_topic_partitions(struct mb_request *request, int64_t now)
+/* A cursor is one that an answer to the same topics gave. */
+static bool cursor_ok(const struct kci_describe_topic_partitions_request *body)
+{
+    bool known = !body->cursor || body->topics_count <= 0;
+    for (int32_t i = 0; !known && i < body->topics_count; i++)
+        known = kci_str_equal(body->topics[i].name, body->cursor->topic_name);
+    return known && (!body->cursor || body->cursor->partition_index >= 0);
+}
+
+/* Each topic that was asked for with this error. */
+static bool refuse(struct mb_request *request, response_out *response, int16_t error)
 {
     const struct kci_describe_topic_partitions_request *body = request->body;
-    response_out response;
+    response->topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response->topics);
+    for (int32_t i = 0; response->topics && i < body->topics_count; i++) {
+        topic_out *out = &response->topics[response->topics_count++];
+        kci_codec_init(&kci_describe_topic_partitions_response__describe_topic_partitions_response_topic_schema, out);
+        out->name = body->topics[i].name;
+        out->error_code = error;
+    }
+    return response->topics != NULL;
+}
+
+/* False: no memory. */
+static bool describe(struct mb_request *request, response_out *response)
+{
+    const struct kci_describe_topic_partitions_request *body = request->body;
     struct kci_str *names;
     int32_t limit = body->response_partition_limit;
     int32_t room = limit < 1 ? 1 : limit < PARTITIONS_MAX ? limit : PARTITIONS_MAX;
-    kci_codec_init(&kci_describe_topic_partitions_response_schema, &response);
     int32_t count = sorted_names(request, &names);
     bool ok = count >= 0;
-    response.topics = ok ? kci_arena_array(&request->arena, (size_t)count, sizeof *response.topics) : NULL;
-    ok = response.topics != NULL;
-    for (int32_t i = 0; ok && i < count && !response.next_cursor; i++) {
+    response->topics = ok ? kci_arena_array(&request->arena, (size_t)count, sizeof *response->topics) : NULL;
+    ok = response->topics != NULL;
+    for (int32_t i = 0; ok && i < count && !response->next_cursor; i++) {
         bool resumed = body->cursor && kci_str_equal(names[i], body->cursor->topic_name);
         if (i > 0 && kci_str_equal(names[i], names[i - 1]))
             continue;
         if (room == 0) { /* the page ended with the topic before */
-            response.next_cursor = kci_arena_take(&request->arena, sizeof *response.next_cursor);
-            ok = response.next_cursor != NULL;
+            response->next_cursor = kci_arena_take(&request->arena, sizeof *response->next_cursor);
+            ok = response->next_cursor != NULL;
             if (ok) {
-                kci_codec_init(&kci_describe_topic_partitions_response__cursor_schema, response.next_cursor);
-                response.next_cursor->topic_name = names[i];
+                kci_codec_init(&kci_describe_topic_partitions_response__cursor_schema, response->next_cursor);
+                response->next_cursor->topic_name = names[i];
             }
             break;
         }
-        ok = fill_topic(request, names[i],
-                        resumed && body->cursor->partition_index > 0 ? body->cursor->partition_index : 0, &room,
-                        &response);
+        ok = fill_topic(request, names[i], resumed ? body->cursor->partition_index : 0, &room, response);
     }
+    return ok;
+}
+
+void mb_handle_describe_topic_partitions(struct mb_request *request, int64_t now)
+{
+    response_out response;
+    kci_codec_init(&kci_describe_topic_partitions_response_schema, &response);
+    bool ok = cursor_ok(request->body) ? describe(request, &response) : refuse(request, &response, KCI_INVALID_REQUEST);
     if (ok)
         mb_request_answer(request, &response, now);
     else

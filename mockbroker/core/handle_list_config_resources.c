@@ -44,11 +44,14 @@ void mb_handle_list_config_resources(struct mb_request *request, int64_t now)
     char id[16];
     size_t count = 2 * (size_t)cluster->broker_count + cluster->resources.count;
     kci_codec_init(&kci_list_config_resources_response_schema, &response);
+    if (!are_known(request)) {
+        response.error_code = KCI_UNSUPPORTED_VERSION;
+        mb_request_answer(request, &response, now);
+        return;
+    }
     for (size_t at = 0; mb_topic_next(cluster, &at) != NULL;)
         count++;
     response.config_resources = kci_arena_array(&request->arena, count, sizeof *response.config_resources);
-    if (!are_known(request))
-        response.error_code = KCI_UNSUPPORTED_VERSION;
     for (size_t at = 0;
          response.config_resources && is_asked(request, MB_RESOURCE_TOPIC) && (topic = mb_topic_next(cluster, &at));)
         add(request, &response, MB_RESOURCE_TOPIC, topic->name);

@@ -70,6 +70,8 @@ static void answer_partition(struct mb_request *request, struct mb_topic *topic,
     else
         out->error_code = partition ? mb_partition_check(partition, request->broker, asked->current_leader_epoch)
                                     : KCI_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!out->error_code && (body->isolation_level < 0 || body->isolation_level > 1))
+        out->error_code = KCI_UNKNOWN_SERVER_ERROR; /* which is what Kafka makes of it */
     if (out->error_code)
         return;
     struct mb_replica *leader = mb_partition_leader(partition);
@@ -118,7 +120,9 @@ void mb_handle_list_offsets(struct mb_request *request, int64_t now)
     kci_codec_init(&kci_list_offsets_response_schema, &response);
     response.topics = kci_arena_array(&request->arena, (size_t)body->topics_count, sizeof *response.topics);
     for (int32_t t = 0; response.topics && t < body->topics_count; t++) {
-        struct kci_list_offsets_response__list_offsets_topic_response *topic = &response.topics[t];
+        struct kci_list_offsets_response__list_offsets_topic_response *topic = &response.topics[response.topics_count];
+        if (!body->topics[t].partitions_count)
+            continue; /* nothing was asked of it, so nothing is said */
         topic->name = body->topics[t].name;
         topic->partitions =
             kci_arena_array(&request->arena, (size_t)body->topics[t].partitions_count, sizeof *topic->partitions);

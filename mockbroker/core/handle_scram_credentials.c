@@ -116,10 +116,11 @@ static int16_t check_upsertion(const struct kci_alter_user_scram_credentials_req
           "Unknown SCRAM mechanism" },
         { asked->iterations < MB_SCRAM_ITERATION_MIN, KCI_UNACCEPTABLE_CREDENTIAL, "Too few iterations" },
         { asked->iterations > MB_SCRAM_ITERATION_MAX, KCI_UNACCEPTABLE_CREDENTIAL, "Too many iterations" },
-        { asked->salt.size == 0 || asked->salt.size > MB_SCRAM_BYTES_MAX, KCI_UNACCEPTABLE_CREDENTIAL,
-          "The salt is empty or too long" },
-        { asked->salted_password.size == 0 || asked->salted_password.size > MB_SCRAM_BYTES_MAX,
-          KCI_UNACCEPTABLE_CREDENTIAL, "The salted password is empty or too long" },
+        { asked->salt.size > MB_SCRAM_BYTES_MAX, KCI_UNACCEPTABLE_CREDENTIAL, "The salt is too long" },
+        { asked->salted_password.size == 0, KCI_UNKNOWN_SERVER_ERROR,
+          "The salted password is empty" }, /* as in Kafka */
+        { asked->salted_password.size > MB_SCRAM_BYTES_MAX, KCI_UNACCEPTABLE_CREDENTIAL,
+          "The salted password is too long" },
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++)
         if (checks[i].wrong) {

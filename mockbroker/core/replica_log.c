@@ -357,7 +357,7 @@ void mb_log_epoch_end(const struct mb_log *log, int32_t requested, int32_t *epoc
 {
     *epoch = -1;
     *end_offset = -1;
-    if (requested < 0 || !log->epoch_count || requested > mb_log_epoch_latest(log))
+    if (requested == -1 || !log->epoch_count || requested > mb_log_epoch_latest(log))
         return;
     if (requested < log->epochs[0].epoch) {
         *epoch = requested;

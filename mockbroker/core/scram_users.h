@@ -7,8 +7,8 @@
 #include "base/list.h"
 
 #define MB_SCRAM_USERS_MAX     10000
-#define MB_SCRAM_NAME_BYTES    256
-#define MB_SCRAM_BYTES_MAX     256 /* of a salt, of a salted password */
+#define MB_SCRAM_NAME_BYTES    512
+#define MB_SCRAM_BYTES_MAX     512 /* of a salt, of a salted password */
 #define MB_SCRAM_ITERATION_MIN 4096
 #define MB_SCRAM_ITERATION_MAX 16384
 

@@ -2,8 +2,8 @@
  * __consumer_offsets as part of the transaction, and wait for its marker (group_txn.c).
  *
  *      partitions that do not exist -> an error of their own
- *      the group: member, generation   (PROTOCOL 4.6; nothing of that before v3)
  *      the transaction: up to v4 it must have been told (AddOffsetsToTxn), from v5 on it is told now
+ *      the group: member, generation   (PROTOCOL 4.6; nothing of that before v3)
  *      __consumer_offsets, one transactional batch -> waiting -> answer */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
@@ -74,6 +74,16 @@ static bool walk_next(const struct commit *commit, struct walk *walk)
     return false;
 }
 
+/* Of a topic of which nothing was sent, nothing is said. */
+static void drop_empty(struct kci_txn_offset_commit_response *response)
+{
+    int32_t kept = 0;
+    for (int32_t t = 0; t < response->topics_count; t++)
+        if (response->topics[t].partitions_count)
+            response->topics[kept++] = response->topics[t];
+    response->topics_count = kept;
+}
+
 /* Ends it. */
 static void finish(struct commit *commit, int16_t error, int64_t now)
 {
@@ -81,6 +91,7 @@ static void finish(struct commit *commit, int16_t error, int64_t now)
     if (error)
         for (struct walk walk = { 0 }; walk_next(commit, &walk);)
             walk.answer->error_code = error;
+    drop_empty(&commit->response);
     mb_request_answer(commit->request, &commit->response, now);
     kci_alloc_free(alloc, commit);
 }
@@ -196,6 +207,11 @@ static void admitted(void *owner, int16_t error, int64_t now)
     }
     struct mb_groups *groups = mb_cluster_groups(request->cluster);
     const struct mb_group *group = mb_groups_find(groups, body->group_id);
+    error = check_group(commit, group, now);
+    if (error) {
+        finish(commit, error, now);
+        return;
+    }
     struct mb_group_records records = mb_group_records_of(groups->alloc);
     size_t most = (size_t)mb_cluster_property(request->cluster, "offset.metadata.max.bytes");
     size_t had = group ? group->offset_count : 0, count = 0;
@@ -228,10 +244,7 @@ static int16_t check(const struct commit *commit, int64_t now)
         return KCI_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
     if (body->group_id.size == 0)
         return KCI_INVALID_GROUP_ID;
-    int16_t error = mb_groups_route(request, body->group_id, now);
-    if (error)
-        return error;
-    return check_group(commit, mb_groups_find(mb_cluster_groups(request->cluster), body->group_id), now);
+    return mb_groups_route(request, body->group_id, now);
 }
 
 void mb_handle_txn_offset_commit(struct mb_request *request, int64_t now)

@@ -5,6 +5,6 @@ The stories are in differential/; both sides are read with Kafka's own message d
 from differential.compare import Comparison, told_by
 
 
-@told_by("topics", "logs", "groups", "transactions", "frames", "settings")
+@told_by("topics", "logs", "groups", "transactions", "frames", "settings", "systematic")
 class DifferentialTest(Comparison):
     pass

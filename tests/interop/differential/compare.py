@@ -1,6 +1,7 @@
 """Plays stories to both brokers and compares: what the modules of the differential test are made of."""
 import collections
 import importlib
+import itertools
 import os
 import re
 import time
@@ -60,7 +61,8 @@ class Comparison(unittest.TestCase):
         now_ms = int(time.time() * 1000)
         theirs, ours = (self.play(part, broker, now_ms) for broker in (self.kafka, self.mockbroker))
         type(self).played += 1
-        self.assertEqual([row[:3] for row in theirs], [row[:3] for row in ours])
+        apart = [(a[:3], b[:3]) for a, b in itertools.zip_longest(theirs, ours, fillvalue=()) if a[:3] != b[:3]]
+        self.assertFalse(apart[:1], "from here on the story went another way with mockbroker")
         found = []
         for (name, api, version, expected), (*_, got) in zip(theirs, ours):
             self.compared[api] += 1

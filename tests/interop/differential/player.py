@@ -90,7 +90,10 @@ class Player:
 
     def call(self, name, api, version, values=None, **options):
         """Ask and write down."""
-        answer = self.ask(api, version, values, **options)
+        try:
+            answer = self.ask(api, version, values, **options)
+        except TimeoutError as late:
+            raise AssertionError(f"{api} v{version}, {name}: no answer") from late
         self.write_down(name, api, version, answer)
         return answer
 

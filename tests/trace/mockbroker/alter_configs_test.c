@@ -152,7 +152,7 @@ static void nonsense_is_refused_and_changes_nothing(void **state)
         { TOPIC, "t", SET, "retention.ms", NULL, KCI_INVALID_REQUEST },
         { TOPIC, "t", SET, "min.cleanable.dirty.ratio", "2", KCI_INVALID_CONFIG },
         { TOPIC, "t", SET, "leader.replication.throttled.replicas", "a\nb", KCI_INVALID_CONFIG },
-        { TOPIC, "t", 9, "retention.ms", "1", KCI_INVALID_REQUEST },
+        { TOPIC, "t", 9, "retention.ms", "1", KCI_UNKNOWN_SERVER_ERROR },
         { TOPIC, "u", SET, "retention.ms", "1", KCI_UNKNOWN_TOPIC_OR_PARTITION },
         { BROKER, "1", SET, "node.id", "1", KCI_INVALID_REQUEST },
         { BROKER, "9", SET, "num.io.threads", "1", KCI_BROKER_ID_NOT_REGISTERED },
