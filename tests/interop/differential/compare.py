@@ -13,6 +13,7 @@ from differential.player import Player, differences, ordered
 from differential.wire import Messages
 from kafka_cluster import Kafka
 
+FEWEST = 100
 SHOWN = 40  # differences in a failure
 INTERNAL = {"offsets.topic.num.partitions": 5, "transaction.state.log.num.partitions": 5, "transaction.abort.timed.out.transaction.cleanup.interval.ms": 500}
 
@@ -21,6 +22,7 @@ class Comparison(unittest.TestCase):
     """One Apache Kafka and one mockbroker for all stories of a subclass."""
     maxDiff = None
     nodes = 1
+    every = ()       # APIs of which there are to be FEWEST requests at least
     properties = {}  # of both, besides INTERNAL
 
     @classmethod
@@ -38,6 +40,9 @@ class Comparison(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         print("\ncompared:", ", ".join(f"{api} {count}" for api, count in sorted(cls.compared.items())), f"- {sum(cls.compared.values())} requests")
+        thin = {api: cls.compared[api] for api in cls.every if cls.compared[api] < FEWEST}
+        if cls.played == cls.parts and thin:
+            raise AssertionError(f"fewer than {FEWEST} requests: {thin}")
         unused = [row for row in ROWS[cls.__name__] if row[0] not in cls.used]
         if cls.played == cls.parts and unused:
             raise AssertionError(f"these exceptions met no difference: {unused}")

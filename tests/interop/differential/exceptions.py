@@ -41,7 +41,7 @@ SINGLE = BOTH + LOOKING + [
     ("a negative size counts as none", "Fetch", "-1 bytes.*", ".*"),
     ("where there is none to tell, there is no list of aborted transactions", "Fetch", "(partition|topic) .*", r".*\.AbortedTransactions"),
     ("a partition that is named twice is answered once", "Fetch", "a partition twice", ".*"),
-    ("a topic of which nothing was sent is in the answer", "Produce", "no partitions.*", r".*Responses|.*Topics|.*TopicResults"),
+    ("a topic of which nothing was sent is in the answer", "Produce|AddPartitionsToTxn", "no partitions.*", r".*Responses|.*Topics|.*TopicResults"),
 ]
 ADMIN = LOOKING + [
     ("addresses are not looked up: quotas of them are not enforced", "AlterClientQuotas", "bad ip.*", r".*\.Error(Code|Message)"),
