@@ -151,6 +151,8 @@ int64_t mb_fault_release(struct mb_cluster *cluster, int32_t id, int64_t most, i
 /* {"faults":[...],"never_fired":[ids]}, or one fault (id > 0). false: no such fault. */
 bool mb_fault_print(const struct mb_cluster *cluster, int32_t id, struct kci_writer *w);
 const char *mb_fault_kind_name(enum mb_fault_kind kind);
+/* Every kind by the name that JSON gives it, in the order of the table; NULL behind the last. */
+const char *mb_fault_kind_at(size_t i);
 /* fault_parse.c: fill one. false: why. */
 bool mb_fault_parse(struct mb_fault *fault, const struct mb_json *spec, char *why, size_t why_size);
 

@@ -200,6 +200,11 @@ const char *mb_fault_kind_name(enum mb_fault_kind kind)
     return "?";
 }
 
+const char *mb_fault_kind_at(size_t i)
+{
+    return i < sizeof kinds / sizeof kinds[0] ? kinds[i].name : NULL;
+}
+
 static const struct kind_row *find_kind(struct kci_str name)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
