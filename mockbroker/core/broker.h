@@ -33,20 +33,30 @@ struct mb_options {
 };
 enum mb_plant {
     MB_PLANT_NONE = 0,
-    MB_PLANT_HW_AHEAD = 1, /* the high watermark is the leader's log end, whatever the ISR has */
-    MB_PLANT_NO_DEDUP = 2, /* sequences of idempotent producers are not looked at */
-    MB_PLANT_SAME_EPOCH,   /* a new leader goes on in the epoch of the old one */
-    MB_PLANT_NO_CUT,       /* followers keep what their leader does not have */
-    MB_PLANT_TWO_OWNERS,   /* KIP-848: a partition is given away before it is given back */
-    MB_PLANT_NO_FENCING,   /* commits of an old generation are taken */
-    MB_PLANT_NO_SYNC,      /* flush.messages is nothing to the logs */
-    MB_PLANT_TRUST_DISK,   /* recovery believes that what it finds is whole */
-    MB_PLANT_UNCOUNTED,    /* faults do not count every hit */
-    MB_PLANT_FORGETFUL,    /* after a restart the brokers know no producer */
-    MB_PLANT_TRUST_KILLED, /* KIP-966: who was killed stays eligible */
-    MB_PLANT_CLEAN_AHEAD,  /* the cleaner does not wait for the high watermark */
-    MB_PLANT_CLEAN_EARLY,  /* the cleaner's clock is a day ahead: tombstones go at once */
-    MB_PLANT_RETAIN_AHEAD, /* retention does not wait for the high watermark */
+    MB_PLANT_HW_AHEAD = 1,  /* the high watermark is the leader's log end, whatever the ISR has */
+    MB_PLANT_NO_DEDUP = 2,  /* sequences of idempotent producers are not looked at */
+    MB_PLANT_SAME_EPOCH,    /* a new leader goes on in the epoch of the old one */
+    MB_PLANT_NO_CUT,        /* followers keep what their leader does not have */
+    MB_PLANT_TWO_OWNERS,    /* KIP-848: a partition is given away before it is given back */
+    MB_PLANT_NO_FENCING,    /* commits of an old generation are taken */
+    MB_PLANT_NO_SYNC,       /* flush.messages is nothing to the logs */
+    MB_PLANT_TRUST_DISK,    /* recovery believes that what it finds is whole */
+    MB_PLANT_UNCOUNTED,     /* faults do not count every hit */
+    MB_PLANT_FORGETFUL,     /* after a restart the brokers know no producer */
+    MB_PLANT_TRUST_KILLED,  /* KIP-966: who was killed stays eligible */
+    MB_PLANT_CLEAN_AHEAD,   /* the cleaner does not wait for the high watermark */
+    MB_PLANT_CLEAN_EARLY,   /* the cleaner's clock is a day ahead: tombstones go at once */
+    MB_PLANT_RETAIN_AHEAD,  /* retention does not wait for the high watermark */
+    MB_PLANT_OPEN_VISIBLE,  /* read_committed is answered with what is in open transactions */
+    MB_PLANT_ABORTED_EDGE,  /* a transaction that was aborted is not told of when it begins with the last record */
+    MB_PLANT_TORN_MARKERS,  /* partition 0 is told that every transaction was committed */
+    MB_PLANT_ENDED_EARLY,   /* the end of a transaction is answered before it is in the log */
+    MB_PLANT_ZOMBIES,       /* batches of a producer that was replaced are taken */
+    MB_PLANT_OFFSETS_EARLY, /* offsets count when they come, not when their transaction is committed */
+    MB_PLANT_NO_ABORT,      /* a transaction that is aborted gets no markers */
+    MB_PLANT_MARKERS_LOST,  /* a new coordinator takes a transaction that was being ended as ended */
+    MB_PLANT_FIRST_MARKER,  /* a transaction has ended with its first marker */
+    MB_PLANT_PATIENT,       /* no transaction takes too long */
 };
 
 /* 0, or -1 with the reason in text (bad config, unreadable data directory). Replays the storage. */

@@ -161,6 +161,7 @@ static bool list_aborted(struct mb_fetch_node *node, const struct mb_replica *le
     const struct kci_fetch_request *body = node->fetch->request->body;
     if (body->isolation_level != 1 || !index->aborted_count)
         return true;
+    to -= node->fetch->request->cluster->options.plant == MB_PLANT_ABORTED_EDGE; /* planted defect */
     size_t count = mb_txn_index_aborted(index, node->offset, to, NULL, 0);
     node->aborted = kci_arena_array(&node->fetch->request->arena, count, sizeof *node->aborted);
     node->aborted_count = node->aborted ? count : 0;

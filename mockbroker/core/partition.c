@@ -53,6 +53,8 @@ int64_t mb_partition_last_stable(const struct mb_partition *partition)
 
 int64_t mb_replica_last_stable(const struct mb_replica *replica)
 {
+    if (replica->partition->cluster->options.plant == MB_PLANT_OPEN_VISIBLE) /* planted defect */
+        return replica->high_watermark;
     int64_t stable = mb_txn_index_last_stable(&replica->producers.transactions, replica->high_watermark);
     return stable > replica->log.start_offset ? stable : replica->log.start_offset;
 }
@@ -189,7 +191,9 @@ static int16_t check_producer(struct mb_replica *leader, const struct kci_batch_
     int64_t timestamp_ms = -1;
     *duplicate = false;
     if (header->producer_id < 0 || (header->attributes & KCI_BATCH_CONTROL) ||
-        leader->partition->cluster->options.plant == MB_PLANT_NO_DEDUP)
+        leader->partition->cluster->options.plant == MB_PLANT_NO_DEDUP ||
+        (leader->partition->cluster->options.plant == MB_PLANT_ZOMBIES &&
+         mb_producers_fenced(&leader->producers, header->producer_id, header->producer_epoch)))
         return KCI_NONE;
     switch (mb_producers_check(&leader->producers, header, &append->base_offset, &timestamp_ms)) {
     case MB_PRODUCER_DUPLICATE:

@@ -41,6 +41,13 @@ static void prepared(void *owner, int16_t error, int64_t now)
         mb_txn_markers_begin(txn, now);
 }
 
+/* Planted defect: nobody waits for the decision. */
+static void prepared_unheard(void *owner, int16_t error, int64_t now)
+{
+    (void)error;
+    mb_txn_markers_later(owner, now);
+}
+
 static void prepare(struct mb_request *request, struct mb_txn *txn, int64_t now)
 {
     const struct kci_end_txn_request *body = request->body;
@@ -54,6 +61,13 @@ static void prepare(struct mb_request *request, struct mb_txn *txn, int64_t now)
         if (change.meta.epoch >= MB_TXN_EPOCH_MAX)
             change.meta.next_id = mb_txns_new_producer_id(txn->owner);
         change.meta.epoch++;
+    }
+    if (request->cluster->options.plant == MB_PLANT_ENDED_EARLY) {
+        struct mb_txns *txns = txn->owner;
+        struct mb_txn_meta meta = change.meta;
+        mb_txn_write(txn, &change, prepared_unheard, txns, now);
+        answer(request, KCI_NONE, &meta, now);
+        return;
     }
     mb_txn_write(txn, &change, prepared, request, now);
 }

@@ -6,6 +6,8 @@
  * over with a warning. */
 #include "mockbroker/core/txn_records.h"
 
+#include "mockbroker/core/cluster.h"
+
 struct loading {
     struct mb_txns *txns;
     int32_t home;
@@ -56,6 +58,9 @@ static void load_record(void *owner, const struct kci_batch_header *batch, const
         if (load->no_memory)
             return;
         readable = readable && makes_sense(txn, record.state);
+        bool ending = record.state == MB_TXN_PREPARE_COMMIT || record.state == MB_TXN_PREPARE_ABORT;
+        if (ending && load->txns->cluster->options.plant == MB_PLANT_MARKERS_LOST) /* planted defect */
+            mb_txn_clear(txn);
         txn->state = record.state; /* not a move: it was so when it was written */
     }
     if (readable)

@@ -57,6 +57,8 @@ static void marked(void *owner, int16_t error, int64_t now)
             again->marking = false;
         retry(txn->owner, now);
     } else if (txn) {
+        if (marker->cluster->options.plant == MB_PLANT_FIRST_MARKER) /* planted defect */
+            mb_txn_clear(txn);
         mb_txn_remove(txn, part->topic, part->partition);
         complete(txn, now);
     }
@@ -83,6 +85,7 @@ static struct marker *new_marker(const struct mb_txn *txn, const struct mb_txn_p
                                .commit = txn->state == MB_TXN_PREPARE_COMMIT,
                                .loads = txn->owner->homes[txn->partition].loads };
     memcpy(marker + 1, txn->id.data, txn->id.size);
+    marker->commit |= txn->owner->cluster->options.plant == MB_PLANT_TORN_MARKERS && part->partition == 0; /* defect */
     return marker;
 }
 
@@ -139,6 +142,8 @@ void mb_txn_markers_begin(struct mb_txn *txn, int64_t now)
 {
     struct mb_txns *txns = txn->owner;
     const struct kci_map_entry *entry;
+    if (txn->state == MB_TXN_PREPARE_ABORT && txns->cluster->options.plant == MB_PLANT_NO_ABORT) /* planted defect */
+        mb_txn_clear(txn);
     for (size_t at = 0; (entry = kci_map_next(&txn->parts, &at));) {
         struct mb_txn_part *part = entry->value;
         const struct mb_topic *topic = mb_topic_find(txns->cluster, part->topic);

@@ -187,6 +187,8 @@ static void written(struct mb_group_write *write, int16_t error, int64_t now)
     for (struct walk walk = { 0 }; kept && walk_next(commit, &walk);) {
         struct mb_offset offset = offset_of(commit, walk.asked);
         kept = mb_group_txn_add(group, body->producer_id, walk.name, walk.asked->partition_index, &offset);
+        if (commit->request->cluster->options.plant == MB_PLANT_OFFSETS_EARLY) /* planted defect */
+            kept = mb_offsets_set(group, walk.name, walk.asked->partition_index, &offset);
     }
     if (!error && !kept)
         mb_groups_reload(write->groups, write->partition, now);

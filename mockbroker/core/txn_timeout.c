@@ -1,6 +1,7 @@
 /* What time does to transactions: one that is open for longer than its producer allowed is aborted, and its producer
  * fenced; a transactional id that nobody used for transactional.id.expiration.ms is forgotten.  Both are looked for at
  * intervals, as Kafka does, so that either happens up to one interval late. */
+#include "mockbroker/core/cluster.h"
 #include "mockbroker/core/txn_registry.h"
 
 #include <assert.h>
@@ -50,6 +51,7 @@ static void look_for_timeouts(void *owner, int64_t now)
     for (size_t at = 0; (entry = kci_map_next(&txns->by_id, &at));) {
         struct mb_txn *txn = entry->value;
         bool late = txn->state == MB_TXN_ONGOING && txn->meta.started_ms + txn->meta.timeout_ms < wall_ms;
+        late = late && txns->cluster->options.plant != MB_PLANT_PATIENT; /* planted defect */
         if (!late || txn->pending >= 0 || !txns->homes[txn->partition].loaded)
             continue;
         kci_log(mb_cluster_logger(txns->cluster), KCI_LOG_INFO, "transaction",

@@ -43,6 +43,9 @@ enum kci_consumer_plant {
     KCI_PLANT_SCRIBBLE,          /* bytes of a batch change behind its CRC check (F2) */
     KCI_PLANT_SILENT_RESET,      /* nobody is told of a reset (F5) */
     KCI_PLANT_DEAF_PAUSE,        /* partitions that are paused are returned (F6) */
+    KCI_PLANT_ANY_ABORTED,       /* the list of aborted transactions is not looked at (F3) */
+    KCI_PLANT_CONTROL_RETURNED,  /* markers are returned as records (F3) */
+    KCI_PLANT_MARKER_UNSEEN,     /* an abort marker does not end what is left out of its producer (F3) */
 };
 
 struct kci_consumer_options {

@@ -16,6 +16,7 @@
  *    of the ceiling, and is damaged only if nothing else holds any of it.
  * What is left to others: where the position goes (subscription.c), who is told of a damaged batch (fetcher.c). */
 #include "consumer/fetched.h"
+#include "consumer/consumer.h"
 #include "consumer/record_walk.h"
 
 #include <stdlib.h>
@@ -154,6 +155,8 @@ static void take_control(struct kci_part *part, const struct kci_batch_header *h
     kci_reader_varint(&records);
     int32_t key_size = kci_reader_varint(&records);
     int16_t version = kci_reader_i16(&records), type = kci_reader_i16(&records);
+    if (part->plant == KCI_PLANT_MARKER_UNSEEN) /* planted defect */
+        return;
     if (!records.failed && key_size >= 4 && version >= 0 && type == 0)
         kci_map_remove_int(&part->aborted_now, header->producer_id);
 }
@@ -227,7 +230,8 @@ static enum kci_batch_error take_records(struct kci_part *part, struct kci_batch
         return KCI_BATCH_BAD_RECORDS;
     if (!begin_aborted(part, last))
         return KCI_BATCH_NO_MEMORY;
-    if (header->attributes & KCI_BATCH_CONTROL) {
+    bool returned = part->plant == KCI_PLANT_CONTROL_RETURNED; /* planted defect */
+    if ((header->attributes & KCI_BATCH_CONTROL) && !returned) {
         take_control(part, header, it->records);
         return KCI_BATCH_OK;
     }

@@ -77,6 +77,7 @@ struct kci_part {
     bool alone;    /* its first batch was fetched alone: all of the ceiling that is left is for it */
     int64_t needs; /* of KCI_PART_LARGE: bytes of the ceiling that have to be free for another attempt */
     bool scribble; /* planted defect */
+    int plant;     /* enum kci_consumer_plant; 0 after kci_part_new() */
     size_t aborted_count, aborted_next; /* entries; first one that has not begun yet */
     struct kci_map aborted_now;         /* producer ids inside an aborted transaction */
     const char *topic;                  /* in this block */

@@ -365,19 +365,18 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
     }
     if (p->records.size == 0)
         return true;
-    struct kci_part_options options = { a->topic->name.data,
-                                        a->key,
-                                        a->version,
-                                        a->fetch_offset,
-                                        c->settings->isolation_level == KCI_READ_COMMITTED,
-                                        c->settings->check_crcs,
-                                        alone,
-                                        c->plant == KCI_PLANT_SCRIBBLE };
+    bool committed =
+        c->settings->isolation_level == KCI_READ_COMMITTED && c->plant != KCI_PLANT_ANY_ABORTED; /* defect */
+    struct kci_part_options options = {
+        a->topic->name.data,           a->key, a->version, a->fetch_offset, committed, c->settings->check_crcs, alone,
+        c->plant == KCI_PLANT_SCRIBBLE
+    };
     struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
     if (!part) {
         back_off(c, a, now);
         return !malformed;
     }
+    part->plant = (int)c->plant;
     int64_t behind = offset_behind(p->records, a->fetch_offset, &a->fetch_epoch);
     if (behind == a->fetch_offset) /* bytes, but no progress: a broken broker; judging will tell */
         back_off(c, a, now);

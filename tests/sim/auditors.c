@@ -121,6 +121,7 @@ void sim_auditor_open(struct sim_auditor *a, struct sim_stage *stage, int number
     a->settings.enable_auto_commit = false;
     a->settings.isolation_level = a->committed ? KCI_READ_COMMITTED : KCI_READ_UNCOMMITTED;
     a->settings.max_partition_fetch_bytes = w->txn_fetch_bytes;
+    a->settings.fetch_min_bytes = 1; /* else, with one partition, each fetch may wait for more than it can get */
     a->alarm.fire = act;
     a->alarm.owner = a;
     snprintf(a->name, sizeof a->name, "a%d", number % 10);

@@ -267,6 +267,12 @@ static bool in_transaction(const struct sim_teller *t)
            t->step == SIM_TELLER_OFFSETS;
 }
 
+/* It aborts with something still on its way, which then comes too late. */
+static bool loses_patience(struct sim_teller *t, enum sim_outcome outcome)
+{
+    return outcome == SIM_NOT_KNOWN && kci_prng_chance(&t->prng, 1, 2);
+}
+
 void sim_teller_answered(struct sim_teller *t, enum sim_outcome outcome, int64_t now)
 {
     struct sim_stage *stage = t->all->stage;
@@ -281,7 +287,7 @@ void sim_teller_answered(struct sim_teller *t, enum sim_outcome outcome, int64_t
         t->fenced = true;
     } else if (t->step == SIM_TELLER_PLAIN) {
         t->step = SIM_TELLER_REST; /* it is sent once: it has no sequence to tell it from its copy */
-    } else if (in_transaction(t) && (!again || ++t->attempts > ATTEMPTS_MAX)) {
+    } else if (in_transaction(t) && (!again || ++t->attempts > ATTEMPTS_MAX || loses_patience(t, outcome))) {
         abort_it(t);
     } else if (!again) {
         if (t->commit)
