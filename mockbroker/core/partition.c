@@ -245,6 +245,8 @@ static void flush_later(struct mb_partition *partition, int64_t now)
                  after_ms < (INT64_MAX - now) / 1000 ? now + after_ms * 1000 : KCI_NEVER);
 }
 
+static void retain(struct mb_partition *partition, bool with_last, int64_t now);
+
 void mb_partition_append(struct mb_partition *partition, int32_t broker, struct mb_append *append, int64_t now)
 {
     struct mb_cluster *cluster = partition->cluster;
@@ -278,7 +280,7 @@ void mb_partition_append(struct mb_partition *partition, int32_t broker, struct 
             flush_later(partition, now);
             if (partition->topic->config.retention_bytes >= 0 &&
                 leader->log.bytes > (uint64_t)partition->topic->config.retention_bytes)
-                mb_partition_retain(partition, now);
+                retain(partition, false, now);
         }
     }
     append->log_start_offset = start_told(leader, append);
@@ -380,15 +382,19 @@ static void raise_start(struct mb_partition *partition, int64_t offset, int64_t 
         mb_replication_kick(partition, now);
 }
 
-/* What retention deletes at a time ends here: a segment of files, a batch in memory. -1: it is the last one. */
-static int64_t unit_end(const struct mb_log *log, int64_t start, size_t i)
+/* What retention deletes at a time ends here: a segment of files, a batch in memory; -1: that was all. */
+static int64_t unit_end(const struct mb_log *log, int64_t start, size_t i, bool with_last)
 {
+    int64_t end = -1;
     if (log->store)
-        return mb_log_store_next_segment(log->store, start);
-    return i + 1 < log->count ? mb_log_entry_last(mb_log_entry(log, i)) + 1 : -1;
+        end = mb_log_store_next_segment(log->store, start);
+    else if (i + 1 < log->count)
+        end = mb_log_entry_last(mb_log_entry(log, i)) + 1;
+    return end < 0 && with_last && i < log->count ? log->end_offset : end;
 }
 
-void mb_partition_retain(struct mb_partition *partition, int64_t now)
+/* The last segment goes too when its time has come: Kafka closes it first. */
+static void retain(struct mb_partition *partition, bool with_last, int64_t now)
 {
     const struct mb_topic_config *config = &partition->topic->config;
     struct mb_replica *leader = mb_partition_leader(partition);
@@ -399,7 +405,7 @@ void mb_partition_retain(struct mb_partition *partition, int64_t now)
     int64_t start = leader->log.start_offset;
     size_t i = 0;
     for (;;) { /* plan first, cut once: entries i .. are what stays */
-        int64_t end = unit_end(&leader->log, start, i);
+        int64_t end = unit_end(&leader->log, start, i, with_last);
         bool ahead = partition->cluster->options.plant == MB_PLANT_RETAIN_AHEAD; /* planted defect */
         if (end < 0 || (end > leader->high_watermark && !ahead) || end <= start)
             break;
@@ -421,6 +427,11 @@ void mb_partition_retain(struct mb_partition *partition, int64_t now)
     }
     if (start > leader->log.start_offset)
         raise_start(partition, start, now);
+}
+
+void mb_partition_retain(struct mb_partition *partition, int64_t now)
+{
+    retain(partition, true, now);
 }
 
 void mb_partition_compact(struct mb_partition *partition, int64_t now)
