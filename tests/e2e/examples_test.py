@@ -20,7 +20,7 @@ class Examples(unittest.TestCase):
         cls.broker = Mockbroker("--topic", "orders:3:1", "--topic", "others:3:1", "--topic", "small:1:1:max.message.bytes=10",
                                 "--topic", "watched:3:1", "--topic", "audit:1:1",
                                 "--topic", "work:3:1", "--topic", "work.retry:3:1", "--topic", "work.dead:1:1",
-                                "--topic", "words:3:1")
+                                "--topic", "words:3:1", "--topic", "typed:2:1")
 
     @classmethod
     def tearDownClass(cls):
@@ -54,7 +54,7 @@ class Examples(unittest.TestCase):
         """A record that is refused is told with its error and makes the status 1; wrong usage is 2."""
         out, _ = run("produce_with_callback", self.broker.address, "small", "1", status=1)
         self.assertRegex(out.decode(), r"^record 0 failed: \w*TOO_LARGE: ")
-        for name in ("produce_with_callback", "consume_in_group", "worker"):
+        for name in ("produce_with_callback", "consume_in_group", "deserializer", "worker"):
             self.assertIn(b"usage: ", run(name, status=2)[1])
 
     def test_interceptors(self):
@@ -65,6 +65,15 @@ class Examples(unittest.TestCase):
         results = [json.loads(line) for line in lines.splitlines()]
         self.assertEqual([(r["topic"], r["result"]) for r in results], [("watched", "OK")] * 50)
         self.assertEqual(len({(r["partition"], r["offset"]) for r in results}), 50)
+
+    def test_deserializer(self):
+        """Orders are added up; those that are none are named, each once, and hold up nobody."""
+        lines = ["tea 2 1.50", "what?", "cups 4 2.25", "tea one 1", "pot 1 10"]
+        for line in lines:
+            run("kc", "produce", "-b", self.broker.address, "-t", "typed", data=line.encode())
+        out, _ = run("deserializer", self.broker.address, "typed", "5")
+        self.assertRegex(out.decode(), r"^(no order: typed \[\d\] at offset \d+\n){2}total 22.00\n$")
+        self.assertEqual(len(set(out.splitlines())), 3)
 
     def test_worker(self):
         """Killed in the middle and started again: every record is handled, those of a key in their order, and the bad one is put
