@@ -79,7 +79,7 @@ int main(int argc, char **argv)
         }
         for (; kc_records_next(records, &view); left--) {
             const struct order *order = view.value.data; /* fits any type, lives as long as the records */
-            if (order) /* a null stays null */
+            if (order)                                   /* a null stays null */
                 total += order->amount * order->price;
         }
         kc_records_release(records);
