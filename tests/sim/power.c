@@ -19,12 +19,15 @@
 #include <stdio.h>
 
 #define PRODUCERS_MAX 100 /* that are compared, of one partition */
+#define ERRORS_MAX    64  /* of disks, the latest, that are ended before a log is looked at */
 
 struct sim_power {
     struct sim_brokers *brokers;
     struct kci_prng prng;
     int32_t losses; /* of power, so far */
     struct sim_alarm fails, returns, error;
+    int32_t errors[ERRORS_MAX]; /* ids of the faults that were armed here */
+    uint32_t error_count;
     struct sim_log before[SIM_PARTITIONS_MAX]; /* what was committed when the power failed; lossy: what may have been */
     int64_t committed[SIM_PARTITIONS_MAX];     /* by the group; -1: nothing */
 };
@@ -33,6 +36,15 @@ static struct mb_partition *partition_of(const struct sim_brokers *b, int32_t in
 {
     const struct mb_topic *found = mb_topic_find(b->cluster, kci_str_of(SIM_TOPIC));
     return found ? mb_topic_partition(found, index) : NULL;
+}
+
+/* Who looks at the logs is to see them; the faults of other kinds go on, and are counted. */
+static void end_errors(struct sim_brokers *b)
+{
+    struct sim_power *power = b->power;
+    for (uint32_t i = 0; i < ERRORS_MAX && i < power->error_count; i++)
+        mb_fault_remove(b->cluster, power->errors[i], b->stage->world.now);
+    power->error_count = 0;
 }
 
 /* ---- before ---- */
@@ -117,6 +129,7 @@ static void fail(void *owner, int64_t now)
     int32_t rotten = 1 + (int32_t)kci_prng_below(&power->prng, SIM_BROKERS);
     sim_note(&b->stage->world, "the power fails");
     mb_fault_remove_all(b->cluster, now); /* who looks at the logs here is to see them */
+    power->error_count = 0;
     for (int32_t p = 0; p < b->stage->partitions; p++) {
         const struct mb_partition *partition = partition_of(b, p);
         struct mb_replica *best = partition ? best_of(partition) : NULL;
@@ -223,6 +236,7 @@ static void compare_producers(struct sim_brokers *b, struct mb_replica *leader)
 void sim_brokers_lose_topic(struct sim_brokers *b)
 {
     const struct sim_log nothing = { .records = { 0 } };
+    end_errors(b);
     for (int32_t p = 0; p < b->stage->partitions; p++) {
         fill_log(b, &b->power->before[p], best_of(partition_of(b, p)), INT64_MAX);
         compare_log(b, &b->power->before[p], &nothing, p, true);
@@ -279,8 +293,11 @@ static void arm_error(void *owner, int64_t now)
         json, sizeof json,
         "{\"match\": {\"broker\": %d, \"topic\": \"%s\"}, \"count\": %d, \"duration_ms\": 500, \"action\": \"%s\"}",
         (int)broker, coordinator ? SIM_OFFSETS_TOPIC : SIM_TOPIC, (int)count, kinds[kind]);
-    if (b->cluster && mb_fault_add(b->cluster, kci_str_of(json), NULL, why, sizeof why, now) == 0)
+    int32_t *id = &power->errors[power->error_count % ERRORS_MAX];
+    if (b->cluster && mb_fault_add(b->cluster, kci_str_of(json), id, why, sizeof why, now) == 0) {
+        power->error_count++;
         sim_note(&b->stage->world, "the next %d of broker %d: %s", (int)count, (int)broker, kinds[kind]);
+    }
     sim_alarm_set(&b->stage->world, &power->error,
                   now + 1 + (int64_t)kci_prng_below(&power->prng, 2 * (uint64_t)b->stage->workload.disk_us));
 }
