@@ -106,6 +106,21 @@ def moving(b):
         b.call(f"made with {replicas} replicas", "CreateTopics", 5, create(topic("not-made", 2, replicas), validate=True))
 
 
+def describing(b):
+    """In pieces: a limit of partitions, and cursors into and between topics; and the cluster, told by each node."""
+    placed(b, "pieces", [1, 2], [2, 3], [3, 1])
+    placed(b, "rest", [2, 1], [3, 2])
+    both = [{"Name": "pieces"}, {"Name": "rest"}]
+    for node in NODES:
+        on = {"connection": f"node {node}"}
+        for limit in (-1, 0, 1, 2, 3, 4, 5, 6):
+            for topic_name, partition in ((None, 0), ("pieces", 0), ("pieces", 2), ("pieces", 3), ("q", 0), ("rest", 1), ("rest", 2), ("z", 0)):
+                cursor = topic_name and {"TopicName": topic_name, "PartitionIndex": partition}
+                b.call(f"{limit} from {topic_name} {partition} of {node}", "DescribeTopicPartitions", 0, {"Topics": both, "ResponsePartitionLimit": limit, "Cursor": cursor}, **on)
+        for version in range(b.lowest("DescribeCluster"), b.highest("DescribeCluster") + 1):
+            b.call(f"of {node}", "DescribeCluster", version, **on)
+
+
 def losing(b):
     """Node 3 is stopped: last, as it does not come back."""
     placed(b, "safe", [1, 2, 3], [3, 1, 2], configs={"min.insync.replicas": "3"})
@@ -137,4 +152,4 @@ def losing(b):
     b.call("made on 3", "CreateTopics", 7, create(topic("not-made", -1, -1, None, [(0, [3, 1])]), validate=True))
 
 
-STORY = [leading, coordinating, moving, losing]
+STORY = [leading, coordinating, moving, describing, losing]
