@@ -55,7 +55,7 @@ void mb_control_decommission(struct mb_control_request *request, struct mb_clust
     int move = 0;
     if (!mb_control_number(request, "broker", request->segments[2], INT32_MAX, &id))
         return;
-    if (request->body && json_unpack(request->body, "{s?b}", "move", &move)) {
+    if (request->body && json_unpack(request->body, "{s?b!}", "move", &move)) {
         mb_control_fail(request, 400, form, "move is true or false");
         return;
     }

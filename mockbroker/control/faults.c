@@ -137,7 +137,7 @@ void mb_control_release_fault(struct mb_control_request *request, struct mb_clus
     json_int_t count = -1;
     if (!fault_id(request, &id))
         return;
-    if (request->body && (json_unpack(request->body, "{s?I}", "count", &count) || count < -1)) {
+    if (request->body && (json_unpack(request->body, "{s?I!}", "count", &count) || count < -1)) {
         mb_control_fail(request, 400, "{\"count\": 1}, or no body for all", "count is a number");
         return;
     }
@@ -177,7 +177,7 @@ void mb_control_post_clock(struct mb_control_request *request, struct mb_cluster
     } else if (strcmp(verb, "resume") == 0) {
         mb_clock_resume(clock, kci_clock_us());
     } else if (strcmp(verb, "advance") == 0) {
-        if (!request->body || json_unpack(request->body, "{s:I}", "ms", &ms) || ms < 0 ||
+        if (!request->body || json_unpack(request->body, "{s:I!}", "ms", &ms) || ms < 0 ||
             ms > MB_CLOCK_ADVANCE_MS_MAX) {
             mb_control_fail(request, 400, "{\"ms\": 30000}", "ms is a number from 0 to %lld",
                             (long long)MB_CLOCK_ADVANCE_MS_MAX);
@@ -185,7 +185,7 @@ void mb_control_post_clock(struct mb_control_request *request, struct mb_cluster
         }
         mb_clock_advance(clock, kci_clock_us(), ms * 1000);
     } else if (strcmp(verb, "rate") == 0) {
-        if (!request->body || json_unpack(request->body, "{s:F}", "rate", &rate) ||
+        if (!request->body || json_unpack(request->body, "{s:F!}", "rate", &rate) ||
             !mb_clock_set_rate(clock, kci_clock_us(), rate)) {
             mb_control_fail(request, 400, "{\"rate\": 60}", "rate is a number from %g to %g", MB_CLOCK_RATE_MIN,
                             MB_CLOCK_RATE_MAX);
@@ -204,7 +204,7 @@ void mb_control_post_journal(struct mb_control_request *request, struct mb_clust
 {
     json_int_t bytes = -1;
     (void)now;
-    if (!request->body || json_unpack(request->body, "{s:I}", "bytes", &bytes) || bytes < 0 ||
+    if (!request->body || json_unpack(request->body, "{s:I!}", "bytes", &bytes) || bytes < 0 ||
         mb_journal_set(cluster, (size_t)bytes)) {
         mb_control_fail(request, 400, "{\"bytes\": 16777216}, or 0 to switch it off",
                         "bytes is 0, or a number from %zu to %zu", MB_JOURNAL_BYTES_MIN, MB_JOURNAL_BYTES_MAX);

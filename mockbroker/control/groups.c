@@ -59,7 +59,7 @@ void mb_control_post_rebalance(struct mb_control_request *request, struct mb_clu
 void mb_control_post_kick(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
 {
     const char *member;
-    if (!request->body || json_unpack(request->body, "{s:s}", "member", &member)) {
+    if (!request->body || json_unpack(request->body, "{s:s!}", "member", &member)) {
         mb_control_fail(request, 400, "{\"member\": \"consumer-1-...\"}", "the member's id is in the body");
         return;
     }

@@ -16,7 +16,7 @@ static int32_t brokers_of(struct mb_control_request *request, int32_t *out)
     static const char form[] = "{\"brokers\": [1, 2]}";
     json_t *list = json_object_get(request->body, "brokers");
     size_t count = json_array_size(list);
-    bool ok = count >= 1 && count <= MB_SHELL_BROKERS_MAX;
+    bool ok = count >= 1 && count <= MB_SHELL_BROKERS_MAX && json_object_size(request->body) == 1;
     for (size_t i = 0; ok && i < count; i++) {
         ok = json_is_integer(json_array_get(list, i)) && json_integer_value(json_array_get(list, i)) >= 0 &&
              json_integer_value(json_array_get(list, i)) <= INT32_MAX;
@@ -33,7 +33,7 @@ void mb_control_post_elect(struct mb_control_request *request, struct mb_cluster
     int unclean = 0;
     if (!partition_of(request, &partition))
         return;
-    if (request->body && json_unpack(request->body, "{s?b}", "unclean", &unclean)) {
+    if (request->body && json_unpack(request->body, "{s?b!}", "unclean", &unclean)) {
         mb_control_fail(request, 400, "{\"unclean\": false}", "unclean is true or false");
         return;
     }
@@ -66,11 +66,11 @@ void mb_control_post_isr(struct mb_control_request *request, struct mb_cluster *
 void mb_control_post_truncate(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
 {
     int32_t partition;
-    int broker;
-    json_int_t offset;
+    json_int_t broker, offset;
     if (!partition_of(request, &partition))
         return;
-    if (!request->body || json_unpack(request->body, "{s:i, s:I}", "broker", &broker, "offset", &offset)) {
+    if (!request->body || json_unpack(request->body, "{s:I, s:I!}", "broker", &broker, "offset", &offset) ||
+        broker < 0 || broker > INT32_MAX) {
         mb_control_fail(request, 400, "{\"broker\": 2, \"offset\": 100}", "broker and offset are in the body");
         return;
     }

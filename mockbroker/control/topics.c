@@ -154,10 +154,10 @@ void mb_control_get_partition(struct mb_control_request *request, struct mb_clus
 void mb_control_post_leader(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
 {
     int64_t index;
-    int broker;
+    json_int_t broker;
     if (!mb_control_number(request, "partition", request->segments[3], INT32_MAX, &index))
         return;
-    if (!request->body || json_unpack(request->body, "{s:i}", "broker", &broker)) {
+    if (!request->body || json_unpack(request->body, "{s:I!}", "broker", &broker) || broker < 0 || broker > INT32_MAX) {
         mb_control_fail(request, 400, "{\"broker\": 2}", "the new leader is named in the body");
         return;
     }

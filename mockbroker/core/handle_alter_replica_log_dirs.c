@@ -4,6 +4,7 @@
 #include "mockbroker/core/cluster.h"
 
 #define TOPICS_MAX     1000 /* of one request: each is compared with all others */
+#define DIRS_MAX       1000 /* likewise: each is looked at for every topic */
 #define TOPIC_NAME_MAX 249
 
 typedef struct kci_alter_replica_log_dirs_response__alter_replica_log_dir_topic_result topic_out;
@@ -41,8 +42,10 @@ static topic_out *result_of(struct kci_alter_replica_log_dirs_response *response
     topic_out *out = &response->results[response->results_count];
     *out = (topic_out){ .topic_name = topic };
     out->partitions = kci_arena_array(&request->arena, partitions, sizeof *out->partitions);
+    if (!out->partitions)
+        return NULL;
     response->results_count += partitions > 0;
-    return out->partitions ? out : NULL;
+    return out;
 }
 
 void mb_handle_alter_replica_log_dirs(struct mb_request *request, int64_t now)
@@ -53,8 +56,8 @@ void mb_handle_alter_replica_log_dirs(struct mb_request *request, int64_t now)
     kci_codec_init(&kci_alter_replica_log_dirs_response_schema, &response);
     for (int32_t i = 0; i < body->dirs_count; i++)
         topics += (size_t)body->dirs[i].topics_count;
-    if (topics > TOPICS_MAX) {
-        mb_request_hang_up(request, "more than 1000 topics in one AlterReplicaLogDirs", now);
+    if (topics > TOPICS_MAX || body->dirs_count > DIRS_MAX) {
+        mb_request_hang_up(request, "more than 1000 topics or directories in one AlterReplicaLogDirs", now);
         return;
     }
     response.results = kci_arena_array(&request->arena, topics, sizeof *response.results);
