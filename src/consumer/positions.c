@@ -158,6 +158,14 @@ static bool asks_epoch(struct kci_consumer *c, struct kci_assigned *a, int32_t n
     return due(c, a, KCI_POSITION_VALIDATING, now) && kci_consumer_leader(a->topic, a->partition, &epoch) == node;
 }
 
+/* Does somebody else lead by now? What the one that was asked says of its log no longer counts. */
+static bool is_deposed(const struct kci_assigned *a, const struct kci_request_item *item)
+{
+    int32_t epoch;
+    kci_consumer_leader(a->topic, a->partition, &epoch);
+    return epoch > item->current_epoch;
+}
+
 /* The leader's log ends an epoch at item->offset: is what we have read part of it? */
 static void judge_epoch(struct kci_consumer *c, struct kci_assigned *a, const struct kci_request_item *item,
                         int64_t now)
@@ -178,7 +186,7 @@ static void epoch_known(struct kci_request *request, int64_t now)
     for (size_t i = 0; i < request->count; i++) {
         const struct kci_request_item *item = &request->items[i];
         struct kci_assigned *a = still_wanted(c, item, KCI_POSITION_VALIDATING);
-        if (!a)
+        if (!a || is_deposed(a, item)) /* the step that follows asks the next one */
             continue;
         if (request->error == KC_ERR_NO_VERSION) { /* too old to be asked: nothing can be checked */
             a->checked_epoch = item->current_epoch;

@@ -1,4 +1,5 @@
 /* Where reading begins, and whether it may go on: committed offsets, resets, truncated logs. */
+#include "consumer/internal.h"
 #include "support/script_consumer.h"
 
 static struct script_peer peer;
@@ -150,7 +151,7 @@ static void test_unstable(void **state)
 }
 
 /* A new leader: before fetching on, its log is compared with what was read. */
-static void answer_epoch(int32_t epoch, int64_t end_offset)
+static void answer_epoch(int32_t asked_under, int32_t epoch, int64_t end_offset)
 {
     struct kci_offset_for_leader_epoch_response response;
     struct kci_offset_for_leader_epoch_response__offset_for_leader_topic_result topic;
@@ -158,7 +159,7 @@ static void answer_epoch(int32_t epoch, int64_t end_offset)
     struct script_request *r = script_expect(&sc, KCI_API_OFFSET_FOR_LEADER_EPOCH);
     const struct kci_offset_for_leader_epoch_request *request = r->message;
     assert_int_equal(request->topics[0].partitions[0].leader_epoch, 5);
-    assert_int_equal(request->topics[0].partitions[0].current_leader_epoch, 6);
+    assert_int_equal(request->topics[0].partitions[0].current_leader_epoch, asked_under);
     kci_codec_init(&kci_offset_for_leader_epoch_response_schema, &response);
     kci_codec_init(&kci_offset_for_leader_epoch_response__offset_for_leader_topic_result_schema, &topic);
     kci_codec_init(&kci_offset_for_leader_epoch_response__epoch_end_offset_schema, &partition);
@@ -180,6 +181,7 @@ static void new_leader(enum kci_offset_reset reset)
     sc.seen[0] = 0;
     sc.logs[0].error = KCI_FENCED_LEADER_EPOCH;
     peer.topics[0].epoch = 6;
+    peer.topics[0].leader_shift = 1; /* the other broker */
     script_advance(&peer, 2000);
     sc.logs[0].error = KCI_NONE;
     assert_string_equal(kci_consumer_position_state(sc.core, "t", 0, peer.now, NULL), "VALIDATING");
@@ -189,29 +191,52 @@ static void test_new_leader(void **state)
 {
     (void)state;
     new_leader(KCI_RESET_EARLIEST); /* it has all that we read */
-    answer_epoch(5, 5);
+    answer_epoch(6, 5, 5);
     script_append(&sc, 0, 1);
     script_advance(&peer, 2000);
     assert_seen(&sc, "t-0:5");
     script_consumer_end(&sc);
 
     new_leader(KCI_RESET_EARLIEST); /* its log was cut at 3: go on there */
-    answer_epoch(5, 3);
+    answer_epoch(6, 5, 3);
     script_advance(&peer, 2000);
     assert_seen(&sc, "t-0:3 t-0:4");
     script_consumer_end(&sc);
 
     new_leader(KCI_RESET_EARLIEST); /* it knows nothing of our history */
-    answer_epoch(-1, -1);
+    answer_epoch(6, -1, -1);
     script_advance(&peer, 2000);
     assert_seen(&sc, "t-0:0 t-0:1 t-0:2 t-0:3 t-0:4");
     script_consumer_end(&sc);
 
     new_leader(KCI_RESET_NONE); /* without a policy it is the application's business */
-    answer_epoch(5, 3);
+    answer_epoch(6, 5, 3);
     assert_seen(&sc, "!OFFSET_OUT_OF_RANGE");
     assert_non_null(strstr(sc.last_text, "truncated"));
     script_consumer_end(&sc);
+}
+
+/* The leader that was asked is deposed before its answer is here: what its log was like no longer counts, the next
+ * leader is asked. */
+static void test_deposed_leader(void **state)
+{
+    (void)state;
+    const enum kci_offset_reset policies[] = { KCI_RESET_EARLIEST, KCI_RESET_NONE };
+    for (size_t i = 0; i < 2; i++) {
+        new_leader(policies[i]);
+        peer.topics[0].epoch = 7;
+        peer.topics[0].leader_shift = 0; /* and back */
+        kci_cluster_refresh(sc.core->cluster, "the test says so", peer.now);
+        script_advance(&peer, 2000);
+        answer_epoch(6, 5, 3); /* it was cut, but another one leads by now */
+        script_advance(&peer, 2000);
+        assert_seen(&sc, "");
+        answer_epoch(7, 5, 5); /* which has all that we read */
+        script_append(&sc, 0, 1);
+        script_advance(&peer, 2000);
+        assert_seen(&sc, "t-0:5");
+        script_consumer_end(&sc);
+    }
 }
 
 /* A topic that may not be read is an error of poll, also when it was assigned by hand. */
@@ -249,9 +274,11 @@ static void test_usage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_begin),        cmocka_unit_test(test_no_policy),     cmocka_unit_test(test_no_group),
-        cmocka_unit_test(test_out_of_range), cmocka_unit_test(test_transient),     cmocka_unit_test(test_unstable),
-        cmocka_unit_test(test_new_leader),   cmocka_unit_test(test_not_permitted), cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_begin),         cmocka_unit_test(test_no_policy),
+        cmocka_unit_test(test_no_group),      cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_transient),     cmocka_unit_test(test_unstable),
+        cmocka_unit_test(test_new_leader),    cmocka_unit_test(test_deposed_leader),
+        cmocka_unit_test(test_not_permitted), cmocka_unit_test(test_usage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
