@@ -136,7 +136,8 @@ static void fail(void *owner, int64_t now)
         /* a new leader does not know yet how much is committed: more than its high watermark, perhaps */
         fill_log(b, &power->before[p], best, !w->synced ? INT64_MAX : best ? best->high_watermark : 0);
         for (int32_t i = 0; partition && i < partition->replica_count; i++)
-            others[p] |= may_lead(&partition->replicas[i]) && partition->replicas[i].broker != rotten;
+            others[p] |= may_lead(&partition->replicas[i]) && partition->replicas[i].broker != rotten &&
+                         !mb_cluster_broker(b->cluster, partition->replicas[i].broker)->killed; /* eligible no more */
     }
     read_committed(b, power->committed);
     b->disk.off = b->host->mute = true;
