@@ -93,6 +93,8 @@ const struct sim_regression sim_regression_list[] = {
     { 200134, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
       "a partition that is assigned while its topic is known does not notice when the next metadata name another "
       "topic" },
+    { 516804, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
+      "a late EndTxn of transaction.version 2 counts as that of its classic successor, as in Kafka" },
     { 700883, 0, "an assignment that comes later than the session counts for the check as one of a member" },
 };
 const size_t sim_regression_count = sizeof sim_regression_list / sizeof *sim_regression_list;
