@@ -79,6 +79,23 @@ static void test_out_of_range(void **state)
     assert_seen(&sc, "t-0:3 t-0:4");
     script_consumer_end(&sc);
 
+    begin(KCI_RESET_LATEST); /* only what comes from now on */
+    sc.logs[0].start = 3;
+    script_assign(&sc, 0, 1);
+    assert_seen(&sc, "");
+    script_append(&sc, 0, 1);
+    script_advance(&peer, 1000);
+    assert_seen(&sc, "t-0:5");
+    script_consumer_end(&sc);
+
+    begin(KCI_RESET_LATEST); /* behind the end is out of range as well */
+    script_assign(&sc, 0, 9);
+    assert_seen(&sc, "");
+    script_append(&sc, 0, 1);
+    script_advance(&peer, 1000);
+    assert_seen(&sc, "t-0:5");
+    script_consumer_end(&sc);
+
     begin(KCI_RESET_NONE);
     sc.logs[0].start = 3;
     script_assign(&sc, 0, 1);
