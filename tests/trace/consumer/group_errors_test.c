@@ -1,0 +1,143 @@
+/* What each error of JoinGroup, SyncGroup and Heartbeat does to a classic member, eager and cooperative: what polls
+ * bring until it joins again, as whom it does so, and whether the coordinator is looked for. */
+#include "consumer/member_data.h"
+#include "support/script_group.h"
+
+static struct script_peer peer;
+static struct script_consumer sc;
+
+struct row {
+    int16_t error;
+    bool at_once; /* the next JoinGroup waits for no back-off */
+    bool sought;  /* the coordinator is looked for again */
+    /* For "range" and "cooperative-sticky": what the next polls bring; and what the JoinGroup that follows says, as
+     * "member id/generation:partitions owned". NULL: there is none. */
+    struct {
+        const char *noted, *said;
+    } eager, cooperative;
+    const char *group_instance_id;
+};
+
+#define EACH_POLL   "!FENCED_INSTANCE_ID !FENCED_INSTANCE_ID" /* only closing helps */
+#define PASSES      { "", "me/1:" }, { "", "me/1:0" }, NULL
+#define GONE(id)    { "", id "/-1:" }, { "lost(t-0)", id "/-1:" }, NULL
+#define REFUSED(by) { "!" by, "me/-1:" }, { "!" by " lost(t-0)", "me/-1:" }, NULL
+#define FENCED      { EACH_POLL, NULL }, { "lost(t-0) " EACH_POLL, NULL }, "i"
+
+static size_t sent(int16_t api)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < peer.request_count; i++)
+        count += peer.requests[i].header.api_key == api;
+    return count;
+}
+
+static void begin(const char *strategy, const char *group_instance_id)
+{
+    script_consumer_init(&sc, &peer);
+    sc.settings.partition_assignment_strategy = strategy;
+    sc.settings.group_instance_id = group_instance_id;
+    script_consumer_create(&sc);
+    script_join(&sc, 1, "0");
+    assert_noted(&sc, "assigned(t-0)");
+    assert_int_equal(sent(KCI_API_FIND_COORDINATOR), 1);
+}
+
+/* A rebalance begins and the member's JoinGroup waits for its answer. */
+static void begin_rejoin(bool cooperative, const char *group_instance_id)
+{
+    begin(cooperative ? "cooperative-sticky" : "range", group_instance_id);
+    script_advance(&peer, 3000);
+    script_beat(&sc, KCI_REBALANCE_IN_PROGRESS);
+    script_poll(&sc);
+    assert_noted(&sc, cooperative ? "" : "revoked(t-0)");
+    assert_true(script_waits(&sc, KCI_API_JOIN_GROUP));
+}
+
+/* What the JoinGroup that waits says: see struct row. */
+static void expect_said(const char *expected, const char *error)
+{
+    struct script_request *r = script_pending(&peer, NULL, KCI_API_JOIN_GROUP);
+    if (!r != !expected)
+        fail_msg("%s: %s", error, r ? "joins again" : "does not join again");
+    if (!r)
+        return;
+    struct kci_arena arena = kci_arena_of(&peer.alloc, 1 << 20);
+    struct kci_member member = { 0 };
+    char text[100];
+    const struct kci_join_group_request *join = r->message;
+    assert_true(kci_member_data_read(join->protocols[0].metadata, &arena, &member));
+    snprintf(text, sizeof text, "%.*s/%d:", (int)join->member_id.size, join->member_id.data ? join->member_id.data : "",
+             (int)member.generation);
+    for (int32_t t = 0; t < member.owned_count; t++)
+        for (int32_t p = 0; p < member.owned[t].partition_count; p++)
+            snprintf(text + strlen(text), sizeof text - strlen(text), "%d", (int)member.owned[t].partitions[p]);
+    kci_arena_destroy(&arena);
+    if (strcmp(text, expected) != 0)
+        fail_msg("%s: says \"%s\" instead of \"%s\"", error, text, expected);
+}
+
+/* The error was answered a moment ago: polls bring what the row says, the member joins again as the row says, and
+ * whoever joins gets its partition. */
+static void expect_row(const struct row *row, bool cooperative)
+{
+    const char *name = kci_error_name(row->error);
+    const char *noted = cooperative ? row->cooperative.noted : row->eager.noted;
+    const char *said = cooperative ? row->cooperative.said : row->eager.said;
+    script_poll(&sc);
+    if (said && !script_waits(&sc, KCI_API_JOIN_GROUP) == row->at_once)
+        fail_msg("%s: %s", name, row->at_once ? "waits to join" : "joins at once");
+    script_advance(&peer, 2000); /* any back-off is over */
+    script_poll(&sc);
+    if (strcmp(sc.seen, noted) != 0)
+        fail_msg("%s, %s: noted \"%s\" instead of \"%s\"", name, cooperative ? "cooperative" : "eager", sc.seen, noted);
+    sc.seen[0] = 0;
+    if (sent(KCI_API_FIND_COORDINATOR) != (row->sought ? 2 : 1))
+        fail_msg("%s: the coordinator was asked for %zu times", name, sent(KCI_API_FIND_COORDINATOR));
+    expect_said(said, name);
+    if (said) {
+        bool kept = said[strlen(said) - 1] == '0';
+        script_answer_join(&sc, KCI_NONE, 2, "other");
+        script_answer_sync(&sc, KCI_NONE, "0");
+        script_poll(&sc);
+        assert_noted(&sc, kept ? "assigned()" : "assigned(t-0)");
+    }
+    assert_string_equal(kci_consumer_group_state(sc.core), said ? "STABLE" : "FAILED");
+    script_consumer_end(&sc);
+}
+
+static const struct row join_rows[] = {
+    { KCI_COORDINATOR_LOAD_IN_PROGRESS, false, false, PASSES },
+    { KCI_REBALANCE_IN_PROGRESS, false, false, PASSES },
+    { KCI_NOT_COORDINATOR, false, true, PASSES },
+    { KCI_COORDINATOR_NOT_AVAILABLE, false, true, PASSES },
+    { KCI_MEMBER_ID_REQUIRED, true, false, PASSES },
+    { KCI_UNKNOWN_MEMBER_ID, true, false, GONE("") },
+    { KCI_FENCED_INSTANCE_ID, false, false, FENCED },
+    { KCI_GROUP_AUTHORIZATION_FAILED, false, false, REFUSED("GROUP_AUTHORIZATION_FAILED") },
+    { KCI_INVALID_SESSION_TIMEOUT, false, false, REFUSED("INVALID_SESSION_TIMEOUT") },
+    { KCI_GROUP_MAX_SIZE_REACHED, false, false, REFUSED("GROUP_MAX_SIZE_REACHED") },
+    { KCI_UNSUPPORTED_VERSION, false, false, REFUSED("UNSUPPORTED_VERSION") },
+    { KCI_INVALID_GROUP_ID, false, false, REFUSED("INVALID_GROUP_ID") },
+    { KCI_INCONSISTENT_GROUP_PROTOCOL, false, false, REFUSED("INCONSISTENT_GROUP_PROTOCOL") },
+};
+
+/* An error of JoinGroup: what passes costs nothing, who is unknown begins anew, what the user has to repair is told. */
+static void test_join(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof join_rows / sizeof join_rows[0]; i++)
+        for (int cooperative = 0; cooperative < 2; cooperative++) {
+            begin_rejoin(cooperative, join_rows[i].group_instance_id);
+            script_answer_join(&sc, join_rows[i].error, -1, "");
+            expect_row(&join_rows[i], cooperative);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_join),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
