@@ -194,6 +194,9 @@ static void epoch_known(struct kci_request *request, int64_t now)
         } else if (request->error == KC_OK && item->answered && item->error == KCI_NONE) {
             judge_epoch(c, a, item, now);
         } else {
+            if (item->error == KCI_TOPIC_AUTHORIZATION_FAILED)
+                kci_consumer_raise(c, (kc_err)item->error, "checking the log of topic \"%s\" is not permitted",
+                                   a->topic->name.data);
             kci_cluster_refresh(c->cluster, "a leader epoch could not be looked up", now);
             retry(c, a, now);
         }
