@@ -99,10 +99,121 @@ static void test_fetch(void **state)
     }
 }
 
+/* ---- lookups: ListOffsets for a reset, OffsetForLeaderEpoch ---- */
+
+/* Answer the lookup that waits; offset -1 with an error. */
+static void answer_list(int16_t error, int64_t offset)
+{
+    struct kci_list_offsets_response response;
+    struct kci_list_offsets_response__list_offsets_topic_response topic = { .name = kci_str_of("t") };
+    struct kci_list_offsets_response__list_offsets_partition_response partition;
+    kci_codec_init(&kci_list_offsets_response_schema, &response);
+    kci_codec_init(&kci_list_offsets_response__list_offsets_partition_response_schema, &partition);
+    partition.error_code = error;
+    partition.offset = offset;
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    response.topics = &topic;
+    response.topics_count = 1;
+    script_answer(&peer, script_expect(&sc, KCI_API_LIST_OFFSETS), &response);
+}
+
+static void answer_epoch(int16_t error, int64_t offset)
+{
+    struct kci_offset_for_leader_epoch_response response;
+    struct kci_offset_for_leader_epoch_response__offset_for_leader_topic_result topic = { .topic = kci_str_of("t") };
+    struct kci_offset_for_leader_epoch_response__epoch_end_offset partition;
+    kci_codec_init(&kci_offset_for_leader_epoch_response_schema, &response);
+    kci_codec_init(&kci_offset_for_leader_epoch_response__epoch_end_offset_schema, &partition);
+    partition.error_code = error;
+    partition.leader_epoch = error ? -1 : 5;
+    partition.end_offset = offset;
+    topic.partitions = &partition;
+    topic.partitions_count = 1;
+    response.topics = &topic;
+    response.topics_count = 1;
+    script_answer(&peer, script_expect(&sc, KCI_API_OFFSET_FOR_LEADER_EPOCH), &response);
+}
+
+struct lookup {
+    int16_t error;
+    const char *told;
+};
+
+static const struct lookup lookups[] = {
+    { KCI_NOT_LEADER_OR_FOLLOWER, "" },         { KCI_LEADER_NOT_AVAILABLE, "" },
+    { KCI_REPLICA_NOT_AVAILABLE, "" },          { KCI_KAFKA_STORAGE_ERROR, "" },
+    { KCI_OFFSET_NOT_AVAILABLE, "" },           { KCI_FENCED_LEADER_EPOCH, "" },
+    { KCI_UNKNOWN_LEADER_EPOCH, "" },           { KCI_UNKNOWN_TOPIC_OR_PARTITION, "" },
+    { KCI_UNSUPPORTED_FOR_MESSAGE_FORMAT, "" }, /* an offset that is unknown, until the topic's format is another */
+    { KCI_UNKNOWN_SERVER_ERROR, "" },           { KCI_TOPIC_AUTHORIZATION_FAILED, "!TOPIC_AUTHORIZATION_FAILED" },
+};
+#define LOOKUPS (sizeof lookups / sizeof lookups[0])
+
+/* Answer with the error for ten seconds: asked in back-offs, with metadata refreshed, and told (or not) each time. */
+static void refuse_for_long(const struct lookup *row, int16_t api, void (*answer)(int16_t error, int64_t offset))
+{
+    size_t refreshed = sent(KCI_API_METADATA), asked = sent(api), fetched = sent(KCI_API_FETCH);
+    answer(row->error, -1);
+    expect_told(row->error, row->told);
+    script_advance(&peer, AT_ONCE_MS);
+    expect_count(row->error, "questions at once", sent(api) - asked, 0, 0);
+    for (int64_t passed = 0; passed < LONG_MS; passed += 10) {
+        script_advance(&peer, 10);
+        if (!script_waits(&sc, api))
+            continue;
+        answer(row->error, -1);
+        expect_told(row->error, row->told);
+    }
+    expect_count(row->error, "questions", sent(api) - asked, ASKED_MIN, ASKED_MAX);
+    expect_count(row->error, "refreshes", sent(KCI_API_METADATA) - refreshed, 1, ASKED_MAX + 1);
+    expect_count(row->error, "fetches", sent(KCI_API_FETCH) - fetched, 0, 0);
+}
+
+/* A reset whose lookup fails: nothing is fetched from a guess; the answer, when it comes, is where reading begins. */
+static void test_reset(void **state)
+{
+    (void)state;
+    for (const struct lookup *row = lookups; row < lookups + LOOKUPS; row++) {
+        begin(KCI_RESET_EARLIEST);
+        sc.manual = KCI_API_LIST_OFFSETS;
+        script_assign(&sc, 0, KC_OFFSET_BEGINNING);
+        refuse_for_long(row, KCI_API_LIST_OFFSETS, answer_list);
+        script_advance(&peer, 1300);
+        answer_list(KCI_NONE, 1);
+        assert_seen(&sc, "t-0:1");
+        script_consumer_end(&sc);
+    }
+}
+
+/* A check of the log that fails: nothing is fetched meanwhile, the position stays, and it is no truncation. */
+static void test_epoch_check(void **state)
+{
+    (void)state;
+    for (const struct lookup *row = lookups; row < lookups + LOOKUPS; row++) {
+        begin(KCI_RESET_NONE);
+        script_assign(&sc, 0, 0);
+        assert_seen(&sc, "t-0:0 t-0:1");
+        peer.topics[0].epoch = 6;
+        sc.logs[0].error = KCI_FENCED_LEADER_EPOCH;
+        script_append(&sc, 0, 1);
+        script_advance(&peer, 2000);
+        sc.logs[0].error = KCI_NONE;
+        assert_string_equal(kci_consumer_position_state(sc.core, "t", 0, peer.now, NULL), "VALIDATING");
+        refuse_for_long(row, KCI_API_OFFSET_FOR_LEADER_EPOCH, answer_epoch);
+        script_advance(&peer, 1300);
+        answer_epoch(KCI_NONE, 3);
+        assert_seen(&sc, "t-0:2");
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fetch),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_epoch_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
