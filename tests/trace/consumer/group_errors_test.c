@@ -20,6 +20,7 @@ struct row {
 
 #define EACH_POLL   "!FENCED_INSTANCE_ID !FENCED_INSTANCE_ID" /* only closing helps */
 #define PASSES      { "", "me/1:" }, { "", "me/1:0" }, NULL
+#define FROM_2      { "", "me/2:" }, { "", "me/2:0" }, NULL
 #define GONE(id)    { "", id "/-1:" }, { "lost(t-0)", id "/-1:" }, NULL
 #define REFUSED(by) { "!" by, "me/-1:" }, { "!" by " lost(t-0)", "me/-1:" }, NULL
 #define FENCED      { EACH_POLL, NULL }, { "lost(t-0) " EACH_POLL, NULL }, "i"
@@ -102,7 +103,7 @@ static void expect_row(const struct row *row, bool cooperative)
         script_poll(&sc);
         assert_noted(&sc, kept ? "assigned()" : "assigned(t-0)");
     }
-    assert_string_equal(kci_consumer_group_state(sc.core), said ? "STABLE" : "FAILED");
+    assert_string_equal(kci_consumer_group_state(sc.core), row->group_instance_id ? "FAILED" : "STABLE");
     script_consumer_end(&sc);
 }
 
@@ -134,10 +135,168 @@ static void test_join(void **state)
         }
 }
 
+static const struct row sync_rows[] = {
+    { KCI_REBALANCE_IN_PROGRESS, true, false, FROM_2 },
+    { KCI_NOT_COORDINATOR, false, true, FROM_2 },
+    { KCI_COORDINATOR_NOT_AVAILABLE, false, true, FROM_2 },
+    { KCI_COORDINATOR_LOAD_IN_PROGRESS, false, true, FROM_2 },
+    { KCI_UNKNOWN_SERVER_ERROR, false, true, FROM_2 },
+    { KCI_UNKNOWN_MEMBER_ID, false, false, GONE("") },
+    { KCI_ILLEGAL_GENERATION, false, false, GONE("me") },
+    { KCI_FENCED_INSTANCE_ID, false, false, FENCED },
+    { KCI_GROUP_AUTHORIZATION_FAILED, false, false, REFUSED("GROUP_AUTHORIZATION_FAILED") },
+    { KCI_INCONSISTENT_GROUP_PROTOCOL, false, false, REFUSED("INCONSISTENT_GROUP_PROTOCOL") },
+};
+
+/* An error of SyncGroup: the generation that was just joined is kept unless the coordinator does not know it. */
+static void test_sync(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof sync_rows / sizeof sync_rows[0]; i++)
+        for (int cooperative = 0; cooperative < 2; cooperative++) {
+            begin_rejoin(cooperative, sync_rows[i].group_instance_id);
+            script_answer_join(&sc, KCI_NONE, 2, "other");
+            script_answer_sync(&sc, sync_rows[i].error, "");
+            expect_row(&sync_rows[i], cooperative);
+        }
+}
+
+#define LOST(id) { "lost(t-0)", id "/-1:" }, { "lost(t-0)", id "/-1:" }, NULL
+#define STAYS    { "", NULL }, { "", NULL }, NULL
+
+static const struct row beat_rows[] = {
+    { KCI_REBALANCE_IN_PROGRESS, true, false, { "revoked(t-0)", "me/1:" }, { "", "me/1:0" }, NULL },
+    { KCI_ILLEGAL_GENERATION, true, false, LOST("me") },
+    { KCI_UNKNOWN_MEMBER_ID, true, false, LOST("") },
+    { KCI_FENCED_INSTANCE_ID, false, false, { "lost(t-0) " EACH_POLL, NULL }, { "lost(t-0) " EACH_POLL, NULL }, "i" },
+    { KCI_NOT_COORDINATOR, false, true, STAYS },
+    { KCI_COORDINATOR_NOT_AVAILABLE, false, true, STAYS },
+    { KCI_GROUP_AUTHORIZATION_FAILED,
+      false,
+      false,
+      { "!GROUP_AUTHORIZATION_FAILED", NULL },
+      { "!GROUP_AUTHORIZATION_FAILED", NULL },
+      NULL },
+};
+
+/* An error of Heartbeat: nothing happens behind the application's back, the next poll tells and joins. */
+static void test_heartbeat(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof beat_rows / sizeof beat_rows[0]; i++)
+        for (int cooperative = 0; cooperative < 2; cooperative++) {
+            begin(cooperative ? "cooperative-sticky" : "range", beat_rows[i].group_instance_id);
+            script_advance(&peer, 3000);
+            script_beat(&sc, beat_rows[i].error);
+            script_advance(&peer, 500);
+            assert_false(script_waits(&sc, KCI_API_JOIN_GROUP));
+            assert_noted(&sc, "");
+            expect_row(&beat_rows[i], cooperative);
+        }
+}
+
+/* A heartbeat that was sent before the member began to join again hears of the rebalance only then: it is in it. */
+static void test_a_rebalance_is_heard_of_late(void **state)
+{
+    (void)state;
+    begin("range", NULL);
+    script_advance(&peer, 3000);
+    assert_true(script_waits(&sc, KCI_API_HEARTBEAT));
+    script_subscribe(&sc);
+    script_poll(&sc);
+    assert_noted(&sc, "revoked(t-0)");
+    assert_true(script_waits(&sc, KCI_API_JOIN_GROUP));
+    script_beat(&sc, KCI_REBALANCE_IN_PROGRESS);
+    script_answer_join(&sc, KCI_NONE, 2, "other");
+    script_answer_sync(&sc, KCI_NONE, "0");
+    script_poll(&sc);
+    script_poll(&sc);
+    assert_noted(&sc, "assigned(t-0)");
+    assert_false(script_waits(&sc, KCI_API_JOIN_GROUP));
+    assert_string_equal(kci_consumer_group_state(sc.core), "STABLE");
+    script_consumer_end(&sc);
+}
+
+/* What a former coordinator says of a former generation harms the present one no more. */
+static void test_an_old_generation_is_refused_late(void **state)
+{
+    static const int16_t errors[] = { KCI_UNKNOWN_MEMBER_ID, KCI_ILLEGAL_GENERATION, KCI_FENCED_INSTANCE_ID };
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        begin("range", "i");
+        assert_int_equal(kci_consumer_commit_async(sc.core, NULL, 0, NULL, NULL, peer.now, NULL), KC_OK);
+        script_advance(&peer, 3000);
+        struct script_request *old = script_pending(&peer, NULL, KCI_API_HEARTBEAT);
+        assert_non_null(old);
+        sc.coordinator = 2;
+        script_answer_commit(&sc, KCI_NOT_COORDINATOR);
+        script_subscribe(&sc);
+        script_poll(&sc);
+        script_advance(&peer, 1000);
+        assert_string_equal(script_pending(&peer, NULL, KCI_API_JOIN_GROUP)->conn->address, "b2:9092");
+        script_answer_join(&sc, KCI_NONE, 2, "other");
+        script_answer_sync(&sc, KCI_NONE, "0");
+        script_poll(&sc);
+        assert_noted(&sc, "commit(NOT_COORDINATOR:t-0) revoked(t-0) assigned(t-0)");
+        script_beat(&sc, errors[i]);
+        script_advance(&peer, 1000);
+        script_poll(&sc);
+        assert_noted(&sc, "");
+        assert_string_equal(kci_consumer_group_state(sc.core), "STABLE");
+        script_consumer_end(&sc);
+    }
+}
+
+/* No heartbeat is answered, until a time-out says that the coordinator is to be looked for: there the membership goes
+ * on, or turns out to be over. */
+static void test_silence(void **state)
+{
+    static const struct {
+        int32_t request_timeout_ms;
+        int64_t found_out_ms; /* after the join */
+        int16_t then;         /* the answer of the new coordinator */
+        const char *noted;
+    } cases[] = {
+        { 120000, 45000, KCI_NONE, "" }, /* session.timeout.ms */
+        { 120000, 45000, KCI_UNKNOWN_MEMBER_ID, "lost(t-0)" },
+        { 30000, 33000, KCI_NONE, "" }, /* the request that was sent after 3 s */
+        { 30000, 33000, KCI_UNKNOWN_MEMBER_ID, "lost(t-0)" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.request_timeout_ms = cases[i].request_timeout_ms;
+        script_consumer_create(&sc);
+        script_join(&sc, 1, "0");
+        sc.coordinator = 2;
+        script_advance(&peer, cases[i].found_out_ms - 1);
+        assert_int_equal(sent(KCI_API_FIND_COORDINATOR), 1);
+        assert_int_equal(sent(KCI_API_HEARTBEAT), 1);
+        script_advance(&peer, 200);
+        assert_int_equal(sent(KCI_API_FIND_COORDINATOR), 2);
+        script_advance(&peer, 1000);
+        sc.seen[0] = 0;
+        script_poll(&sc);
+        assert_noted(&sc, ""); /* silence alone costs nothing */
+        assert_int_equal(sent(KCI_API_HEARTBEAT), 2);
+        assert_string_equal(script_pending(&peer, NULL, KCI_API_HEARTBEAT)->conn->address, "b2:9092");
+        script_beat(&sc, cases[i].then);
+        script_poll(&sc);
+        assert_noted(&sc, cases[i].noted);
+        expect_said(cases[i].then ? "/-1:" : NULL, "silence");
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join),
+        cmocka_unit_test(test_sync),
+        cmocka_unit_test(test_heartbeat),
+        cmocka_unit_test(test_a_rebalance_is_heard_of_late),
+        cmocka_unit_test(test_an_old_generation_is_refused_late),
+        cmocka_unit_test(test_silence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
