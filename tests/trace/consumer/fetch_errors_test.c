@@ -99,6 +99,93 @@ static void test_fetch(void **state)
     }
 }
 
+/* The leader that an error names (KIP-951) is the one that we asked, in the epoch that we know: that is no news, so the
+ * back-off holds and the metadata is asked, or the two would ask and answer without end. */
+static void test_hint_without_news(void **state)
+{
+    static const int16_t errors[] = { KCI_NOT_LEADER_OR_FOLLOWER, KCI_FENCED_LEADER_EPOCH };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        begin(KCI_RESET_NONE);
+        sc.park_fetch = true;
+        script_assign(&sc, 0, 0);
+        size_t refreshed = sent(KCI_API_METADATA);
+        for (int64_t passed = 0; passed < LONG_MS; passed += 10) {
+            struct kci_fetch_response response;
+            struct kci_fetch_response__fetchable_topic_response topic = { .topic_id = peer.topics[0].id };
+            struct kci_fetch_response__partition_data partition;
+            script_advance(&peer, 10);
+            if (!script_waits(&sc, KCI_API_FETCH))
+                continue;
+            kci_codec_init(&kci_fetch_response_schema, &response);
+            kci_codec_init(&kci_fetch_response__partition_data_schema, &partition);
+            partition.error_code = errors[i];
+            partition.current_leader.leader_id = 1;
+            partition.current_leader.leader_epoch = 5;
+            topic.partitions = &partition;
+            topic.partitions_count = 1;
+            response.responses = &topic;
+            response.responses_count = 1;
+            script_answer(&peer, script_expect(&sc, KCI_API_FETCH), &response);
+        }
+        expect_count(errors[i], "fetches", sent(KCI_API_FETCH), ASKED_MIN, ASKED_MAX);
+        expect_count(errors[i], "refreshes", sent(KCI_API_METADATA) - refreshed, 1, ASKED_MAX);
+        sc.park_fetch = false;
+        script_advance(&peer, 1300);
+        assert_seen(&sc, "t-0:0 t-0:1");
+        script_consumer_end(&sc);
+    }
+}
+
+/* A partition with an error does not hold up another one of the same broker, nor is it forgotten over that. */
+static void test_neighbour(void **state)
+{
+    kc_topic_partition items[] = { { "t", 0, 0, -1, NULL, KC_OK }, { "t", 1, 0, -1, NULL, KC_OK } };
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    peer.brokers = 1;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 1);
+    sc.logs[0].error = KCI_KAFKA_STORAGE_ERROR;
+    assert_int_equal(kci_consumer_assign(sc.core, items, 2, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    for (int i = 0; i < 20; i++) {
+        char expected[20];
+        snprintf(expected, sizeof expected, "t-1:%d", i);
+        script_append(&sc, 1, 1);
+        script_advance(&peer, 100);
+        assert_seen(&sc, expected);
+    }
+    sc.logs[0].error = KCI_NONE;
+    script_advance(&peer, 2000);
+    assert_seen(&sc, "t-0:0");
+    script_consumer_end(&sc);
+}
+
+/* The log is cut in front of what is to be fetched next, while records from before are queued: those are returned, and
+ * only then is the offset missed. */
+static void test_out_of_range_ahead(void **state)
+{
+    static const struct {
+        enum kci_offset_reset policy;
+        const char *then;
+    } cases[] = { { KCI_RESET_EARLIEST, "t-0:5" }, { KCI_RESET_NONE, "!OFFSET_OUT_OF_RANGE" } };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        begin(cases[i].policy);
+        script_assign(&sc, 0, 0);
+        script_append(&sc, 0, 4);
+        sc.logs[0].start = 5; /* the fetch that waits is for offset 2 */
+        script_advance(&peer, LONG_MS);
+        expect_count(KCI_OFFSET_OUT_OF_RANGE, "fetches", sent(KCI_API_FETCH), 2, ASKED_MAX + 1);
+        script_poll(&sc);
+        assert_noted(&sc, "t-0:0 t-0:1");
+        script_advance(&peer, 1300);
+        assert_seen(&sc, cases[i].then);
+        script_consumer_end(&sc);
+    }
+}
+
 /* ---- lookups: ListOffsets for a reset, OffsetForLeaderEpoch ---- */
 
 /* Answer the lookup that waits; offset -1 with an error. */
@@ -211,9 +298,9 @@ static void test_epoch_check(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fetch),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_epoch_check),
+        cmocka_unit_test(test_fetch),     cmocka_unit_test(test_hint_without_news),
+        cmocka_unit_test(test_neighbour), cmocka_unit_test(test_out_of_range_ahead),
+        cmocka_unit_test(test_reset),     cmocka_unit_test(test_epoch_check),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
