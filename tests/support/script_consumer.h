@@ -46,8 +46,9 @@ struct script_consumer {
     struct kci_alloc alloc;
     struct script_log logs[SC_PARTITIONS]; /* of topic "t" */
     int32_t coordinator;
-    int64_t committed[SC_PARTITIONS]; /* -1: none */
-    int16_t manual;                   /* API that is left to the test; -1: none */
+    int64_t committed[SC_PARTITIONS];          /* -1: none */
+    const char *protocol_type, *protocol_name; /* in answers to joins and syncs, instead of those that are right */
+    int16_t manual;                            /* API that is left to the test; -1: none */
     int16_t manual2;
     bool park_fetch;    /* Fetch is left to the test */
     int64_t read_limit; /* records returned by one poll */

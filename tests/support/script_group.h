@@ -19,8 +19,10 @@ static inline void script_answer_join(struct script_consumer *sc, int16_t error,
     kci_codec_init(&kci_join_group_response__join_group_response_member_schema, &member);
     response.error_code = error;
     response.generation_id = error ? -1 : generation;
-    response.protocol_type = kci_str_of("consumer");
+    response.protocol_type = kci_str_of(sc->protocol_type ? sc->protocol_type : "consumer");
     response.protocol_name = error ? kci_str_of("") : request->protocols[0].name;
+    if (sc->protocol_name)
+        response.protocol_name = kci_str_of(sc->protocol_name);
     response.member_id = kci_str_of("me");
     response.leader = kci_str_of(leader);
     member.member_id = kci_str_of("me");
@@ -52,8 +54,10 @@ static inline void script_answer_sync(struct script_consumer *sc, int16_t error,
     kci_writer_i16(&w, 3);
     assert_true(kci_codec_encode(&kci_consumer_protocol_assignment_schema, 3, &assignment, &w));
     response.error_code = error;
-    response.protocol_type = kci_str_of("consumer");
-    response.protocol_name = kci_str_of("range"); /* not looked at */
+    response.protocol_type = kci_str_of(sc->protocol_type ? sc->protocol_type : "consumer");
+    response.protocol_name = ((const struct kci_sync_group_request *)r->message)->protocol_name;
+    if (sc->protocol_name)
+        response.protocol_name = kci_str_of(sc->protocol_name);
     response.assignment = (struct kci_bytes){ buffer, w.size };
     script_answer(sc->peer, r, &response);
 }
