@@ -117,12 +117,20 @@ static void take_over(struct kci_consumer *c)
     g->unsettled = g->cooperative; /* we may have died before what we gave up had a next owner */
 }
 
+/* An answer must be about a group of consumers with an assignor that was offered or, after that, agreed upon; versions
+ * that do not say are believed. */
+static bool consistent(struct kci_str type, struct kci_str name, const struct kci_assignor *assignor)
+{
+    return (!type.data || kci_str_equal(type, kci_str_of(protocol_type))) &&
+           (!name.data || (assignor && kci_str_equal(name, kci_str_of(assignor->name))));
+}
+
 static void joined(struct kci_consumer *c, const struct kci_join_group_response *r, int64_t now)
 {
     struct kci_group *g = &c->group;
     bool leader = r->leader.size > 0 && kci_str_equal(r->leader, r->member_id);
     const struct kci_assignor *assignor = kci_lead_assignor(c, r->protocol_name);
-    if (r->protocol_type.data && !kci_str_equal(r->protocol_type, kci_str_of(protocol_type))) {
+    if (!consistent(r->protocol_type, r->protocol_name, assignor)) {
         kci_group_refused(c, KCI_INCONSISTENT_GROUP_PROTOCOL, "the coordinator's answer to a join", now);
         return;
     }
@@ -336,7 +344,7 @@ static void synced(struct kci_consumer *c, const struct kci_sync_group_response 
     kci_partition_list_free(c->alloc, &g->assignment);
     kci_arena_reset(&g->arena);
     g->member_count = 0;
-    if (r->protocol_type.data && !kci_str_equal(r->protocol_type, kci_str_of(protocol_type))) {
+    if (!consistent(r->protocol_type, r->protocol_name, g->assignor)) {
         kci_group_refused(c, KCI_INCONSISTENT_GROUP_PROTOCOL, "the coordinator's answer to a sync", now);
         return;
     }

@@ -288,6 +288,49 @@ static void test_silence(void **state)
     }
 }
 
+/* The coordinator speaks of another kind of group, or of an assignor that was not offered or not agreed upon: nothing
+ * is assigned by such an answer, and poll says what is wrong. */
+static void test_another_protocol(void **state)
+{
+    static const struct {
+        bool at_sync;
+        const char *leader, *type, *name;
+    } cases[] = {
+        { false, "other", "connect", NULL },   { false, "me", "connect", NULL },   { false, "other", NULL, "mine" },
+        { false, "me", NULL, "mine" },         { true, "other", "connect", NULL }, { true, "me", "connect", NULL },
+        { true, "other", NULL, "roundrobin" }, { true, "me", NULL, "roundrobin" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.partition_assignment_strategy = "range,roundrobin"; /* range it is */
+        script_consumer_create(&sc);
+        script_subscribe(&sc);
+        script_poll(&sc);
+        for (int sync = 0; sync <= cases[i].at_sync; sync++) {
+            sc.protocol_type = sync == cases[i].at_sync ? cases[i].type : NULL;
+            sc.protocol_name = sync == cases[i].at_sync ? cases[i].name : NULL;
+            if (sync)
+                script_answer_sync(&sc, KCI_NONE, "0");
+            else
+                script_answer_join(&sc, KCI_NONE, 1, cases[i].leader);
+        }
+        if (!cases[i].at_sync && script_waits(&sc, KCI_API_SYNC_GROUP))
+            fail_msg("case %zu: synchronises", i);
+        script_poll(&sc);
+        assert_noted(&sc, "!INCONSISTENT_GROUP_PROTOCOL");
+        script_advance(&peer, 2000);
+        sc.protocol_type = sc.protocol_name = NULL;
+        script_poll(&sc);
+        expect_said(cases[i].at_sync ? "me/-1:" : "/-1:", "another protocol");
+        script_answer_join(&sc, KCI_NONE, 2, cases[i].leader);
+        script_answer_sync(&sc, KCI_NONE, "0");
+        script_poll(&sc);
+        assert_noted(&sc, "assigned(t-0)");
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +340,7 @@ int main(void)
         cmocka_unit_test(test_a_rebalance_is_heard_of_late),
         cmocka_unit_test(test_an_old_generation_is_refused_late),
         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_another_protocol),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
