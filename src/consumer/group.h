@@ -81,6 +81,7 @@ struct kci_group {
     bool lost;                  /* the membership ended under us: what we own is somebody else's by now */
     const char *reason;         /* of rejoin, for logs and JoinGroup v8; static */
     uint32_t attempts;          /* failed ones in a row */
+    uint32_t refused_syncs;     /* by rebalances, in a row */
     int64_t not_before;         /* back-off */
     struct kci_group_call call; /* JoinGroup, SyncGroup, LeaveGroup: one at a time */
     struct kci_group_call heartbeat;

@@ -362,7 +362,7 @@ static void synced(struct kci_consumer *c, const struct kci_sync_group_response 
         kci_group_enter(c, KCI_GROUP_JOINING, now);
         return;
     }
-    g->attempts = 0;
+    g->attempts = g->refused_syncs = 0;
     g->taken = false;
     bool yields = g->owes_rejoin = mark_what_goes(c, &g->assignment);
     if (yields)
@@ -396,6 +396,9 @@ static void sync_answered(struct kci_consumer *c, const struct kci_reply *reply,
         return;
     } else if (error != KCI_REBALANCE_IN_PROGRESS) {
         coordinator_trouble(c, reply->error != KC_OK ? reply->text : kci_error_name(error), now);
+    } else if (g->refused_syncs++ > 0) { /* at once, but not for ever */
+        g->attempts = g->refused_syncs - 2;
+        kci_group_backoff(c, now);
     }
     kci_group_drop_topics(c);
     kci_group_enter(c, KCI_GROUP_JOINING, now);
