@@ -206,11 +206,88 @@ static void test_every_error_of_a_farewell(void **state)
     }
 }
 
+/* A static member whose application does not poll keeps its place: -2 under the same ids.  The poll that comes at last
+ * tells of the loss and joins, and what the place holds is there again. */
+static void test_static_member_polls_too_late(void **state)
+{
+    (void)state;
+    prepare();
+    sc.settings.group_instance_id = "me";
+    sc.settings.max_poll_interval_ms = 20000;
+    script_consumer_create(&sc);
+    join("01");
+    for (int i = 0; i < 4; i++) {
+        script_advance(&peer, 5000);
+        if (script_modern_beat(&sc)->member_epoch == 1)
+            script_answer_modern(&sc, KCI_NONE, 1, NULL);
+    }
+    const struct kci_consumer_group_heartbeat_request *r = script_modern_beat(&sc);
+    assert_int_equal(r->member_epoch, -2);
+    assert_true(kci_str_equal(r->instance_id, kci_str_of("me")));
+    answer_with(KCI_NONE);
+    script_advance(&peer, 60000);
+    assert_false(script_waits(&sc, KCI_API_CONSUMER_GROUP_HEARTBEAT)); /* silence, until a poll comes */
+    script_poll(&sc);
+    assert_noted(&sc, "lost(t-0,t-1)");
+    r = script_modern_beat(&sc);
+    assert_int_equal(r->member_epoch, 0);
+    assert_true(kci_str_equal(r->member_id, kci_str_of(id)));
+    assert_true(kci_str_equal(r->instance_id, kci_str_of("me")));
+    script_answer_modern(&sc, KCI_NONE, 3, "01");
+    assert_seen(&sc, "assigned(t-0,t-1)");
+    script_consumer_end(&sc);
+}
+
+/* A commit that is refused because of who sends it: the heartbeat finds out at once where the member stands.  One that
+ * is only behind is sent again with the new epoch, one of a member that is unknown fails. */
+static void test_commit_as_a_stranger(void **state)
+{
+    static const struct {
+        int16_t error, beat; /* the answers to the commit, and to the heartbeat that follows */
+        kc_err code;         /* of the commit; OK: it was sent again */
+        const char *noted;
+        int32_t epoch; /* of the next heartbeat */
+    } cases[] = {
+        { KCI_STALE_MEMBER_EPOCH, KCI_NONE, KC_OK, "", 2 },
+        { KCI_STALE_MEMBER_EPOCH, KCI_FENCED_MEMBER_EPOCH, KC_ERR_UNKNOWN_MEMBER_ID, "lost(t-0,t-1)", 0 },
+        { KCI_UNKNOWN_MEMBER_ID, KCI_NONE, KC_ERR_UNKNOWN_MEMBER_ID, "", 2 },
+        { KCI_UNKNOWN_MEMBER_ID, KCI_UNKNOWN_MEMBER_ID, KC_ERR_UNKNOWN_MEMBER_ID, "lost(t-0,t-1)", 0 },
+    };
+    const kc_topic_partition item = { "t", 0, 5, -1, NULL, KC_OK };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kci_operation *operation;
+        kc_err code = KC_OK;
+        kc_error error;
+        begin();
+        join("01");
+        assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &item, 1, peer.now + 9000000, &error), KC_OK);
+        script_step(&peer);
+        script_answer_commit(&sc, cases[i].error);
+        assert_int_equal(script_modern_beat(&sc)->member_epoch, 1); /* at once */
+        script_answer_modern(&sc, cases[i].beat, 2, NULL);
+        script_advance(&peer, 200);
+        if (cases[i].code == KC_OK) /* sent again */
+            script_answer_commit(&sc, KCI_NONE);
+        script_poll(&sc);
+        script_advance(&peer, 5000);
+        assert_noted(&sc, cases[i].noted);
+        assert_int_equal(script_modern_beat(&sc)->member_epoch, cases[i].epoch);
+        assert_true(kci_consumer_operation_done(sc.core, operation, NULL, &code, &error));
+        if (code != cases[i].code)
+            fail_msg("row %zu: the commit returns %s", i, kc_err_name(code));
+        kci_consumer_operation_end(sc.core, operation);
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_error_in_every_state),
         cmocka_unit_test(test_every_error_of_a_farewell),
+        cmocka_unit_test(test_static_member_polls_too_late),
+        cmocka_unit_test(test_commit_as_a_stranger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
