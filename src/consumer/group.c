@@ -472,6 +472,10 @@ static void follow_up(struct kci_consumer *c, int64_t now)
         kci_partition_list_free(c->alloc, &g->assignment);
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
     }
+    if (g->state == KCI_GROUP_JOINING && g->lost) { /* a late heartbeat said so; what was kept is somebody else's */
+        kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+        kci_consumer_tell(c);
+    }
     if ((g->state == KCI_GROUP_LEADING || g->state == KCI_GROUP_SYNCING) && over)
         kci_group_enter(c, KCI_GROUP_UNJOINED, now);
     if (g->state == KCI_GROUP_PREPARING && (over || !c->operations.automatic)) {

@@ -331,6 +331,31 @@ static void test_another_protocol(void **state)
     }
 }
 
+/* While a JoinGroup waits, a heartbeat tells that the membership is over: what a cooperative member still owned is lost
+ * by the next poll, whatever is answered to the JoinGroup, before it or after it. */
+static void test_over_while_joining(void **state)
+{
+    (void)state;
+    for (int answered_first = 0; answered_first < 2; answered_first++) {
+        begin("cooperative-sticky", NULL);
+        script_advance(&peer, 3000);
+        script_subscribe(&sc);
+        script_poll(&sc);
+        assert_true(script_waits(&sc, KCI_API_JOIN_GROUP));
+        script_beat(&sc, KCI_ILLEGAL_GENERATION);
+        if (answered_first)
+            script_answer_join(&sc, KCI_NONE, 3, "other");
+        script_poll(&sc);
+        assert_noted(&sc, "lost(t-0)");
+        script_answer_join(&sc, KCI_NONE, 4, "other");
+        script_answer_sync(&sc, KCI_NONE, "0");
+        script_poll(&sc);
+        assert_noted(&sc, "assigned(t-0)");
+        assert_string_equal(kci_consumer_group_state(sc.core), "STABLE");
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_an_old_generation_is_refused_late),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_another_protocol),
+        cmocka_unit_test(test_over_while_joining),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
