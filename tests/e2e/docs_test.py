@@ -80,6 +80,20 @@ class Docs(unittest.TestCase):
         out, _ = run("kc", "metrics-reference")
         self.assertEqual(out.decode(), read(os.path.join(SOURCE, "docs", "metrics.md")), "make it anew: kc metrics-reference > docs/metrics.md")
 
+    def test_differences_from_kafka(self):
+        """docs/mockbroker.md tells each exception of the differential test, and no other; they do not become more unnoticed."""
+        sys.path.insert(0, os.path.join(SOURCE, "tests", "interop"))
+        sys.dont_write_bytecode = True
+        from differential import exceptions
+        section = read(os.path.join(SOURCE, "docs", "mockbroker.md")).split("## Where it differs from Apache Kafka", 1)[1].split("\n## ", 1)[0]
+        told = re.findall(r"^\| ([^|]+) \| [^|]+ \|$", section, re.M)
+        self.assertEqual(len(told), len(set(told)))
+        self.assertEqual(set(told), {row[0] for row in exceptions.rows()} | set(exceptions.ELSEWHERE))
+        self.assertLessEqual(len(exceptions.rows()), exceptions.MOST)
+        for place in filter(None, exceptions.ELSEWHERE.values()):
+            path, name = place.split(": ")
+            self.assertIn(name, read(os.path.join(SOURCE, "tests", "interop", path)))
+
     def test_commands_of_dev(self):
         """Every ./dev COMMAND of a page is one that ./dev knows and lists, and it lists no other."""
         script = os.path.join(SOURCE, "dev")
