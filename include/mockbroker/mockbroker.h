@@ -75,8 +75,10 @@ KC_MOCK_EXPORT int kc_mock_broker_add(kc_mock *cluster, int32_t *broker);
 /* A broker goes for good, as soon as it holds no replica; its id is not used again. `move`: what it holds is reassigned to
  * the others, which clients see as leaders that move; without it a broker that holds any is refused with POLICY_VIOLATION
  * (44), as is the last broker. INVALID_REPLICATION_FACTOR (38): no other broker is left for a replica.
- * REASSIGNMENT_IN_PROGRESS (60): a partition is being moved to it. BROKER_ID_NOT_REGISTERED (102): there is none. The
- * reason is in text (may be NULL). */
+ * REASSIGNMENT_IN_PROGRESS (60): a partition is being moved to it. LEADER_NOT_AVAILABLE (5), BROKER_NOT_AVAILABLE (8): a
+ * partition cannot be copied since nobody leads it, or since who is to hold it is stopped; text names the broker to start.
+ * Ask again while it is leaving, and these say what it waits for. BROKER_ID_NOT_REGISTERED (102): there is none. The reason
+ * is in text (may be NULL). */
 KC_MOCK_EXPORT int kc_mock_broker_decommission(kc_mock *cluster, int32_t broker, int move, char *text,
                                                size_t text_size);
 /* Make a replica of the partition its leader. */

@@ -11,10 +11,16 @@ static json_t *broker_json(const struct mb_control_request *request, const struc
     const char *host;
     uint16_t port;
     enum mb_broker_state state;
+    char text[MB_SHELL_TEXT_MAX];
+    int32_t held;
     mb_view_broker(cluster, id, &state);
     mb_shell_address(request->shell, id, &host, &port);
-    return json_pack("{s:i, s:s, s:i, s:s}", "id", (int)id, "host", host, "port", (int)port, "state",
-                     mb_view_broker_state(state));
+    json_t *broker = json_pack("{s:i, s:s, s:i, s:s}", "id", (int)id, "host", host, "port", (int)port, "state",
+                               mb_view_broker_state(state));
+    if (broker && mb_view_leaving(cluster, id, &held, text, sizeof text))
+        json_object_set_new(broker, "leaving",
+                            json_pack("{s:i, s:s*}", "holds", (int)held, "waits", text[0] ? text : NULL));
+    return broker;
 }
 
 void mb_control_get_cluster(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)

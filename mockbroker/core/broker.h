@@ -83,7 +83,8 @@ int16_t mb_cluster_broker_resume(struct mb_cluster *cluster, int32_t broker, int
  * MB_BROKERS_MAX. */
 int16_t mb_cluster_broker_add(struct mb_cluster *cluster, int32_t *id, int64_t now);
 /* The broker goes for good, once it holds no replica; *moving says how many it holds. `move`: reassign those to the
- * others; else a broker that holds any is refused. text says why. */
+ * others; else a broker that holds any is refused, as is a move that cannot get on now: nobody leads the partition, or who is
+ * to hold it is down. text says why. */
 int16_t mb_cluster_broker_decommission(struct mb_cluster *cluster, int32_t broker, bool move, int32_t *moving,
                                        char *text, size_t text_size, int64_t now);
 int16_t mb_cluster_move_leader(struct mb_cluster *cluster, struct kci_str topic, int32_t partition, int32_t broker,

@@ -276,6 +276,8 @@ struct mb_broker *mb_member_new(struct mb_cluster *cluster); /* with the next id
 void mb_member_free(struct mb_broker *broker);
 /* The brokers that take new replicas, by rising id; how many they are. */
 int32_t mb_member_homes(const struct mb_cluster *cluster, int32_t homes[MB_BROKERS_MAX]);
+/* What a broker that is leaving holds still and, if that does not get on, why, and an error. */
+int16_t mb_member_waits(const struct mb_cluster *cluster, int32_t broker, int32_t *held, char *text, size_t text_size);
 /* A replica of the broker went: if it is leaving, that may have been the last. */
 void mb_member_look(struct mb_cluster *cluster, int32_t broker);
 

@@ -5,7 +5,9 @@
  *
  * A broker that is asked to go and holds replicas is refused, or (`move`) each of them is reassigned to the broker that holds
  * fewest, all or none.  It goes when the last reassignment is complete, by an alarm: replicas are dropped in the middle of other
- * work.  A replica whose only copy is on a broker that is down cannot move: then it stays leaving until it is started.
+ * work.  What nobody leads cannot be copied, and what would move to a broker that is down would wait for it: such a request is
+ * refused with the reason.  If it comes to that afterwards, the broker stays leaving until others are started, and who asks
+ * again is told what it waits for (mb_member_waits).
  *
  * Ids are given in order and never again: whoever remembers a broker that is gone does not meet another. */
 #include "mockbroker/core/cluster.h"
@@ -146,6 +148,35 @@ static int16_t refuse(char *text, size_t text_size, int16_t error, const struct 
     return error;
 }
 
+/* Who has to be started so that somebody leads the partition: who is in sync, or else eligible, or else led last. */
+static int32_t keeper(const struct mb_partition *partition)
+{
+    int32_t eligible = partition->last_known_leader ? partition->last_known_leader : partition->replicas[0].broker;
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        if (partition->replicas[i].in_isr)
+            return partition->replicas[i].broker;
+        if (partition->replicas[i].eligible)
+            eligible = partition->replicas[i].broker;
+    }
+    return eligible;
+}
+
+/* A reason why the partition cannot move to the broker now: nobody leads it, or the broker is down. */
+static int16_t check_move(const struct mb_partition *partition, int32_t to, char *text, size_t text_size)
+{
+    if (!mb_partition_leader(partition)) {
+        snprintf(text, text_size, "%s-%d cannot be copied, nobody leads it: start broker %d, which has its records",
+                 partition->topic->name, partition->index, keeper(partition));
+        return KCI_LEADER_NOT_AVAILABLE;
+    }
+    if (!mb_cluster_is_running(partition->cluster, to)) {
+        snprintf(text, text_size, "%s-%d waits for broker %d, which is to hold it and does not run: start it",
+                 partition->topic->name, partition->index, to);
+        return KCI_BROKER_NOT_AVAILABLE;
+    }
+    return KCI_NONE;
+}
+
 static bool is_target(const struct mb_partition *partition, int32_t broker)
 {
     for (int32_t i = 0; i < partition->target_count; i++)
@@ -160,7 +191,7 @@ static int16_t move_away(struct mb_partition *partition, int32_t leaver, int32_t
 {
     int32_t brokers[MB_BROKERS_MAX], to;
     if (!mb_partition_replica(partition, leaver) || (partition->target && !is_target(partition, leaver)))
-        return KCI_NONE; /* is on its way already */
+        return KCI_NONE; /* is on its way already: mb_member_waits() tells of that */
     if (partition->target)
         return refuse(text, text_size, KCI_REASSIGNMENT_IN_PROGRESS, partition,
                       "is being reassigned to this broker: let that end, or cancel it");
@@ -169,7 +200,7 @@ static int16_t move_away(struct mb_partition *partition, int32_t leaver, int32_t
         return refuse(text, text_size, KCI_INVALID_REPLICATION_FACTOR, partition,
                       "has a replica on each broker that stays: add a broker, or reassign it to fewer");
     if (dry)
-        return KCI_NONE;
+        return check_move(partition, to, text, text_size);
     for (int32_t i = 0; i < partition->replica_count; i++)
         brokers[i] = partition->replicas[i].broker == leaver ? to : partition->replicas[i].broker;
     loads[to]++;
@@ -185,6 +216,29 @@ static int16_t move_all(struct mb_cluster *cluster, int32_t leaver, bool dry, ch
     for (size_t at = 0; !error && (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; !error && i < topic->partition_count; i++)
             error = move_away(topic->partitions[i], leaver, loads, dry, text, text_size, now);
+    return error;
+}
+
+/* What is on its way from the leaver, and does not get on. */
+static int16_t check_under_way(const struct mb_partition *partition, int32_t leaver, char *text, size_t text_size)
+{
+    int16_t error = KCI_NONE;
+    if (!partition->target || !mb_partition_replica(partition, leaver) || is_target(partition, leaver))
+        return KCI_NONE;
+    for (int32_t i = 0; !error && i < partition->target_count; i++)
+        if (partition->replicas[i].adding) /* the replicas begin with the target */
+            error = check_move(partition, partition->target[i], text, text_size);
+    return error;
+}
+
+int16_t mb_member_waits(const struct mb_cluster *cluster, int32_t id, int32_t *held, char *text, size_t text_size)
+{
+    int16_t error = KCI_NONE;
+    struct mb_topic *topic;
+    for (size_t at = 0; !error && (topic = mb_topic_next(cluster, &at)) != NULL;)
+        for (int32_t i = 0; !error && i < topic->partition_count; i++)
+            error = check_under_way(topic->partitions[i], id, text, text_size);
+    *held = count_held(cluster, id);
     return error;
 }
 
@@ -212,7 +266,9 @@ int16_t mb_cluster_broker_decommission(struct mb_cluster *cluster, int32_t id, b
                  held);
         return KCI_POLICY_VIOLATION;
     }
-    if (move)
+    if (broker->leaving)
+        error = mb_member_waits(cluster, id, &held, text, text_size);
+    if (!error && move)
         error = move_all(cluster, id, true, text, text_size, now);
     if (error)
         return error;

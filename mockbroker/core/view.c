@@ -29,6 +29,16 @@ bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, enum mb_broker
     return broker != NULL;
 }
 
+bool mb_view_leaving(const struct mb_cluster *cluster, int32_t id, int32_t *held, char *text, size_t text_size)
+{
+    const struct mb_broker *broker = mb_cluster_broker(cluster, id);
+    text[0] = '\0';
+    if (!broker || !broker->leaving)
+        return false;
+    mb_member_waits(cluster, id, held, text, text_size);
+    return true;
+}
+
 const char *mb_view_broker_state(enum mb_broker_state state)
 {
     static const char *const names[] = { "stopped", "running", "paused", "fenced", "leaving" };

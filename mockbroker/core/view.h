@@ -18,6 +18,8 @@ void mb_view_cluster(const struct mb_cluster *cluster, struct mb_cluster_view *o
 enum mb_broker_state { MB_BROKER_STOPPED, MB_BROKER_RUNNING, MB_BROKER_PAUSED, MB_BROKER_FENCED, MB_BROKER_LEAVING };
 /* false: no such broker. FENCED: paused for so long that others lead. */
 bool mb_view_broker(const struct mb_cluster *cluster, int32_t id, enum mb_broker_state *state);
+/* Is it being decommissioned?  Then *held is how many replicas it holds, and text why it cannot go on, or empty. */
+bool mb_view_leaving(const struct mb_cluster *cluster, int32_t id, int32_t *held, char *text, size_t text_size);
 const char *mb_view_broker_state(enum mb_broker_state state); /* "running" */
 
 struct mb_topic_view {

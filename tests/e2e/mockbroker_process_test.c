@@ -186,6 +186,9 @@ static void the_control_plane(void **state)
     expect_http(at, "POST /v1/brokers/9/decommission", "", " 404 ", "no broker 9");
     expect_http(at, "POST /v1/brokers/2/decommission", "{\"move\": 1}", " 400 ", "true or false");
     expect_http(at, "POST /v1/brokers/2/decommission", "", " 409 ", "broker 2 holds 1 replicas");
+    expect_http(at, "POST /v1/brokers/3/kill", "", " 200 ", "true");
+    expect_http(at, "POST /v1/brokers/2/decommission", "{\"move\": true}", " 409 ", "waits for broker 3");
+    expect_http(at, "POST /v1/brokers/3/start", "", " 200 ", "true");
     expect_http(at, "POST /v1/brokers/2/decommission", "{\"move\": true}", " 200 ", "\"moving\": 1");
     expect_http(at, "POST /v1/brokers/3/decommission", "{\"move\": true}", " 409 ", "orders-0 ");
     expect_http(at, "GET /nowhere", "", " 404 ", "\"hint\"");

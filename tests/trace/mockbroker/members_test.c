@@ -2,6 +2,8 @@
 #include "support/faulty_disk.h"
 #include "support/mock_world.h"
 
+#include "mockbroker/core/view.h"
+
 #define DELAY (10 * MS)
 
 static char why[300];
@@ -151,8 +153,9 @@ static void what_is_refused(void **state)
     world_close(&world);
 }
 
-/* The only copy is on a broker that is down: it goes when it has been started and others have the copy. */
-static void the_only_copy_is_waited_for(void **state)
+/* The only copy is on a broker that is down, or the only other broker is: asking says who has to be started, and changes
+ * nothing.  Once that one runs, the copy moves and the broker goes. */
+static void what_cannot_move_now_is_refused(void **state)
 {
     struct world world;
     (void)state;
@@ -160,10 +163,49 @@ static void the_only_copy_is_waited_for(void **state)
     world_topic(&world, "t", 1, 1, NULL);
     assert_int_equal(write_one(&world, "t"), 0);
     mb_cluster_broker_stop(world.cluster, 1, false, world.now);
-    assert_int_equal(decommission(&world, 1, true), 0);
-    world_at(&world, world.now + 60 * SECOND);
-    assert_non_null(mb_partition_replica(world_partition(&world, "t", 0), 1));
+    assert_int_equal(decommission(&world, 1, true), KCI_LEADER_NOT_AVAILABLE);
+    assert_string_equal(why, "t-0 cannot be copied, nobody leads it: start broker 1, which has its records");
     assert_int_equal(mb_cluster_broker_start(world.cluster, 1, world.now), 0);
+    mb_cluster_broker_stop(world.cluster, 2, false, world.now);
+    assert_int_equal(decommission(&world, 1, true), KCI_BROKER_NOT_AVAILABLE);
+    assert_string_equal(why, "t-0 waits for broker 2, which is to hold it and does not run: start it");
+    assert_int_equal(mb_cluster_broker_start(world.cluster, 2, world.now), 0);
+    assert_null(world_partition(&world, "t", 0)->target);
+    assert_int_equal(decommission(&world, 1, true), 0);
+    world_at(&world, world.now + 1 * SECOND);
+    assert_int_equal(world_look(&world, "t", 0).leader, 2);
+    assert_int_equal(world_look(&world, "t", 0).high_watermark, 1);
+    assert_int_equal(registered_brokers(&world, 2), 1);
+    world_close(&world);
+}
+
+/* The broker dies while it is leaving, with the only copy: who looks or asks again is told what it waits for, and it goes
+ * when it has been started and another has the copy. */
+static void a_broker_that_dies_while_leaving_waits(void **state)
+{
+    struct world world;
+    int32_t held = 0;
+    char text[300];
+    (void)state;
+    world_open_with(&world, (struct mb_options){ .brokers = 2, .replication_delay_us = DELAY });
+    world_topic(&world, "t", 1, 1, NULL);
+    assert_int_equal(write_one(&world, "t"), 0);
+    assert_false(mb_view_leaving(world.cluster, 1, &held, text, sizeof text));
+    assert_int_equal(decommission(&world, 1, true), 0);
+    assert_true(mb_view_leaving(world.cluster, 1, &held, text, sizeof text));
+    assert_int_equal(held, 1);
+    assert_string_equal(text, "");
+    mb_cluster_broker_stop(world.cluster, 1, false, world.now);
+    world_at(&world, world.now + 60 * SECOND);
+    assert_true(mb_view_leaving(world.cluster, 1, &held, text, sizeof text));
+    assert_int_equal(held, 1);
+    assert_string_equal(text, "t-0 cannot be copied, nobody leads it: start broker 1, which has its records");
+    assert_int_equal(decommission(&world, 1, true), KCI_LEADER_NOT_AVAILABLE);
+    assert_string_equal(why, text);
+    mb_cluster_broker_stop(world.cluster, 2, false, world.now);
+    assert_int_equal(mb_cluster_broker_start(world.cluster, 1, world.now), 0);
+    assert_int_equal(decommission(&world, 1, true), KCI_BROKER_NOT_AVAILABLE);
+    assert_int_equal(mb_cluster_broker_start(world.cluster, 2, world.now), 0);
     world_at(&world, world.now + 1 * SECOND);
     assert_int_equal(world_look(&world, "t", 0).leader, 2);
     assert_int_equal(world_look(&world, "t", 0).high_watermark, 1);
@@ -205,7 +247,7 @@ static void a_restart_knows_them(void **state)
     int32_t controller;
     (void)state;
     disk_storage_init(&disk);
-    world_open_with(&world, (struct mb_options){ .brokers = 3, .storage = &disk.face });
+    world_open_with(&world, (struct mb_options){ .brokers = 3, .replication_delay_us = DELAY, .storage = &disk.face });
     assert_int_equal(add(&world), 4);
     assert_int_equal(add(&world), 5);
     assert_int_equal(decommission(&world, 1, false), 0);
@@ -214,10 +256,10 @@ static void a_restart_knows_them(void **state)
     int32_t alone[] = { 5 };
     world_topic(&world, "t", 1, 1, NULL);
     assert_int_equal(mb_cluster_reassign(world.cluster, NAME("t"), 0, alone, 1, world.now), 0);
-    world_step(&world);
+    world_at(&world, world.now + 1 * SECOND);
     assert_int_equal(write_one(&world, "t"), 0);
-    mb_cluster_broker_stop(world.cluster, 5, true, world.now);
     assert_int_equal(decommission(&world, 5, true), 0);
+    mb_cluster_broker_stop(world.cluster, 5, true, world.now); /* before anybody has copied */
     int32_t epoch = quorum(&world, 2)->leader_epoch;
     world_close(&world);
     world_open_with(&world, (struct mb_options){ .brokers = 3, .storage = &disk.face });
@@ -265,9 +307,13 @@ static void memory_ends_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_broker_is_added),         cmocka_unit_test(a_broker_is_decommissioned),
-        cmocka_unit_test(what_is_refused),           cmocka_unit_test(the_only_copy_is_waited_for),
-        cmocka_unit_test(the_controller_fails_over), cmocka_unit_test(a_restart_knows_them),
+        cmocka_unit_test(a_broker_is_added),
+        cmocka_unit_test(a_broker_is_decommissioned),
+        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(what_cannot_move_now_is_refused),
+        cmocka_unit_test(a_broker_that_dies_while_leaving_waits),
+        cmocka_unit_test(the_controller_fails_over),
+        cmocka_unit_test(a_restart_knows_them),
         cmocka_unit_test(memory_ends_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
