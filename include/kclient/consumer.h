@@ -37,9 +37,9 @@ KC_EXPORT kc_err kc_consumer_create(kc_consumer **out, const kc_config *config, 
 KC_EXPORT kc_err kc_consumer_subscribe(kc_consumer *consumer, const char *const *topics, size_t count,
                                        const kc_rebalance_listener *listener, kc_error *error);
 /* Read all topics whose whole names match `pattern`, as they come and go: the list is made anew when the metadata is
- * (metadata.max.age.ms, and when something seems to have changed).  Internal topics are left out.  Both group
- * protocols, all brokers: the client asks for the names of all topics.  Replaces the former subscription; listener as
- * above.  Never waits.
+ * (metadata.max.age.ms, and when something seems to have changed).  Internal topics are left out
+ * (exclude.internal.topics).  Both group protocols, all brokers: the client asks for the names of all topics.  Replaces
+ * the former subscription; listener as above.  Never waits.
  *   pattern   the common ground of Java and RE2, matched in linear time: . [a-z] [^a-z] \d \w \s ( | ) (?:) * + ?
  *             {2,5} ^ $, \ before what means something, (?i) in front
  *   KC_ERR_ARGUMENT   the text says where it cannot be understood; look-around and back references are not supported

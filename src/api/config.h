@@ -22,11 +22,12 @@ struct kci_config_row {
     const char *alias; /* librdkafka's name, or NULL */
     int roles;         /* KCI_ROLE_* bits of those who read it */
     enum kci_config_type type;
-    size_t offset;                           /* in struct kci_settings */
-    int64_t minimum, maximum;                /* of integers */
-    const char *default_text;                /* NULL: none (text: not set) */
-    const struct kci_config_choice *choices; /* ends with word NULL; only for KCI_TYPE_CHOICE, KCI_TYPE_LIST */
-    const char *meaning;                     /* one or two sentences */
+    size_t offset;            /* in struct kci_settings */
+    int64_t minimum, maximum; /* of integers */
+    const char *default_text; /* NULL: none (text: not set) */
+    const struct kci_config_choice
+        *choices;        /* ends with word NULL; only for KCI_TYPE_CHOICE, KCI_TYPE_LIST (NULL: any) */
+    const char *meaning; /* one or two sentences */
 };
 #define KCI_CONFIG_ROWS_MAX 128 /* room for what was set explicitly */
 extern const struct kci_config_row kci_config_rows[];

@@ -74,6 +74,8 @@ static kc_err check_producer(const kc_config *config, struct kci_settings *s, kc
     return KC_OK;
 }
 
+#define INSTANCE_BYTES_MAX 249 /* Kafka's limit, as of a topic's name */
+
 /* One of the assignors that come with the library, or one that the user has added? */
 static bool known_assignor(const struct kci_settings *s, struct kci_str name)
 {
@@ -81,6 +83,13 @@ static bool known_assignor(const struct kci_settings *s, struct kci_str name)
         if (kci_str_equal(name, kci_str_of(s->assignors[i].name)))
             return true;
     return kci_assignor_find(name) != NULL;
+}
+
+/* Two names of one assignor? Java's class stands for the name on the wire. */
+static bool same_assignor(struct kci_str one, struct kci_str other)
+{
+    const struct kci_assignor *found = kci_assignor_find(one);
+    return kci_str_equal(one, other) || (found && found == kci_assignor_find(other));
 }
 
 /* What the coordinator decides with one group protocol, the member decides with the other: as Java, a setting without
@@ -104,12 +113,63 @@ static kc_err check_group_protocol(const kc_config *config, const struct kci_set
     return KC_OK;
 }
 
+/* All are known, and each stands there once: a second mention would not be the choice that it looks like. */
+static kc_err check_assignors(const struct kci_settings *s, kc_error *error)
+{
+    const char *list = s->partition_assignment_strategy, *name = list;
+    for (;;) {
+        struct kci_str text = { name, strcspn(name, ",") };
+        int shown = (int)(text.size > 80 ? 80 : text.size);
+        if (!known_assignor(s, text))
+            return kci_fail(error, KC_ERR_CONFIG, 0,
+                            "partition.assignment.strategy: \"%.*s\" is not one of range, roundrobin, sticky, "
+                            "cooperative-sticky, or a name given to kc_config_add_assignor()",
+                            shown, name);
+        for (const char *other = list; other < name; other += strcspn(other, ",") + 1)
+            if (same_assignor(text, (struct kci_str){ other, strcspn(other, ",") }))
+                return kci_fail(error, KC_ERR_CONFIG, 0, "partition.assignment.strategy names \"%.*s\" twice", shown,
+                                name);
+        if (!name[text.size])
+            return KC_OK;
+        name += text.size + 1;
+    }
+}
+
+/* The names that Kafka takes for a static member, which are those of topics: others would fail at the coordinator. */
+static kc_err check_instance(const struct kci_settings *s, kc_error *error)
+{
+    const char *id = s->group_instance_id;
+    if (!id)
+        return KC_OK;
+    size_t size = strlen(id), clean = strspn(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    if (size > 0 && size <= INSTANCE_BYTES_MAX && clean == size && strcmp(id, ".") != 0 && strcmp(id, "..") != 0)
+        return KC_OK;
+    return kci_fail(
+        error, KC_ERR_CONFIG, 0,
+        "group.instance.id=%.80s: 1 to %d of the characters a-z, A-Z, 0-9, '.', '_' and '-' are needed, and "
+        "not \".\" or \"..\"",
+        id, INSTANCE_BYTES_MAX);
+}
+
+/* An empty text where a name may be left out: as if it had not been set. */
+static void drop_empty(const char **text)
+{
+    if (*text && !**text) {
+        kci_alloc_free(kci_heap_alloc(), (void *)(uintptr_t)*text);
+        *text = NULL;
+    }
+}
+
 static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc_error *error)
 {
-    kc_err protocol = check_group_protocol(config, s, error);
-    if (protocol != KC_OK)
-        return protocol;
-    if (!s->group_id || !*s->group_id) {
+    drop_empty(&s->group_id);
+    drop_empty(&s->client_rack);
+    kc_err result = check_group_protocol(config, s, error);
+    if (result == KC_OK)
+        result = check_instance(s, error);
+    if (result != KC_OK)
+        return result;
+    if (!s->group_id) {
         if (s->enable_auto_commit && kci_config_was_set(config, "enable.auto.commit"))
             return kci_fail(error, KC_ERR_CONFIG, 0, "enable.auto.commit=true needs group.id");
         s->enable_auto_commit = false;
@@ -118,18 +178,7 @@ static kc_err check_consumer(const kc_config *config, struct kci_settings *s, kc
         return kci_fail(error, KC_ERR_CONFIG, 0,
                         "heartbeat.interval.ms=%d must be below session.timeout.ms=%d (a third of it is usual)",
                         s->heartbeat_interval_ms, s->session_timeout_ms);
-    const char *name = s->partition_assignment_strategy;
-    for (;;) {
-        size_t size = strcspn(name, ",");
-        if (!known_assignor(s, (struct kci_str){ name, size }))
-            return kci_fail(error, KC_ERR_CONFIG, 0,
-                            "partition.assignment.strategy: \"%.*s\" is not one of range, roundrobin, sticky, "
-                            "cooperative-sticky, or a name given to kc_config_add_assignor()",
-                            (int)(size > 80 ? 80 : size), name);
-        if (!name[size])
-            return KC_OK;
-        name += size + 1;
-    }
+    return check_assignors(s, error);
 }
 
 /* What describes a cluster of mock brokers has no effect without one, so it is a mistake. */

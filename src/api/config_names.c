@@ -107,6 +107,8 @@ static const char *type_text(const struct kci_config_row *row, char *text, size_
     case KCI_TYPE_CHOICE:
         return kci_config_words(row, text, size);
     case KCI_TYPE_LIST: {
+        if (!row->choices)
+            return "list of names";
         int used = snprintf(text, size, "list of ");
         kci_config_words(row, text + used, size - (size_t)used);
         return text;
@@ -123,7 +125,6 @@ static const char *const harmless_pairs[][2] = {
     { "auto.include.jmx.reporter", "*" },
     { "client.dns.lookup", "use_all_dns_ips" },
     { "enable.metrics.push", "false" },
-    { "exclude.internal.topics", "true" },
     { "metadata.cluster.check.enable", "false" },
     { "metric.reporters", "" },
     { "metrics.num.samples", "*" },

@@ -224,7 +224,7 @@ const struct kci_config_row kci_config_rows[] = {
         "Pause between heartbeats; below a third of session.timeout.ms. Not with group.protocol=consumer: the brokers say it."),
     I32("max.poll.interval.ms", NULL, C, max_poll_interval_ms, 1, INT32_MAX, "300000",
         "The application must poll at least this often, or the member leaves the group. Also the time that a rebalance may take."),
-    STR("partition.assignment.strategy", NULL, C, partition_assignment_strategy,
+    LIST("partition.assignment.strategy", NULL, C, partition_assignment_strategy, NULL,
         "range,cooperative-sticky",
         "Assignors that this member can run, best first: range, roundrobin, sticky, cooperative-sticky. Java's class "
         "names are accepted. Only with cooperative-sticky alone do members keep their partitions while they rejoin. Not with group.protocol=consumer."),
@@ -251,6 +251,8 @@ const struct kci_config_row kci_config_rows[] = {
     ONE("key.deserializer", NULL, C, key_read_as, deserializer_words, "bytes",
         "What keys were written as. Records stay views of bytes: read them with the functions of serializer.h. Types of your own: kc_config_set_key_deserializer()."),
     ONE("value.deserializer", NULL, C, value_read_as, deserializer_words, "bytes", "The same for values."),
+    YES("exclude.internal.topics", NULL, C, exclude_internal_topics, "true",
+        "A pattern that is matched here does not match __consumer_offsets and its like, even if it could. Subscribing to them by name always works."),
     STR("client.rack", NULL, P | C, client_rack, NULL, "Where this client runs: for fetching from the nearest replica, and for partitioner.rack.aware."),
 };
 /* clang-format on */

@@ -98,6 +98,7 @@ struct kci_settings {
     int32_t fetch_min_bytes, fetch_max_bytes, fetch_max_wait_ms, max_partition_fetch_bytes;
     int64_t fetch_memory_max; /* ceiling of in-flight, decompressed and queued bytes */
     bool check_crcs;
+    bool exclude_internal_topics;       /* of the topics that a pattern matches here */
     int32_t key_read_as, value_read_as; /* key.deserializer, value.deserializer: enum kci_format */
     const char *client_rack;            /* NULL: none */
 

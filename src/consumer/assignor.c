@@ -23,7 +23,7 @@ size_t kci_assignor_list(const char *names, const kc_assignor *custom, size_t cu
 {
     size_t count = 0;
     while (*names && count < KCI_ASSIGNORS_MAX) {
-        size_t skip = strspn(names, " ,"), size = strcspn(names + skip, " ,");
+        size_t skip = strspn(names, ","), size = strcspn(names + skip, ",");
         if (size == 0)
             break;
         const struct kci_str name = { names + skip, size };

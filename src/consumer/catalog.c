@@ -45,7 +45,7 @@ static void take_all(struct kci_consumer *c, const struct kci_metadata_response 
     bool changed = false;
     if (!c->subscription.pattern || catalog->asked_for != c->subscription.pattern_number)
         return; /* another one by now, or none */
-    if (!kci_subscription_match(&c->subscription, r, &changed)) {
+    if (!kci_subscription_match(&c->subscription, r, !c->settings->exclude_internal_topics, &changed)) {
         catalog->not_before = kci_consumer_retry_at(c, catalog->attempts++, now);
         return;
     }

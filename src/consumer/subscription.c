@@ -194,7 +194,8 @@ bool kci_subscription_set_remote_pattern(struct kci_subscription *s, const char 
     return true;
 }
 
-bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadata_response *all, bool *changed)
+bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadata_response *all, bool internal_too,
+                            bool *changed)
 {
     size_t count = 0;
     struct kci_str *names =
@@ -203,8 +204,8 @@ bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadat
         const struct kci_metadata_response__metadata_response_topic *topic = &all->topics[i];
         bool there =
             topic->error_code == KCI_NONE || kci_error_flags(topic->error_code) != 0; /* it may have no leader */
-        if (there && !topic->is_internal && topic->name.size && !memchr(topic->name.data, 0, topic->name.size) &&
-            kci_pattern_match(s->pattern, topic->name))
+        if (there && (internal_too || !topic->is_internal) && topic->name.size &&
+            !memchr(topic->name.data, 0, topic->name.size) && kci_pattern_match(s->pattern, topic->name))
             names[count++] = topic->name;
     }
     bool ok = names && replace_topics(s, names, count, changed);

@@ -125,9 +125,10 @@ bool kci_subscription_set_topics(struct kci_subscription *s, const char *const *
 void kci_subscription_set_pattern_take(struct kci_subscription *s, struct kci_pattern *pattern);
 /* ... to what the coordinator finds to match. */
 bool kci_subscription_set_remote_pattern(struct kci_subscription *s, const char *pattern);
-/* Hold the pattern against all topics of the cluster (a Metadata response). *changed: the list of topics did. false:
- * out of memory. */
-bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadata_response *all, bool *changed);
+/* Hold the pattern against all topics of the cluster (a Metadata response); internal_too: against __consumer_offsets and
+ * its like, too. *changed: the list of topics did. false: out of memory. */
+bool kci_subscription_match(struct kci_subscription *s, const struct kci_metadata_response *all, bool internal_too,
+                            bool *changed);
 
 static inline int64_t kci_partition_key(const struct kci_consumer_topic *topic, int32_t partition)
 {

@@ -134,6 +134,7 @@ static inline void script_answer_metadata(struct script_peer *peer, struct scrip
         if (!row || row->error)
             continue;
         topic->topic_id = row->id;
+        topic->is_internal = strncmp(row->name, "__", 2) == 0;
         topic->partitions = kci_arena_array(&arena, (size_t)row->partitions + 1, sizeof *topic->partitions);
         topic->partitions_count = row->partitions;
         for (int32_t p = 0; p < row->partitions; p++) {

@@ -90,6 +90,22 @@ static void test_modern(void **state)
     script_consumer_end(&sc);
 }
 
+/* The brokers' own topics are left out, unless they are asked for with exclude.internal.topics=false. */
+static void test_internal(void **state)
+{
+    (void)state;
+    for (int exclude = 0; exclude < 2; exclude++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.exclude_internal_topics = exclude;
+        script_topic(&peer, "__consumer_offsets", 1);
+        script_consumer_create(&sc);
+        assert_int_equal(subscribe(".*"), KC_OK);
+        script_poll(&sc);
+        assert_string_equal(joined_with(), exclude ? "t" : "__consumer_offsets,t");
+        script_consumer_end(&sc);
+    }
+}
+
 /* A new pattern, and back to a list. */
 static void test_replaced(void **state)
 {
@@ -150,8 +166,8 @@ static void test_unsubscribed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classic), cmocka_unit_test(test_modern),       cmocka_unit_test(test_replaced),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_unsubscribed),
+        cmocka_unit_test(test_classic),  cmocka_unit_test(test_modern),  cmocka_unit_test(test_internal),
+        cmocka_unit_test(test_replaced), cmocka_unit_test(test_refused), cmocka_unit_test(test_unsubscribed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

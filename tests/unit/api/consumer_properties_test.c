@@ -17,7 +17,7 @@ static const struct row {
     { "group.instance.id", "", "i", NULL },
     { "session.timeout.ms", "45000", "6000", "0" },
     { "heartbeat.interval.ms", "3000", "100", "0" },
-    { "partition.assignment.strategy", "range,cooperative-sticky", "sticky", NULL }, /* looked at by create */
+    { "partition.assignment.strategy", "range,cooperative-sticky", "sticky", "sticky,,range" }, /* names: by create */
     { "max.poll.interval.ms", "300000", "1", "0" },
     { "max.poll.records", "500", "1", "0" },
     { "enable.auto.commit", "true", "false", "yes" },
@@ -31,6 +31,7 @@ static const struct row {
     { "fetch.max.wait.ms", "500", "0", "-1" },
     { "max.partition.fetch.bytes", "1048576", "1", "0" },
     { "check.crcs", "true", "false", "1" },
+    { "exclude.internal.topics", "true", "false", "no" },
     { "allow.auto.create.topics", "true", "false", "no" },
     { "client.id", "kclient", "c", NULL },
     { "client.rack", "", "r", NULL },
@@ -114,8 +115,68 @@ static void some_depend_on_others(void **state)
     TOGETHER(NULL, "client.id=c"); /* by default it is off without a group */
     TOGETHER("heartbeat.interval.ms", "group.id=g", "session.timeout.ms=3000");
     TOGETHER("partition.assignment.strategy", "group.id=g", "partition.assignment.strategy=best");
+    TOGETHER("names \"range\" twice", "group.id=g", "partition.assignment.strategy=sticky,range,range");
+    TOGETHER("twice", "group.id=g",
+             "partition.assignment.strategy=range,org.apache.kafka.clients.consumer.RangeAssignor");
+    TOGETHER("group.remote.assignor", "group.id=g", "group.remote.assignor=uniform");
+    TOGETHER(NULL, "group.id=g", "group.remote.assignor=uniform", "group.protocol=consumer");
+    TOGETHER("session.timeout.ms cannot", "group.id=g", "group.protocol=consumer", "session.timeout.ms=45000");
+    TOGETHER("heartbeat.interval.ms cannot", "group.id=g", "group.protocol=consumer", "heartbeat.interval.ms=3000");
+    TOGETHER("strategy cannot", "group.id=g", "group.protocol=consumer", "partition.assignment.strategy=range");
+    TOGETHER(NULL, "group.id=g", "group.instance.id=a.B_c-1");
+    TOGETHER("group.instance.id", "group.id=g", "group.instance.id=a b");
+    TOGETHER("group.instance.id", "group.id=g", "group.instance.id=");
+    TOGETHER("group.instance.id", "group.id=g", "group.instance.id=..");
     TOGETHER(NULL, "group.id=g",
              "partition.assignment.strategy=org.apache.kafka.clients.consumer.RangeAssignor,cooperative-sticky");
+}
+
+/* Blanks that a file or an environment brings along do not count, nor does the case of a truth value: as in Java. What
+ * is left empty is not set. */
+static void lenient(void **state)
+{
+    static const char *const pairs[][3] = {
+        { "enable.auto.commit", "False", "false" },
+        { "check.crcs", " TRUE ", "true" },
+        { "max.poll.records", " 7\n", "7" },
+        { "isolation.level", "read_committed ", "read_committed" },
+        { "auto.offset.reset", "\tby_duration:PT2H", "by_duration:PT7200S" },
+        { "group.id", " my group ", "my group" },
+        { "partition.assignment.strategy", " range , sticky,\troundrobin ", "range,sticky,roundrobin" },
+        { "interceptor.classes", "latency, audit", "latency,audit" },
+    };
+    static const char *const bad[][2] = {
+        { "check.crcs", "tru" },
+        { "check.crcs", "truee" },
+        { "check.crcs", "" },
+        { "max.poll.records", "7 8" },
+        { "interceptor.classes", "latency," },
+        { "interceptor.classes", "latency, ,audit" },
+        { "isolation.level", "read committed" },
+    };
+    struct kci_settings *settings = NULL;
+    kc_config *config = kc_config_new();
+    char value[100];
+    kc_error error;
+    (void)state;
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        if (kc_config_set(config, pairs[i][0], pairs[i][1], &error) != KC_OK)
+            fail_msg("%s", error.text);
+        assert_int_equal(kc_config_get(config, pairs[i][0], value, sizeof value), KC_OK);
+        assert_string_equal(value, pairs[i][2]);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (kc_config_set(config, bad[i][0], bad[i][1], &error) != KC_ERR_CONFIG)
+            fail_msg("%s=%s is taken", bad[i][0], bad[i][1]);
+    assert_int_equal(kc_config_set(config, "bootstrap.servers", "b:9092", NULL), KC_OK);
+    assert_int_equal(kc_config_set(config, "enable.auto.commit", "false", NULL), KC_OK);
+    assert_int_equal(kc_config_set(config, "group.id", "", NULL), KC_OK);
+    assert_int_equal(kc_config_set(config, "client.rack", " ", NULL), KC_OK);
+    assert_int_equal(kci_config_settings(config, KCI_ROLE_CONSUMER, &settings, &error), KC_OK);
+    assert_null(settings->group_id);
+    assert_null(settings->client_rack);
+    kci_config_settings_free(settings);
+    kc_config_destroy(config);
 }
 
 /* Durations are Java's. */
@@ -167,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_has_its_default_and_its_range),
         cmocka_unit_test(some_depend_on_others),
+        cmocka_unit_test(lenient),
         cmocka_unit_test(durations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,7 +34,7 @@ static const struct {
     { "partitioner.ignore.keys", NULL, "false", NULL, { "true" }, { "1" } },
     { "partitioner.rack.aware", NULL, "false", NULL, { "true" }, { "" } },
     { "client.rack", NULL, "", NULL, { "r1" }, { NULL } },
-    { "enable.idempotence", NULL, "true", NULL, { "false" }, { "TRUE" } },
+    { "enable.idempotence", NULL, "true", NULL, { "false" }, { "tru" } },
     { "interceptor.classes", NULL, "", NULL, { "latency", "" }, { "com.example.Mine" } },
     { "retry.backoff.ms", NULL, "100", NULL, { "0" }, { "-1" } },
     { "retry.backoff.max.ms", NULL, "1000", NULL, { "0" }, { "-1" } },
