@@ -72,6 +72,10 @@ struct sim_brokers {
         bool down;
     } each[SIM_BROKERS];
 };
+static inline uint16_t sim_broker_port(int32_t id)
+{
+    return (uint16_t)(9091 + id);
+}
 void sim_brokers_open(struct sim_brokers *brokers, struct sim_stage *stage);
 /* Start them all, with what their disks hold. */
 void sim_brokers_switch_on(struct sim_brokers *brokers);
@@ -82,6 +86,8 @@ void sim_brokers_heal(struct sim_brokers *brokers);
 bool sim_brokers_in_sync(struct sim_brokers *brokers, char *why, size_t size);
 /* Does the group's coordinator know this member? */
 bool sim_brokers_know(struct sim_brokers *brokers, const char *member_id);
+/* The broker that coordinates the group; -1: nobody does. */
+int32_t sim_brokers_coordinator(const struct sim_brokers *brokers);
 /* false: there is no group, or nobody coordinates it now. */
 bool sim_brokers_group(struct sim_brokers *brokers, struct mb_group_view *view);
 int64_t sim_brokers_end(struct sim_brokers *brokers, int32_t partition); /* high watermark */
@@ -172,6 +178,16 @@ struct sim_herd {
 };
 void sim_herd_open(struct sim_herd *herd, struct sim_stage *stage);
 void sim_herd_heal(struct sim_herd *herd); /* those who are there stay */
+
+/* ---- cuts.c ---- */
+/* Members that are cut off from the brokers. */
+struct sim_cuts {
+    struct sim_stage *stage;
+    struct kci_prng prng;
+    struct sim_alarm next;
+};
+void sim_cuts_open(struct sim_cuts *cuts, struct sim_stage *stage);
+void sim_cuts_heal(struct sim_cuts *cuts); /* of those that are cut off the world takes care */
 
 /* ---- sessions.c ---- */
 struct sim_consumer;

@@ -202,7 +202,7 @@ void sim_brokers_switch_on(struct sim_brokers *b)
     for (int32_t i = 0; i < SIM_BROKERS; i++) {
         char name[32];
         snprintf(name, sizeof name, "broker-%d", i + 1);
-        mb_cluster_set_address(b->cluster, i + 1, name, (uint16_t)(9092 + i));
+        mb_cluster_set_address(b->cluster, i + 1, name, sim_broker_port(i + 1));
         b->each[i].down = false;
     }
     sim_host_set(b->host, sim_gaps_watched(b, mb_cluster_engine(b->cluster)));
@@ -213,7 +213,7 @@ static void listen_all(struct sim_brokers *b)
     for (int32_t i = 0; i < SIM_BROKERS; i++) {
         char name[32];
         snprintf(name, sizeof name, "broker-%d", i + 1);
-        sim_listen(b->host, name, (uint16_t)(9092 + i), (void *)(intptr_t)(i + 1));
+        sim_listen(b->host, name, sim_broker_port(i + 1), (void *)(intptr_t)(i + 1));
         b->each[i] = (struct sim_broker_back){ .brokers = b, .id = i + 1 };
         b->back[i].fire = come_back;
         b->back[i].owner = &b->each[i];
@@ -340,6 +340,13 @@ bool sim_brokers_know(struct sim_brokers *b, const char *member_id)
                                  : mb_group_member_find(group, kci_str_of(member_id)) != NULL;
     }
     return false;
+}
+
+int32_t sim_brokers_coordinator(const struct sim_brokers *b)
+{
+    const struct mb_groups *groups = b->cluster ? b->cluster->groups : NULL;
+    int32_t partition = groups && groups->partitions ? mb_groups_partition_of(groups, kci_str_of(SIM_GROUP)) : -1;
+    return partition >= 0 ? groups->partitions[partition].broker : -1;
 }
 
 bool sim_brokers_group(struct sim_brokers *b, struct mb_group_view *view)

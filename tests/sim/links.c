@@ -105,3 +105,33 @@ void sim_link_break(struct sim_world *world, struct link *link, bool lose)
             sim_link_lose_incoming(world, &link->ends[i]);
     sim_link_tell_ends(world, link);
 }
+
+/* ---- a host that is cut off ---- */
+
+enum sim_cut sim_link_cut(const struct sim_world *world, const struct link *link)
+{
+    const struct sim_host *host = link->ends[0].host;
+    bool cut = host->cut_until > world->now && (!host->cut_port || host->cut_port == link->listener->port);
+    return cut ? host->cut : SIM_CUT_NONE;
+}
+
+void sim_host_cut(struct sim_host *host, enum sim_cut how, uint16_t port, int64_t until)
+{
+    struct sim_world *world = host->world;
+    host->cut = how;
+    host->cut_port = port;
+    host->cut_until = until;
+    KCI_LIST_EACH(node, &world->links)
+    {
+        struct link *link = KCI_CONTAINER(node, struct link, link);
+        if (link->ends[0].host != host || sim_link_cut(world, link) == SIM_CUT_NONE)
+            continue;
+        if (how == SIM_CUT_LOSE) {
+            link->hole = true;
+            sim_link_lose_incoming(world, &link->ends[0]);
+            sim_link_lose_incoming(world, &link->ends[1]);
+        } else if (how == SIM_CUT_REFUSE) {
+            sim_link_break(world, link, true);
+        }
+    }
+}

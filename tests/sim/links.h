@@ -91,6 +91,8 @@ void sim_link_lose_incoming(struct sim_world *world, struct end *end);
 void sim_link_drop(struct sim_world *world, struct link *link);
 /* Those who have not gone themselves hear that it is closed, unless nothing arrives any more. */
 void sim_link_tell_ends(struct sim_world *world, struct link *link);
+/* Is it cut now, and how? */
+enum sim_cut sim_link_cut(const struct sim_world *world, const struct link *link);
 /* Nothing can be sent any more. `lose`: what is under way does not arrive. */
 void sim_link_break(struct sim_world *world, struct link *link, bool lose);
 

@@ -41,9 +41,9 @@ static int help(FILE *out)
         "  --seeds N        how many seeds (200)\n"
         "  --first S        the first one (1)\n"
         "  --shard I/N      of these only every Nth, I from 0\n"
-        "  --without LIST   of disk, mixed, recreate, errors, transactions, gaps, herd: none of those in any seed, to "
-        "see "
-        "whether one matters\n"
+        "  --without LIST   of disk, mixed, recreate, errors, transactions, gaps, herd, cuts: none of those in any "
+        "seed, "
+        "to see whether one matters\n"
         "  --twice          run each seed twice and compare what happened\n"
         "  --planted        with each defect on purpose in turn: how many seeds does it take to find it? A table\n"
         "  --memory         a short run for each allocation of a producer, a consumer and the brokers: that one fails\n"
@@ -84,7 +84,9 @@ static bool shard(const char *text, struct options *o)
 /* "disk,..." */
 static bool without(const char *text, struct options *o)
 {
-    static const char *const names[] = { "disk", "mixed", "recreate", "errors", "transactions", "gaps", "herd" };
+    static const char *const names[] = {
+        "disk", "mixed", "recreate", "errors", "transactions", "gaps", "herd", "cuts"
+    };
     while (text && *text) {
         size_t length = strcspn(text, ","), i = 0;
         while (i < sizeof names / sizeof *names && (strlen(names[i]) != length || strncmp(names[i], text, length) != 0))

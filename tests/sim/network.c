@@ -14,14 +14,15 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define ROOM_BYTES    (256 * 1024) /* of one direction of a link, in flight, when the world is well */
-#define REST_BYTES    (16 * 1024)  /* of what a short send left are remembered */
-#define HEALED_DELAY  (5 * SIM_MS) /* most delay of a piece when the world is well */
-#define OFFER_AGAIN   SIM_MS       /* after a receiver had no space */
-#define SHORT_SEND    16           /* one send in so many takes less than there is room */
-#define CUT_PORTION   4            /* one portion in so many is smaller than the space */
-#define DRIP_BYTES    40           /* most bytes of a portion of a link that drips */
-#define LOSE_ON_CLOSE 4            /* one close in so many loses what is under way (a reset, not an orderly end) */
+#define ROOM_BYTES    (256 * 1024)   /* of one direction of a link, in flight, when the world is well */
+#define REST_BYTES    (16 * 1024)    /* of what a short send left are remembered */
+#define HEALED_DELAY  (5 * SIM_MS)   /* most delay of a piece when the world is well */
+#define OFFER_AGAIN   SIM_MS         /* after a receiver had no space */
+#define SHORT_SEND    16             /* one send in so many takes less than there is room */
+#define CUT_PORTION   4              /* one portion in so many is smaller than the space */
+#define DRIP_BYTES    40             /* most bytes of a portion of a link that drips */
+#define HELD_AGAIN    (100 * SIM_MS) /* what is held by a cut is tried again this often */
+#define LOSE_ON_CLOSE 4              /* one close in so many loses what is under way (a reset, not an orderly end) */
 
 /* ---- the transport ---- */
 
@@ -48,7 +49,7 @@ static kci_conn transport_open(void *context, const struct kci_address *address,
     link->ends[0].user = user;
     link->ends[1].host = link->listener->host;
     link->references = 1; /* the attempt */
-    link->hole = sim_chance(world, world->faults.hole);
+    link->hole = sim_chance(world, world->faults.hole) || sim_link_cut(world, link) == SIM_CUT_LOSE;
     link->drip = sim_chance(world, world->faults.drip);
     attempt->link = link;
     sim_schedule(world, &attempt->event, world->now + sim_link_delay(world));
@@ -188,7 +189,8 @@ static void transport_resolve(void *context, const char *name, uint16_t port, vo
     resolved->host = host;
     resolved->incarnation = host->incarnation;
     resolved->user = user;
-    resolved->found = listener != NULL && !sim_chance(world, world->faults.resolve);
+    resolved->found = listener != NULL && !sim_chance(world, world->faults.resolve) &&
+                      (host->cut_until <= world->now || host->cut_port);
     memcpy(resolved->address.bytes, &listener, sizeof listener);
     resolved->address.size = sizeof listener;
     snprintf(resolved->address.text, sizeof resolved->address.text, "%.40s:%u", name, port);
@@ -207,7 +209,8 @@ static void on_arrive_at_listener(struct sim_world *world, struct attempt *attem
 {
     struct link *link = attempt->link;
     struct end *client = &link->ends[0], *server = &link->ends[1];
-    attempt->refused = !sim_alive(server->host) || sim_chance(world, world->faults.refuse);
+    attempt->refused = !sim_alive(server->host) || sim_chance(world, world->faults.refuse) ||
+                       sim_link_cut(world, link) == SIM_CUT_REFUSE;
     if (!attempt->refused && !link->broken && !link->hole) {
         struct kci_address peer = { .size = 0 };
         snprintf(peer.text, sizeof peer.text, "%.40s:1", client->host->name);
@@ -352,11 +355,33 @@ static const struct sim_host *target_of(const struct event *event)
     return NULL;
 }
 
+static const struct link *link_of(const struct event *event)
+{
+    switch ((enum kind)event->kind) {
+    case KIND_ATTEMPT:
+        return ((const struct attempt *)event)->link;
+    case KIND_ARRIVAL:
+        return ((const struct arrival *)event)->of;
+    case KIND_CLOSED:
+        return ((const struct closed *)event)->link;
+    case KIND_RESOLVED:
+    case KIND_ALARM:
+        break;
+    }
+    return NULL;
+}
+
 void sim_network_event(struct sim_world *world, struct event *event)
 {
+    const struct link *link = link_of(event);
     const struct sim_host *host = target_of(event);
     if (host && host->paused_until > world->now) {
         sim_schedule(world, event, host->paused_until);
+        return;
+    }
+    if (link && sim_link_cut(world, link) == SIM_CUT_HOLD) {
+        int64_t over = link->ends[0].host->cut_until, again = world->now + HELD_AGAIN;
+        sim_schedule(world, event, over < again ? over : again);
         return;
     }
     switch ((enum kind)event->kind) {
@@ -402,6 +427,10 @@ void sim_world_heal(struct sim_world *world)
     int64_t delay_min = world->faults.delay_min;
     int64_t delay_max = world->faults.delay_max < HEALED_DELAY ? world->faults.delay_max : HEALED_DELAY;
     world->faults = (struct sim_faults){ .delay_min = delay_min, .delay_max = delay_max, .room = ROOM_BYTES };
+    KCI_LIST_EACH(node, &world->hosts)
+    {
+        KCI_CONTAINER(node, struct sim_host, link)->cut_until = 0;
+    }
     KCI_LIST_EACH(node, &world->links)
     {
         struct link *link = KCI_CONTAINER(node, struct link, link);

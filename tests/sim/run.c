@@ -27,6 +27,7 @@ struct run {
     struct sim_producer producers[SIM_PRODUCERS_MAX];
     struct sim_consumer consumers[SIM_CONSUMERS_MAX]; /* the last one of SIM_SLOTS is the reader's */
     struct sim_herd herd;
+    struct sim_cuts cuts;
     struct sim_bank bank;
     struct kci_prng prng;
     struct sim_alarm churn;
@@ -101,6 +102,7 @@ static void open(struct run *run)
     for (int i = 0; i < SIM_SLOTS; i++)
         sim_consumer_init(&run->consumers[i], stage, i + 1, i == SIM_SLOTS - 1);
     sim_herd_open(&run->herd, stage);
+    sim_cuts_open(&run->cuts, stage);
     for (int i = 0; i < w->members; i++)
         add_member(run);
     if (w->reader)
@@ -282,6 +284,7 @@ static void heal(struct run *run)
     run->healed_at = stage->world.now;
     sim_alarm_stop(&stage->world, &run->churn);
     sim_herd_heal(&run->herd);
+    sim_cuts_heal(&run->cuts);
     sim_world_heal(&stage->world);
     sim_brokers_heal(&run->brokers);
     for (int i = 0; i < stage->workload.producers; i++)
@@ -395,8 +398,9 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
                                       : INT32_MAX;
     stage->history.keyed = stage->workload.choice == SIM_CHOOSE_KEY;
     stage->history.fixed_members = stage->workload.fixed_members;
+    bool held = stage->workload.cut_us && stage->workload.cut_kinds & 1u << SIM_CUT_HOLD;
     stage->history.commits_rise =
-        stage->workload.faults.stall == 0 && !stage->workload.errors_us && !stage->workload.mixed;
+        stage->workload.faults.stall == 0 && !stage->workload.errors_us && !stage->workload.mixed && !held;
     stage->history.group_lost = stage->workload.power_us && !stage->workload.synced;
     stage->history.restarts = stage->history.group_lost || stage->workload.mixed;
     stage->history.remade = stage->workload.recreate_us > 0;

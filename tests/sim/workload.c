@@ -275,6 +275,12 @@ static void draw_herd(struct kci_prng *prng, struct sim_workload *w)
     w->herd_us = around(prng, 300 * SIM_MS, 3);
 }
 
+static void draw_cuts(struct kci_prng *prng, struct sim_workload *w)
+{
+    w->cut_us = one_in(prng, 8) && w->members ? around(prng, 300 * SIM_MS, 3) : 0;
+    w->cut_kinds = (uint32_t)between(prng, 1, 7) << SIM_CUT_LOSE;
+}
+
 void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
 {
     struct kci_prng prng = sim_stream(seed, 1);
@@ -307,6 +313,9 @@ void sim_workload_draw(struct sim_workload *w, uint64_t seed, unsigned without)
     struct kci_prng herd = sim_stream(seed, 15);
     if (!(without & SIM_HERD))
         draw_herd(&herd, w);
+    struct kci_prng cuts = sim_stream(seed, 17);
+    if (!(without & SIM_CUTS))
+        draw_cuts(&cuts, w);
 }
 
 void sim_workload_shorten(struct sim_workload *w)
@@ -323,6 +332,7 @@ void sim_workload_shorten(struct sim_workload *w)
     w->txn_ids = 0;
     w->gaps = (struct sim_gaps){ .on = false };
     w->herd = 0;
+    w->cut_us = 0;
     w->consumer_settings.auto_offset_reset = KCI_RESET_EARLIEST;
     w->partitions_first = w->partitions;
     w->abandon = w->freeze = w->seek = w->pause = 0;
@@ -391,6 +401,13 @@ void sim_workload_tell(const struct sim_workload *w, void (*line)(void *context,
     if (w->herd) {
         snprintf(text, sizeof text, "a herd of %d members comes or goes each %.1f s", w->herd,
                  (double)w->herd_us / 1e6);
+        line(context, text);
+    }
+    if (w->cut_us) {
+        snprintf(text, sizeof text, "members are cut off each %.1f s; their bytes%s%s%s", (double)w->cut_us / 1e6,
+                 w->cut_kinds & 1u << SIM_CUT_LOSE ? " are lost" : "",
+                 w->cut_kinds & 1u << SIM_CUT_HOLD ? " come too late" : "",
+                 w->cut_kinds & 1u << SIM_CUT_REFUSE ? " are refused" : "");
         line(context, text);
     }
     if (w->gaps.on) {

@@ -54,7 +54,8 @@ enum sim_feature {
     SIM_ERRORS = 8,
     SIM_TXNS = 16,
     SIM_GAPS = 32,
-    SIM_HERD = 64
+    SIM_HERD = 64,
+    SIM_CUTS = 128
 };
 
 struct sim_workload {
@@ -126,6 +127,9 @@ struct sim_workload {
 
     int32_t herd;    /* SIM_HERD: so many members come at once; 0: none */
     int64_t herd_us; /* mean time between their coming and going */
+
+    int64_t cut_us;     /* SIM_CUTS: mean time between cuts of members from the brokers; 0: never */
+    uint32_t cut_kinds; /* bits 1 << enum sim_cut of those that there are */
 
     struct sim_faults faults;
 };

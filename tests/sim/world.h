@@ -34,6 +34,15 @@ struct sim_tail {
     bool engine_logs; /* engines log here too */
 };
 
+/* What becomes of the bytes of a host that is cut off. */
+enum sim_cut {
+    SIM_CUT_NONE,
+    SIM_CUT_LOSE,   /* they are lost, and nobody is told: connections are dead for good, without a word */
+    SIM_CUT_HOLD,   /* they wait, as TCP sends them again: all arrives when the cut is over, perhaps far too late */
+    SIM_CUT_REFUSE, /* connections break, new ones are refused */
+    SIM_CUT_COUNT
+};
+
 struct sim_host {
     struct sim_world *world;
     struct kci_list link;
@@ -41,6 +50,9 @@ struct sim_host {
     const char *name;         /* borrowed */
     uint32_t incarnation;     /* rises with each crash: answers to questions of an earlier life are dropped */
     int64_t paused_until;     /* its process stands still: nothing reaches it and it does nothing */
+    enum sim_cut cut;         /* in force until cut_until, both ways */
+    int64_t cut_until;        /* microseconds */
+    uint16_t cut_port;        /* only from the listener with this port; 0: from everybody */
     bool mute;                /* what it sends goes nowhere: its power has failed */
     bool due;                 /* must be stepped in this instant */
     int64_t deadline;         /* as the engine said after its last step */
@@ -88,7 +100,7 @@ struct sim_alarm {
 
 void sim_world_init(struct sim_world *world, const struct kci_alloc *alloc, uint64_t seed);
 void sim_world_destroy(struct sim_world *world);
-/* No faults any more; connections that are black holes break. */
+/* No faults any more, nobody is cut off; connections that are black holes break. */
 void sim_world_heal(struct sim_world *world);
 /* Add a host without an engine; its transport can be handed to the engine's constructor. */
 struct sim_host *sim_host_add(struct sim_world *world, const char *name, struct kci_transport *transport);
@@ -100,6 +112,8 @@ void sim_host_crash(struct sim_host *host);
 void sim_host_wake(struct sim_host *host);
 /* The process stands still until then, as if the machine had other things to do. */
 void sim_host_pause(struct sim_host *host, int64_t until);
+/* Its connections, those that it has and those that it opens, are cut until then; port: see struct sim_host. */
+void sim_host_cut(struct sim_host *host, enum sim_cut how, uint16_t port, int64_t until);
 /* A name and port that a host answers, with the `user` of on_accept. */
 void sim_listen(struct sim_host *host, const char *name, uint16_t port, void *user);
 void sim_alarm_set(struct sim_world *world, struct sim_alarm *alarm, int64_t at);
