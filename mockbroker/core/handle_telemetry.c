@@ -2,7 +2,7 @@
  * (resource_config.c): all that match the client are joined, their shortest interval counts.  Unlike a Kafka without a
  * receiver plugin, this broker always takes metrics: it keeps the latest pushes, for GET /v1/telemetry. */
 #include "mockbroker/core/connection.h"
-#include "mockbroker/core/modern_regex.h"
+#include "mockbroker/core/re2.h"
 #include "mockbroker/core/telemetry.h"
 
 #include "base/checksum.h"
@@ -56,7 +56,7 @@ static bool is_meant(const struct mb_request *request, const struct mb_resource 
         const char *equals = memchr(part.data, '=', part.size); /* checked when it was set */
         struct kci_str key = { part.data, (size_t)(equals - part.data) };
         struct kci_str pattern = { equals + 1, part.size - key.size - 1 };
-        if (!mb_modern_regex_matches(request->cluster->alloc, pattern, attribute(request, key)))
+        if (!mb_re2_matches(request->cluster->alloc, pattern, attribute(request, key)))
             return false;
     }
     return true;

@@ -11,7 +11,7 @@
 
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"
-#include "mockbroker/core/modern_regex.h"
+#include "mockbroker/core/re2.h"
 #include "mockbroker/core/tpset.h"
 
 #include <assert.h>
@@ -324,7 +324,7 @@ bool mb_modern_subscribed(const struct mb_group *group, struct kci_str topic)
     {
         const struct mb_modern_member *member = KCI_CONTAINER(node, struct mb_modern_member, link);
         if (mb_modern_member_names(member, topic) ||
-            (member->regex.size && mb_modern_regex_matches(mb_group_alloc(group), member->regex, topic)))
+            (member->regex.size && mb_re2_matches(mb_group_alloc(group), member->regex, topic)))
             return true;
     }
     return false;

@@ -17,8 +17,8 @@
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern_migrate.h"
 #include "mockbroker/core/modern_records.h"
-#include "mockbroker/core/modern_regex.h"
 #include "mockbroker/core/modern_write.h"
+#include "mockbroker/core/re2.h"
 #include "mockbroker/core/tpset.h"
 
 #include <stdarg.h>
@@ -356,15 +356,22 @@ static void convert(struct mb_group *group, int64_t now)
 
 static bool regex_ok(const struct beat *beat)
 {
+    static const char format[] = "SubscribedTopicRegex `%.*s` is not a valid regular expression: %s.";
     struct kci_str regex = beat->body->subscribed_topic_regex;
-    bool bad = false;
+    const char *why = NULL;
     if (regex.size == 0)
         return true;
-    mb_modern_regex_free(mb_modern_regex_compile(mb_cluster_alloc(beat->request->cluster), regex, &bad));
-    if (bad)
-        refuse(beat, KCI_INVALID_REGULAR_EXPRESSION, "SubscribedTopicRegex `%.*s` is not a valid regular expression.",
-               (int)regex.size, regex.data);
-    return !bad;
+    mb_re2_free(mb_re2_compile(mb_cluster_alloc(beat->request->cluster), regex, &why));
+    if (!why)
+        return true;
+    size_t size = sizeof format + regex.size + strlen(why);
+    char *text = kci_arena_take(&beat->request->arena, size);
+    if (text)
+        snprintf(text, size, format, (int)regex.size, regex.data, why);
+    struct kci_consumer_group_heartbeat_response response = { .error_code = KCI_INVALID_REGULAR_EXPRESSION,
+                                                              .error_message = kci_str_of(text ? text : why) };
+    mb_request_answer(beat->request, &response, beat->now);
+    return false;
 }
 
 static bool has_room(const struct beat *beat)

@@ -9,7 +9,7 @@
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern_assign.h"
 #include "mockbroker/core/modern_records.h"
-#include "mockbroker/core/modern_regex.h"
+#include "mockbroker/core/re2.h"
 #include "mockbroker/core/tpset.h"
 
 #include <stdlib.h>
@@ -67,14 +67,13 @@ static bool list_topics(struct page *page, const struct mb_cluster *cluster)
 }
 
 /* Patterns are compiled once per member that has one. False: no memory. */
-static bool subscribe(struct page *page, struct mb_modern_regex **patterns, size_t t)
+static bool subscribe(struct page *page, struct mb_re2 **patterns, size_t t)
 {
     struct mb_assign_topic *plan = &page->plans[t];
     struct kci_str name = kci_str_of(page->topics[t]->name);
     plan->partitions = page->topics[t]->partition_count;
     for (uint32_t m = 0; m < page->member_count; m++) {
-        if (!mb_modern_member_names(page->members[m], name) &&
-            !(patterns[m] && mb_modern_regex_match(patterns[m], name)))
+        if (!mb_modern_member_names(page->members[m], name) && !(patterns[m] && mb_re2_match(patterns[m], name)))
             continue;
         if (!plan->subscribers)
             plan->subscribers = kci_arena_array(&page->arena, page->member_count, sizeof(uint32_t));
@@ -87,14 +86,14 @@ static bool subscribe(struct page *page, struct mb_modern_regex **patterns, size
 
 static bool subscribe_all(struct page *page, const struct kci_alloc *alloc)
 {
-    struct mb_modern_regex **patterns =
-        kci_arena_array(&page->arena, page->member_count, sizeof(struct mb_modern_regex *));
-    bool done = patterns != NULL, bad;
+    struct mb_re2 **patterns = kci_arena_array(&page->arena, page->member_count, sizeof(struct mb_re2 *));
+    const char *why;
+    bool done = patterns != NULL;
     size_t kept = 0;
     for (uint32_t m = 0; done && m < page->member_count; m++)
         if (page->members[m]->regex.size) { /* it was checked: without a pattern, there is no memory */
-            patterns[m] = mb_modern_regex_compile(alloc, page->members[m]->regex, &bad);
-            done = patterns[m] || bad;
+            patterns[m] = mb_re2_compile(alloc, page->members[m]->regex, &why);
+            done = patterns[m] || why;
         }
     for (size_t t = 0; done && t < page->topic_count; t++) {
         done = subscribe(page, patterns, t);
@@ -106,7 +105,7 @@ static bool subscribe_all(struct page *page, const struct kci_alloc *alloc)
     }
     page->topic_count = kept;
     for (uint32_t m = 0; patterns && m < page->member_count; m++)
-        mb_modern_regex_free(patterns[m]);
+        mb_re2_free(patterns[m]);
     return done;
 }
 

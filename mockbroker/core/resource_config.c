@@ -4,7 +4,7 @@
 #include "mockbroker/core/resource_config.h"
 
 #include "mockbroker/core/cluster.h"
-#include "mockbroker/core/modern_regex.h"
+#include "mockbroker/core/re2.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,15 +128,16 @@ static bool match_ok(const struct kci_alloc *alloc, struct kci_str pattern)
                                         "client_software_name",  "client_software_version",
                                         "client_source_address", "client_source_port" };
     const char *equals = memchr(pattern.data, '=', pattern.size);
-    bool known = false, bad = false;
+    const char *why;
+    bool known = false;
     if (!equals)
         return false;
     struct kci_str key = { pattern.data, (size_t)(equals - pattern.data) };
     struct kci_str value = { equals + 1, pattern.size - key.size - 1 };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         known |= kci_str_equal(key, kci_str_of(keys[i]));
-    struct mb_modern_regex *regex = known && value.size ? mb_modern_regex_compile(alloc, value, &bad) : NULL;
-    mb_modern_regex_free(regex);
+    struct mb_re2 *regex = known && value.size ? mb_re2_compile(alloc, value, &why) : NULL;
+    mb_re2_free(regex);
     return regex != NULL;
 }
 

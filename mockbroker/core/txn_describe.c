@@ -2,7 +2,7 @@
  * finding transactions that hang. */
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
-#include "mockbroker/core/modern_regex.h"
+#include "mockbroker/core/re2.h"
 #include "mockbroker/core/txn_registry.h"
 
 typedef struct kci_describe_transactions_response__transaction_state described;
@@ -106,8 +106,7 @@ static bool producer_wanted(const struct kci_list_transactions_request *body, in
     return body->producer_id_filters_count == 0;
 }
 
-static bool wanted(const struct mb_request *request, const struct mb_txn *txn, struct mb_modern_regex *pattern,
-                   int64_t wall_ms)
+static bool wanted(const struct mb_request *request, const struct mb_txn *txn, struct mb_re2 *pattern, int64_t wall_ms)
 {
     const struct kci_list_transactions_request *body = request->body;
     const struct mb_txn_home *home = &txn->owner->homes[txn->partition];
@@ -115,7 +114,7 @@ static bool wanted(const struct mb_request *request, const struct mb_txn *txn, s
     return txn->meta.epoch >= 0 && home->broker == request->broker && home->loaded && state_wanted(body, txn->state) &&
            producer_wanted(body, txn->meta.producer_id) &&
            (longest_ms < 0 || wall_ms - txn->meta.started_ms > longest_ms) && /* of those that are over, too */
-           (!pattern || mb_modern_regex_match(pattern, txn->id)) &&
+           (!pattern || mb_re2_match(pattern, txn->id)) &&
            mb_authorize(request, MB_ACL_DESCRIBE, MB_ACL_TRANSACTIONAL_ID, txn->id);
 }
 
@@ -127,8 +126,8 @@ static bool is_told(const struct kci_list_transactions_response *response, struc
     return false;
 }
 
-static bool list(struct mb_request *request, struct mb_modern_regex *pattern,
-                 struct kci_list_transactions_response *response, int64_t now)
+static bool list(struct mb_request *request, struct mb_re2 *pattern, struct kci_list_transactions_response *response,
+                 int64_t now)
 {
     const struct kci_list_transactions_request *body = request->body;
     const struct mb_txns *txns = mb_cluster_transactions(request->cluster);
@@ -159,17 +158,18 @@ void mb_handle_list_transactions(struct mb_request *request, int64_t now)
 {
     const struct kci_list_transactions_request *body = request->body;
     struct kci_list_transactions_response response = { 0 };
-    struct mb_modern_regex *pattern = NULL;
-    bool bad = false, ok = true;
+    struct mb_re2 *pattern = NULL;
+    const char *why = NULL;
+    bool ok = true;
     if (request->header.version >= 2 && body->transactional_id_pattern.size) {
-        pattern = mb_modern_regex_compile(request->cluster->alloc, body->transactional_id_pattern, &bad);
-        ok = pattern || bad;
+        pattern = mb_re2_compile(request->cluster->alloc, body->transactional_id_pattern, &why);
+        ok = pattern || why;
     }
-    if (bad)
+    if (why)
         response.error_code = KCI_INVALID_REGULAR_EXPRESSION;
     else if (ok)
         ok = list(request, pattern, &response, now);
-    mb_modern_regex_free(pattern);
+    mb_re2_free(pattern);
     if (ok)
         mb_request_answer(request, &response, now);
     else

@@ -43,7 +43,7 @@ CORE_ALLOWED = re.compile(
     r"__ctype_\w+|strerror|strerror_r|isalnum|isdigit|tolower|toupper|__errno_location|"
     r"floor|ceil|pow|log|log2|exp|fmod|round|lround|llround|"
     r"__cpu_model|__cpu_indicator_init|__popcountdi2|_GLOBAL_OFFSET_TABLE_|__tls_get_addr|"
-    r"(de|in)flate\w*|crc32\w*|adler32\w*|zlibVersion|LZ4\w*|ZSTD_\w*|snappy_\w*|pcre2_\w+|"
+    r"(de|in)flate\w*|crc32\w*|adler32\w*|zlibVersion|LZ4\w*|ZSTD_\w*|snappy_\w*|"
     r"kci_\w+|mb_\w+|kc_\w+|__asan_\w+|__ubsan_\w+|__tsan_\w+|__sanitizer_\w+|__gcov_\w+|__llvm_\w+)$")
 LEFTOVERS = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 SLEEPS = re.compile(r"\b(usleep|nanosleep|sleep|thrd_sleep|clock_nanosleep)\s*\(|time\.sleep\(")
