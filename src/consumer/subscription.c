@@ -315,8 +315,11 @@ bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partitio
             continue;
         }
         ok = a && kci_map_set_int(&fresh, a->key, a);
-        if (a)
+        if (a) {
+            const struct kci_assigned *before = kci_subscription_find(s, a->key);
+            a->paused = before && before->paused; /* what is read goes on being paused, as in Java */
             kci_list_push(&list, &a->link);
+        }
         made++;
     }
     if (!ok) {

@@ -136,7 +136,7 @@ static inline int64_t kci_partition_key(const struct kci_consumer_topic *topic, 
 }
 struct kci_assigned *kci_subscription_find(const struct kci_subscription *s, int64_t key);
 struct kci_assigned *kci_subscription_find_name(const struct kci_subscription *s, const char *topic, int32_t partition);
-/* Replace the assignment; all begin anew. An entry's offset is its start: >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or
+/* Replace the assignment; all begin anew, but what was paused and stays is paused. An entry's offset is its start: >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or
  * KC_OFFSET_NONE: the committed one. false: out of memory, nothing changed. */
 bool kci_subscription_assign(struct kci_subscription *s, const kc_topic_partition *items, size_t count, int64_t now);
 /* Add what is not assigned yet, marked as fresh; what is there goes on undisturbed. false: as above. */

@@ -253,6 +253,38 @@ static void test_cooperative(void **state)
     script_consumer_end(&sc);
 }
 
+/* Partitions by hand: the new list leaves what it names again paused, wherever that is to begin; what it names for the
+ * first time, or again after it was gone, is not. */
+static void test_assigned_again(void **state)
+{
+    kc_topic_partition other = { "t", 1, 0, -1, NULL, KC_OK };
+    (void)state;
+    begin("range", 500);
+    script_append(&sc, 0, 2);
+    script_append(&sc, 1, 1);
+    script_assign(&sc, 0, 0);
+    pause_it(0, true);
+    assign_both();
+    assert_true(is_paused(0));
+    assert_false(is_paused(1));
+    assert_seen(&sc, "t-1:0");
+    script_assign(&sc, 0, 1);
+    assert_true(is_paused(0));
+    assert_seen(&sc, "");
+    pause_it(0, false);
+    script_advance(&peer, 600);
+    assert_seen(&sc, "t-0:1");
+
+    pause_it(0, true);
+    assert_int_equal(kci_consumer_assign(sc.core, &other, 1, peer.now, NULL), KC_OK);
+    assign_both();
+    assert_false(is_paused(0));
+    script_advance(&peer, 600);
+    script_poll_all(&sc);
+    assert_non_null(strstr(sc.seen, "t-0:0 t-0:1"));
+    script_consumer_end(&sc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_seek),           cmocka_unit_test(test_seek_while_queued),
         cmocka_unit_test(test_all_or_nothing), cmocka_unit_test(test_eager),
         cmocka_unit_test(test_cooperative),    cmocka_unit_test(test_seek_overtakes_a_seek),
+        cmocka_unit_test(test_assigned_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
