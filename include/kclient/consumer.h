@@ -60,7 +60,8 @@ KC_EXPORT kc_err kc_consumer_unsubscribe(kc_consumer *consumer, kc_error *error)
  *   reason   for the logs of both sides; NULL: none
  *   KC_ERR_STATE   not subscribed */
 KC_EXPORT kc_err kc_consumer_enforce_rebalance(kc_consumer *consumer, const char *reason, kc_error *error);
-/* Read exactly these partitions, without a group; replaces the former list.  Never waits.
+/* Read exactly these partitions, without a group; replaces the former list.  Those that are in both lists stay paused if
+ * they were, and begin where their entry says.  Never waits.
  *   partitions   `count` of them; copied; each `offset` is >= 0, KC_OFFSET_BEGINNING, KC_OFFSET_END, or
  *                KC_OFFSET_NONE: the committed one, else auto.offset.reset
  *   KC_ERR_STATE   subscribed: unsubscribe first */
@@ -135,7 +136,9 @@ KC_EXPORT kc_err kc_consumer_seek(kc_consumer *consumer, const char *topic, int3
  *   KC_ERR_TIMED_OUT   kc_consumer_get_state() says what it waits for */
 KC_EXPORT kc_err kc_consumer_position(kc_consumer *consumer, const char *topic, int32_t partition, int64_t *offset,
                                       int32_t timeout_ms, kc_error *error);
-/* Return no more records of these partitions until kc_consumer_resume(); they stay assigned.  Never waits.
+/* Return no more records of these partitions until kc_consumer_resume(); they stay assigned.  It lasts as long as the
+ * partition stays here without a break: over a seek, over a kc_consumer_assign() that names it again, over a rebalance
+ * that leaves it (cooperative, KIP-848), not over one that takes all back first (eager).  Never waits.
  *   KC_ERR_STATE   one is not assigned: none was changed */
 KC_EXPORT kc_err kc_consumer_pause(kc_consumer *consumer, const kc_topic_partition *partitions, size_t count,
                                    kc_error *error);
@@ -175,7 +178,8 @@ typedef void (*kc_commit_fn)(void *context, kc_err code, const kc_topic_partitio
 KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                           kc_commit_fn fn, void *context, kc_error *error);
 /* The committed offsets of the group.  Waits up to timeout_ms.
- *   partitions   receives offset, leader_epoch and code of each entry; KC_OFFSET_NONE: nothing is committed
+ *   partitions   receives offset, leader_epoch, metadata and code of each entry; KC_OFFSET_NONE: nothing is committed.
+ *                `metadata` is the text of the commit, NULL: none; borrowed until the next kc_consumer_committed()
  *   KC_ERR_TIMED_OUT   the coordinator could not be asked */
 KC_EXPORT kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count,
                                        int32_t timeout_ms, kc_error *error);

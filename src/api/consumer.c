@@ -96,6 +96,7 @@ static void destroy(kc_consumer *consumer)
     if (consumer->gate)
         kci_gate_destroy(consumer->gate);
     kci_partition_list_free(kci_heap_alloc(), &consumer->assignment);
+    kci_partition_list_free(kci_heap_alloc(), &consumer->committed);
     kci_records_release(consumer->one);
     kci_mock_cluster_leave(consumer->mock);
     kci_config_settings_free(consumer->settings);

@@ -20,6 +20,7 @@ struct kc_consumer {
     struct kci_mock_cluster *mock;        /* test.mock.num.brokers; NULL: none */
     kc_rebalance_listener listener;       /* of the last subscribe, or of the configuration */
     struct kci_partition_list assignment; /* behind the last kc_consumer_assignment() or _failed() */
+    struct kci_partition_list committed;  /* behind the texts of the last kc_consumer_committed() */
     kc_records *one;                      /* behind the last kc_consumer_poll_one(); owned */
     _Atomic uintptr_t owner;              /* the thread that is inside, 0: none */
     int depth;                            /* of calls; > 1 within a callback */

@@ -60,6 +60,20 @@ static void take_answers(kc_topic_partition *to, const struct kci_partition_list
     }
 }
 
+/* The texts of commits outlive the operation: they are the handle's until the next ones come. */
+static kc_err take_texts(kc_consumer *consumer, kc_topic_partition *to, const struct kci_partition_list *from,
+                         kc_error *error)
+{
+    struct kci_partition_list kept;
+    if (!kci_partition_list_copy(kci_heap_alloc(), &kept, from->items, from->count))
+        return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+    kci_partition_list_free(kci_heap_alloc(), &consumer->committed);
+    consumer->committed = kept;
+    for (size_t i = 0; i < kept.count; i++)
+        to[i].metadata = kept.items[i].metadata;
+    return KC_OK;
+}
+
 /* kci_consumer_begin_committed() or kci_consumer_begin_offsets() */
 typedef kc_err (*begin_fn)(struct kci_consumer *core, struct kci_operation **out, const kc_topic_partition *items,
                            size_t count, int64_t until, kc_error *error);
@@ -77,6 +91,8 @@ static kc_err ask(kc_consumer *consumer, begin_fn begin, kc_topic_partition *par
     if (!operation)
         return result;
     result = wait_for(consumer, operation, &answer, deadline, error);
+    if (result == KC_OK && begin == kci_consumer_begin_committed)
+        result = take_texts(consumer, partitions, answer, error);
     if (result == KC_OK)
         take_answers(partitions, answer);
     kci_consumer_operation_end(consumer->core, operation);

@@ -263,6 +263,29 @@ static void send_commit(struct kci_operation *operation, int64_t now)
 
 /* ---- committed offsets ---- */
 
+/* The texts that were committed with the offsets, which so far lie in the response. false: out of memory. */
+static bool take_metadata(struct kci_operation *operation, struct kci_request *request)
+{
+    const struct kci_alloc *alloc = operation->consumer->alloc;
+    struct kci_partition_list with = { NULL, 0 };
+    kc_topic_partition *items = operation->items.items;
+    bool ok = true;
+    for (size_t i = 0; ok && i < request->count; i++) {
+        const struct kci_str text = request->items[i].text;
+        const char *copy = text.size ? kci_arena_text(&request->arena, text) : NULL;
+        items[request->items[i].index].metadata = copy;
+        ok = copy || !text.size;
+    }
+    ok = ok && kci_partition_list_copy(alloc, &with, items, operation->items.count);
+    for (size_t i = 0; i < operation->items.count; i++)
+        items[i].metadata = NULL; /* what they point to goes with the request */
+    if (ok) {
+        kci_partition_list_free(alloc, &operation->items);
+        operation->items = with;
+    }
+    return ok;
+}
+
 static void committed_answered(struct kci_request *request, int64_t now)
 {
     struct kci_operation *operation = request->owner;
@@ -296,6 +319,8 @@ static void committed_answered(struct kci_request *request, int64_t now)
     }
     if (again != KCI_NONE)
         note_failure(operation, (kc_err)again, kci_error_text(again), now);
+    else if (!take_metadata(operation, request))
+        end(operation, KC_ERR_NO_MEMORY, "out of memory");
     else
         end(operation, KC_OK, NULL);
 }

@@ -286,10 +286,16 @@ static void seek_assign_and_commit_without_a_group(void **state)
     assert_int_equal(kc_consumer_position(consumer, TOPIC, 0, &position, WAIT_MS, &error), KC_OK);
     assert_int_equal(position, 100);
     where.offset = 42;
+    where.metadata = "half of 42";
     assert_int_equal(kc_consumer_commit(consumer, &where, 1, WAIT_MS, &error), KC_OK);
     where.offset = 0;
+    where.metadata = NULL;
     assert_int_equal(kc_consumer_committed(consumer, &where, 1, WAIT_MS, &error), KC_OK);
     assert_int_equal(where.offset, 42);
+    assert_string_equal(where.metadata, "half of 42");
+    assert_int_equal(kc_consumer_committed(consumer, &where, 1, WAIT_MS, &error),
+                     KC_OK); /* asked with its own answer */
+    assert_string_equal(where.metadata, "half of 42");
     assert_int_equal(kc_consumer_seek(consumer, TOPIC, 7, 0, &error), KC_ERR_STATE);
     kc_consumer_close(consumer, WAIT_MS);
     kc_producer_close(producer, WAIT_MS);

@@ -47,6 +47,7 @@ struct script_consumer {
     struct script_log logs[SC_PARTITIONS]; /* of topic "t" */
     int32_t coordinator;
     int64_t committed[SC_PARTITIONS];          /* -1: none */
+    char notes[SC_PARTITIONS][32];             /* the texts that were committed with them */
     const char *protocol_type, *protocol_name; /* in answers to joins and syncs, instead of those that are right */
     int16_t manual;                            /* API that is left to the test; -1: none */
     int16_t manual2;
@@ -268,6 +269,7 @@ static inline void script_answer_offset_fetch(struct script_consumer *sc, struct
             kci_codec_init(&kci_offset_fetch_response__offset_fetch_response_partitions_schema, to);
             to->partition_index = request->groups[0].topics[t].partition_indexes[p];
             to->committed_offset = sc->committed[to->partition_index];
+            to->metadata = kci_str_of(sc->notes[to->partition_index]);
             topics[t].partitions_count++;
         }
     }

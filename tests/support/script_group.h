@@ -96,12 +96,16 @@ static inline void script_answer_commit(struct script_consumer *sc, int16_t erro
         topics[t].partitions = &partitions[used];
         for (int32_t p = 0; p < request->topics[t].partitions_count; p++) {
             kci_codec_init(&kci_offset_commit_response__offset_commit_response_partition_schema, &partitions[used]);
-            partitions[used].partition_index = request->topics[t].partitions[p].partition_index;
+            const struct kci_offset_commit_request__offset_commit_request_partition *from =
+                &request->topics[t].partitions[p];
+            partitions[used].partition_index = from->partition_index;
             partitions[used++].error_code = error;
             topics[t].partitions_count++;
-            if (!error)
-                sc->committed[request->topics[t].partitions[p].partition_index] =
-                    request->topics[t].partitions[p].committed_offset;
+            if (error)
+                continue;
+            sc->committed[from->partition_index] = from->committed_offset;
+            snprintf(sc->notes[from->partition_index], sizeof sc->notes[0], "%.*s", (int)from->committed_metadata.size,
+                     from->committed_metadata.data);
         }
     }
     script_answer(sc->peer, r, &response);

@@ -226,6 +226,81 @@ static void test_committed(void **state)
     script_consumer_end(&sc);
 }
 
+/* The text that goes with an offset: it is sent again with a retry, the coordinator keeps it, and whoever asks for the
+ * committed offset gets it; a commit without one takes it away. */
+static void test_metadata(void **state)
+{
+    kc_topic_partition items[] = { { "t", 0, 2, 5, "half of it", KC_OK }, { "t", 1, 7, -1, NULL, KC_OK } };
+    const struct kci_partition_list *answer = NULL;
+    struct kci_operation *operation;
+    kc_err code;
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.heartbeat_interval_ms = 44000;
+    script_consumer_create(&sc);
+    script_join(&sc, 1, "0");
+    for (int round = 0; round < 2; round++) {
+        assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, items, 2, peer.now + 60000000, NULL), KC_OK);
+        script_step(&peer);
+        script_answer_commit(&sc, KCI_COORDINATOR_LOAD_IN_PROGRESS);
+        script_advance(&peer, 1500);
+        script_answer_commit(&sc, KCI_NONE);
+        expect_end(operation, KC_OK);
+        kc_topic_partition asked[] = { { "t", 1, 0, -1, "asked with", KC_OK }, { "t", 0, 0, -1, NULL, KC_OK } };
+        assert_int_equal(kci_consumer_begin_committed(sc.core, &operation, asked, 2, peer.now + 1000000, NULL), KC_OK);
+        script_step(&peer);
+        assert_true(kci_consumer_operation_done(sc.core, operation, &answer, &code, NULL));
+        assert_int_equal(code, KC_OK);
+        assert_int_equal(answer->items[0].offset, 7);
+        assert_null(answer->items[0].metadata);
+        assert_int_equal(answer->items[1].offset, 2);
+        if (round == 0)
+            assert_string_equal(answer->items[1].metadata, "half of it");
+        else
+            assert_null(answer->items[1].metadata);
+        kci_consumer_operation_end(sc.core, operation);
+        items[0].metadata = NULL;
+    }
+    script_consumer_end(&sc);
+}
+
+/* The automatic commit speaks only when there is progress: nothing after a commit of the application's own, nothing
+ * for records that are still to be worked on, then once per step forward; and where the application seeks back, that
+ * is where the group stands, as with Java. */
+static void test_automatic_has_news(void **state)
+{
+    kc_topic_partition own = { "t", 0, 3, -1, NULL, KC_OK };
+    struct kci_operation *operation;
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    sc.settings.enable_auto_commit = true;
+    sc.settings.heartbeat_interval_ms = 44000;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 3);
+    script_join(&sc, 1, "0");
+    script_poll_all(&sc);
+    assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, &own, 1, peer.now + 1000000, NULL), KC_OK);
+    script_step(&peer);
+    script_answer_commit(&sc, KCI_NONE);
+    expect_end(operation, KC_OK);
+    script_poll(&sc);
+    script_advance(&peer, 11000);
+    assert_false(script_waits(&sc, KCI_API_OFFSET_COMMIT)); /* it is known already */
+    script_append(&sc, 0, 2);
+    script_advance(&peer, 600);
+    script_poll(&sc);
+    script_advance(&peer, 6000);
+    assert_false(script_waits(&sc, KCI_API_OFFSET_COMMIT)); /* they are being worked on */
+    script_poll(&sc);
+    script_advance(&peer, 6000);
+    assert_int_equal(offset_in_commit(), 5);
+    script_answer_commit(&sc, KCI_NONE);
+    assert_int_equal(kci_consumer_seek(sc.core, "t", 0, 1, peer.now, NULL), KC_OK);
+    script_advance(&peer, 6000);
+    assert_int_equal(offset_in_commit(), 1);
+    script_consumer_end(&sc);
+}
+
 /* Offsets by time and watermarks, from the leaders of two partitions at once. */
 static void test_offsets(void **state)
 {
@@ -319,6 +394,8 @@ int main(void)
         cmocka_unit_test(test_queue),
         cmocka_unit_test(test_queue_is_bounded),
         cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_metadata),
+        cmocka_unit_test(test_automatic_has_news),
         cmocka_unit_test(test_belongs_to_its_generation),
         cmocka_unit_test(test_belongs_to_its_topic),
     };
