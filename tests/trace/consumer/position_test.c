@@ -1,6 +1,6 @@
 /* Where reading begins, and whether it may go on: committed offsets, resets, truncated logs. */
 #include "consumer/internal.h"
-#include "support/script_consumer.h"
+#include "support/script_group.h"
 
 static struct script_peer peer;
 static struct script_consumer sc;
@@ -67,6 +67,75 @@ static void test_no_group(void **state)
     const char *topic = "t";
     assert_int_equal(kci_consumer_subscribe(sc.core, &topic, 1, peer.now, NULL), KC_ERR_STATE);
     script_consumer_end(&sc);
+}
+
+/* Look up where a moment is, go there, and the first record is exactly the first of that moment: by hand from the
+ * beginning of an assignment, and as a member inside on_assigned.  Before all records is the first, behind all the end,
+ * from where on what comes is read.  Record n was written at 1000 + n. */
+static const struct {
+    int64_t time, offset; /* the question, and its answer */
+    const char *then;     /* what polls return from there on */
+} moments[] = {
+    { 1003, 3, "t-0:3 t-0:4" }, /* in the middle of the batch */
+    { 1000, 0, "t-0:0 t-0:1 t-0:2 t-0:3 t-0:4" },
+    { 1004, 4, "t-0:4" },
+    { 9999, KC_OFFSET_END, "" },
+};
+#define MOMENTS (sizeof moments / sizeof moments[0])
+
+static int64_t look_up(int64_t time)
+{
+    kc_topic_partition item = { "t", 0, time, -1, NULL, KC_OK };
+    const struct kci_partition_list *answer = NULL;
+    struct kci_operation *operation;
+    kc_err code = KC_ERR_TIMED_OUT;
+    assert_int_equal(kci_consumer_begin_offsets(sc.core, &operation, &item, 1, peer.now + 1000000, NULL), KC_OK);
+    script_step(&peer);
+    assert_true(kci_consumer_operation_done(sc.core, operation, &answer, &code, NULL));
+    assert_int_equal(code, KC_OK);
+    int64_t offset = answer->items[0].offset;
+    kci_consumer_operation_end(sc.core, operation);
+    return offset;
+}
+
+static size_t moment;
+
+static void seek_to_the_moment(struct script_consumer *story, const struct kci_consumer_event *event)
+{
+    if (event->kind == KCI_EVENT_ASSIGNED)
+        assert_int_equal(kci_consumer_seek(story->core, "t", 0, look_up(moments[moment].time), peer.now, NULL), KC_OK);
+}
+
+/* Nothing of before the moment; then what is written afterwards. */
+static void expect_from_the_moment(const char *before)
+{
+    char expected[200];
+    script_poll_all(&sc);
+    script_advance(&peer, 600); /* a question may wait behind a fetch that finds nothing */
+    script_append(&sc, 0, 1);
+    script_advance(&peer, 600);
+    const char *then = moments[moment].then;
+    snprintf(expected, sizeof expected, "%s%s%s%st-0:5", before, *before ? " " : "", then, *then ? " " : "");
+    assert_seen(&sc, expected);
+    script_consumer_end(&sc);
+}
+
+static void test_seek_by_time(void **state)
+{
+    (void)state;
+    for (moment = 0; moment < MOMENTS; moment++) {
+        begin(KCI_RESET_NONE);
+        int64_t offset = look_up(moments[moment].time);
+        assert_int_equal(offset, moments[moment].offset);
+        script_assign(&sc, 0, offset);
+        expect_from_the_moment("");
+
+        begin(KCI_RESET_EARLIEST);
+        sc.committed[0] = 2; /* the seek wins */
+        sc.in_event = seek_to_the_moment;
+        script_join(&sc, 1, "0");
+        expect_from_the_moment("assigned(t-0)");
+    }
 }
 
 /* The offset is gone from the log: the policy decides, or it is an error. */
@@ -296,6 +365,7 @@ int main(void)
         cmocka_unit_test(test_transient),     cmocka_unit_test(test_unstable),
         cmocka_unit_test(test_new_leader),    cmocka_unit_test(test_deposed_leader),
         cmocka_unit_test(test_not_permitted), cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_seek_by_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

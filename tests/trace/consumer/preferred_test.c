@@ -90,6 +90,28 @@ static void test_errors(void **state)
     }
 }
 
+/* It goes down while it is read from: its connection breaks and no other can be made.  The leader has what is missing,
+ * at once, and nothing is told as an error or as a standstill. */
+static void test_down(void **state)
+{
+    (void)state;
+    begin();
+    peer.away = "b2";
+    script_close(&peer, script_pending(&peer, NULL, KCI_API_FETCH)->conn, "connection reset by peer");
+    script_advance(&peer, 1000); /* at most a back-off */
+    expect_next_at("b1:9092");
+    sc.park_fetch = false;
+    script_step(&peer);
+    assert_seen(&sc, "t-0:0 t-0:1");
+    answer("b1:9092", 2, KCI_NONE); /* it is named again although it is away: back once more */
+    script_advance(&peer, 2000);
+    expect_next_at("b1:9092");
+    script_append(&sc, 0, 1);
+    script_advance(&peer, 2000);
+    assert_seen(&sc, "t-0:2");
+    script_consumer_end(&sc);
+}
+
 /* A replica that the metadata does not know is not looked for. */
 static void test_unknown(void **state)
 {
@@ -104,10 +126,8 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_expires),
-        cmocka_unit_test(test_lagging_follower),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_expires), cmocka_unit_test(test_lagging_follower), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_down),    cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
