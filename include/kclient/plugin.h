@@ -118,9 +118,10 @@ typedef enum kc_notice_kind {
 typedef struct kc_notice {
     kc_notice_kind kind;
     const char *topic; /* NULL: about the membership in the group */
-    int32_t partition;
+    int32_t partition; /* -1: about the membership, or all of the topic */
     /* RESET                NO_OFFSET, OUT_OF_RANGE, TRUNCATED (the log was cut below the position), TOPIC_RECREATED
-     * STALLED, RECOVERED   the state of the position or of the group, as in kc_consumer_state
+     * STALLED, RECOVERED   the state of the position or of the group, as in kc_consumer_state; of a topic that is
+     *                      subscribed to and cannot be read (partition -1) Kafka's error, UNKNOWN_TOPIC_OR_PARTITION
      * UNREADABLE           SERIALIZATION
      * POLL_LATE            MAX_POLL_INTERVAL */
     const char *reason;

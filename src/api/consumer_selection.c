@@ -110,7 +110,7 @@ kc_err kc_consumer_position(kc_consumer *consumer, const char *topic, int32_t pa
     for (;;) {
         uint64_t seen = kci_gate_now(consumer->gate);
         int64_t found = -1;
-        char why[200];
+        char why[320];
         if (kci_consumer_woken(consumer->core)) {
             result = kci_fail(error, KC_ERR_WOKEN, 0, "kc_consumer_wakeup() was called");
             break;
@@ -121,7 +121,7 @@ kc_err kc_consumer_position(kc_consumer *consumer, const char *topic, int32_t pa
         if (result != KC_OK || found >= 0)
             break;
         if (kci_clock_us() >= deadline) {
-            kci_consumer_explain(consumer->core, why, sizeof why);
+            kci_consumer_explain(consumer->core, topic, partition, why, sizeof why);
             result = kci_fail(error, KC_ERR_TIMED_OUT, 0, "the position of %s [%d] is not known yet%s%s", topic,
                               (int)partition, why[0] ? ": " : "", why);
             break;

@@ -73,10 +73,14 @@ static void want_topics(struct kci_consumer *c, int64_t now)
         struct kci_consumer_topic *topic = KCI_CONTAINER(link, struct kci_consumer_topic, link);
         if (!topic->info)
             topic->info = kci_cluster_want_topic(c->cluster, topic->name, now);
-        if (topic->info)
-            topic->id = topic->info->id;
-        else /* out of memory */
+        if (!topic->info) { /* out of memory */
             kci_consumer_at(c, kci_consumer_retry_at(c, 0, now));
+            continue;
+        }
+        topic->id = topic->info->id;
+        topic->known = topic->info->known;
+        topic->error = topic->info->error;
+        topic->partition_count = topic->info->partition_count;
     }
 }
 

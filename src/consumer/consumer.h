@@ -177,8 +177,8 @@ void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t parti
                         kc_consumer_state *state);
 /* State of the membership, as in group.c. */
 const char *kci_consumer_group_state(struct kci_consumer *c);
-/* The cluster's account of itself, for the texts of time-outs. I/O thread or after it ended is not required: takes what
- * was noted last. */
-void kci_consumer_explain(struct kci_consumer *c, char *text, size_t size);
+/* Why nothing comes of a partition, for the texts of time-outs: there is no such partition, or the cluster's account of
+ * itself as it was noted last. Any thread. */
+void kci_consumer_explain(struct kci_consumer *c, const char *topic, int32_t partition, char *text, size_t size);
 
 #endif

@@ -96,6 +96,9 @@ static inline bool kci_consumer_known(const struct kci_consumer_topic *topic)
 /* Leader and epoch of a partition as the metadata says; KCI_NODE_NONE: unknown, or none. */
 int32_t kci_consumer_leader(const struct kci_consumer_topic *topic, int32_t partition, int32_t *epoch);
 
+/* Why a partition without a leader has none, for people: there is no such topic, no such partition ... */
+void kci_consumer_no_leader(const struct kci_consumer_topic *topic, int32_t partition, char *text, size_t size);
+
 /* An event that waits for the application. */
 struct kci_event {
     struct kci_list link;

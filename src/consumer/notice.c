@@ -16,8 +16,9 @@ static const char *const reset_names[] = {
     [KCI_RESET_RECREATED] = "TOPIC_RECREATED",
 };
 
-static void queue(struct kci_consumer *c, const struct kci_assigned *a, kc_notice notice, enum kci_log_level level,
-                  const char *text)
+/* `topic`: that it is about; NULL: the membership. */
+static void queue(struct kci_consumer *c, const struct kci_consumer_topic *topic, kc_notice notice,
+                  enum kci_log_level level, const char *text)
 {
     kci_log(&c->logger, level, "consumer", "%s", text);
     if (!c->settings->notice)
@@ -27,7 +28,7 @@ static void queue(struct kci_consumer *c, const struct kci_assigned *a, kc_notic
                 KCI_NOTICES_MAX);
         return;
     }
-    size_t topic_size = a ? a->topic->name.size + 1 : 0;
+    size_t topic_size = topic ? topic->name.size + 1 : 0;
     struct kci_event *event = kci_alloc_zero(c->alloc, 1, sizeof *event);
     char *texts = kci_alloc_new(c->alloc, topic_size + TEXT_BYTES);
     if (!event || !texts) {
@@ -35,10 +36,8 @@ static void queue(struct kci_consumer *c, const struct kci_assigned *a, kc_notic
         kci_alloc_free(c->alloc, texts);
         return; /* the log has it */
     }
-    if (a) {
-        notice.topic = memcpy(texts, a->topic->name.data, topic_size);
-        notice.partition = a->partition;
-    }
+    if (topic)
+        notice.topic = memcpy(texts, topic->name.data, topic_size);
     snprintf(texts + topic_size, TEXT_BYTES, "%s", text);
     notice.text = texts + topic_size;
     event->face = (struct kci_consumer_event){ .kind = KCI_EVENT_NOTICE, .notice = notice, .texts = texts };
@@ -56,23 +55,25 @@ void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     kc_notice notice = { .kind = KC_NOTICE_RESET,
+                         .partition = a->partition,
                          .from_offset = from,
                          .from_epoch = from_epoch,
                          .to_offset = a->position,
                          .to_epoch = a->epoch,
                          .reason = reset_names[reason] };
-    queue(c, a, notice, reason == KCI_RESET_NO_OFFSET ? KCI_LOG_INFO : KCI_LOG_WARN, text);
+    queue(c, a->topic, notice, reason == KCI_RESET_NO_OFFSET ? KCI_LOG_INFO : KCI_LOG_WARN, text);
 }
 
 void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a)
 {
     kc_notice notice = { .kind = KC_NOTICE_UNREADABLE,
+                         .partition = a->partition,
                          .from_offset = a->position,
                          .from_epoch = a->epoch,
                          .to_offset = KC_OFFSET_NONE,
                          .to_epoch = -1,
                          .reason = kc_err_name(a->error) };
-    queue(c, a, notice, KCI_LOG_ERROR, a->text);
+    queue(c, a->topic, notice, KCI_LOG_ERROR, a->text);
 }
 
 void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us)
@@ -93,6 +94,21 @@ void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us)
     queue(c, NULL, notice, KCI_LOG_WARN, text);
 }
 
+/* STALLED or RECOVERED. */
+static void tell_stall(struct kci_consumer *c, const struct kci_consumer_topic *topic, int32_t partition,
+                       const char *reason, bool over, int64_t for_us, const char *text)
+{
+    kc_notice notice = { .kind = over ? KC_NOTICE_RECOVERED : KC_NOTICE_STALLED,
+                         .partition = partition,
+                         .from_offset = KC_OFFSET_NONE,
+                         .from_epoch = -1,
+                         .to_offset = KC_OFFSET_NONE,
+                         .to_epoch = -1,
+                         .reason = reason,
+                         .for_ms = for_us / KCI_MS };
+    queue(c, topic, notice, over ? KCI_LOG_INFO : KCI_LOG_WARN, text);
+}
+
 void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
                       const char *format, ...)
 {
@@ -101,14 +117,17 @@ void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    kc_notice notice = { .kind = over ? KC_NOTICE_RECOVERED : KC_NOTICE_STALLED,
-                         .partition = -1,
-                         .from_offset = KC_OFFSET_NONE,
-                         .from_epoch = -1,
-                         .to_offset = KC_OFFSET_NONE,
-                         .to_epoch = -1,
-                         .reason =
-                             kci_states_name(a ? &kci_position_states : c->group.states, a ? a->state : c->group.state),
-                         .for_ms = for_us / KCI_MS };
-    queue(c, a, notice, over ? KCI_LOG_INFO : KCI_LOG_WARN, text);
+    const char *state = kci_states_name(a ? &kci_position_states : c->group.states, a ? a->state : c->group.state);
+    tell_stall(c, a ? a->topic : NULL, a ? a->partition : -1, state, over, for_us, text);
+}
+
+void kci_notice_topic(struct kci_consumer *c, const struct kci_consumer_topic *topic, bool over, int64_t for_us,
+                      const char *format, ...)
+{
+    char text[TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    tell_stall(c, topic, -1, kci_error_name(topic->stalled), over, for_us, text);
 }

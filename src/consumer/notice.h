@@ -19,5 +19,8 @@ void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us);
 /* a NULL: about the group. */
 void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
                       const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* topic->stalled is what is wrong, or was. */
+void kci_notice_topic(struct kci_consumer *c, const struct kci_consumer_topic *topic, bool over, int64_t for_us,
+                      const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 #endif

@@ -156,10 +156,38 @@ static bool returned(struct kci_operation *operation)
 
 /* ---- commits ---- */
 
+/* Errors of one partition; all others are of the group, and the same for all. */
+static bool is_of_a_partition(int16_t error)
+{
+    return error == KCI_UNKNOWN_TOPIC_OR_PARTITION || error == KCI_UNKNOWN_TOPIC_ID ||
+           error == KCI_TOPIC_AUTHORIZATION_FAILED || error == KCI_OFFSET_METADATA_TOO_LARGE;
+}
+
+/* What becomes of a commit that did not go through: the text names the partition that decides. */
+static void refuse_commit(struct kci_operation *operation, const struct kci_request *request,
+                          const struct kci_request_item *item, bool again, int64_t now)
+{
+    char text[sizeof operation->last_text];
+    kc_err code = request->error;
+    if (code == KC_OK) {
+        code = (kc_err)(item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR);
+        if (is_of_a_partition((int16_t)code))
+            snprintf(text, sizeof text, "%.100s [%d]: %s", item->topic->name.data, (int)item->partition,
+                     kci_error_text((int16_t)code));
+        else
+            snprintf(text, sizeof text, "%s", kci_error_text((int16_t)code));
+    }
+    if (again)
+        note_failure(operation, code, request->error != KC_OK ? request->text : text, now);
+    else
+        end(operation, code, request->error != KC_OK ? request->text : text);
+}
+
 static void commit_answered(struct kci_request *request, int64_t now)
 {
     struct kci_operation *operation = request->owner;
     struct kci_consumer *c = request->consumer;
+    const struct kci_request_item *culprit = NULL; /* the first that failed, or the first that failed for good */
     int16_t first = KCI_NONE;
     bool all_retriable = true;
     for (size_t i = 0; request->error == KC_OK && i < request->count; i++) {
@@ -173,10 +201,14 @@ static void commit_answered(struct kci_request *request, int64_t now)
         if (error == KCI_NONE && a)
             a->committed = item->number;
         if (error != KCI_NONE) {
-            first = first == KCI_NONE ? error : first;
+            bool again = retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
             if (gone && operation->automatic) /* deleted, as a rule: no rebalance waits for it to come back */
-                all_retriable = false;
-            all_retriable &= retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
+                again = false;
+            if (!culprit || (all_retriable && !again)) {
+                culprit = item;
+                first = error;
+            }
+            all_retriable &= again;
         }
     }
     if (request->error != KC_OK && request->maybe_applied)
@@ -191,12 +223,9 @@ static void commit_answered(struct kci_request *request, int64_t now)
     if (request->error == KC_OK && first == KCI_NONE) {
         kci_tally_committed(c, now - operation->begun_at);
         end(operation, KC_OK, NULL);
-    } else if (operation->kind == KCI_OPERATION_COMMIT_ONCE || (request->error == KC_OK && !all_retriable)) {
-        end(operation, request->error != KC_OK ? request->error : (kc_err)first,
-            request->error != KC_OK ? request->text : kci_error_text(first));
     } else {
-        note_failure(operation, request->error != KC_OK ? request->error : (kc_err)first,
-                     request->error != KC_OK ? request->text : kci_error_text(first), now);
+        bool ends = operation->kind == KCI_OPERATION_COMMIT_ONCE || (request->error == KC_OK && !all_retriable);
+        refuse_commit(operation, request, culprit, !ends, now);
     }
 }
 
@@ -441,11 +470,18 @@ static void send_offsets(struct kci_operation *operation, int64_t now)
     kci_alloc_free(c->alloc, taken);
     if (operation->under_way || operation->done)
         return;
-    for (size_t i = 0; i < operation->items.count; i++)
+    size_t which = operation->items.count; /* the first one that has no leader */
+    for (size_t i = 0; i < operation->items.count; i++) {
         if (!kci_consumer_known(operation->topics[i]))
             return; /* the metadata is on its way: its arrival is an event */
+        if (!operation->answered[i] && which == operation->items.count)
+            which = i;
+    }
+    char why[sizeof operation->last_text] = "";
+    if (which < operation->items.count)
+        kci_consumer_no_leader(operation->topics[which], operation->items.items[which].partition, why, sizeof why);
     kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
-    note_failure(operation, KC_ERR_LEADER_NOT_AVAILABLE, "no leader is known for a partition", now);
+    note_failure(operation, KC_ERR_LEADER_NOT_AVAILABLE, why, now);
 }
 
 /* ---- automatic commits ---- */

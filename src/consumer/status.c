@@ -2,6 +2,8 @@
  * cluster's account of the last trouble.  Copies under the lock; any thread. */
 #include "consumer/internal.h"
 
+#include <stdio.h>
+
 const char *kci_consumer_position_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
                                         int64_t *for_us)
 {
@@ -52,9 +54,28 @@ void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats)
     stats->memory_limit = (uint64_t)c->shared->limit;
 }
 
-void kci_consumer_explain(struct kci_consumer *c, char *text, size_t size)
+void kci_consumer_no_leader(const struct kci_consumer_topic *topic, int32_t partition, char *text, size_t size)
+{
+    if (!topic->known)
+        snprintf(text, size, "there is no metadata of topic \"%s\" yet", topic->name.data);
+    else if (topic->error != KCI_NONE)
+        snprintf(text, size, "topic \"%s\": %s", topic->name.data, kci_error_text(topic->error));
+    else if (partition >= topic->partition_count)
+        snprintf(text, size, "there is no partition %d of topic \"%s\": it has %d", (int)partition, topic->name.data,
+                 (int)topic->partition_count);
+    else
+        snprintf(text, size, "%s [%d] has no leader", topic->name.data, (int)partition);
+}
+
+void kci_consumer_explain(struct kci_consumer *c, const char *topic, int32_t partition, char *text, size_t size)
 {
     kci_consumer_lock(c);
+    const struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
+    if (a && a->topic->known && (a->topic->error != KCI_NONE || partition >= a->topic->partition_count)) {
+        kci_consumer_no_leader(a->topic, partition, text, size);
+        kci_consumer_unlock(c);
+        return;
+    }
     size_t length = strlen(c->why);
     if (size) {
         length = length < size ? length : size - 1;

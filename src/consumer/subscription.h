@@ -19,9 +19,14 @@ struct kci_consumer_topic {
     uint32_t users;                    /* subscription, assigned partitions, fetch sessions, requests; 0: to be swept */
     const struct kci_topic_info *info; /* the cluster's; NULL until the I/O thread asked for it, which alone reads it */
     struct kci_uuid id;                /* info->id as the last step saw it, for all threads; zero: not known */
-    uint32_t slot;                     /* scratch of whoever groups partitions by topic */
-    uint32_t assigned;                 /* partitions of it in the assignment */
-    struct kci_meter records, bytes;   /* returned by poll */
+    bool known;                        /* what the metadata said by the last step, likewise: anything at all; ... */
+    int16_t error;                     /* ... KCI_NONE, or why nobody can read it; ... */
+    int32_t partition_count;           /* ... how many partitions it has */
+    int64_t wrong_since;             /* since when it is subscribed to and has an error, microseconds; 0: it has none */
+    int16_t stalled;                 /* the error that the application was told of as a stall; KCI_NONE: of none */
+    uint32_t slot;                   /* scratch of whoever groups partitions by topic */
+    uint32_t assigned;               /* partitions of it in the assignment */
+    struct kci_meter records, bytes; /* returned by poll */
     bool subscribed;
     bool chosen;         /* scratch of whoever replaces the list of topics */
     int16_t told_error;  /* error of the metadata that the application has heard of */

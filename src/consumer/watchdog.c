@@ -8,6 +8,9 @@
  *      for twice as long    report: a notice STALLED, and its end as RECOVERED
  *
  * Well is: fetching with answers; paused, or with a full queue (it is the application's turn); failed (poll says it).
+ * A topic that is subscribed to and is not there (any more) is nobody's partition, and no less a reason for silence: it
+ * is reported after that time, too; errors that poll tells are not told twice.
+ *
  * The membership is well where it may stay: it is the application's turn, or stable with a known coordinator; joining
  * may take as long as max.poll.interval.ms more, since it waits for the slowest member. */
 #include "consumer/watchdog.h"
@@ -56,14 +59,16 @@ static void heal(struct kci_consumer *c, struct kci_assigned *a, int64_t now)
         kci_fetch_session_reset(&node->session);
 }
 
-/* Why nothing comes, as far as it is known here. */
-static const char *cause(const struct kci_consumer *c, const struct kci_assigned *a)
+/* Why nothing comes, as far as it is known here; `text` is room for it. */
+static const char *cause(const struct kci_consumer *c, const struct kci_assigned *a, char *text, size_t size)
 {
     int32_t epoch;
     if (a->state == KCI_POSITION_COMMITTED && c->group.coordinator_used && c->group.coordinator.node == KCI_NODE_NONE)
         return "the group's coordinator is not found";
-    if (kci_consumer_leader(a->topic, a->partition, &epoch) == KCI_NODE_NONE)
-        return kci_consumer_known(a->topic) ? "the partition has no leader" : "there is no metadata";
+    if (kci_consumer_leader(a->topic, a->partition, &epoch) == KCI_NODE_NONE || a->topic->error != KCI_NONE) {
+        kci_consumer_no_leader(a->topic, a->partition, text, size);
+        return text;
+    }
     if (a->state == KCI_POSITION_READY && c->fetcher.alone.state == KCI_ALONE_WAITS)
         return "a large batch waits for all other records to be released";
     if (a->state == KCI_POSITION_READY && atomic_load(&c->shared->used) >= c->shared->limit / 2)
@@ -90,11 +95,32 @@ static void look_at(struct kci_consumer *c, struct kci_assigned *a, int64_t limi
         heal(c, a, now);
     }
     if (for_us >= 2 * limit && !a->stalled) {
+        char why[160];
         a->stalled = true;
         kci_cluster_explain(c->cluster, c->why, sizeof c->why, now);
         kci_notice_stall(c, a, false, for_us, "%s [%d] has made no progress for %d s, it is %s: %s. %.150s",
                          a->topic->name.data, (int)a->partition, (int)(for_us / 1000000),
-                         kci_states_name(&kci_position_states, a->state), cause(c, a), c->why);
+                         kci_states_name(&kci_position_states, a->state), cause(c, a, why, sizeof why), c->why);
+    }
+}
+
+static void look_at_topic(struct kci_consumer *c, struct kci_consumer_topic *topic, int64_t limit, int64_t now)
+{
+    bool by_name = topic->subscribed && !c->subscription.pattern; /* what a pattern matched may go */
+    bool told = topic->error == KCI_TOPIC_AUTHORIZATION_FAILED || topic->error == KCI_INVALID_TOPIC_EXCEPTION;
+    bool wrong = by_name && topic->known && topic->error != KCI_NONE && !told;
+    if (wrong && topic->wrong_since == 0)
+        topic->wrong_since = now;
+    int64_t for_us = topic->wrong_since ? now - topic->wrong_since : 0;
+    if (wrong && for_us >= 2 * limit && topic->stalled == KCI_NONE) {
+        topic->stalled = topic->error;
+        kci_notice_topic(c, topic, false, for_us, "nothing can be read of topic \"%s\", which is subscribed to: %s",
+                         topic->name.data, kci_error_text(topic->error));
+    } else if (!wrong) {
+        if (topic->stalled != KCI_NONE && by_name)
+            kci_notice_topic(c, topic, true, for_us, "topic \"%s\" is there", topic->name.data);
+        topic->stalled = KCI_NONE;
+        topic->wrong_since = 0;
     }
 }
 
@@ -145,6 +171,8 @@ void kci_watchdog_step(struct kci_consumer *c, int64_t now)
         c->watchdog.due = now + limit / LOOKS_PER_LIMIT + 1;
         KCI_LIST_EACH(link, &c->subscription.assigned)
         look_at(c, KCI_CONTAINER(link, struct kci_assigned, link), limit, now);
+        KCI_LIST_EACH(link, &c->subscription.topics)
+        look_at_topic(c, KCI_CONTAINER(link, struct kci_consumer_topic, link), limit, now);
         look_at_group(c, limit, now);
     }
     kci_consumer_at(c, c->watchdog.due);

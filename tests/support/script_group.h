@@ -77,8 +77,8 @@ static inline void script_answer_leave(struct script_consumer *sc)
     script_answer(sc->peer, script_expect(sc, KCI_API_LEAVE_GROUP), &response);
 }
 
-/* Answer OffsetCommit: `error` for every partition; on success sc->committed follows. */
-static inline void script_answer_commit(struct script_consumer *sc, int16_t error)
+/* Answer OffsetCommit with the error of each partition; on success sc->committed follows. */
+static inline void script_answer_commit_each(struct script_consumer *sc, const int16_t errors[SC_PARTITIONS])
 {
     struct script_request *r = script_expect(sc, KCI_API_OFFSET_COMMIT);
     const struct kci_offset_commit_request *request = r->message;
@@ -99,6 +99,7 @@ static inline void script_answer_commit(struct script_consumer *sc, int16_t erro
             const struct kci_offset_commit_request__offset_commit_request_partition *from =
                 &request->topics[t].partitions[p];
             partitions[used].partition_index = from->partition_index;
+            int16_t error = errors[from->partition_index];
             partitions[used++].error_code = error;
             topics[t].partitions_count++;
             if (error)
@@ -109,6 +110,15 @@ static inline void script_answer_commit(struct script_consumer *sc, int16_t erro
         }
     }
     script_answer(sc->peer, r, &response);
+}
+
+/* ... with one for every partition. */
+static inline void script_answer_commit(struct script_consumer *sc, int16_t error)
+{
+    int16_t errors[SC_PARTITIONS];
+    for (int i = 0; i < SC_PARTITIONS; i++)
+        errors[i] = error;
+    script_answer_commit_each(sc, errors);
 }
 
 /* The KIP-848 heartbeat that waits for the test. */

@@ -116,11 +116,48 @@ static void test_asynchronous(void **state)
     }
 }
 
+/* Partitions fare differently: what can never pass decides, and the text names its partition; while all may pass yet,
+ * it names the first one that did not. */
+static void test_one_of_two(void **state)
+{
+    static const struct {
+        int16_t errors[SC_PARTITIONS];
+        kc_err code;
+        const char *words;
+    } cases[] = {
+        { { KCI_UNKNOWN_TOPIC_OR_PARTITION, KCI_OFFSET_METADATA_TOO_LARGE },
+          KC_ERR_OFFSET_METADATA_TOO_LARGE,
+          "t [1]: " },
+        { { KCI_NONE, KCI_TOPIC_AUTHORIZATION_FAILED }, KC_ERR_TOPIC_AUTHORIZATION_FAILED, "t [1]: " },
+        { { KCI_NONE, KCI_UNKNOWN_TOPIC_OR_PARTITION }, KC_ERR_TIMED_OUT, "UNKNOWN_TOPIC_OR_PARTITION: t [1]: " },
+    };
+    const kc_topic_partition items[] = { { "t", 0, 1, -1, NULL, KC_OK }, { "t", 1, 1, -1, NULL, KC_OK } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct kci_operation *operation;
+        kc_err code = KC_OK;
+        kc_error error = { 0 };
+        begin(&rows[0]);
+        assert_int_equal(kci_consumer_begin_commit(sc.core, &operation, items, 2, peer.now + 1000000, NULL), KC_OK);
+        script_step(&peer);
+        script_answer_commit_each(&sc, cases[i].errors);
+        if (cases[i].code == KC_ERR_TIMED_OUT)
+            script_advance(&peer, 1000);
+        assert_true(kci_consumer_operation_done(sc.core, operation, NULL, &code, &error));
+        assert_int_equal(code, cases[i].code);
+        if (!strstr(error.text, cases[i].words))
+            fail_msg("\"%s\" does not say \"%s\"", error.text, cases[i].words);
+        kci_consumer_operation_end(sc.core, operation);
+        script_consumer_end(&sc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_synchronous),
         cmocka_unit_test(test_asynchronous),
+        cmocka_unit_test(test_one_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -321,6 +321,38 @@ static void test_offsets(void **state)
     script_consumer_end(&sc);
 }
 
+/* Offsets of what is not there: the text of the time-out says so instead of "no leader". */
+static void test_offsets_of_nothing(void **state)
+{
+    static const struct {
+        const char *topic;
+        int32_t partition;
+        const char *words;
+    } cases[] = {
+        { "typo", 0, "topic \"typo\"" },
+        { "t", 7, "no partition 7 of topic \"t\": it has 2" },
+        { "t", 0, "t [0] has no leader" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        kc_topic_partition item = { cases[i].topic, cases[i].partition, KC_OFFSET_END, -1, NULL, KC_OK };
+        struct kci_operation *operation;
+        kc_error error = { 0 };
+        kc_err code;
+        begin();
+        script_topic_row(&peer, kci_str_of("t"))->leaderless = 1;
+        assert_int_equal(kci_consumer_begin_offsets(sc.core, &operation, &item, 1, peer.now + 1000000, NULL), KC_OK);
+        script_step(&peer);
+        script_advance(&peer, 1000);
+        assert_true(kci_consumer_operation_done(sc.core, operation, NULL, &code, &error));
+        assert_int_equal(code, KC_ERR_TIMED_OUT);
+        if (!strstr(error.text, cases[i].words))
+            fail_msg("\"%s\" does not say \"%s\"", error.text, cases[i].words);
+        kci_consumer_operation_end(sc.core, operation);
+        script_consumer_end(&sc);
+    }
+}
+
 /* No coordinator: asynchronous commits queue, and go out in order once there is one; a synchronous one behind them
  * waits for its turn. */
 static void test_queue(void **state)
@@ -391,6 +423,7 @@ int main(void)
         cmocka_unit_test(test_automatic),
         cmocka_unit_test(test_committed),
         cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_offsets_of_nothing),
         cmocka_unit_test(test_queue),
         cmocka_unit_test(test_queue_is_bounded),
         cmocka_unit_test(test_given_up),

@@ -123,6 +123,37 @@ static void test_no_false_alarm(void **state)
     script_consumer_end(&sc);
 }
 
+/* A topic that is subscribed to and is not there is nobody's partition, but a reason for silence: it is told, by either
+ * protocol, until it is there. What a pattern had matched may go. */
+static void test_no_topic(void **state)
+{
+    const char *const topics[] = { "typo" };
+    (void)state;
+    for (int modern = 0; modern < 2; modern++) {
+        script_consumer_init(&sc, &peer);
+        script_want_notices(&sc);
+        sc.settings.group_protocol_consumer = modern;
+        sc.settings.max_poll_interval_ms = INT32_MAX;
+        script_consumer_create(&sc);
+        assert_int_equal(kci_consumer_subscribe(sc.core, topics, 1, peer.now, NULL), KC_OK);
+        script_poll(&sc);
+        for (int i = 0; i < 58; i++)
+            script_advance(&peer, 1000);
+        script_poll(&sc);
+        assert_noted(&sc, "");
+        for (int i = 0; i < 70; i++)
+            script_advance(&peer, 1000);
+        script_poll(&sc);
+        assert_noted(&sc, "stalled(typo:UNKNOWN_TOPIC_OR_PARTITION)");
+        script_topic(&peer, "typo", 1);
+        for (int i = 0; i < 20; i++)
+            script_advance(&peer, 1000);
+        script_poll(&sc);
+        assert_noted(&sc, "recovered(typo:UNKNOWN_TOPIC_OR_PARTITION)");
+        script_consumer_end(&sc);
+    }
+}
+
 /* What it does to help: the replica that was preferred is left, and a new fetch session begun. */
 static void test_heals(void **state)
 {
@@ -145,6 +176,7 @@ int main(void)
         cmocka_unit_test(test_fetch_errors),   cmocka_unit_test(test_committed_offset),
         cmocka_unit_test(test_no_coordinator), cmocka_unit_test(test_no_coordinator_modern),
         cmocka_unit_test(test_no_false_alarm), cmocka_unit_test(test_heals),
+        cmocka_unit_test(test_no_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
