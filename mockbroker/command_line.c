@@ -134,8 +134,12 @@ static const char *take_log(struct mb_command_line *line, const char *value)
 
 static const char *take_advertise(struct mb_command_line *line, const char *value)
 {
+    char host[MB_SHELL_HOST_MAX];
+    uint16_t port;
     line->shell.advertise = value;
-    return value[0] && strlen(value) < MB_SHELL_HOST_MAX ? NULL : "empty or too long";
+    return mb_host_port_advertised(value, host, sizeof host, &port)
+               ? NULL
+               : "not a host, nor a host and a port from 1 to 65535";
 }
 
 static const char *take_help(struct mb_command_line *line, const char *value)
@@ -163,7 +167,8 @@ static const struct option options[] = {
     { "--brokers", "N", "brokers of the cluster, ids 1 to N (1)", take_brokers },
     { "--listen", "HOST:PORT", "address of broker 1, the others take the next ports; 0: free ones (127.0.0.1:9092)",
       take_listen },
-    { "--advertise", "HOST", "host that clients are told to connect to (the one that they connected to)",
+    { "--advertise", "HOST[:PORT]",
+      "where clients are told to connect to (where they connected to); PORT: of broker 1, the others take the next",
       take_advertise },
     { "--topic", "NAME[:PARTITIONS[:RF[:key=value,...]]]", "make a topic; may be repeated", take_topic },
     { "--data-dir", "DIR", "keep the logs in files (in memory)", take_data_dir },

@@ -159,7 +159,13 @@ int kc_mock_broker_kill(kc_mock *mock, int32_t broker)
 int kc_mock_broker_start(kc_mock *mock, int32_t broker)
 {
     char text[MB_SHELL_TEXT_MAX];
-    return mb_shell_broker_start(mock->shell, broker, text, sizeof text);
+    return mb_shell_broker_start(mock->shell, broker, -1, text, sizeof text);
+}
+
+int kc_mock_broker_start_at(kc_mock *mock, int32_t broker, uint16_t port)
+{
+    char text[MB_SHELL_TEXT_MAX];
+    return mb_shell_broker_start(mock->shell, broker, port, text, sizeof text);
 }
 
 static void move_leader(struct mb_cluster *cluster, void *context, int64_t now)

@@ -28,6 +28,19 @@ bool mb_host_port_parse(const char *text, char *host, size_t host_size, uint16_t
     return true;
 }
 
+bool mb_host_port_advertised(const char *text, char *host, size_t host_size, uint16_t *port)
+{
+    const char *colon = strchr(text, ':');
+    size_t size = strlen(text);
+    if (colon && (text[0] == '[' || !strchr(colon + 1, ':')))
+        return mb_host_port_parse(text, host, host_size, port) && *port;
+    if (!size || size >= host_size)
+        return false;
+    memcpy(host, text, size + 1);
+    *port = 0;
+    return true;
+}
+
 int mb_host_port_print(char *out, size_t size, const char *host, uint16_t port)
 {
     return snprintf(out, size, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, (unsigned)port);

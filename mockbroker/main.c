@@ -29,7 +29,17 @@ static void write_log(void *context, enum kci_log_level level, const char *facil
 }
 
 /* The line that scripts wait for. */
-static bool announce(const struct mb_shell *shell, const struct mb_control *control)
+static bool announce(const struct mb_shell *shell, const struct mb_control *control, json_t *brokers)
+{
+    json_t *all = json_pack("{s:s, s:s?, s:O, s:i}", "bootstrap", mb_shell_bootstrap(shell), "control",
+                            control ? mb_control_url(control) : NULL, "brokers", brokers, "pid", (int)getpid());
+    bool ok = all && json_dumpf(all, stdout, JSON_COMPACT) == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0;
+    json_decref(all);
+    return ok;
+}
+
+/* Before anybody can move one. */
+static json_t *list_brokers(const struct mb_shell *shell)
 {
     json_t *brokers = json_array();
     for (int32_t id = 1; id <= mb_shell_brokers(shell); id++) {
@@ -40,11 +50,7 @@ static bool announce(const struct mb_shell *shell, const struct mb_control *cont
             continue;
         json_array_append_new(brokers, json_pack("{s:i, s:s, s:i}", "id", (int)id, "host", host, "port", (int)port));
     }
-    json_t *all = json_pack("{s:s, s:s?, s:o, s:i}", "bootstrap", mb_shell_bootstrap(shell), "control",
-                            control ? mb_control_url(control) : NULL, "brokers", brokers, "pid", (int)getpid());
-    bool ok = all && json_dumpf(all, stdout, JSON_COMPACT) == 0 && fputc('\n', stdout) != EOF && fflush(stdout) == 0;
-    json_decref(all);
-    return ok;
+    return brokers;
 }
 
 static void block_signals(sigset_t *awaited)
@@ -89,14 +95,16 @@ static int run(struct mb_command_line *line)
     bool ok = !line->faults_path || faults;
     ok = ok && mb_shell_start(&shell, &line->shell, text, sizeof text) == 0;
     free(faults);
+    json_t *brokers = ok ? list_brokers(shell) : NULL;
     if (ok && line->control)
         ok = mb_control_start(&control, shell, line->control_host, line->control_port, text, sizeof text) == 0;
     if (!ok)
         fprintf(stderr, "mockbroker: %s\n", text);
-    if (ok && !announce(shell, control))
+    if (ok && !announce(shell, control, brokers))
         fprintf(stderr, "mockbroker: nobody reads the line of JSON on stdout\n"); /* and goes on: it may be wanted so */
     if (ok)
         sigwait(&awaited, &got);
+    json_decref(brokers);
     mb_control_stop(control);
     mb_shell_stop(shell);
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -29,9 +29,10 @@
 struct listener {
     struct mb_shell *shell;
     int32_t broker;
-    uint16_t port;
-    uint64_t id; /* of the loop; 0: not open */
-    int held;    /* the port while the broker is down; -1: not held */
+    uint16_t port; /* that it has, or had when it was open */
+    uint16_t told; /* to clients: another one where --advertise says so */
+    uint64_t id;   /* of the loop; 0: not open */
+    int held;      /* the port while the broker is down; -1: not held */
 };
 
 struct mb_shell {
@@ -48,6 +49,7 @@ struct mb_shell {
     struct listener *listeners;         /* owned, MB_SHELL_BROKERS_MAX of them; of broker i + 1 */
     int32_t brokers;                    /* at the start; any thread may read it */
     uint16_t first_port;                /* 0: free ones */
+    uint16_t first_told;                /* port of the first broker that clients are told; 0: that where it listens */
     bool ready;                         /* listeners follow the brokers from now on */
     int listen_error; /* errno of the last listener that did not open; written and read on the broker's thread */
     char *bootstrap;  /* owned */
@@ -124,19 +126,30 @@ static void close_listener(struct listener *listener)
     listener->held = kci_port_hold(listener->shell->host, listener->port);
 }
 
+/* What clients are told of a listener that has just opened; its port is told as it is when it moved. */
+static void tell_address(struct listener *listener, bool moved)
+{
+    struct mb_shell *shell = listener->shell;
+    int32_t told = shell->first_told && !moved ? shell->first_told + listener->broker - 1 : listener->port;
+    listener->told = told <= UINT16_MAX ? (uint16_t)told : listener->port;
+    mb_cluster_set_address(shell->cluster, listener->broker, shell->advertised, listener->told);
+}
+
 /* A broker that is there for the first time gets the port that follows from its id, or a free one. */
 static int first_listen(struct mb_shell *shell, int32_t broker, bool exactly)
 {
     struct listener *listener = &shell->listeners[broker - 1];
     int32_t port = shell->first_port ? shell->first_port + broker - 1 : 0;
-    *listener = (struct listener){ shell, broker, port <= UINT16_MAX ? (uint16_t)port : 0, 0, -1 };
+    *listener = (struct listener){
+        .shell = shell, .broker = broker, .port = port <= UINT16_MAX ? (uint16_t)port : 0, .held = -1
+    };
     int error = open_listener(listener);
     if (error == EADDRINUSE && listener->port && !exactly) {
         listener->port = 0;
         error = open_listener(listener);
     }
     if (!error)
-        mb_cluster_set_address(shell->cluster, broker, shell->advertised, listener->port);
+        tell_address(listener, false);
     return error;
 }
 
@@ -195,7 +208,7 @@ static int print_bootstrap(struct mb_shell *shell)
             continue;
         used += (size_t)snprintf(shell->bootstrap + used, size - used, "%s", used ? "," : "");
         used += (size_t)mb_host_port_print(shell->bootstrap + used, size - used, shell->told_host,
-                                           shell->listeners[i].port);
+                                           shell->listeners[i].told);
     }
     return 0;
 }
@@ -312,9 +325,13 @@ static int prepare(struct mb_shell *shell, const struct mb_shell_options *option
         snprintf(text, text_size, "\"%s\" is not HOST:PORT", options->listen);
         return -1;
     }
-    snprintf(shell->told_host, sizeof shell->told_host, "%s",
-             options->advertise ? options->advertise : mb_host_port_reachable(shell->host));
-    snprintf(shell->advertised, sizeof shell->advertised, "%s", options->advertise ? options->advertise : shell->host);
+    snprintf(shell->advertised, sizeof shell->advertised, "%s", shell->host);
+    if (options->advertise &&
+        !mb_host_port_advertised(options->advertise, shell->advertised, sizeof shell->advertised, &shell->first_told)) {
+        snprintf(text, text_size, "\"%s\" is not HOST[:PORT]", options->advertise);
+        return -1;
+    }
+    snprintf(shell->told_host, sizeof shell->told_host, "%s", mb_host_port_reachable(shell->advertised));
     snprintf(text, text_size, "out of memory");
     shell->gate = kci_gate_new(kci_heap_alloc());
     shell->nap = kci_gate_new(kci_heap_alloc());
@@ -423,27 +440,48 @@ int mb_shell_call(struct mb_shell *shell, void (*run)(struct mb_cluster *cluster
 struct start {
     struct mb_shell *shell;
     int32_t broker;
+    int32_t port; /* -1: as before; 0: a free one */
     int16_t error;
     int listen_error; /* errno */
 };
 
+/* The listener opens first: a broker that nobody could reach does not start. */
 static void start_broker(struct mb_cluster *cluster, void *context, int64_t now)
 {
     struct start *start = context;
-    start->shell->listen_error = 0;
+    struct listener *listener = &start->shell->listeners[start->broker - 1];
+    enum mb_broker_state state;
+    if (mb_view_broker(cluster, start->broker, &state) && state == MB_BROKER_STOPPED && !listener->id) {
+        uint16_t before = listener->port;
+        bool moves = start->port >= 0 && start->port != before;
+        if (moves)
+            listener->port = (uint16_t)start->port;
+        start->listen_error = open_listener(listener);
+        start->port = listener->port;
+        if (start->listen_error) {
+            listener->port = before;
+            listener->held = kci_port_hold(start->shell->host, before);
+            return;
+        }
+        if (moves)
+            tell_address(listener, true);
+    }
     start->error = mb_cluster_broker_start(cluster, start->broker, now);
-    start->listen_error = start->shell->listen_error;
 }
 
-int mb_shell_broker_start(struct mb_shell *shell, int32_t id, char *text, size_t text_size)
+int mb_shell_broker_start(struct mb_shell *shell, int32_t id, int32_t port, char *text, size_t text_size)
 {
-    struct start start = { shell, id, 0, 0 };
+    struct start start = { .shell = shell, .broker = id, .port = port };
+    if (id < 1 || id > MB_SHELL_BROKERS_MAX) {
+        snprintf(text, text_size, "%s", kci_error_text(KCI_BROKER_ID_NOT_REGISTERED));
+        return KCI_BROKER_ID_NOT_REGISTERED;
+    }
     if (mb_shell_call(shell, start_broker, &start)) {
         snprintf(text, text_size, "out of memory");
         return -1;
     }
     if (start.listen_error) {
-        snprintf(text, text_size, "broker %d cannot listen on its port: %s", (int)id,
+        snprintf(text, text_size, "broker %d cannot listen on port %d: %s", (int)id, (int)start.port,
                  mb_shell_listen_error(start.listen_error));
         return -1;
     }
@@ -492,7 +530,7 @@ int32_t mb_shell_brokers(const struct mb_shell *shell)
 void mb_shell_address(const struct mb_shell *shell, int32_t id, const char **host, uint16_t *port)
 {
     *host = shell->told_host;
-    *port = shell->listeners[id - 1].port;
+    *port = shell->listeners[id - 1].told;
 }
 
 struct mb_clock *mb_shell_clock(struct mb_shell *shell)

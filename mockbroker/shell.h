@@ -16,7 +16,8 @@ struct mb_shell;
 struct mb_shell_options {
     int32_t brokers;
     const char *listen;        /* "HOST:PORT" of the first broker; port 0: free ones for all */
-    const char *advertise;     /* host that clients are told; NULL: the one that they connected to */
+    const char *advertise;     /* HOST[:PORT] that clients are told, PORT for the first broker and the next ones for the
+                                  others; NULL: where they connected to */
     const char *const *topics; /* NAME[:PARTITIONS[:RF[:key=value,...]]] */
     size_t topic_count;
     const char *config;   /* broker properties, blanks or newlines between them; NULL: none */
@@ -47,8 +48,9 @@ int mb_shell_call(struct mb_shell *shell, void (*call)(struct mb_cluster *cluste
 struct mb_clock *mb_shell_clock(struct mb_shell *shell);
 /* Why a socket does not listen, for people. error: errno */
 const char *mb_shell_listen_error(int error);
-/* Start a broker again, listener and all. Kafka's error code, or -1 with the reason in text (its port was taken). */
-int mb_shell_broker_start(struct mb_shell *shell, int32_t id, char *text, size_t text_size);
+/* Start a broker again, listener and all, on `port`: -1 as before, 0 a free one. Kafka's error code, or -1 with the reason
+ * in text (the port was taken). */
+int mb_shell_broker_start(struct mb_shell *shell, int32_t id, int32_t port, char *text, size_t text_size);
 /* One more broker, with its listener. As above. */
 int mb_shell_broker_add(struct mb_shell *shell, int32_t *id, char *text, size_t text_size);
 

@@ -65,6 +65,9 @@ KC_MOCK_EXPORT int kc_mock_broker_stop(kc_mock *cluster, int32_t broker);
 KC_MOCK_EXPORT int kc_mock_broker_kill(kc_mock *cluster, int32_t broker);
 /* Start a stopped broker again: same id, same port, same logs. */
 KC_MOCK_EXPORT int kc_mock_broker_start(kc_mock *cluster, int32_t broker);
+/* The same on another port (0: a free one), as a container that comes back elsewhere: the brokers' metadata tells it, the
+ * text of kc_mock_bootstrap() stays. -1: the port is taken, and the broker stays down. */
+KC_MOCK_EXPORT int kc_mock_broker_start_at(kc_mock *cluster, int32_t broker, uint16_t port);
 /* Let a broker stall: its connections stay open and silent, and after broker.session.timeout.ms (9 s) others lead what
  * it led. resume: it goes on with what has come meanwhile. Pausing what is stopped is BROKER_NOT_AVAILABLE (8). */
 KC_MOCK_EXPORT int kc_mock_broker_pause(kc_mock *cluster, int32_t broker);

@@ -90,9 +90,13 @@ void mb_control_post_broker(struct mb_control_request *request, struct mb_cluste
         else
             mb_control_answer_code(request, 0);
     } else if (strcmp(verb, "start") == 0) {
-        int error = 0;
+        int error = 0, port = -1;
+        if (request->body && (json_unpack(request->body, "{s?i!}", "port", &port) || port < -1 || port > UINT16_MAX)) {
+            mb_control_fail(request, 400, "{\"port\": 0}: a free one", "port is a number from 0 to 65535");
+            return;
+        }
         if (state == MB_BROKER_STOPPED)
-            error = mb_shell_broker_start(request->shell, (int32_t)id, text, sizeof text);
+            error = mb_shell_broker_start(request->shell, (int32_t)id, port, text, sizeof text);
         else
             mb_cluster_broker_resume(cluster, (int32_t)id, now);
         if (error < 0)

@@ -347,6 +347,23 @@ bool mb_properties_alter(const struct kci_alloc *alloc, char **values, size_t i,
     return true;
 }
 
+/* What Kafka takes from its properties and the shell has an option for: to take it and do nothing would be a lie. */
+static const char *given_elsewhere(const char *name)
+{
+    static const char *const options[][2] = {
+        { "listeners", "--listen says where the brokers listen" },
+        { "advertised.listeners", "--advertise says what clients are told" },
+        { "log.dir", "--data-dir says where the logs are" },
+        { "log.dirs", "--data-dir says where the logs are" },
+        { "node.id", "brokers are numbered from 1" },
+        { "process.roles", "every broker may be the controller" },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (strcmp(options[i][0], name) == 0)
+            return options[i][1];
+    return NULL;
+}
+
 static bool set_one(struct mb_properties *properties, const char *pair, size_t size, char *text, size_t text_size)
 {
     const char *equals = memchr(pair, '=', size);
@@ -357,8 +374,10 @@ static bool set_one(struct mb_properties *properties, const char *pair, size_t s
     struct kci_str name = { pair, (size_t)(equals - pair) };
     struct kci_str value = { equals + 1, size - name.size - 1 };
     int row = mb_properties_find(name);
-    if (row < 0) {
-        snprintf(text, text_size, "unknown broker property \"%.*s\"", (int)name.size, name.data);
+    const char *instead = row < 0 ? NULL : given_elsewhere(rows[row].name);
+    if (row < 0 || instead) {
+        snprintf(text, text_size, "%s broker property \"%.*s\"%s%s", instead ? "unused" : "unknown", (int)name.size,
+                 name.data, instead ? ": " : "", instead ? instead : "");
         return false;
     }
     return mb_properties_alter(properties->alloc, properties->values, (size_t)row, value, text, text_size);

@@ -1,4 +1,4 @@
-/* Brokers come, go for good, and are killed with what they had not flushed, while a producer writes: nothing that was
+/* Brokers come, go for good, move, and are killed with what they had not flushed, while a producer writes: nothing that was
  * acknowledged is lost, nothing is there twice. */
 #include <kclient/kclient.h>
 #include <mockbroker/mockbroker.h>
@@ -148,11 +148,35 @@ static void killed_brokers_lose_their_tails(void **state)
     end(&writer);
 }
 
+/* Brokers come back on other ports, as containers do: the producer, which knew them, finds them there. A port that is
+ * taken is refused, and the broker stays down. */
+static void brokers_move(void **state)
+{
+    struct writer writer;
+    (void)state;
+    begin(&writer);
+    uint16_t taken = (uint16_t)atoi(strrchr(kc_mock_bootstrap(writer.mock), ':') + 1); /* of broker 3 */
+    for (int32_t broker = 1; broker <= 2; broker++) {
+        write_on(&writer);
+        assert_int_equal(kc_mock_broker_kill(writer.mock, broker), 0);
+        assert_int_equal(kc_mock_broker_start_at(writer.mock, broker, taken), -1);
+        assert_true(kc_mock_move_leader(writer.mock, "t", 0, broker) > 0);
+        assert_int_equal(kc_mock_broker_start_at(writer.mock, broker, 0), 0);
+        for (int32_t p = 0; p < PARTITIONS; p++) /* once it is in sync again */
+            for (int64_t begun = now_ms(); kc_mock_move_leader(writer.mock, "t", p, broker) != 0;)
+                be_patient(begun);
+        write_on(&writer);
+        settle(&writer);
+    }
+    end(&writer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brokers_come_and_go),
         cmocka_unit_test(killed_brokers_lose_their_tails),
+        cmocka_unit_test(brokers_move),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,6 +114,11 @@ static void advertised_addresses(void **state)
     assert_non_null(strstr(process.line, "\"bootstrap\":\"broker.test:"));
     expect_advertised(process.line, "broker.test");
     assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
+    process_start_and_wait(&process, (const char *[]){ "--brokers", "2", "--listen", "127.0.0.1:0", "--advertise",
+                                                       "broker.test:19092", NULL });
+    assert_non_null(strstr(process.line, "\"bootstrap\":\"broker.test:19092,broker.test:19093\""));
+    assert_non_null(strstr(process.line, "{\"id\":2,\"host\":\"broker.test\",\"port\":19093}"));
+    assert_int_equal(process_stop(&process, SIGTERM, text, sizeof text), 0);
 }
 
 /* An answer of the control plane, headers and all. */
@@ -168,6 +173,9 @@ static void the_control_plane(void **state)
     expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"stopped\"");
     expect_http(at, "POST /v1/brokers/2/start", "", " 200 ", "true");
     expect_http(at, "POST /v1/brokers/3/start", "", " 404 ", "no broker 3");
+    expect_http(at, "POST /v1/brokers/2/kill", "", " 200 ", "true");
+    expect_http(at, "POST /v1/brokers/2/start", "{\"port\": 65536}", " 400 ", "0 to 65535");
+    expect_http(at, "POST /v1/brokers/2/start", "{\"port\": 0}", " 200 ", "true");
     expect_http(at, "POST /v1/brokers/2/pause", "", " 200 ", "true");
     expect_http(at, "GET /v1/cluster", "", " 200 ", "\"state\": \"paused\"");
     expect_http(at, "POST /v1/brokers/2/resume", "", " 200 ", "true");
@@ -306,6 +314,7 @@ static void bad_options(void **state)
         { "--brokers", NULL, "--brokers needs a value" },
         { "--listen", "9092", "expected: --listen HOST:PORT" },
         { "--listen", "localhost:99999", "expected: --listen HOST:PORT" },
+        { "--advertise", "broker:", "expected: --advertise HOST[:PORT]" },
         { "--topic", "orders:none", "number of partitions" },
         { "--topic", "orders:1:1:retention", "key=value" },
         { "--config", "x", "expected: --config key=value" },
@@ -358,6 +367,9 @@ static void what_cannot_be_started(void **state)
                    "data directory /proc/no");
     expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--config", "no.such.property=1", NULL },
                    "no.such.property");
+    expect_failure(
+        (const char *[]){ "--listen", "127.0.0.1:0", "--config", "advertised.listeners=PLAINTEXT://x:1", NULL },
+        "--advertise says what clients are told");
     expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--topic", "bad name", NULL }, "topic \"bad name\"");
     expect_failure((const char *[]){ "--listen", "127.0.0.1:0", "--topic", "t:1:5", NULL }, "topic \"t:1:5\"");
 }
