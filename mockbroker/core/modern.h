@@ -132,6 +132,9 @@ int mb_modern_reconcile(struct mb_modern_member *member, const struct mb_tpset *
 /* ---- modern_advance.c: what every heartbeat, of either protocol, leads to; and what silence does ---- */
 /* The instance is back under another id: the member takes its place with all that it has. False: no memory. */
 bool mb_modern_member_replace(struct mb_modern_member *member, struct kci_str id, struct mb_group_records *records);
+/* Are the topics still what they were when the group last looked? Looked at only if they may not be, or with `bump`.
+ * False: no memory. */
+bool mb_modern_look_at_topics(struct mb_group *group, bool bump, bool *changed);
 /* Epoch and target of the group; `bump`: its members or what they subscribe to have changed. False: no memory. */
 bool mb_modern_advance_group(struct mb_group *group, bool bump, struct mb_group_records *records, int64_t now);
 /* The member's way to its target; `owned` (NULL: it did not say) is what the client has, *moved: its assignment is

@@ -26,12 +26,19 @@ bool mb_modern_member_replace(struct mb_modern_member *member, struct kci_str id
     return true;
 }
 
+bool mb_modern_look_at_topics(struct mb_group *group, bool bump, bool *changed)
+{
+    *changed = false;
+    return (!bump && group->modern->topics_seen == mb_group_cluster(group)->metadata_version) ||
+           mb_modern_refresh(group, changed);
+}
+
 bool mb_modern_advance_group(struct mb_group *group, bool bump, struct mb_group_records *records, int64_t now)
 {
     struct mb_modern *modern = group->modern;
     struct mb_cluster *cluster = mb_group_cluster(group);
-    bool other_topics = false;
-    if ((bump || modern->topics_seen != cluster->metadata_version) && !mb_modern_refresh(group, &other_topics))
+    bool other_topics;
+    if (!mb_modern_look_at_topics(group, bump, &other_topics))
         return false;
     if (bump || other_topics) {
         modern->epoch++;

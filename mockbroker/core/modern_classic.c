@@ -180,14 +180,22 @@ static const struct kci_join_group_response *respond(const struct join *join)
 }
 
 /* The group, then the member, move on. False: no memory. */
-static bool advance(struct join *join, bool bump, bool downgrades, struct mb_group_records *records)
+static bool advance(struct join *join, bool bump, struct mb_group_records *records)
+{
+    bool moved;
+    return mb_modern_advance_group(join->group, bump, records, join->now) &&
+           mb_modern_advance_member(join->member, &join->owned, records, &moved, join->now);
+}
+
+/* The same before it becomes a classic group: only what its targets are worth; *stale: nothing. False: no memory. */
+static bool advance_last(struct join *join, bool bump, struct mb_group_records *records, bool *stale)
 {
     const struct mb_modern *modern = join->group->modern;
-    bool moved, stale = bump || modern->epoch > modern->target_epoch;
-    if (!downgrades)
-        return mb_modern_advance_group(join->group, bump, records, join->now) &&
-               mb_modern_advance_member(join->member, &join->owned, records, &moved, join->now);
-    return stale || mb_modern_advance_member(join->member, &join->owned, records, &moved, join->now);
+    bool moved, other_topics;
+    if (!mb_modern_look_at_topics(join->group, bump, &other_topics))
+        return false;
+    *stale = bump || other_topics || modern->epoch > modern->target_epoch;
+    return *stale || mb_modern_advance_member(join->member, &join->owned, records, &moved, join->now);
 }
 
 /* The last member of the consumer protocol is back as one of the classic protocol, and the group with it. */
@@ -211,9 +219,8 @@ static void enter(struct join *join)
     done = done && join->member && update(join, &bump);
     if (done)
         mb_modern_records_member(&records, join->member);
-    bool downgrades = done && join->replaces && was_modern && mb_modern_may_downgrade(group);
-    bool stale = bump || group->modern->epoch > group->modern->target_epoch;
-    if (done && advance(join, bump, downgrades, &records))
+    bool downgrades = done && join->replaces && was_modern && mb_modern_may_downgrade(group), stale = false;
+    if (done && (downgrades ? advance_last(join, bump, &records, &stale) : advance(join, bump, &records)))
         response = respond(join);
     if (response && !downgrades) {
         mb_alarm_stop(mb_group_cluster(group), &join->member->classic->join);

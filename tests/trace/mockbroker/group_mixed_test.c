@@ -176,6 +176,32 @@ static void a_static_member_changes_over(void **unused)
     world_close(&s);
 }
 
+/* The static consumer is back as a classic one, and the topic is not the one that the targets were made for: nobody leads
+ * a group that becomes a classic one, so it is rebalanced at once, or nobody would ever notice. */
+static void a_topic_changes_before_the_downgrade(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, NULL);
+    group_topic(&s, "t", 4);
+    struct classic x = classic_of(&s, 1, "x"), y = classic_of(&s, 1, "y"), *classics[] = { &y };
+    x.c.instance_id = kci_str_of("one");
+    classic_settle(&x, "01", &y, "23");
+    struct member a = member_of(&s, 1, "g", "a", "t"), *members[] = { &a };
+    a.instance_id = kci_str_of("one");
+    member_join(&a);
+    beat_all(members, 1, classics, 1, 2);
+    mb_cluster_delete_topic(s.cluster, kci_str_of("t"), s.now);
+    group_topic(&s, "t", 4);
+    struct classic again = classic_of(&s, 1, "x");
+    again.c.instance_id = kci_str_of("one");
+    classic_speak(&again);
+    assert_code(group_join(&again.c)->error_code, KCI_NONE);
+    assert_str(group_describe(&again.c)->group_state, "PreparingRebalance");
+    assert_code(group_beat(&y.c), KCI_REBALANCE_IN_PROGRESS);
+    world_close(&s);
+}
+
 /* Every check of the four classic requests in a mixed group, in its order. */
 static void what_is_wrong_is_refused(void **unused)
 {
@@ -428,11 +454,17 @@ static void classic_time_outs(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_classic_group_is_upgraded),  cmocka_unit_test(an_eager_member_is_done_in_one_step),
-        cmocka_unit_test(a_classic_member_joins),       cmocka_unit_test(the_last_new_member_goes),
-        cmocka_unit_test(a_static_member_changes_over), cmocka_unit_test(what_is_wrong_is_refused),
-        cmocka_unit_test(what_cannot_be_upgraded),      cmocka_unit_test(the_policy_decides),
-        cmocka_unit_test(an_upgrade_ends_a_rebalance),  cmocka_unit_test(classic_time_outs),
+        cmocka_unit_test(a_classic_group_is_upgraded),
+        cmocka_unit_test(an_eager_member_is_done_in_one_step),
+        cmocka_unit_test(a_classic_member_joins),
+        cmocka_unit_test(the_last_new_member_goes),
+        cmocka_unit_test(a_static_member_changes_over),
+        cmocka_unit_test(a_topic_changes_before_the_downgrade),
+        cmocka_unit_test(what_is_wrong_is_refused),
+        cmocka_unit_test(what_cannot_be_upgraded),
+        cmocka_unit_test(the_policy_decides),
+        cmocka_unit_test(an_upgrade_ends_a_rebalance),
+        cmocka_unit_test(classic_time_outs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
