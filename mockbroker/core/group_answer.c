@@ -1,7 +1,31 @@
-/* Answers to JoinGroup and SyncGroup.  Views only: the group's memory outlives the encoding, which happens at once. */
+/* Answers of a group's coordinator.  Views only: the group's memory outlives the encoding, which happens at once. */
 #include "mockbroker/core/group_answer.h"
 
 #include "mockbroker/core/group_member.h"
+
+void mb_group_answer(struct mb_request *request, const void *response, int16_t error, int64_t now)
+{
+    if (!request)
+        return;
+    if (!error) {
+        mb_request_answer(request, response, now);
+    } else if (request->header.api_key == KCI_API_JOIN_GROUP) {
+        const struct kci_join_group_request *body = request->body;
+        mb_group_answer_join_error(request, body->member_id, error, now);
+    } else if (request->header.api_key == KCI_API_SYNC_GROUP) {
+        mb_group_answer_sync_error(request, error, now);
+    } else if (request->header.api_key == KCI_API_HEARTBEAT) {
+        struct kci_heartbeat_response failure = { .error_code = error };
+        mb_request_answer(request, &failure, now);
+    } else if (request->header.api_key == KCI_API_LEAVE_GROUP) {
+        struct kci_leave_group_response failure = { .error_code = error };
+        mb_request_answer(request, &failure, now);
+    } else {
+        struct kci_consumer_group_heartbeat_response failure = { .error_code = error,
+                                                                 .error_message = kci_str_of(kci_error_text(error)) };
+        mb_request_answer(request, &failure, now);
+    }
+}
 
 void mb_group_answer_join_error(struct mb_request *request, struct kci_str member_id, int16_t error, int64_t now)
 {

@@ -1,10 +1,12 @@
-/* Answers to JoinGroup and SyncGroup, which are made in several places: at once, when a rebalance ends, when a member
+/* Answers of a group's coordinator, which are made in several places: at once, when a rebalance ends, when a member
  * goes. */
 #ifndef MB_CORE_GROUP_ANSWER_H
 #define MB_CORE_GROUP_ANSWER_H
 
 #include "mockbroker/core/group.h"
 
+/* `response`, of the API of the request, or the error in its stead; no request: nobody waits. */
+void mb_group_answer(struct mb_request *request, const void *response, int16_t error, int64_t now);
 void mb_group_answer_join_error(struct mb_request *request, struct kci_str member_id, int16_t error, int64_t now);
 /* The generation as it is, to `member`. */
 struct mb_group_join_answer {

@@ -29,7 +29,6 @@ bool mb_modern_attach(struct mb_group *group)
         return false;
     modern->epoch = modern->target_epoch = FIRST_EPOCH;
     kci_list_init(&modern->members);
-    kci_list_init(&modern->writes);
     modern->by_id = kci_map_of(alloc, group->topics.seed);
     modern->by_instance = kci_map_of(alloc, group->topics.seed);
     modern->owners = kci_map_of(alloc, group->topics.seed);
@@ -45,10 +44,6 @@ void mb_modern_detach(struct mb_group *group)
     KCI_LIST_EACH(node, &modern->members)
     {
         mb_modern_member_remove(KCI_CONTAINER(node, struct mb_modern_member, link));
-    }
-    KCI_LIST_EACH(node, &modern->writes) /* they end on their own */
-    {
-        kci_list_remove(node);
     }
     assert(modern->owners.count == 0);
     kci_map_destroy(&modern->by_id);

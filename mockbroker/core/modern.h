@@ -72,7 +72,6 @@ struct mb_modern {
     struct kci_map by_id;       /* member id -> member */
     struct kci_map by_instance; /* group.instance.id -> member */
     struct kci_map owners;      /* 20 bytes of topic and partition -> the member that has it assigned or revokes it */
-    struct kci_list writes;     /* struct mb_modern_write under way, oldest first */
 };
 
 /* ---- modern.c: the group and its members ---- */

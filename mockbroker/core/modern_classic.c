@@ -15,6 +15,7 @@
 #include "mockbroker/core/embedded.h"
 #include "mockbroker/core/group_answer.h"
 #include "mockbroker/core/group_registry.h"
+#include "mockbroker/core/group_settled.h"
 #include "mockbroker/core/modern_migrate.h"
 #include "mockbroker/core/modern_records.h"
 #include "mockbroker/core/modern_write.h"
@@ -273,16 +274,34 @@ static int16_t check_sync(const struct kci_sync_group_request *body, const struc
     return KCI_NONE;
 }
 
+/* What it has, in the arena of the request. NULL: no memory. */
+static const struct kci_sync_group_response *respond_sync(struct mb_request *request,
+                                                          const struct mb_modern_member *member)
+{
+    const struct kci_sync_group_request *body = request->body;
+    const struct kci_alloc *alloc = mb_group_alloc(member->group);
+    struct kci_sync_group_response *out = kci_arena_take(&request->arena, sizeof *out);
+    struct kci_bytes bytes;
+    if (!out || !mb_embedded_write(request->cluster, alloc, &member->assigned,
+                                   mb_embedded_version(member->classic->protocols[0].metadata), &bytes))
+        return NULL;
+    uint8_t *copy = kci_arena_array(&request->arena, bytes.size, 1);
+    if (copy)
+        memcpy(copy, bytes.data, bytes.size);
+    kci_alloc_free(alloc, bytes.data);
+    *out = (struct kci_sync_group_response){ .protocol_type = body->protocol_type,
+                                             .protocol_name = body->protocol_name,
+                                             .assignment = { copy, bytes.size } };
+    return copy ? out : NULL;
+}
+
 void mb_modern_classic_sync(struct mb_request *request, const struct mb_group *group, int64_t now)
 {
     const struct kci_sync_group_request *body = request->body;
-    const struct kci_alloc *alloc = mb_group_alloc(group);
     struct mb_modern_member *member;
-    struct kci_sync_group_response response = { .protocol_type = body->protocol_type,
-                                                .protocol_name = body->protocol_name };
+    const struct kci_sync_group_response *response = NULL;
     int16_t error = check_sync(body, group, now, &member);
-    if (!error && !mb_embedded_write(request->cluster, alloc, &member->assigned,
-                                     mb_embedded_version(member->classic->protocols[0].metadata), &response.assignment))
+    if (!error && !(response = respond_sync(request, member)))
         error = KCI_UNKNOWN_SERVER_ERROR;
     if (error) {
         mb_group_answer_sync_error(request, error, now);
@@ -290,9 +309,7 @@ void mb_modern_classic_sync(struct mb_request *request, const struct mb_group *g
     }
     mb_alarm_stop(request->cluster, &member->classic->sync);
     mb_modern_member_alive(member, now);
-    struct kci_bytes assignment = response.assignment;
-    mb_request_answer(request, &response, now);
-    kci_alloc_free(alloc, assignment.data);
+    mb_group_answer_settled(group, request, response, now);
 }
 
 /* ---- Heartbeat, LeaveGroup ---- */

@@ -113,6 +113,11 @@ int32_t mb_internal_leader(struct mb_cluster *cluster, struct kci_str topic, int
 void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
                         const struct kci_batch_header *header, const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
+/* Is all that its leader has committed? Also true of a partition without a leader, or that does not exist. */
+bool mb_internal_settled(struct mb_cluster *cluster, struct kci_str topic, int32_t partition);
+/* done(owner, error) once all that its leader has now is committed (error 0) or cannot be any more. May run at once. */
+void mb_internal_settle(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,
+                        void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now);
 /* Read all records of the partition from its start to the end of the leader's log, oldest first: what a
  * leader has will be committed, or it stops leading. false: no leader. */
 bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_t partition,

@@ -151,6 +151,14 @@ static void internal_done(struct mb_ack *ack, int16_t error, int64_t now)
     done(owner, error, now);
 }
 
+static void await(struct mb_partition *partition, int64_t offset, struct internal_ack *internal,
+                  void (*done)(void *owner, int16_t error, int64_t now), void *owner)
+{
+    *internal =
+        (struct internal_ack){ { .required = offset, .done = internal_done }, partition->cluster->alloc, done, owner };
+    mb_partition_ack_add(partition, &internal->ack);
+}
+
 void mb_partition_write(struct mb_partition *partition, const struct kci_batch_header *header,
                         const struct kci_record *records, size_t count,
                         void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
@@ -175,10 +183,7 @@ void mb_partition_write(struct mb_partition *partition, const struct kci_batch_h
         done(owner, append.error, now);
         return;
     }
-    *internal = (struct internal_ack){
-        { .required = append.last_offset + 1, .done = internal_done }, cluster->alloc, done, owner
-    };
-    mb_partition_ack_add(partition, &internal->ack);
+    await(partition, append.last_offset + 1, internal, done, owner);
 }
 
 void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_t index,
@@ -191,6 +196,27 @@ void mb_internal_append(struct mb_cluster *cluster, struct kci_str topic, int32_
         mb_partition_write(partition, header ? header : &plain, records, count, done, owner, now);
     else
         done(owner, KCI_COORDINATOR_NOT_AVAILABLE, now);
+}
+
+bool mb_internal_settled(struct mb_cluster *cluster, struct kci_str topic, int32_t index)
+{
+    const struct mb_partition *partition = internal_partition(cluster, topic, index, false, 0);
+    const struct mb_replica *leader = partition ? mb_partition_leader(partition) : NULL;
+    return !leader || leader->high_watermark >= leader->log.end_offset;
+}
+
+void mb_internal_settle(struct mb_cluster *cluster, struct kci_str topic, int32_t index,
+                        void (*done)(void *owner, int16_t error, int64_t now), void *owner, int64_t now)
+{
+    struct mb_partition *partition = internal_partition(cluster, topic, index, false, now);
+    const struct mb_replica *leader = partition ? mb_partition_leader(partition) : NULL;
+    struct internal_ack *internal = kci_alloc_zero(cluster->alloc, 1, sizeof *internal);
+    if (internal && leader && leader->high_watermark < leader->log.end_offset) {
+        await(partition, leader->log.end_offset, internal, done, owner);
+        return;
+    }
+    kci_alloc_free(cluster->alloc, internal);
+    done(owner, leader && internal ? KCI_NONE : KCI_COORDINATOR_NOT_AVAILABLE, now);
 }
 
 bool mb_internal_replay(struct mb_cluster *cluster, struct kci_str topic, int32_t index,

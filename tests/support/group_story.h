@@ -170,13 +170,26 @@ static inline void assert_assigned(const struct kci_sync_group_response *answer,
     assert_memory_equal(answer->assignment.data, assignment, strlen(assignment));
 }
 
-static inline int16_t group_beat(struct group_client *c)
+static inline void group_send_beat(struct group_client *c)
 {
     struct kci_heartbeat_request body = { .group_id = c->group,
                                           .generation_id = c->generation,
                                           .member_id = c->member_id,
                                           .group_instance_id = c->instance_id };
-    const struct kci_heartbeat_response *answer = client_call(c->conn, KCI_API_HEARTBEAT, 4, &body);
+    client_send(c->conn, KCI_API_HEARTBEAT, 4, &body);
+}
+
+/* NULL: it has not come. */
+static inline const struct kci_heartbeat_response *group_beaten(struct group_client *c)
+{
+    return client_answer(c->conn, KCI_API_HEARTBEAT, 4);
+}
+
+static inline int16_t group_beat(struct group_client *c)
+{
+    group_send_beat(c);
+    const struct kci_heartbeat_response *answer = group_beaten(c);
+    assert_non_null(answer);
     return answer->error_code;
 }
 
