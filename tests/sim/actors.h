@@ -84,8 +84,10 @@ void sim_brokers_black_out(struct sim_brokers *brokers);
 void sim_brokers_heal(struct sim_brokers *brokers);
 /* All replicas have everything; else *why says who has not. */
 bool sim_brokers_in_sync(struct sim_brokers *brokers, char *why, size_t size);
-/* Does the group's coordinator know this member? */
-bool sim_brokers_know(struct sim_brokers *brokers, const char *member_id);
+#define SIM_UNKNOWN INT32_MIN
+/* In which generation (or member epoch) is this member, for the group's coordinator? SIM_UNKNOWN: in none. */
+int32_t sim_brokers_generation(const struct sim_brokers *brokers, const char *member_id);
+bool sim_brokers_know(const struct sim_brokers *brokers, const char *member_id);
 /* The broker that coordinates the group; -1: nobody does. */
 int32_t sim_brokers_coordinator(const struct sim_brokers *brokers);
 /* false: there is no group, or nobody coordinates it now. */

@@ -330,16 +330,24 @@ int64_t sim_brokers_end(struct sim_brokers *b, int32_t partition)
     return mb_cluster_partition(b->cluster, topic(), partition, &view) == 0 ? view.high_watermark : -1;
 }
 
-bool sim_brokers_know(struct sim_brokers *b, const char *member_id)
+int32_t sim_brokers_generation(const struct sim_brokers *b, const char *member_id)
 {
     const struct kci_map_entry *entry;
     for (size_t at = 0; b->cluster && member_id && (entry = kci_map_next(&b->cluster->groups->by_id, &at)) != NULL;) {
         const struct mb_group *group = entry->value;
-        if (kci_str_equal(group->id, kci_str_of(SIM_GROUP)))
-            return group->modern ? mb_modern_member_find(group, kci_str_of(member_id)) != NULL
-                                 : mb_group_member_find(group, kci_str_of(member_id)) != NULL;
+        if (!kci_str_equal(group->id, kci_str_of(SIM_GROUP)))
+            continue;
+        if (!group->modern)
+            return mb_group_member_find(group, kci_str_of(member_id)) ? group->generation : SIM_UNKNOWN;
+        const struct mb_modern_member *member = mb_modern_member_find(group, kci_str_of(member_id));
+        return member ? member->epoch : SIM_UNKNOWN;
     }
-    return false;
+    return SIM_UNKNOWN;
+}
+
+bool sim_brokers_know(const struct sim_brokers *b, const char *member_id)
+{
+    return sim_brokers_generation(b, member_id) != SIM_UNKNOWN;
 }
 
 int32_t sim_brokers_coordinator(const struct sim_brokers *b)
