@@ -180,6 +180,13 @@ static bool group_is_stable(struct run *run)
     return true;
 }
 
+/* Members as the coordinator counts them: also those who have crashed, until their sessions end. */
+static int32_t known(struct run *run)
+{
+    struct mb_group_view view;
+    return sim_brokers_group(&run->brokers, &view) ? (int32_t)view.members : 0;
+}
+
 static int32_t generation(struct run *run)
 {
     struct mb_group_view view;
@@ -233,21 +240,29 @@ static void tell_group(struct run *run, char *out, size_t size)
     }
 }
 
+/* Where a group is when the faults are over. */
+struct outset {
+    int64_t at;         /* microseconds */
+    int32_t generation; /* -1: there is none */
+    int32_t members;    /* each of those who have crashed costs a round when its session ends */
+};
+
 /* L3: the group comes to rest; G7: in few rounds. */
-static void look_at_group(struct run *run, int64_t since, int32_t before, bool *stable)
+static void look_at_group(struct run *run, const struct outset *from, bool *stable)
 {
     struct sim_stage *stage = &run->stage;
     const struct kci_settings *s = &stage->workload.consumer_settings;
     int64_t limit = 2 * SIM_MS * ((int64_t)s->max_poll_interval_ms + s->session_timeout_ms) + GROUP_US;
     *stable = *stable || group_is_stable(run);
-    if (!*stable && stage->world.now > since + limit) {
+    if (!*stable && stage->world.now > from->at + limit) {
         char text[250];
         tell_group(run, text, sizeof text);
         sim_violation(&stage->verdict, "L3", "the group is not stable %.1f s after the last fault: %s",
-                      (double)(stage->world.now - since) / 1e6, text);
+                      (double)(stage->world.now - from->at) / 1e6, text);
     }
-    if (generation(run) - before > GENERATIONS * (SIM_SLOTS + stage->workload.herd))
-        sim_violation(&stage->verdict, "G7", "%d generations since the last fault", generation(run) - before);
+    int32_t rounds = generation(run) - from->generation;
+    if (rounds > GENERATIONS * (SIM_SLOTS + stage->workload.herd) + from->members)
+        sim_violation(&stage->verdict, "G7", "%d generations since the last fault", rounds);
 }
 
 /* Until all is done, or it is clear that it will not be. */
@@ -255,13 +270,12 @@ static void settle(struct run *run)
 {
     struct sim_stage *stage = &run->stage;
     char why[200] = "";
-    int64_t since = stage->world.now;
-    int32_t before = generation(run);
+    const struct outset from = { stage->world.now, generation(run), known(run) };
     bool stable = false;
     int64_t limit = stage->world.now + PROGRESS_US + stage->history.delivery_us +
                     (int64_t)stage->workload.consumer_settings.max_poll_interval_ms * 1000;
     while (!all_there(run) || !settled(run, why, sizeof why)) {
-        look_at_group(run, since, before, &stable);
+        look_at_group(run, &from, &stable);
         if (stage->verdict.violations)
             return;
         if (stage->world.now >= limit) {
