@@ -365,6 +365,10 @@ static void g2_committed_offsets_rise(void **state)
     ASSERT_VERDICT("");
     sim_history_commit(&history, (struct sim_commit){ 0, 1, 5 });
     ASSERT_VERDICT("G2");
+    history.belated_at = 5 * MS; /* one came on a connection that its sender had closed */
+    ASSERT_VERDICT("");
+    history.belated_at = 6 * MS;
+    ASSERT_VERDICT("G2");
     history.commits_rise = false; /* the network held one up */
     ASSERT_VERDICT("");
     end();

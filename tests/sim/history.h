@@ -86,6 +86,7 @@ struct sim_history {
     bool acks_leader;          /* acks=1, and no leader changes in the whole run */
     bool keyed;                /* records go to the partition that their key says */
     int32_t attempts_max;      /* retries + 1; INT32_MAX: no limit */
+    int64_t belated_at;        /* first arrival of bytes whose connection had been given up for long; 0: none */
     bool commits_rise;         /* nothing holds a commit up on its way while a later one passes on a new connection */
     int64_t delivery_us;       /* time limit of one record */
     SIM_LIST(struct sim_sender) senders;

@@ -49,10 +49,11 @@ struct link {
     struct kci_list link;
     struct end ends[2]; /* 0: who connected */
     struct listener *listener;
-    int references; /* events under way */
-    bool broken;    /* nothing can be sent any more */
-    bool hole;      /* nothing arrives any more */
-    bool drip;      /* bytes arrive a few at a time */
+    int references;  /* events under way */
+    int64_t left_at; /* when who connected closed it; 0: not yet */
+    bool broken;     /* nothing can be sent any more */
+    bool hole;       /* nothing arrives any more */
+    bool drip;       /* bytes arrive a few at a time */
 };
 
 struct attempt {

@@ -22,6 +22,7 @@
 #define CUT_PORTION   4              /* one portion in so many is smaller than the space */
 #define DRIP_BYTES    40             /* most bytes of a portion of a link that drips */
 #define HELD_AGAIN    (100 * SIM_MS) /* what is held by a cut is tried again this often */
+#define BELATED       (20 * SIM_MS)  /* what arrives that long after its connection was closed counts as such */
 #define LOSE_ON_CLOSE 4              /* one close in so many loses what is under way (a reset, not an orderly end) */
 
 /* ---- the transport ---- */
@@ -175,6 +176,8 @@ static void transport_close(void *context, kci_conn conn)
         return;
     link->references++;
     link->ends[from].gone = true;
+    if (from == 0)
+        link->left_at = host->world->now;
     sim_link_lose_incoming(host->world, &link->ends[from]);
     sim_link_break(host->world, link, kci_prng_chance(&host->world->prng, 1, LOSE_ON_CLOSE));
     sim_link_drop(host->world, link);
@@ -285,6 +288,8 @@ static void on_arrival(struct sim_world *world, struct arrival *arrival)
         sim_link_break(world, link, true);
         return;
     }
+    if (link->left_at && world->now > link->left_at + BELATED && !world->belated_at)
+        world->belated_at = world->now;
     link->references++; /* whoever is called may close */
     kci_list_remove(&piece->link);
     if (!hand_over(world, to, piece, link->drip)) {

@@ -412,9 +412,8 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
                                       : INT32_MAX;
     stage->history.keyed = stage->workload.choice == SIM_CHOOSE_KEY;
     stage->history.fixed_members = stage->workload.fixed_members;
-    bool held = stage->workload.cut_us && stage->workload.cut_kinds & 1u << SIM_CUT_HOLD;
     stage->history.commits_rise =
-        stage->workload.faults.stall == 0 && !stage->workload.errors_us && !stage->workload.mixed && !held;
+        stage->workload.faults.stall == 0 && !stage->workload.errors_us && !stage->workload.mixed;
     stage->history.group_lost = stage->workload.power_us && !stage->workload.synced;
     stage->history.restarts = stage->history.group_lost || stage->workload.mixed;
     stage->history.remade = stage->workload.recreate_us > 0;
@@ -441,6 +440,7 @@ void sim_run(uint64_t seed, const struct sim_plants *plants, struct sim_tail *ta
     /* a seek names no epoch: who does it before a loss and reads after it cannot know */
     bool blind = stage->history.lossy && stage->workload.seek;
     stage->history.reader = !stage->verdict.violations && stage->workload.reader && !blind;
+    stage->history.belated_at = stage->world.belated_at;
     sim_check_all(&stage->history, &stage->verdict);
     count(&stage->history, result);
     result->events = stage->world.event_count;

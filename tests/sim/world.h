@@ -85,6 +85,7 @@ struct sim_world {
     uint64_t trace; /* hash of everything that happened */
     uint64_t event_count;
     uint64_t spin_count;   /* rounds of one instant: see SIM_SPIN_MAX */
+    int64_t belated_at;    /* when bytes first arrived long after their sender had closed the connection; 0: never */
     bool torn;             /* bytes changed while they waited to be sent: a bug */
     bool spinning;         /* an engine asked for a step at the same instant again and again: a bug */
     struct sim_tail *tail; /* NULL: nobody looks */
