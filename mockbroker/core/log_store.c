@@ -42,6 +42,7 @@ struct mb_log_store {
     int64_t read_file;  /* 0: none */
     int64_t read_base;  /* of the segment that read_file belongs to */
     int64_t unsynced;   /* records in the last segment, and in those that say so */
+    int64_t start;      /* what the first segment is called: the log begins there, its first batch perhaps behind it */
     bool broken;        /* a failed append could not be undone */
 };
 
@@ -136,8 +137,9 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
     struct segment *last = store->count ? &store->segments[store->count - 1] : NULL;
     if (!last || must_roll(last, size, last_offset, timestamp_ms, roll)) {
         int error = roll->flush_records > 0 && store->count ? mb_log_store_sync(store) : 0;
+        bool first = !last && store->start < base_offset && last_offset - store->start <= INT32_MAX;
         if (!error)
-            error = add_segment(store, base_offset, 0);
+            error = add_segment(store, first ? store->start : base_offset, 0);
         if (error)
             return error;
         if (store->count > 1)
@@ -293,10 +295,10 @@ int64_t mb_log_store_next_segment(const struct mb_log_store *store, int64_t offs
 
 int mb_log_store_reset(struct mb_log_store *store, int64_t offset)
 {
-    (void)offset; /* the next append names its segment */
     close_files(store);
     while (store->count)
         remove_segment(store, store->count - 1);
+    store->start = offset;
     store->broken = false;
     return 0;
 }
@@ -407,7 +409,7 @@ int mb_log_store_rewritten(struct mb_log_store *store, int64_t base_offset, int6
     size_t i = segment_of(store, base_offset);
     int error = store->storage->sync(store->storage->context, file); /* the old one is about to go */
     store->storage->close(store->storage->context, file);
-    if (error || size == 0) {
+    if (error || (size == 0 && i > 0)) { /* the first one stays, if only for its name: the log begins there */
         mb_log_store_abandon(store, base_offset, 0);
         if (!error)
             remove_segment(store, i);

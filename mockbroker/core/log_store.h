@@ -45,13 +45,14 @@ void mb_log_store_indexed(struct mb_log_store *store, int64_t base_offset);
 /* Write a whole small file into the directory. */
 int mb_log_store_put(struct mb_log_store *store, const char *name, const void *data, size_t size);
 /* A segment is written anew (compaction): begin, append to *file, then let it take the place of the old one; size 0:
- * the segment goes. abandon: it was not meant so. */
+ * the segment goes, or is an empty file when it is the first. abandon: it was not meant so. */
 int mb_log_store_rewrite(struct mb_log_store *store, int64_t base_offset, int64_t *file);
 int mb_log_store_rewrite_append(struct mb_log_store *store, int64_t file, const void *data, size_t size);
 int mb_log_store_rewritten(struct mb_log_store *store, int64_t base_offset, int64_t file, uint64_t size);
 void mb_log_store_abandon(struct mb_log_store *store, int64_t base_offset, int64_t file);
 /* Appended records that were not synced yet. */
 bool mb_log_store_is_dirty(const struct mb_log_store *store);
+/* Empty; the log begins at `offset` from now on, wherever its first batch is. */
 int mb_log_store_reset(struct mb_log_store *store, int64_t offset);
 int mb_log_store_sync(struct mb_log_store *store);
 

@@ -376,6 +376,14 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
     uint64_t torn = 0;
     bool clean = loader->clean || cluster->options.plant == MB_PLANT_TRUST_DISK; /* planted defect */
     int error = mb_log_store_recover(replica->log.store, clean, recover_batch, &recovery, &torn);
+    /* The first segment keeps its name when the cleaner takes its first batches, or all: the log begins there, not
+     * behind the hole. */
+    bool ignored;
+    int64_t first = mb_log_store_segment(replica->log.store, 0, &ignored);
+    if (first >= 0 && first < replica->log.start_offset)
+        replica->log.start_offset = first;
+    if (!error && !recovery.error && !replica->log.count)
+        error = mb_log_reset(&replica->log, first > start ? first : start);
     if (error || recovery.error) {
         snprintf(loader->text, loader->text_size, "the log of %s-%d on broker %d cannot be read: %s",
                  partition->topic->name, partition->index, replica->broker, error ? strerror(error) : "out of memory");
@@ -386,13 +394,6 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
                 "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
                 partition->index, replica->broker, (unsigned long long)torn, (long long)replica->log.end_offset);
     mb_log_index_write(&replica->log, partition->topic->config.index_interval_bytes, false);
-    /* A segment keeps its name when the cleaner takes its first batches: the log begins there, not behind the hole. */
-    bool ignored;
-    int64_t first = mb_log_store_segment(replica->log.store, 0, &ignored);
-    if (first >= 0 && first < replica->log.start_offset)
-        replica->log.start_offset = first;
-    if (!replica->log.count)
-        replica->log.start_offset = replica->log.end_offset = replica->log.flushed_offset = start;
     mb_log_raise_start(&replica->log, start);
     replica->high_watermark = high < replica->log.end_offset ? high : replica->log.end_offset;
     if (replica->high_watermark < replica->log.start_offset)

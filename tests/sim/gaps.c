@@ -177,8 +177,7 @@ static void look_at_start(struct sim_brokers *b, int32_t p, const struct mb_repl
     b->gaps->start_at[p] = stage->world.now;
     sim_note(&stage->world, "partition %d of broker %d begins at %lld, holds %llu bytes", p, replica->broker,
              (long long)to, (unsigned long long)bytes);
-    bool recovered = stage->workload.power_us > 0; /* segments of which the cleaner left nothing are not found again */
-    if (to > b->gaps->asked[p] && !recovered && !(w->deletes && (old || large)))
+    if (to > b->gaps->asked[p] && !(w->deletes && (old || large)))
         sim_violation(&stage->verdict, "B3", "partition %d of broker %d begins at %lld now, not at %lld: nobody asked",
                       p, replica->broker, (long long)to, (long long)from);
     if (to > b->gaps->upto[p])

@@ -231,6 +231,40 @@ static void a_restart_does_not_move_the_beginning(void **state)
     world_close(&world);
 }
 
+/* Nothing is left of the first segment but its name: the beginning of a log rises by retention and DeleteRecords only,
+ * and a replica that copies it begins where it does. */
+static void a_first_segment_without_records_is_still_the_beginning(void **state)
+{
+    struct world world;
+    (void)state;
+    open_world(&world, true, 2);
+    make_topic(&world, 1, NULL);
+    for (int i = 0; i < 4; i++)
+        close_segment(&world);
+    put(&world, "a", "1");
+    clean(&world);
+    struct mb_log *log = &world_partition(&world, "t", 0)->replicas[0].log;
+    assert_true(mb_log_entry(log, 0)->base_offset > 10);
+    const struct disk_file *first = disk_find(&disk, "broker-1/t-0/00000000000000000000.log");
+    assert_non_null(first);
+    assert_int_equal(first->size, 0);
+    assert_int_equal(mb_cluster_reassign(world.cluster, NAME("t"), 0, (int32_t[]){ 1, 2 }, 2, world.now), 0);
+    world_at(&world, world.now + SECOND);
+    for (int crash = 0; crash < 2; crash++) {
+        disk.broken = crash;
+        world_close(&world);
+        disk.broken = false;
+        open_world(&world, true, 2);
+        for (int i = 0; i < 2; i++) {
+            log = &world_partition(&world, "t", 0)->replicas[i].log;
+            assert_int_equal(log->start_offset, 0);
+            assert_int_equal(log->end_offset, 25);
+            assert_string_equal(content(&world, i + 1), "24:a=1 ");
+        }
+    }
+    world_close(&world);
+}
+
 static void a_full_disk_leaves_the_log_as_it_was(void **state)
 {
     struct world world;
@@ -261,6 +295,7 @@ int main(void)
         STORY(a_producer_is_known_by_its_last_batch),
         STORY(compressed_batches_stay_compressed_and_survive_a_crash),
         STORY(a_restart_does_not_move_the_beginning),
+        STORY(a_first_segment_without_records_is_still_the_beginning),
         STORY(a_full_disk_leaves_the_log_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
