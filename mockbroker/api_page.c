@@ -56,6 +56,6 @@ void mb_api_page_print(FILE *stream)
         print_row(stream, &apis[i]);
     fprintf(
         stream,
-        "\nDelegation tokens (38 to 41) want an authenticated client, and there is no SASL here: every client gets\n"
-        "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED (64), as one without SASL gets from Apache Kafka.\n");
+        "\nDelegation tokens (38 to 41) are not given: every client gets DELEGATION_TOKEN_REQUEST_NOT_ALLOWED (64), as\n"
+        "one without SASL gets from Apache Kafka.\n");
 }

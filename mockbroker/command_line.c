@@ -94,6 +94,37 @@ static const char *take_as_version(struct mb_command_line *line, const char *val
     return take_config(line, property);
 }
 
+static const char *take_sasl(struct mb_command_line *line, const char *value)
+{
+    static const char *const mechanisms[] = { "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512" };
+    char property[128];
+    size_t known = 0;
+    for (const char *at = value; *at; known++) {
+        size_t size = strcspn(at, ","), i = 0;
+        while (i < 3 && (strlen(mechanisms[i]) != size || memcmp(mechanisms[i], at, size) != 0))
+            i++;
+        if (i == 3 || known == 3)
+            return "neither PLAIN, SCRAM-SHA-256 nor SCRAM-SHA-512";
+        at += size + (at[size] == ',');
+    }
+    if (!known)
+        return "empty";
+    snprintf(property, sizeof property, "sasl.enabled.mechanisms=%s", value);
+    return take_config(line, property);
+}
+
+static const char *take_sasl_user(struct mb_command_line *line, const char *value)
+{
+    size_t used = strlen(line->sasl_users), size = strlen(value);
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value || !equals[1] || strpbrk(value, ", \t\r\n"))
+        return "not a name and a password without blanks and commas";
+    if (used + size + 2 > sizeof line->sasl_users)
+        return "too many users";
+    snprintf(line->sasl_users + used, sizeof line->sasl_users - used, "%s%s", used ? "," : "", value);
+    return NULL;
+}
+
 static const char *take_seed(struct mb_command_line *line, const char *value)
 {
     return parse_number(value, UINT64_MAX, &line->shell.seed) ? NULL : "not a number from 0 to 18446744073709551615";
@@ -175,6 +206,10 @@ static const struct option options[] = {
     { "--config", "key=value", "a broker property; may be repeated", take_config },
     { "--control", "HOST:PORT|off", "address of the HTTP control plane (127.0.0.1:0, a free port)", take_control },
     { "--as-version", "RELEASE", "Kafka release to play: 2.1, 2.8, 3.3, 3.9, 4.0 to 4.4 (4.4)", take_as_version },
+    { "--sasl", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512", "let clients authenticate, by any of these (nobody has to)",
+      take_sasl },
+    { "--sasl-user", "NAME=PASSWORD", "who can log in from the start, by each of them; may be repeated",
+      take_sasl_user },
     { "--seed", "N", "of everything random (1)", take_seed },
     { "--faults", "FILE.json", "faults to inject from the start; POST /v1/faults adds others", take_faults },
     { "--journal", "BYTES", "keep the latest requests and answers, decoded (0: off, it costs time)", take_journal },
@@ -207,6 +242,19 @@ static const struct option *find_option(const char *name, size_t size)
     return NULL;
 }
 
+/* All of them are one property. */
+static int add_sasl_users(struct mb_command_line *line, char *text, size_t text_size)
+{
+    char property[sizeof line->sasl_users + 32];
+    if (!line->sasl_users[0])
+        return 0;
+    snprintf(property, sizeof property, "mock.sasl.users=%s", line->sasl_users);
+    const char *wrong = take_config(line, property);
+    if (wrong)
+        snprintf(text, text_size, "--sasl-user: %s", wrong);
+    return wrong ? -1 : 0;
+}
+
 int mb_command_line_parse(struct mb_command_line *out, int argc, char *const *argv, char *text, size_t text_size)
 {
     memset(out, 0, sizeof *out);
@@ -235,5 +283,5 @@ int mb_command_line_parse(struct mb_command_line *out, int argc, char *const *ar
             return -1;
         }
     }
-    return 0;
+    return add_sasl_users(out, text, text_size);
 }

@@ -2,6 +2,7 @@
 #ifndef MB_COMMAND_LINE_H
 #define MB_COMMAND_LINE_H
 
+#include "mockbroker/core/properties.h"
 #include "mockbroker/shell.h"
 
 #include <stdio.h>
@@ -21,6 +22,7 @@ struct mb_command_line {
     uint16_t control_port;
     const char *topics[MB_COMMAND_LINE_TOPICS_MAX];
     char config[MB_COMMAND_LINE_CONFIG_MAX]; /* key=value lines */
+    char sasl_users[MB_CONFIG_VALUE_MAX];    /* name=password, commas between them */
 };
 
 /* 0, or -1 with what is wrong in text. */

@@ -21,14 +21,9 @@ bool mb_authorizer_is_on(const struct mb_cluster *cluster)
     return cluster->authorizer;
 }
 
-/* Is it "User:" and the name of who asks? */
 static bool is_user(const struct mb_request *request, struct kci_str principal)
 {
-    static const char type[] = "User:";
-    struct kci_str user = mb_request_user(request);
-    size_t before = sizeof type - 1;
-    return principal.size == before + user.size && memcmp(principal.data, type, before) == 0 &&
-           memcmp(principal.data + before, user.data, user.size) == 0;
+    return kci_str_equal(principal, mb_request_principal(request));
 }
 
 /* super.users=User:anna;User:bert */

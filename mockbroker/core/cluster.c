@@ -15,6 +15,7 @@
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/metadata_store.h"
 #include "mockbroker/core/quota.h"
+#include "mockbroker/core/sasl.h"
 #include "mockbroker/core/telemetry.h"
 #include <stdio.h>
 
@@ -343,7 +344,8 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
                 "full") == 0;
         ok = cluster->compressor && (!options->storage || mb_fault_storage_wrap(cluster)) &&
              make_brokers(cluster, options->brokers) &&
-             (!options->storage || mb_metadata_load(cluster, now, text, text_size));
+             (!options->storage || mb_metadata_load(cluster, now, text, text_size)) &&
+             mb_sasl_start(cluster, text, text_size);
     }
     if (ok) {
         cluster->groups = mb_groups_create(cluster);

@@ -98,6 +98,7 @@ struct mb_cluster {
     struct mb_acls acls;
     bool authorizer; /* authorizer.class.name is set: the ACLs are looked at */
     struct mb_scram_users scram_users;
+    uint32_t sasl_enabled;          /* bit enum mb_sasl_mechanism; 0: nobody is asked who he is (sasl.h) */
     struct mb_resources resources;  /* settings of groups and client metrics */
     struct mb_telemetry *telemetry; /* NULL: no client asked for it yet; telemetry.h */
     struct mb_quotas *quotas;       /* NULL: none was ever set; quota.h */

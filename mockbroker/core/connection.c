@@ -12,6 +12,7 @@
 
 #include "mockbroker/core/acceptor.h"
 #include "mockbroker/core/fault.h"
+#include "mockbroker/core/sasl.h"
 
 #include <stdio.h>
 
@@ -54,6 +55,10 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
     connection->splitter =
         kci_splitter_of(cluster->alloc, (uint32_t)mb_cluster_property(cluster, "socket.request.max.bytes"));
     kci_list_init(&connection->outgoing);
+    if (!mb_sasl_open(connection)) {
+        kci_alloc_free(cluster->alloc, connection);
+        return NULL;
+    }
     kci_list_push(&cluster->connections, &connection->link);
     mb_acceptor_took(connection, now);
     return connection;
@@ -80,6 +85,10 @@ static void pump(struct mb_connection *connection, int64_t now)
     connection->pumping = true;
     while (may_go_on(connection)) {
         struct kci_frame *frame = NULL;
+        if (mb_sasl_is_over(connection)) {
+            mb_connection_hang_up(connection, "SASL authentication failed", now);
+            break;
+        }
         int got = kci_splitter_next(&connection->splitter, &frame);
         if (got < 0) {
             char why[80];
@@ -378,6 +387,7 @@ void mb_connections_reap(struct mb_cluster *cluster)
             continue;
         kci_list_remove(node);
         kci_splitter_destroy(&connection->splitter);
+        mb_sasl_close(connection);
         kci_alloc_free(cluster->alloc, connection);
     }
 }

@@ -6,6 +6,8 @@
 
 #define MB_SOFTWARE_TEXT_MAX 60 /* of a name or version of client software; longer ones are cut */
 
+struct mb_sasl;
+
 /* One answer on its way out. */
 struct mb_outgoing {
     struct kci_list link;       /* of connection->outgoing */
@@ -29,6 +31,7 @@ struct mb_connection {
     char local_host[48];                          /* "127.0.0.1": by which the client reached us */
     char software_name[MB_SOFTWARE_TEXT_MAX + 1]; /* of ApiVersions v3+; empty: not said */
     char software_version[MB_SOFTWARE_TEXT_MAX + 1];
+    struct mb_sasl *sasl; /* owned; NULL: nobody is asked who he is */
     struct kci_splitter splitter;
     struct mb_request *request; /* being handled: its answer comes before the next request is looked at */
     struct kci_list outgoing;   /* struct mb_outgoing */

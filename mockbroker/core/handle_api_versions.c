@@ -1,7 +1,7 @@
 /* ApiVersions: what this broker serves of what the played release advertised, and the features.  An unknown version is
  * answered with version 0, error 35 and our range of ApiVersions itself, so that the client can ask again (KIP-511).
  * A client that says whom it expects (v5, KIP-1242) and has come to somebody else is told to begin anew. */
-#include "mockbroker/core/connection.h"
+#include "mockbroker/core/sasl.h"
 
 static bool name_part_ok(char c, bool edge)
 {
@@ -78,6 +78,7 @@ void mb_handle_api_versions(struct mb_request *request, int64_t now)
     } else {
         list_features(request, &response);
         mb_connection_software(request->connection, body->client_software_name, body->client_software_version);
+        mb_sasl_versions_told(request->connection);
     }
     response.api_keys = kci_arena_array(&request->arena, count, sizeof *response.api_keys);
     if (!response.api_keys && count) { /* an empty list would say that nothing is spoken here */

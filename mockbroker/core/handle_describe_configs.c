@@ -148,6 +148,20 @@ static void describe_resource(struct mb_request *request, const asked_resource *
     }
 }
 
+/* Passwords are told of, not told. */
+static void hide_passwords(result_out *result)
+{
+    for (int32_t i = 0; i < result->configs_count; i++) {
+        config_out *out = &result->configs[i];
+        if (out->config_type != MB_CONFIG_PASSWORD)
+            continue;
+        out->is_sensitive = true;
+        out->value = kci_str_of(NULL);
+        for (int32_t k = 0; k < out->synonyms_count; k++)
+            out->synonyms[k].value = kci_str_of(NULL);
+    }
+}
+
 static void refuse(result_out *result, int16_t error, const char *message)
 {
     result->error_code = error;
@@ -193,6 +207,7 @@ static void describe_one(struct mb_request *request, const asked_resource *asked
     } else {
         refuse(result, KCI_INVALID_REQUEST, "This resource type cannot be described here.");
     }
+    hide_passwords(result);
 }
 
 void mb_handle_describe_configs(struct mb_request *request, int64_t now)

@@ -34,6 +34,10 @@
     {                                                                                                                  \
         name, MB_CONFIG_LIST, initial, 0, 0, choices, NULL                                                             \
     }
+#define P(name)                                                                                                        \
+    {                                                                                                                  \
+        name, MB_CONFIG_PASSWORD, "", 0, 0, NULL, NULL                                                                 \
+    }
 #define D(name, initial)                                                                                               \
     {                                                                                                                  \
         name, MB_CONFIG_DOUBLE, initial, 0, 0, NULL, NULL                                                              \
@@ -115,6 +119,7 @@ static const struct mb_config_row rows[] = {
     S("mock.records.check", "full", "full,header"),
     I("mock.replication.delay.ms", "0", 0, INT32_MAX),
     I("mock.request.time.us", "100", 0, INT32_MAX),
+    P("mock.sasl.users"),
     I("node.id", "1", 0, INT32_MAX),
     I("num.io.threads", "8", POSITIVE_INT),
     I("num.network.threads", "3", POSITIVE_INT),
@@ -146,7 +151,8 @@ static const struct mb_config_row rows[] = {
     L("replica.lag.time.max.ms", "30000", POSITIVE),
     S("replica.selector.class", "", NULL),
     I("request.timeout.ms", "30000", ANY),
-    T("sasl.enabled.mechanisms", "GSSAPI", NULL),
+    T("sasl.enabled.mechanisms", "GSSAPI", "GSSAPI,PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"),
+    I("sasl.server.max.receive.size", "524288", 1024, INT32_MAX),
     I("socket.receive.buffer.bytes", "102400", ANY),
     I("socket.request.max.bytes", "104857600", POSITIVE_INT),
     I("socket.send.buffer.bytes", "102400", ANY),
@@ -280,6 +286,8 @@ bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char
         return false;
     }
     switch (row->type) {
+    case MB_CONFIG_PASSWORD:
+        return true;
     case MB_CONFIG_STRING:
         if (!row->choices || word_is_among(row->choices, value))
             return true;

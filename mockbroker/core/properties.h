@@ -15,6 +15,7 @@ enum mb_config_type { /* the numbers of DescribeConfigs */
                       MB_CONFIG_LONG = 5,
                       MB_CONFIG_DOUBLE = 6,
                       MB_CONFIG_LIST = 7,
+                      MB_CONFIG_PASSWORD = 9, /* its value is never told */
 };
 
 struct mb_config_row {

@@ -6,6 +6,7 @@
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/journal.h"
 #include "mockbroker/core/quota.h"
+#include "mockbroker/core/sasl.h"
 #include "protocol/codec_table.h"
 
 #include <stdio.h>
@@ -42,6 +43,8 @@ static bool decode(struct mb_request *request, struct kci_reader *r, char *why, 
 void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame, int64_t now)
 {
     struct mb_cluster *cluster = connection->cluster;
+    if (connection->sasl && mb_sasl_takes(connection, frame, now))
+        return;
     struct kci_reader r = kci_reader_of(frame->data, frame->size);
     struct mb_request *request = kci_alloc_zero(cluster->alloc, 1, sizeof *request);
     char why[160] = "no memory for a request";
@@ -79,6 +82,8 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
     }
     if (cluster->journal)
         mb_journal_begin(request, now);
+    if (connection->sasl && !mb_sasl_admits(request, now))
+        return;
     if (cluster->authorizer && mb_authorize_request(request, now))
         return;
     if (!cluster->faults || !mb_fault_request(request, now))
@@ -149,7 +154,7 @@ void mb_request_answer(struct mb_request *request, const void *response, int64_t
     const struct mb_api_row *row = mb_cluster_api(request->cluster, request->header.api_key);
     bool known = request->header.version >= row->version_min && request->header.version <= row->version_max;
     int16_t version = known ? request->header.version : 0;
-    int32_t wait_ms = mb_quota_at_answer(request, now);
+    int32_t wait_ms = mb_sasl_is_login(request) ? 0 : mb_quota_at_answer(request, now);
     if (wait_ms)
         set_throttle_time(request, version, response, wait_ms);
     answer_version(request, version, response, now);
@@ -192,10 +197,17 @@ void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now
     finish(request, NULL, now);
 }
 
+struct kci_str mb_request_principal(const struct mb_request *request)
+{
+    const struct mb_sasl *sasl = request->connection->sasl;
+    return kci_str_of(sasl && sasl->known.principal[0] ? sasl->known.principal : "User:ANONYMOUS");
+}
+
 struct kci_str mb_request_user(const struct mb_request *request)
 {
-    (void)request; /* no listener asks who connects */
-    return kci_str_of("ANONYMOUS");
+    struct kci_str principal = mb_request_principal(request);
+    size_t type = (size_t)((const char *)memchr(principal.data, ':', principal.size) - principal.data) + 1;
+    return (struct kci_str){ principal.data + type, principal.size - type };
 }
 
 bool mb_request_abandoned(const struct mb_request *request)

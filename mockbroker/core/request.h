@@ -54,7 +54,8 @@ void mb_request_no_answer(struct mb_request *request, int64_t now);
 void mb_request_hang_up(struct mb_request *request, const char *why, int64_t now);
 /* Go on with a request that was held before its handler saw it. */
 void mb_request_handle(struct mb_request *request, int64_t now);
-/* Who asks: the principal's name. */
+/* Who asks: the principal ("User:anna"), and its name. Of a connection that is not authenticated, User:ANONYMOUS. */
+struct kci_str mb_request_principal(const struct mb_request *request);
 struct kci_str mb_request_user(const struct mb_request *request);
 /* True once its connection is closed: a parked request should be given up (answer it). */
 bool mb_request_abandoned(const struct mb_request *request);

@@ -1,4 +1,5 @@
 /* Stories of quotas: who uses more than is allowed is answered at once, told for how long, and not heard until then. */
+#include "mockbroker/core/connection.h"
 #include "mockbroker/core/quota.h"
 #include "support/memory_storage.h"
 #include "support/mock_world.h"
@@ -406,7 +407,8 @@ static void test_mutations(void **state)
 static void test_many_names(void **state)
 {
     char name[32];
-    struct mb_request request = { .cluster = world.cluster, .broker = 1 };
+    struct mb_connection connection = { .cluster = world.cluster };
+    struct mb_request request = { .cluster = world.cluster, .broker = 1, .connection = &connection };
     struct mb_quota_entity entity = { .part[MB_QUOTA_CLIENT].given = true };
     int32_t quotas = 0;
     (void)state;
