@@ -1,0 +1,139 @@
+"""What can happen between a client and a listener with SASL, as stories that are told to two brokers: a name and what was answered, each of which must be the same.
+
+Users: anna (password secret) and bert (geheim) by PLAIN, sara (pw) by SCRAM; sessions last an hour.
+"""
+from raw_sasl import Scram, Wire
+
+ALL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
+SHA = "SCRAM-SHA-256"
+
+PLAIN_TOKENS = [b"", b"anna", b"\0anna", b"\0anna\0", b"\0\0secret", b"\0anna\0secret\0x", b"\0anna\0secret\0", b"\0\xff\xfe\0secret", b"\0anna\0se\0cret\0x\0y",
+                b"\0" * 10, b"anna\0anna\0secret", b"bert\0anna\0secret", b"\0anna\0Secret", b"\0nobody\0secret"]
+FIRST_MESSAGES = [b"", b"n", b"n,,", b"n,,n=sara", b"n,,r=abc,n=sara", b"y,,n=sara,r=abc", b"p=tls,,n=sara,r=abc", b"n,,n=,r=abc", b"n,,n=sara,r=", b"n,a=sara,n=sara,r=abc",
+                  b"n,a=bert,n=sara,r=abc", b"n,a=,n=sara,r=abc", b"n,,n=s=ra,r=abc", b"n,,n=s=2Cra,r=abc", b"n,,n=s=2cra,r=abc", b"n,,n=sara,r=ab c", b"n,,n=sara,r=abc,",
+                  b"n,,n=sara,r=abc,x=", b"n,,n=sara,r=abc,=x", b"n,,n=sara,r=abc,1=2", b"n,,n=sara,r=abc,x=y=z", b"n,,m=x,n=sara,r=abc", b"n,,m=,n=sara,r=abc",
+                  b"n,,n=s\xc3\xa4ra,r=abc", b"\xff\xff", b"n,,n=sara,r=abc\n", b"n,,n=sara,r=abc\0", b"n,,n=sara,r=" + b"z" * 100000,
+                  b"n,,n=sara,r=abc,tokenauth=true", b"n,,n=sara,r=abc,tokenauth=TRUE", b"n,,n=sara,r=abc,tokenauth=yes"]
+FINALS = [{"nonce": "other"}, {"nonce": "abcdefghijklmnop"}, {"channel": "eSws"}, {"channel": "!"}, {"channel": "biw"}, {"channel": ""}, {"proof": "***"}, {"proof": "AAAA"},
+          {"proof": ""}, {"proof": "A" * 43 + "="}, {"proof": "A" * 4000}]
+FINAL_MESSAGES = [b"", b"c=biws,r=R", b"c=biws,r=R,x=y", b"\xff", b"n,,n=sara,r=abc", b"e=other", b"c=biws,r=R,x=y,p=AAAA", b"r=R,c=biws,p=AAAA"]
+
+
+def told(first):
+    """Of the server's first message: what is not random."""
+    return first if first is None or first[0] else (first[0], first[1], len(first[2]) > 30, first[3])
+
+
+def handshakes(wire):
+    for version in (0, 1):
+        for mechanism in ("GSSAPI", "", "plain", "SCRAM-SHA-1", "OAUTHBEARER"):
+            with wire() as w:
+                yield f"handshake v{version} {mechanism}", w.handshake(mechanism, version), w.is_closed()
+    with wire() as w:
+        yield "handshake v2", w.handshake("PLAIN", 2)
+    with wire() as w:
+        yield "metadata first", w.metadata()
+    with wire() as w:
+        yield "metadata after versions", w.versions(), w.metadata()
+    with wire() as w:
+        yield "versions twice", w.versions(), w.versions()
+    with wire() as w:
+        yield "versions after handshake", w.handshake("PLAIN"), w.versions(), w.is_closed()
+    with wire() as w:
+        yield "handshake twice", w.handshake("PLAIN"), w.handshake("PLAIN"), w.is_closed()
+    with wire() as w:
+        yield "metadata after handshake", w.handshake("PLAIN"), w.metadata(), w.is_closed()
+    with wire() as w:
+        yield "token first", w.authenticate(b"\0anna\0secret")
+    with wire() as w:
+        yield "token v3", w.handshake("PLAIN"), w.authenticate(b"\0anna\0secret", 3)
+    for bytes_ in (b"\0anna\0secret", b"n,,n=anna,r=x", b""):
+        with wire() as w:
+            yield f"a frame that is no request {bytes_}", w.frame(bytes_)
+
+
+def plain(wire):
+    with wire() as w:
+        yield "with versions", w.versions(), w.plain("anna", "secret"), w.metadata()
+    for version in (0, 1, 2):
+        with wire() as w:
+            yield f"v{version}", w.plain("anna", "secret", version), w.metadata()
+    for token in PLAIN_TOKENS:
+        with wire() as w:
+            yield f"token {token}", w.handshake("PLAIN"), w.authenticate(token)
+    for password in ("secret", "wrong"):
+        with wire() as w:
+            yield f"bare {password}", w.handshake("PLAIN", 0), w.frame(f"\0anna\0{password}".encode()), w.metadata()
+    for size in (524288 - 40, 524289):
+        with wire() as w:
+            yield f"{size} bytes", w.handshake("PLAIN"), w.authenticate(b"\0anna\0" + b"x" * size, 0)
+
+
+def scram(wire):
+    for mechanism in ALL[1:]:
+        for user, password in (("sara", "pw"), ("sara", "px"), ("nobody", "pw")):
+            for version in (0, 2):
+                with wire() as w:
+                    yield f"{mechanism} v{version} {user} {password}", w.scram(Scram(mechanism, user, password), version), w.metadata()
+        for password in ("pw", "px"):
+            with wire() as w:
+                s = Scram(mechanism, "sara", password)
+                w.handshake(mechanism, 0)
+                first = w.frame(s.first())
+                final = w.frame(s.final(first))
+                yield f"{mechanism} bare {password}", s.shape(first), final and s.proven(final), w.metadata()
+    for extension in (",foo=bar", ",tokenauth=false"):
+        with wire() as w:
+            yield f"extension {extension}", w.scram(Scram(SHA, "sara", "pw", extensions=extension)), w.metadata()
+    for message in FIRST_MESSAGES:
+        with wire() as w:
+            w.handshake(SHA)
+            yield f"first {message[:60]}", told(w.authenticate(message))
+    for change in FINALS:
+        with wire() as w:
+            s = Scram(SHA, "sara", "pw")
+            w.handshake(SHA)
+            final = w.authenticate(s.final(w.authenticate(s.first())[2], **change))
+            yield f"final {change}", final and (final[:2], final[0] == 0 and s.proven(final[2]), final[3]), w.metadata()
+    for message in FINAL_MESSAGES:
+        with wire() as w:
+            s = Scram(SHA, "sara", "pw")
+            w.handshake(SHA)
+            nonce = w.authenticate(s.first())[2].split(b",")[0][2:]
+            yield f"final {message}", w.authenticate(message.replace(b"R", nonce)), w.is_closed()
+    with wire() as w:
+        s = Scram(SHA, "sara", "pw")
+        w.handshake(SHA)
+        final = w.authenticate(s.final(w.authenticate(s.first())[2]).replace(b",p=", b",x=y,p="))
+        yield "final with an extension", final[:2], s.proven(final[2])
+
+
+def sessions(wire):
+    with wire() as w:
+        yield "again", w.plain("anna", "secret"), w.plain("anna", "secret"), w.metadata()
+    with wire() as w:
+        yield "twice in a second", w.plain("anna", "secret"), w.plain("anna", "secret"), w.handshake("PLAIN"), w.authenticate(b"x"), w.metadata()
+    with wire() as w:
+        yield "token without handshake", w.plain("anna", "secret"), w.authenticate(b"\0anna\0secret"), w.metadata()
+    with wire() as w:
+        yield "another mechanism", w.plain("anna", "secret"), w.handshake(SHA), w.metadata()
+    with wire() as w:
+        yield "unknown mechanism", w.plain("anna", "secret"), w.handshake("X"), w.metadata()
+    with wire() as w:
+        yield "another user", w.plain("anna", "secret"), w.plain("bert", "geheim"), w.metadata()
+    with wire() as w:
+        yield "wrong password", w.plain("anna", "secret"), w.plain("anna", "wrong"), w.metadata()
+    with wire() as w:
+        yield "wrong password by SCRAM", w.scram(Scram(SHA, "sara", "pw")), w.scram(Scram(SHA, "sara", "px")), w.metadata()
+    with wire() as w:
+        yield "handshake only", w.plain("anna", "secret"), w.handshake("PLAIN"), w.metadata(), w.metadata()
+    with wire() as w:
+        yield "bare", w.plain("anna", "secret"), w.handshake("PLAIN", 0), w.frame(b"\0anna\0secret"), w.metadata()
+    with wire() as w:
+        yield "v0", w.plain("anna", "secret", 0), w.plain("anna", "secret", 0), w.metadata()
+    with wire() as w:
+        yield "versions between", w.plain("anna", "secret"), w.versions(), w.handshake("PLAIN"), w.versions(), w.metadata()
+
+
+def tell(address, chapter):
+    return {name: answers for name, *answers in chapter(lambda: Wire(address))}
