@@ -129,7 +129,7 @@ static void test_names(void **state)
     struct kci_assignor room[KCI_ASSIGNORS_MAX];
     (void)state;
     assert_int_equal(
-        kci_assignor_list("roundrobin, org.apache.kafka.clients.consumer.RangeAssignor", NULL, 0, room, list), 2);
+        kci_assignor_list("roundrobin,org.apache.kafka.clients.consumer.RangeAssignor", NULL, 0, room, list), 2);
     assert_ptr_equal(list[0], &kci_assignor_roundrobin);
     assert_ptr_equal(list[1], &kci_assignor_range);
     assert_int_equal(kci_assignor_list("range,cooperative-sticky", NULL, 0, room, list), 2);
