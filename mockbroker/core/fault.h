@@ -21,6 +21,7 @@ struct mb_outgoing;
 #define MB_FAULTS_MAX           1000 /* armed and spent ones, until they are removed */
 #define MB_FAULT_OF_REQUEST_MAX 8    /* that one request meets, before and after each */
 #define MB_FAULT_TEXT_MAX       250  /* bytes of a name in a match, NUL included: a topic has at most 249 */
+#define MB_FAULT_RAW_MAX        500  /* bytes that raw sends instead of an answer */
 #define MB_FAULT_JSON_BYTES_MAX ((size_t)1 << 20)   /* of one text with faults */
 #define MB_FAULT_ARENA_BYTES    ((size_t)16 << 20)  /* for reading it */
 #define MB_FAULT_TIME_MS_MAX    ((int64_t)86400000) /* of a delay, a pace, a duration: a day */
@@ -37,6 +38,8 @@ enum mb_fault_kind {
     MB_FAULT_WRONG_CORRELATION,
     MB_FAULT_TRUNCATE,
     MB_FAULT_DUPLICATE,
+    MB_FAULT_RAW,
+    MB_FAULT_VERSIONS,
     MB_FAULT_STALE_METADATA,
     MB_FAULT_NO_LEADER,
     MB_FAULT_MISSING_TOPIC,
@@ -82,7 +85,11 @@ struct mb_fault_action {
                           flipped; truncate: left of the      body; storage_full, torn_write: written before the error (-1:
                           half) */
     int64_t offset;    /* corrupt: first byte, from the start of the body; -1: anywhere */
-    int32_t number;    /* throttle: ms; hidden_broker: its id; wrong_correlation, duplicate: added to the true one */
+    int32_t number;    /* throttle: ms; hidden_broker: its id; wrong_correlation, duplicate: added to the true one;
+                          versions: key of the API */
+    int16_t max;       /* versions: highest that ApiVersions tells; -1: the API is not in its list */
+    size_t raw_size;   /* raw: bytes of it */
+    uint8_t raw[MB_FAULT_RAW_MAX];
 };
 
 struct mb_stale_topic;
@@ -130,6 +137,7 @@ struct mb_fault_plan {
     size_t sent;             /* of bytes */
     size_t slice;            /* of bytes, at a time; 0: all at once */
     int64_t pace_us;         /* between slices */
+    bool raw;                /* the bytes are no answer any more: nothing else changes them */
     bool twice;              /* duplicate: the answer goes out two times */
     int32_t twice_by;        /* added to the correlation id of the second one */
     void *refused;           /* response with the part of the request that an error took away; in the request's arena */

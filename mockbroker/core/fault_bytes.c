@@ -12,6 +12,8 @@ bool mb_fault_rewrite(struct mb_fault_plan *plan,
     struct mb_request *request = plan->request;
     const struct kci_api *api = request->api;
     int16_t version = request->header.version;
+    if (plan->raw)
+        return true;
     struct kci_reader r = kci_reader_of(plan->bytes.data + 4, plan->bytes.size - 4);
     struct kci_writer w = kci_writer_of(request->cluster->alloc, MB_RESPONSE_BYTES_MAX);
     void *response = kci_arena_take(&request->arena, kci_schema_size(api->response));
@@ -83,8 +85,42 @@ static void truncate(struct mb_fault_plan *plan, const struct mb_fault *fault)
     kci_put32(plan->bytes.data, (uint32_t)(plan->bytes.size - 4));
 }
 
+/* Bytes that need not be a frame: a length that lies, the answer of an HTTP server, a count that nothing stands behind. */
+static void replace(struct mb_fault_plan *plan, const struct mb_fault *fault)
+{
+    struct kci_writer w = kci_writer_of(plan->request->cluster->alloc, MB_RESPONSE_BYTES_MAX);
+    kci_writer_bytes(&w, fault->action.raw, fault->action.raw_size);
+    if (w.failed) {
+        kci_writer_destroy(&w);
+        return;
+    }
+    kci_writer_destroy(&plan->bytes);
+    plan->bytes = w;
+    plan->raw = true;
+}
+
+/* An older broker, by what it says of itself: what is not told is served all the same. */
+static bool lower_version(struct mb_fault_plan *plan, void *response, void *user)
+{
+    const struct mb_fault *fault = user;
+    struct kci_api_versions_response *answer = response;
+    int32_t kept = 0;
+    (void)plan;
+    for (int32_t i = 0; i < answer->api_keys_count; i++) {
+        struct kci_api_versions_response__api_version *row = &answer->api_keys[i];
+        if (row->api_key == fault->action.number && row->max_version > fault->action.max)
+            row->max_version = fault->action.max;
+        if (row->max_version >= row->min_version)
+            answer->api_keys[kept++] = *row;
+    }
+    answer->api_keys_count = kept;
+    return true;
+}
+
 void mb_fault_damage(struct mb_fault_plan *plan, struct mb_fault *fault)
 {
+    if (plan->raw)
+        return;
     switch (fault->action.kind) {
     case MB_FAULT_THROTTLE:
         mb_fault_rewrite(plan, set_throttle, fault);
@@ -101,6 +137,12 @@ void mb_fault_damage(struct mb_fault_plan *plan, struct mb_fault *fault)
     case MB_FAULT_DUPLICATE:
         plan->twice = true;
         plan->twice_by = fault->action.number;
+        break;
+    case MB_FAULT_RAW:
+        replace(plan, fault);
+        break;
+    case MB_FAULT_VERSIONS:
+        mb_fault_rewrite(plan, lower_version, fault);
         break;
     case MB_FAULT_EMPTY_METADATA:
     case MB_FAULT_CONTRADICTORY_METADATA:

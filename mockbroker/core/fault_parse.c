@@ -151,7 +151,10 @@ enum {
     M_BYTES = 32,
     M_OFFSET = 64,
     M_BROKER = 128,
-    M_BY = 256
+    M_BY = 256,
+    M_RAW = 512,
+    M_API = 1024,
+    M_MAX = 2048
 };
 
 static const struct kind_row {
@@ -173,6 +176,8 @@ static const struct kind_row {
     { "wrong_correlation", MB_FAULT_WRONG_CORRELATION, M_BY, 0, 0 },
     { "truncate", MB_FAULT_TRUNCATE, M_BYTES, 0, 0 },
     { "duplicate", MB_FAULT_DUPLICATE, M_BY, 0, 0 },
+    { "raw", MB_FAULT_RAW, M_RAW, M_RAW, 0 },
+    { "versions", MB_FAULT_VERSIONS, M_API | M_MAX, M_API | M_MAX, 0 },
     { "stale_metadata", MB_FAULT_STALE_METADATA, 0, 0, 0 },
     { "no_leader", MB_FAULT_NO_LEADER, 0, 0, 0 },
     { "missing_topic", MB_FAULT_MISSING_TOPIC, 0, 0, 0 },
@@ -239,6 +244,39 @@ static int take_word(const struct mb_json *value, const char *const *words, int 
     return -1;
 }
 
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* "hex": two digits a byte; "text": as it stands. */
+static bool take_raw(struct parse *p, const struct mb_json *value, bool hex)
+{
+    struct mb_fault_action *out = &p->fault->action;
+    size_t digits = hex ? 2 : 1, size = value->kind == MB_JSON_STRING ? value->text.size / digits : 0;
+    bool ok = size > 0 && size <= MB_FAULT_RAW_MAX && value->text.size % digits == 0;
+    for (size_t i = 0; ok && i < size; i++) {
+        const char *at = value->text.data + i * digits;
+        int high = hex ? hex_digit(at[0]) : 0, low = hex ? hex_digit(at[1]) : 0;
+        ok = high >= 0 && low >= 0;
+        out->raw[i] = hex ? (uint8_t)(high * 16 + low) : (uint8_t)at[0];
+    }
+    out->raw_size = size;
+    return ok || wrong(p, value->key.data,
+                       hex ? "1 to 500 bytes of two hexadecimal digits each are expected"
+                           : "a text of 1 to 500 bytes is expected");
+}
+
+static bool take_told_api(struct parse *p, const struct mb_json *value)
+{
+    const struct kci_api *api = value->kind == MB_JSON_STRING ? kci_api_find_name(value->text) : NULL;
+    if (!api || !mb_api_row(api->key))
+        return wrong(p, "api", "the name of an API that this broker serves is expected");
+    p->fault->action.number = api->key;
+    return true;
+}
+
 /* One member of an action; returns its M_* bit, 0 with `why` set. */
 static int take_member(struct parse *p, const struct mb_json *m)
 {
@@ -282,6 +320,15 @@ static int take_member(struct parse *p, const struct mb_json *m)
         out->number = (int32_t)number;
         return ok ? (is_by ? M_BY : M_BROKER) : 0;
     }
+    if (strcmp(name, "hex") == 0 || strcmp(name, "text") == 0)
+        return take_raw(p, m, name[0] == 'h') ? M_RAW : 0;
+    if (strcmp(name, "api") == 0)
+        return take_told_api(p, m) ? M_API : 0;
+    if (strcmp(name, "max") == 0) {
+        bool ok = take_number(p, m, -1, INT16_MAX, &number);
+        out->max = (int16_t)number;
+        return ok ? M_MAX : 0;
+    }
     wrong(p, name, "an action has no such member");
     return 0;
 }
@@ -301,6 +348,16 @@ static void set_defaults(struct mb_fault_action *out, int given)
         out->after = true; /* there is an answer only after applying */
     if (out->kind == MB_FAULT_WRONG_CORRELATION && !(given & M_BY))
         out->number = 1;
+}
+
+static const char *needed(int missing)
+{
+    return missing & M_ERROR ? "\"error\""
+           : missing & M_MS  ? "\"ms\""
+           : missing & M_RAW ? "\"hex\" or \"text\""
+           : missing & M_API ? "\"api\""
+           : missing & M_MAX ? "\"max\""
+                             : "\"broker\"";
 }
 
 static bool take_action(struct parse *p, const struct mb_json *action)
@@ -329,10 +386,7 @@ static bool take_action(struct parse *p, const struct mb_json *action)
         given |= bit;
     }
     if (row->needs & ~given) {
-        snprintf(p->why, p->why_size, "\"%s\" needs \"%s\"", row->name,
-                 row->needs == M_ERROR ? "error"
-                 : row->needs == M_MS  ? "ms"
-                                       : "broker");
+        snprintf(p->why, p->why_size, "\"%s\" needs %s", row->name, needed(row->needs & ~given));
         return false;
     }
     set_defaults(out, given);
@@ -364,6 +418,11 @@ static bool check_together(struct parse *p)
         return wrong(p, "api", "this action is about Metadata");
     if (metadata)
         match->apis[0] = only_metadata;
+    uint64_t only_versions = (uint64_t)1 << KCI_API_API_VERSIONS;
+    if (action->kind == MB_FAULT_VERSIONS && !any_api && (match->apis[0] != only_versions || match->apis[1]))
+        return wrong(p, "api", "this action is about ApiVersions");
+    if (action->kind == MB_FAULT_VERSIONS)
+        match->apis[0] = only_versions;
     if (any_api && (action->error == KCI_COORDINATOR_LOAD_IN_PROGRESS || action->error == KCI_NOT_COORDINATOR))
         for (size_t i = 0; i < sizeof group_apis / sizeof group_apis[0]; i++)
             match->apis[group_apis[i] / 64] |= (uint64_t)1 << (group_apis[i] % 64);

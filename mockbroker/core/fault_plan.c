@@ -220,7 +220,8 @@ static void double_answer(struct mb_fault_plan *plan)
     if (!copy)
         return;
     memcpy(copy, plan->bytes.data, size);
-    kci_put32(copy + 4, kci_be32(copy + 4) + (uint32_t)plan->twice_by);
+    if (!plan->raw)
+        kci_put32(copy + 4, kci_be32(copy + 4) + (uint32_t)plan->twice_by);
     kci_writer_bytes(&plan->bytes, copy, size);
     if (plan->bytes.failed) {
         plan->bytes.size = size;

@@ -161,7 +161,7 @@ void mb_journal_answer(struct mb_request *request, const uint8_t *frame, size_t 
         return;
     struct mb_journal *journal = request->cluster->journal;
     struct kci_arena arena = kci_arena_of(request->cluster->alloc, MB_JOURNAL_ANSWER_ARENA);
-    struct kci_reader r = kci_reader_of(frame + 4, size - 4);
+    struct kci_reader r = kci_reader_of(frame + 4, size < 4 ? 0 : size - 4); /* it may be no frame: the fault raw */
     int16_t version = request->body ? entry->version : 0;
     void *response = kci_arena_take(&arena, kci_schema_size(request->api->response));
     int32_t correlation;

@@ -41,6 +41,8 @@ static const struct {
     { "wrong_correlation", "{\"match\":{\"api\":\"Fetch\"},\"action\":{\"type\":\"wrong_correlation\",\"by\":5}}" },
     { "truncate", "{\"match\":{\"api\":\"Fetch\"},\"action\":{\"type\":\"truncate\",\"bytes\":10}}" },
     { "duplicate", "{\"match\":{\"api\":\"Fetch\"},\"action\":{\"type\":\"duplicate\",\"by\":1}}" },
+    { "raw", "{\"match\":{\"api\":\"Fetch\"},\"action\":{\"type\":\"raw\",\"hex\":\"7fFFffff00\"}}" },
+    { "versions", "{\"match\":{\"broker\":1},\"action\":{\"type\":\"versions\",\"api\":\"Fetch\",\"max\":11}}" },
     { "stale_metadata", "{\"match\":{\"broker\":1},\"action\":\"stale_metadata\"}" },
     { "no_leader", "{\"match\":{\"topic\":\"t\",\"partition\":0},\"action\":\"no_leader\"}" },
     { "missing_topic", "{\"match\":{\"topic\":\"t\"},\"action\":\"missing_topic\"}" },

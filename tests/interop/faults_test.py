@@ -198,6 +198,23 @@ class FaultsTest(unittest.TestCase):
                 self.control("DELETE", f"/v1/faults/{fault}")
                 self.assertEqual(self.kcat_list().returncode, 0)
 
+    @shows("raw")
+    def test_bytes_that_are_no_answer(self):
+        for action in ({"type": "raw", "text": "HTTP/1.1 400 Bad Request\r\n\r\n"}, {"type": "raw", "hex": "ffffffff"}, {"type": "raw", "hex": "7fffffff00000001"}):
+            with self.subTest(action=action):
+                fault = self.control.arm(action, api="Metadata")
+                self.assertNotEqual(self.kcat_list().returncode, 0)
+                self.assert_hits(fault)
+                self.control("DELETE", f"/v1/faults/{fault}")
+                self.assertEqual(self.kcat_list().returncode, 0)
+
+    @shows("versions")
+    def test_a_broker_tells_older_versions(self):
+        fault = self.control.arm({"type": "versions", "api": "Produce", "max": 5})
+        self.assertIsNone(self.produce()[0])
+        self.assertTrue(self.control("POST", "/v1/verify", {"match": {"api": "Produce", "version": 5}, "count": 1})["ok"])
+        self.assert_hits(fault)
+
     # ---- metadata and coordinators ----
     @shows("stale_metadata")
     def test_metadata_is_stale(self):

@@ -194,6 +194,78 @@ static void bytes_are_damaged(void **state)
     world_close(&world);
 }
 
+/* What goes out need not be a frame: bytes as they were given, whatever else meets the answer; and the next answer is
+ * what it should be. */
+static void raw_bytes_instead_of_an_answer(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    assert_int_equal(mb_journal_set(world.cluster, MB_JOURNAL_BYTES_MIN), 0);
+    struct client *client = world_client(&world, 1);
+    int32_t fault = world_fault(&world, "{\"count\":1,\"action\":{\"type\":\"raw\",\"text\":\"HTTP/1.1 400\"}}");
+    ask(client);
+    assert_int_equal(client->in_size, 12);
+    assert_memory_equal(client->in, "HTTP/1.1 400", 12);
+    client->in_size = 0;
+    world_fault(&world, "[{\"count\":1,\"action\":{\"type\":\"duplicate\",\"by\":1}},{\"count\":1,\"action\":{\"type\":"
+                        "\"raw\",\"hex\":\"fFfE\"}},"
+                        "{\"count\":1,\"action\":\"corrupt\"},{\"count\":1,\"action\":\"truncate\"},{\"count\":1,"
+                        "\"action\":\"wrong_correlation\"},"
+                        "{\"count\":1,\"action\":\"empty_metadata\"}]");
+    ask(client);
+    assert_int_equal(client->in_size, 4);
+    assert_memory_equal(client->in, "\xff\xfe\xff\xfe", 4);
+    client->in_size = 0;
+    ask(client);
+    assert_int_equal(kci_be32(client->in + 4), 3); /* the third request's own answer */
+    assert_int_equal(world_hits(&world, fault), 1);
+    world_bad_fault(&world, "{\"action\":\"raw\"}", "\"raw\" needs \"hex\" or \"text\"");
+    world_bad_fault(&world, "{\"action\":{\"type\":\"raw\",\"hex\":\"0\"}}", "two hexadecimal digits");
+    world_bad_fault(&world, "{\"action\":{\"type\":\"raw\",\"hex\":\"0g\"}}", "two hexadecimal digits");
+    world_bad_fault(&world, "{\"action\":{\"type\":\"raw\",\"text\":\"\"}}", "1 to 500 bytes");
+    world_close(&world);
+}
+
+static int16_t told_max(const struct kci_api_versions_response *answer, int16_t key)
+{
+    for (int32_t i = 0; i < answer->api_keys_count; i++)
+        if (answer->api_keys[i].api_key == key)
+            return answer->api_keys[i].max_version;
+    return -1;
+}
+
+/* One broker of two is behind: it tells a lower version of one API, and does not tell another at all. */
+static void versions_are_told_lower(void **state)
+{
+    struct world world;
+    struct kci_api_versions_request request;
+    (void)state;
+    world_open(&world, 2, NULL);
+    kci_codec_init(&kci_api_versions_request_schema, &request);
+    request.client_software_name = request.client_software_version = NAME("x");
+    int32_t fault = world_fault(
+        &world, "[{\"match\":{\"broker\":2},\"action\":{\"type\":\"versions\",\"api\":\"Fetch\",\"max\":11}},"
+                "{\"match\":{\"broker\":2},\"action\":{\"type\":\"versions\",\"api\":\"InitProducerId\",\"max\":-1}}]");
+    for (int16_t version = 0; version <= 3; version++) {
+        struct kci_api_versions_response *newer =
+            client_call(world_client(&world, 1), KCI_API_API_VERSIONS, version, &request);
+        struct kci_api_versions_response *older =
+            client_call(world_client(&world, 2), KCI_API_API_VERSIONS, version, &request);
+        assert_true(told_max(newer, KCI_API_FETCH) > 11 && told_max(newer, KCI_API_INIT_PRODUCER_ID) >= 0);
+        assert_int_equal(told_max(older, KCI_API_FETCH), 11);
+        assert_int_equal(told_max(older, KCI_API_INIT_PRODUCER_ID), -1);
+        assert_int_equal(older->api_keys_count, newer->api_keys_count - 1);
+    }
+    assert_int_equal(world_hits(&world, fault), 4);
+    world_bad_fault(&world, "{\"action\":{\"type\":\"versions\",\"api\":\"Fetch\"}}", "\"versions\" needs \"max\"");
+    world_bad_fault(&world, "{\"action\":{\"type\":\"versions\",\"api\":\"Fish\",\"max\":1}}", "the name of an API");
+    world_bad_fault(&world,
+                    "{\"match\":{\"api\":\"Fetch\"},\"action\":{\"type\":\"versions\",\"api\":\"Fetch\",\"max\":1}}",
+                    "about ApiVersions");
+    world_close(&world);
+}
+
 static int32_t leader_of(const struct kci_metadata_response *answer, const char *topic)
 {
     for (int32_t i = 0; i < answer->topics_count; i++)
@@ -471,6 +543,8 @@ int main(void)
         cmocka_unit_test(a_connection_breaks),
         cmocka_unit_test(an_answer_comes_slowly),
         cmocka_unit_test(bytes_are_damaged),
+        cmocka_unit_test(raw_bytes_instead_of_an_answer),
+        cmocka_unit_test(versions_are_told_lower),
         cmocka_unit_test(stale_metadata_shows_a_deleted_topic),
         cmocka_unit_test(metadata_is_not_true),
         cmocka_unit_test(connections_are_refused_or_swallowed),
