@@ -148,29 +148,28 @@ void kci_cluster_node_hint(struct kci_cluster *c, int32_t n, struct kci_str h, i
 {
     (void)c, (void)n, (void)h, (void)p, (void)r, (void)now;
 }
-void kci_cluster_on_open(struct kci_cluster *c, kci_conn conn, void *user, int64_t now)
+void kci_cluster_on_open(void *c, kci_conn conn, void *user, int64_t now)
 {
     (void)c, (void)conn, (void)user, (void)now;
 }
-void *kci_cluster_on_space(struct kci_cluster *c, kci_conn conn, void *user, size_t *size)
+void *kci_cluster_on_space(void *c, kci_conn conn, void *user, size_t *size)
 {
     (void)c, (void)conn, (void)user, (void)size;
     return NULL;
 }
-void kci_cluster_on_bytes(struct kci_cluster *c, kci_conn conn, void *user, size_t size, int64_t now)
+void kci_cluster_on_bytes(void *c, kci_conn conn, void *user, size_t size, int64_t now)
 {
     (void)c, (void)conn, (void)user, (void)size, (void)now;
 }
-void kci_cluster_on_sent(struct kci_cluster *c, kci_conn conn, void *user, int64_t now)
+void kci_cluster_on_sent(void *c, kci_conn conn, void *user, int64_t now)
 {
     (void)c, (void)conn, (void)user, (void)now;
 }
-void kci_cluster_on_close(struct kci_cluster *c, kci_conn conn, void *user, const char *why, int64_t now)
+void kci_cluster_on_close(void *c, kci_conn conn, void *user, const char *why, int64_t now)
 {
     (void)c, (void)conn, (void)user, (void)why, (void)now;
 }
-void kci_cluster_on_resolved(struct kci_cluster *c, void *user, const struct kci_address *a, size_t n, const char *why,
-                             int64_t now)
+void kci_cluster_on_resolved(void *c, void *user, const struct kci_address *a, size_t n, const char *why, int64_t now)
 {
     (void)c, (void)user, (void)a, (void)n, (void)why, (void)now;
 }

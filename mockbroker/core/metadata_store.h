@@ -4,6 +4,9 @@
 
 #include "mockbroker/core/cluster.h"
 
+#define MB_METADATA_FILE      "cluster-metadata"  /* in the data directory */
+#define MB_METADATA_BYTES_MAX ((size_t)256 << 20) /* of the file */
+
 /* Write it anew; a failure is logged and tried again with the next change. */
 void mb_metadata_store(struct mb_cluster *cluster);
 /* Read it and every log. false: text says why. An empty directory is a new cluster. */

@@ -138,18 +138,18 @@ int64_t kci_cluster_deadline(struct kci_cluster *cluster)
     return call && call->at < alarm->at ? call->at : alarm->at;
 }
 
-void kci_cluster_on_open(struct kci_cluster *cluster, kci_conn conn, void *user, int64_t now)
+void kci_cluster_on_open(void *engine, kci_conn conn, void *user, int64_t now)
 {
     struct kci_node *node = user;
-    (void)cluster;
+    (void)engine;
     if (node->conn == conn && node->state == KCI_CONNECTION_CONNECTING)
         kci_connection_opened(node, now);
 }
 
-void *kci_cluster_on_space(struct kci_cluster *cluster, kci_conn conn, void *user, size_t *size)
+void *kci_cluster_on_space(void *engine, kci_conn conn, void *user, size_t *size)
 {
     struct kci_node *node = user;
-    (void)cluster;
+    (void)engine;
     if (node->conn != conn || node->broken)
         return NULL;
     void *space = kci_splitter_space(&node->splitter, size);
@@ -160,37 +160,37 @@ void *kci_cluster_on_space(struct kci_cluster *cluster, kci_conn conn, void *use
     return space;
 }
 
-void kci_cluster_on_bytes(struct kci_cluster *cluster, kci_conn conn, void *user, size_t size, int64_t now)
+void kci_cluster_on_bytes(void *engine, kci_conn conn, void *user, size_t size, int64_t now)
 {
     struct kci_node *node = user;
-    (void)cluster;
+    (void)engine;
     if (node->conn == conn)
         kci_inbox_received(node, size, now);
 }
 
-void kci_cluster_on_sent(struct kci_cluster *cluster, kci_conn conn, void *user, int64_t now)
+void kci_cluster_on_sent(void *engine, kci_conn conn, void *user, int64_t now)
 {
     struct kci_node *node = user;
-    (void)now;
+    (void)engine, (void)now;
     if (node->conn != conn)
         return;
     node->blocked = false;
-    cluster->route_due = true;
-    kci_outbox_mark(cluster, node);
+    node->cluster->route_due = true;
+    kci_outbox_mark(node->cluster, node);
 }
 
-void kci_cluster_on_close(struct kci_cluster *cluster, kci_conn conn, void *user, const char *reason, int64_t now)
+void kci_cluster_on_close(void *engine, kci_conn conn, void *user, const char *reason, int64_t now)
 {
     struct kci_node *node = user;
-    (void)cluster;
+    (void)engine;
     if (node->conn == conn)
         kci_connection_lost(node, reason, now);
 }
 
-void kci_cluster_on_resolved(struct kci_cluster *cluster, void *user, const struct kci_address *addresses, size_t count,
+void kci_cluster_on_resolved(void *engine, void *user, const struct kci_address *addresses, size_t count,
                              const char *reason, int64_t now)
 {
-    (void)cluster;
+    (void)engine;
     kci_connection_resolved(user, addresses, count, reason, now);
 }
 

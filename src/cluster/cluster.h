@@ -94,15 +94,17 @@ kc_err kci_cluster_create(struct kci_cluster **out, const struct kci_cluster_opt
 /* Closes every connection; every call under way comes back with KC_ERR_CLOSED before this returns. */
 void kci_cluster_destroy(struct kci_cluster *cluster, int64_t now);
 
-/* ---- driven by the engine that owns it (the owner forwards its own face) ---- */
+/* ---- driven by the engine that owns it ---- */
 void kci_cluster_step(struct kci_cluster *cluster, int64_t now);
 int64_t kci_cluster_deadline(struct kci_cluster *cluster);
-void kci_cluster_on_open(struct kci_cluster *cluster, kci_conn conn, void *user, int64_t now);
-void *kci_cluster_on_space(struct kci_cluster *cluster, kci_conn conn, void *user, size_t *size);
-void kci_cluster_on_bytes(struct kci_cluster *cluster, kci_conn conn, void *user, size_t size, int64_t now);
-void kci_cluster_on_sent(struct kci_cluster *cluster, kci_conn conn, void *user, int64_t now);
-void kci_cluster_on_close(struct kci_cluster *cluster, kci_conn conn, void *user, const char *reason, int64_t now);
-void kci_cluster_on_resolved(struct kci_cluster *cluster, void *user, const struct kci_address *addresses, size_t count,
+/* What happens to connections: the owner's struct kci_engine_ops names these as they are.  `engine` is not looked at,
+ * since `user` is the node. */
+void kci_cluster_on_open(void *engine, kci_conn conn, void *user, int64_t now);
+void *kci_cluster_on_space(void *engine, kci_conn conn, void *user, size_t *size);
+void kci_cluster_on_bytes(void *engine, kci_conn conn, void *user, size_t size, int64_t now);
+void kci_cluster_on_sent(void *engine, kci_conn conn, void *user, int64_t now);
+void kci_cluster_on_close(void *engine, kci_conn conn, void *user, const char *reason, int64_t now);
+void kci_cluster_on_resolved(void *engine, void *user, const struct kci_address *addresses, size_t count,
                              const char *reason, int64_t now);
 
 /* ---- calls ---- */

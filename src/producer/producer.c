@@ -128,40 +128,14 @@ static int64_t deadline(void *self)
     return at;
 }
 
-static void on_open(void *self, kci_conn conn, void *user, int64_t now)
-{
-    kci_cluster_on_open(((struct kci_producer *)self)->cluster, conn, user, now);
-}
-static void *on_space(void *self, kci_conn conn, void *user, size_t *size)
-{
-    return kci_cluster_on_space(((struct kci_producer *)self)->cluster, conn, user, size);
-}
-static void on_bytes(void *self, kci_conn conn, void *user, size_t size, int64_t now)
-{
-    kci_cluster_on_bytes(((struct kci_producer *)self)->cluster, conn, user, size, now);
-}
-static void on_sent(void *self, kci_conn conn, void *user, int64_t now)
-{
-    kci_cluster_on_sent(((struct kci_producer *)self)->cluster, conn, user, now);
-}
-static void on_close(void *self, kci_conn conn, void *user, const char *reason, int64_t now)
-{
-    kci_cluster_on_close(((struct kci_producer *)self)->cluster, conn, user, reason, now);
-}
-static void on_resolved(void *self, void *user, const struct kci_address *addresses, size_t count, const char *reason,
-                        int64_t now)
-{
-    kci_cluster_on_resolved(((struct kci_producer *)self)->cluster, user, addresses, count, reason, now);
-}
-
 static const struct kci_engine_ops engine_ops = { .step = step,
                                                   .deadline = deadline,
-                                                  .on_open = on_open,
-                                                  .on_space = on_space,
-                                                  .on_bytes = on_bytes,
-                                                  .on_sent = on_sent,
-                                                  .on_close = on_close,
-                                                  .on_resolved = on_resolved };
+                                                  .on_open = kci_cluster_on_open,
+                                                  .on_space = kci_cluster_on_space,
+                                                  .on_bytes = kci_cluster_on_bytes,
+                                                  .on_sent = kci_cluster_on_sent,
+                                                  .on_close = kci_cluster_on_close,
+                                                  .on_resolved = kci_cluster_on_resolved };
 
 struct kci_engine kci_producer_engine(struct kci_producer *producer)
 {

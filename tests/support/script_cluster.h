@@ -48,31 +48,6 @@ static inline int64_t script_c_deadline_(void *engine)
 {
     return kci_cluster_deadline(((struct script_cluster *)engine)->cluster);
 }
-static inline void script_c_on_open_(void *engine, kci_conn conn, void *user, int64_t now)
-{
-    kci_cluster_on_open(((struct script_cluster *)engine)->cluster, conn, user, now);
-}
-static inline void *script_c_on_space_(void *engine, kci_conn conn, void *user, size_t *size)
-{
-    return kci_cluster_on_space(((struct script_cluster *)engine)->cluster, conn, user, size);
-}
-static inline void script_c_on_bytes_(void *engine, kci_conn conn, void *user, size_t size, int64_t now)
-{
-    kci_cluster_on_bytes(((struct script_cluster *)engine)->cluster, conn, user, size, now);
-}
-static inline void script_c_on_sent_(void *engine, kci_conn conn, void *user, int64_t now)
-{
-    kci_cluster_on_sent(((struct script_cluster *)engine)->cluster, conn, user, now);
-}
-static inline void script_c_on_close_(void *engine, kci_conn conn, void *user, const char *reason, int64_t now)
-{
-    kci_cluster_on_close(((struct script_cluster *)engine)->cluster, conn, user, reason, now);
-}
-static inline void script_c_on_resolved_(void *engine, void *user, const struct kci_address *addresses, size_t count,
-                                         const char *reason, int64_t now)
-{
-    kci_cluster_on_resolved(((struct script_cluster *)engine)->cluster, user, addresses, count, reason, now);
-}
 static inline void script_c_on_metadata_(void *owner, int64_t now)
 {
     (void)now;
@@ -82,12 +57,12 @@ static inline void script_c_on_metadata_(void *owner, int64_t now)
 static const struct kci_engine_ops script_c_ops_ = {
     .step = script_c_step_,
     .deadline = script_c_deadline_,
-    .on_open = script_c_on_open_,
-    .on_space = script_c_on_space_,
-    .on_bytes = script_c_on_bytes_,
-    .on_sent = script_c_on_sent_,
-    .on_close = script_c_on_close_,
-    .on_resolved = script_c_on_resolved_,
+    .on_open = kci_cluster_on_open,
+    .on_space = kci_cluster_on_space,
+    .on_bytes = kci_cluster_on_bytes,
+    .on_sent = kci_cluster_on_sent,
+    .on_close = kci_cluster_on_close,
+    .on_resolved = kci_cluster_on_resolved,
 };
 
 static inline void script_cluster_init(struct script_cluster *sc, struct script_peer *peer)
