@@ -52,7 +52,7 @@ static struct kci_frame *make_frame(const struct kci_alloc *alloc, size_t value_
 static void measure(const struct kci_alloc *alloc, size_t value_size)
 {
     struct kci_shared *shared = kci_shared_new(alloc, INT64_C(1) << 40, NULL, NULL, NULL);
-    struct kci_part_options options = { "topic", 1, 1, 0, false, true, false, false };
+    struct kci_part_options options = { "topic", 1, 1, 0, false, true, false };
     int64_t count, visited = 0;
     double judge = 1e9, visit = 1e9;
     struct kci_frame *frame = make_frame(alloc, value_size, &count);

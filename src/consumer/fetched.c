@@ -128,7 +128,6 @@ struct kci_part *kci_part_new(struct kci_fetched *fetched, const struct kci_fetc
     part->partition = from->partition;
     part->check_crcs = options->check_crcs;
     part->alone = options->alone;
-    part->scribble = options->scribble;
     part->topic = memcpy(&part->aborted[aborted], options->topic, topic_size);
     return part;
 }
@@ -250,7 +249,7 @@ static enum kci_batch_error judge(struct kci_part *part, const uint8_t *data, si
     struct kci_batch_iterator it;
     if (part->check_crcs && !kci_batch_crc_ok(data, total))
         return KCI_BATCH_BAD_CRC;
-    if (part->scribble) /* planted defect: the last byte of a value */
+    if (part->plant == KCI_PLANT_SCRIBBLE) /* planted defect: the last byte of a value */
         ((uint8_t *)(uintptr_t)data)[total - 2] ^= 1;
     enum kci_batch_error error = kci_batch_open(&it, data, total, shared->alloc, (size_t)reserved);
     if (error != KCI_BATCH_OK)

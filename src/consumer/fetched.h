@@ -76,7 +76,6 @@ struct kci_part {
     bool check_crcs;
     bool alone;    /* its first batch was fetched alone: all of the ceiling that is left is for it */
     int64_t needs; /* of KCI_PART_LARGE: bytes of the ceiling that have to be free for another attempt */
-    bool scribble; /* planted defect */
     int plant;     /* enum kci_consumer_plant; 0 after kci_part_new() */
     size_t aborted_count, aborted_next; /* entries; first one that has not begun yet */
     struct kci_map aborted_now;         /* producer ids inside an aborted transaction */
@@ -91,7 +90,6 @@ struct kci_part_options {
     uint64_t version;
     int64_t fetch_offset;
     bool read_committed, check_crcs, alone;
-    bool scribble; /* planted defect */
 };
 /* NULL: out of memory, or a malformed list of aborted transactions (*malformed tells). */
 struct kci_part *kci_part_new(struct kci_fetched *fetched, const struct kci_fetch_partition *from,

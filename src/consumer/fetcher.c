@@ -186,8 +186,8 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     request->max_bytes = alone ? 1 : (int32_t)reserved; /* the first batch comes whole all the same (KIP-74) */
     request->isolation_level = s->isolation_level == KCI_READ_COMMITTED;
     request->rack_id = kci_str_of(s->client_rack ? s->client_rack : "");
-    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count,
-                                 alone ? 1 : s->max_partition_fetch_bytes, &node->arena, request)) {
+    if (!kci_fetch_session_build(&node->session, node->wanted, node->wanted_count, s->max_partition_fetch_bytes,
+                                 &node->arena, request)) {
         kci_fetch_session_reset(&node->session);
         kci_shared_give_back(c->shared, reserved);
         node->not_before = kci_consumer_retry_at(c, node->attempts++, now);
@@ -196,7 +196,7 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     }
     node->reserved = reserved;
     node->in_flight = true;
-    node->alone = alone;
+    node->alone = alone ? c->fetcher.alone.version : 0;
     if (alone)
         c->fetcher.alone.state = KCI_ALONE_ASKED;
     node->sent_at = now;
@@ -367,10 +367,8 @@ static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, 
         return true;
     bool committed =
         c->settings->isolation_level == KCI_READ_COMMITTED && c->plant != KCI_PLANT_ANY_ABORTED; /* defect */
-    struct kci_part_options options = {
-        a->topic->name.data,           a->key, a->version, a->fetch_offset, committed, c->settings->check_crcs, alone,
-        c->plant == KCI_PLANT_SCRIBBLE
-    };
+    struct kci_part_options options = { a->topic->name.data,     a->key, a->version, a->fetch_offset, committed,
+                                        c->settings->check_crcs, alone };
     struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
     if (!part) {
         back_off(c, a, now);
@@ -426,6 +424,13 @@ static void take_endpoints(struct kci_consumer *c, struct kci_fetch_reading ahea
         kci_cluster_node_hint(c->cluster, endpoint.node, endpoint.host, endpoint.port, endpoint.rack, now);
 }
 
+/* Is the answer what has to be alone now?  Meanwhile that may have ended, and another partition's turn have come. */
+static bool is_alone(const struct kci_consumer *c, const struct kci_fetch_node *node)
+{
+    const struct kci_fetch_alone *alone = &c->fetcher.alone;
+    return node->alone && alone->state == KCI_ALONE_ASKED && alone->version == node->alone;
+}
+
 /* false: malformed. */
 static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, const struct kci_reply *reply,
                           int64_t now)
@@ -457,7 +462,7 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
             take_endpoints(c, response, now);
         hinted |= p.leader >= 0;
         empty &= p.records.size == 0;
-        ok = !a || take_partition(c, fetched, a, &p, node->alone, now);
+        ok = !a || take_partition(c, fetched, a, &p, is_alone(c, node), now);
     }
     ok = ok && got == 0;
     kci_fetched_release(fetched);
@@ -506,9 +511,9 @@ static void on_fetched(struct kci_call *call, const struct kci_reply *reply, int
             kci_log(&c->logger, KCI_LOG_ERROR, "fetch", "broker %d: malformed fetch response", (int)node->node);
         }
     }
-    if (node->alone && c->fetcher.alone.state == KCI_ALONE_ASKED)
+    if (is_alone(c, node))
         kci_fetch_alone_end(c, now); /* it brought nothing */
-    node->alone = false;
+    node->alone = 0;
     kci_consumer_unlock(c);
 }
 
@@ -549,7 +554,7 @@ static bool hand_over(struct kci_consumer *c, struct kci_part *part, enum kci_pa
     } else if (result == KCI_PART_BAD && live) {
         batch_is_bad(c, a, part, now);
     }
-    if (alone && live && result != KCI_PART_NO_ROOM)
+    if (alone && live && c->fetcher.alone.key == part->topic_key && result != KCI_PART_NO_ROOM)
         kci_fetch_alone_end(c, now);
     if (result == KCI_PART_NO_ROOM)
         kci_fetch_alone_make_room(c);

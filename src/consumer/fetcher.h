@@ -17,16 +17,17 @@ struct kci_fetch_node {
     struct kci_fetch_request request; /* what call sends; its arrays lie in arena */
     struct kci_arena arena;
     bool in_flight;
-    bool alone;                 /* the request under way is for one batch that needs all of the memory */
-    int64_t sent_at;            /* when the request under way was sent, microseconds */
-    int64_t latency_us;         /* what a response takes at the least: the round trip; INT64_MAX: not known yet */
-    int64_t target;             /* bytes of a response that are enough to hide the round trip */
-    int64_t reserved;           /* bytes of the ceiling that the request under way holds */
-    int64_t answered_at;        /* when a fetch was last answered without an error of the whole, microseconds */
-    int64_t not_before;         /* back-off after an error, microseconds */
-    uint32_t attempts;          /* failed ones in a row */
-    bool held_back;             /* the last request left out partitions whose queue was full, and came back empty ... */
-    int64_t hold_until;         /* ... so the next waits until a queue is drained, or for this time */
+    uint64_t alone;      /* the request under way is for one batch that needs all of the memory, under this version
+                                 * of its position; 0: it is not */
+    int64_t sent_at;     /* when the request under way was sent, microseconds */
+    int64_t latency_us;  /* what a response takes at the least: the round trip; INT64_MAX: not known yet */
+    int64_t target;      /* bytes of a response that are enough to hide the round trip */
+    int64_t reserved;    /* bytes of the ceiling that the request under way holds */
+    int64_t answered_at; /* when a fetch was last answered without an error of the whole, microseconds */
+    int64_t not_before;  /* back-off after an error, microseconds */
+    uint32_t attempts;   /* failed ones in a row */
+    bool held_back;      /* the last request left out partitions whose queue was full, and came back empty ... */
+    int64_t hold_until;  /* ... so the next waits until a queue is drained, or for this time */
     struct kci_call close_call; /* the last request of its session */
     struct kci_fetch_request close_request;
     bool close_asked;             /* it is under way */

@@ -175,11 +175,11 @@ static bool take_run(struct kci_consumer *c, struct kci_assigned *a, struct kc_r
     bool read = noted && run->next == run->count;
     if (!kci_objects_needed(c->settings)) /* else when it is known how many have objects */
         kci_tally_records(c, a->topic, records->count - count_before);
-    kci_tally_bytes(c, a->topic, read ? run->bytes : 0);
     moved(c, a, before, previous_epoch);
     if (!noted)
         return false;
     if (read) {
+        kci_tally_bytes(c, a->topic, run->bytes);
         a->queued_bytes -= run->bytes;
         kci_list_remove(&run->link);
         kci_run_release(run);

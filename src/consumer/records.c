@@ -13,7 +13,8 @@ struct kc_records *kci_records_new(struct kci_shared *shared)
     if (!records)
         return NULL;
     records->shared = kci_shared_ref(shared);
-    records->watched = shared->interceptor_count > 0;
+    for (size_t i = 0; i < shared->interceptor_count; i++)
+        records->watched |= shared->interceptors[i].on_consume != NULL;
     return records;
 }
 

@@ -44,7 +44,7 @@ static void visit(struct kci_shared *shared, struct kci_run *run, int64_t *last)
 static void judge(struct kci_shared *shared, struct kci_fetched *fetched, const struct kci_fetch_partition *p,
                   uint8_t flags, int64_t offset)
 {
-    struct kci_part_options options = { "topic", 1, 1, offset, flags & 0x20, flags & 0x40, flags & 0x80, false };
+    struct kci_part_options options = { "topic", 1, 1, offset, flags & 0x20, flags & 0x40, flags & 0x80 };
     bool malformed;
     struct kci_part *part = kci_part_new(fetched, p, &options, &malformed);
     struct kci_run *run;

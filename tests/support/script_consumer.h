@@ -151,26 +151,27 @@ static inline int64_t script_last_stable_(const struct script_log *log)
 }
 
 static inline struct kci_writer script_data_(struct script_consumer *sc, const struct script_log *log, int64_t offset,
-                                             int64_t limit, int32_t max_bytes)
+                                             int64_t limit, size_t max_bytes, bool first)
 {
     struct kci_writer w = kci_writer_of(&sc->peer->alloc, 1u << 28);
     for (size_t i = 0; i < log->count && log->batches[i].base < limit; i++)
-        if (log->batches[i].next > offset && (w.size == 0 || w.size + log->batches[i].size <= (size_t)max_bytes))
+        if (log->batches[i].next > offset && ((first && w.size == 0) || w.size + log->batches[i].size <= max_bytes))
             kci_writer_bytes(&w, log->batches[i].bytes, log->batches[i].size);
         else if (log->batches[i].next > offset)
             break;
     return w;
 }
 
-/* Answer a Fetch from the logs, without a session. `even_empty`: also if there is nothing. true: answered. */
+/* Answer a Fetch from the logs, without a session, within both its limits but for the first batch (KIP-74).
+ * `even_empty`: also if there is nothing. true: answered. */
 static inline bool script_answer_fetch(struct script_consumer *sc, struct script_request *r, bool even_empty)
 {
     const struct kci_fetch_request *request = r->message;
     struct kci_arena arena = kci_arena_of(&sc->peer->alloc, 1u << 28);
     struct kci_writer data[SC_PARTITIONS];
     struct kci_fetch_response response;
-    size_t used = 0;
-    bool any = even_empty;
+    size_t used = 0, left = (size_t)request->max_bytes;
+    bool any = even_empty, first = true;
     kci_codec_init(&kci_fetch_response_schema, &response);
     response.responses = kci_arena_array(&arena, (size_t)request->topics_count, sizeof *response.responses);
     for (int32_t t = 0; t < request->topics_count; t++) {
@@ -195,11 +196,14 @@ static inline bool script_answer_fetch(struct script_consumer *sc, struct script
             to->error_code = log->error;
             if (!log->error && (from->fetch_offset < log->start || from->fetch_offset > log->end))
                 to->error_code = KCI_OFFSET_OUT_OF_RANGE;
-            data[used] = to->error_code
-                             ? kci_writer_of(&sc->peer->alloc, 0)
-                             : script_data_(sc, log, from->fetch_offset,
-                                            request->isolation_level == 1 ? script_last_stable_(log) : log->end,
-                                            from->partition_max_bytes);
+            size_t most = (size_t)from->partition_max_bytes < left ? (size_t)from->partition_max_bytes : left;
+            data[used] =
+                to->error_code
+                    ? kci_writer_of(&sc->peer->alloc, 0)
+                    : script_data_(sc, log, from->fetch_offset,
+                                   request->isolation_level == 1 ? script_last_stable_(log) : log->end, most, first);
+            first &= data[used].size == 0;
+            left -= data[used].size < left ? data[used].size : left;
             to->records = (struct kci_bytes){ data[used].data, data[used].size };
             any |= to->error_code || data[used].size;
             used++;

@@ -16,11 +16,16 @@ static void begin(void)
     sc.settings.max_poll_records = HELD;
 }
 
-static void append_large(int32_t partition)
+static void append_huge(int32_t partition, int32_t records)
 {
     struct kci_batch_header header = script_plain_batch();
     header.attributes = KCI_CODEC_GZIP;
-    script_append_with(&sc, partition, LARGE, header);
+    script_append_with(&sc, partition, records, header);
+}
+
+static void append_large(int32_t partition)
+{
+    append_huge(partition, LARGE);
 }
 
 static void assign_both(void)
@@ -254,6 +259,74 @@ static void test_over_while_it_waits(void **state)
     memset(&stats, 0, sizeof stats);
 }
 
+static struct script_request *parked[2]; /* Fetch requests by their first partition */
+
+static const struct kci_fetch_request *fetch_of(int32_t partition)
+{
+    while (script_waits(&sc, KCI_API_FETCH)) {
+        struct script_request *r = script_expect(&sc, KCI_API_FETCH);
+        const struct kci_fetch_request *request = r->message;
+        parked[request->topics[0].partitions[0].partition] = r;
+    }
+    if (!parked[partition])
+        fail_msg("no fetch of partition %d waits", (int)partition);
+    return parked[partition]->message;
+}
+
+/* Answer it with what there is, perhaps nothing. */
+static void answer_fetch_of(int32_t partition)
+{
+    (void)fetch_of(partition);
+    assert_true(script_answer_fetch(&sc, parked[partition], true));
+    parked[partition] = NULL;
+    script_step(&peer);
+}
+
+/* Its answer is late: meanwhile the partition was paused, and it is another one's turn to be fetched alone.  That one
+ * is neither forgotten nor taken for what has arrived. */
+static void test_a_late_answer_is_not_the_next_ones(void **state)
+{
+    kc_topic_partition first = { "t", 0, 0, -1, NULL, KC_OK };
+    enum { HUGE_ONE = 20000, MANY = 24 * 1500 };
+    (void)state;
+    begin();
+    peer.brokers = 2;
+    sc.settings.fetch_memory_max = 1 << 20;
+    sc.settings.max_poll_records = MANY;
+    sc.keep = true;
+    script_consumer_create(&sc);
+    for (int i = 0; i < 24; i++)
+        script_append(&sc, 1, 1500);
+    assign_both();
+    script_advance(&peer, 600);
+    assert_int_equal(poll(), KC_OK); /* some 600 KB are held now */
+    assert_int_equal(stats.records_returned, MANY);
+    sc.keep = false;
+    sc.park_fetch = true;
+    append_huge(0, HUGE_ONE);
+    script_advance(&peer, 600);
+    answer_fetch_of(0); /* too large beside others */
+    answer_fetch_of(1); /* nothing, and nothing else is under way: now it is asked for alone */
+    assert_int_equal(fetch_of(0)->max_bytes, 1);
+    assert_int_equal(kci_consumer_pause(sc.core, &first, 1, true, NULL), KC_OK);
+    kci_records_release(sc.kept);
+    sc.kept = NULL;
+    append_huge(1, HUGE_ONE);
+    script_advance(&peer, 600);
+    answer_fetch_of(1); /* its turn */
+    answer_fetch_of(1); /* nothing is behind it */
+    answer_fetch_of(0); /* late */
+    assert_int_equal(fetch_of(1)->max_bytes, 1);
+    answer_fetch_of(1);
+    sc.park_fetch = false;
+    script_step(&peer);
+    poll_until(MANY + HUGE_ONE);
+    assert_int_equal(position(1), MANY + HUGE_ONE);
+    assert_int_equal(kci_consumer_pause(sc.core, &first, 1, false, NULL), KC_OK);
+    poll_until(MANY + 2 * HUGE_ONE);
+    end();
+}
+
 /* A group takes the partition away while its batch waits: it is revoked like any other. */
 static void test_revoked_while_it_waits(void **state)
 {
@@ -312,6 +385,7 @@ int main(void)
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_any_allocation_fails),
         cmocka_unit_test(test_over_while_it_waits),
+        cmocka_unit_test(test_a_late_answer_is_not_the_next_ones),
         cmocka_unit_test(test_revoked_while_it_waits),
         cmocka_unit_test(test_leader_gone_while_it_waits),
     };

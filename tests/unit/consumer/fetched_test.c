@@ -90,7 +90,7 @@ static void expect(int64_t from, const char *expected)
                                      .aborted_count = aborted_count,
                                      .aborted = kci_reader_of(list.data, list.size),
                                      .records = { frame->data, frame->size } };
-    struct kci_part_options options = { "topic", 1, 1, from, read_committed, true, false, false };
+    struct kci_part_options options = { "topic", 1, 1, from, read_committed, true, false };
     bool malformed;
     struct kci_part *part = kci_part_new(fetched, &p, &options, &malformed);
     kci_fetched_release(fetched);
@@ -292,7 +292,7 @@ static void test_no_room(void **state)
     struct kci_fetched *fetched = kci_fetched_new(shared, frame, frame->size);
     kci_frame_release(frame);
     struct kci_fetch_partition p = { .version = 4, .records = { frame->data, frame->size } };
-    struct kci_part_options options = { "t", 1, 1, 0, false, true, false, false };
+    struct kci_part_options options = { "t", 1, 1, 0, false, true, false };
     bool malformed;
     struct kci_part *part = kci_part_new(fetched, &p, &options, &malformed);
     kci_fetched_release(fetched);
