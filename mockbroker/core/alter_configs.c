@@ -245,12 +245,15 @@ int16_t mb_alter_broker(struct mb_cluster *cluster, int32_t id, const struct mb_
     char **values = broker ? broker->dynamic : cluster->properties.dynamic;
     struct mb_topic *topic;
     int16_t error = check_names(changes, count, text, text_size);
+    if (error)
+        return error;
     for (size_t i = 0; !error && !replace && i < mb_properties_count(); i++)
         if (values[i] && !mb_properties_alter(cluster->alloc, copy, i, kci_str_of(values[i]), text, text_size))
             error = KCI_UNKNOWN_SERVER_ERROR;
+    bool copied = !error, named = mb_elr_names(changes, count);
     for (size_t i = 0; !error && i < count; i++)
         error = change_broker(cluster, id, copy, &changes[i], text, text_size);
-    const char *why = mb_elr_refuses(cluster, id, values, copy, mb_elr_names(changes, count));
+    const char *why = copied ? mb_elr_refuses(cluster, id, values, copy, named) : NULL;
     if (why)
         error = refuse(text, text_size, KCI_INVALID_CONFIG, why);
     if (error || dry) {
@@ -261,7 +264,7 @@ int16_t mb_alter_broker(struct mb_cluster *cluster, int32_t id, const struct mb_
     memcpy(values, copy, sizeof copy);
     mb_controller_changed(cluster);
     for (size_t at = 0; !broker && (topic = mb_topic_next(cluster, &at)) != NULL;) {
-        if (mb_elr_names(changes, count))
+        if (named)
             mb_elr_clear(topic);
         take_effect(topic, now);
     }

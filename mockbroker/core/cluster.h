@@ -216,7 +216,8 @@ struct mb_append {
     int16_t error;
     int64_t base_offset, last_offset, append_time_ms;
     int64_t log_start_offset; /* -1: what was sent did not get as far as the log */
-    bool is_batch;            /* one whole batch was sent */
+    bool is_batch;            /* one whole batch was sent, `header` is its header */
+    struct kci_batch_header header;
     struct mb_record_error *record_errors;
     int32_t record_error_count;
     const char *message; /* static or in the arena; NULL: none */

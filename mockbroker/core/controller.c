@@ -195,10 +195,10 @@ int16_t mb_cluster_broker_stop(struct mb_cluster *cluster, int32_t id, bool clea
     mb_pause_forget(broker);
     broker->running = false;
     broker->killed = !clean;
-    if (!clean)
+    if (!clean) {
         mb_controller_changed(cluster);
-    if (!clean)
         mb_connections_close_broker(cluster, id, now);
+    }
     mb_controller_leave(cluster, id, now);
     if (!clean && cluster->faults)
         mb_fault_lose_tails(cluster, id);

@@ -1,5 +1,6 @@
 /* Features: one table of what each release supports and finalizes in a new cluster.  A feature whose meaning is not
- * implemented here has no row, because clients choose by it: share.version, streams.version.  kraft.version stays 0: the voters are given by configuration, not by the log. */
+ * implemented here has no row, because clients choose by it: share.version, streams.version.  kraft.version stays 0: the
+ * voters are given by configuration, not by the log. */
 #include "mockbroker/core/features.h"
 
 #include "mockbroker/core/cluster.h"

@@ -3,9 +3,8 @@
 #include "mockbroker/core/authorize.h"
 #include "mockbroker/core/cluster.h"
 
-#define TOPICS_MAX     1000 /* of one request: each is compared with all others */
-#define DIRS_MAX       1000 /* likewise: each is looked at for every topic */
-#define TOPIC_NAME_MAX 249
+#define TOPICS_MAX 1000 /* of one request: each is compared with all others */
+#define DIRS_MAX   1000 /* likewise: each is looked at for every topic */
 
 typedef struct kci_alter_replica_log_dirs_response__alter_replica_log_dir_topic_result topic_out;
 
@@ -19,7 +18,7 @@ static int16_t move(const struct mb_request *request, struct kci_str path, struc
     mb_cluster_log_dir(request->cluster, request->broker, directory);
     if (!kci_str_equal(path, kci_str_of(directory)))
         return KCI_LOG_DIR_NOT_FOUND;
-    if (name.size > TOPIC_NAME_MAX)
+    if (name.size > MB_TOPIC_NAME_MAX)
         return KCI_INVALID_TOPIC_EXCEPTION; /* there is no such directory */
     if (!partition)
         return KCI_UNKNOWN_TOPIC_OR_PARTITION;

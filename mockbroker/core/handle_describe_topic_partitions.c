@@ -12,21 +12,17 @@ typedef struct kci_describe_topic_partitions_response response_out;
 /* Eligible replicas by rising broker id, as Kafka tells them, and who led last. */
 static bool fill_elr(struct mb_request *request, const struct mb_partition *partition, partition_out *out)
 {
-    int32_t last = 0, count = mb_elr_count(partition);
+    int32_t count = mb_elr_count(partition);
     out->eligible_leader_replicas_count = out->last_known_elr_count = 0;
     out->eligible_leader_replicas =
         kci_arena_array(&request->arena, (size_t)count, sizeof *out->eligible_leader_replicas);
     out->last_known_elr = kci_arena_array(&request->arena, 1, sizeof *out->last_known_elr);
     if (!out->eligible_leader_replicas || !out->last_known_elr)
         return false;
-    while (out->eligible_leader_replicas_count < count) {
-        int32_t next = INT32_MAX;
-        for (int32_t i = 0; i < partition->replica_count; i++) {
-            const struct mb_replica *replica = &partition->replicas[i];
-            if (replica->eligible && replica->broker > last && replica->broker < next)
-                next = replica->broker;
-        }
-        out->eligible_leader_replicas[out->eligible_leader_replicas_count++] = last = next;
+    for (int32_t id = 1; id <= request->cluster->broker_count; id++) {
+        const struct mb_replica *replica = mb_partition_replica(partition, id);
+        if (replica && replica->eligible)
+            out->eligible_leader_replicas[out->eligible_leader_replicas_count++] = id;
     }
     if (partition->last_known_leader)
         out->last_known_elr[out->last_known_elr_count++] = partition->last_known_leader;

@@ -109,6 +109,7 @@ void mb_handle_update_features(struct mb_request *request, int64_t now)
     for (int32_t i = 0; !error && !body->validate_only && i < body->feature_updates_count; i++)
         mb_feature_set(cluster, mb_feature_find(cluster, body->feature_updates[i].feature),
                        body->feature_updates[i].max_version_level);
-    mb_elr_prepare(cluster);
+    if (!error && !body->validate_only)
+        mb_elr_prepare(cluster);
     mb_request_answer(request, &response, now);
 }

@@ -55,6 +55,12 @@ static void spread_high_watermark(struct mb_partition *partition, int64_t now)
 
 static void lag_fires(void *owner, int64_t now);
 
+static bool is_behind(const struct mb_replica *replica)
+{
+    const struct mb_replica *leader = mb_partition_leader(replica->partition);
+    return leader && replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset;
+}
+
 /* Wake up when the first follower has lagged for too long. */
 static void watch_lag(struct mb_partition *partition, int64_t now)
 {
@@ -64,8 +70,7 @@ static void watch_lag(struct mb_partition *partition, int64_t now)
     int64_t first = INT64_MAX;
     for (int32_t i = 0; i < partition->replica_count; i++) {
         struct mb_replica *replica = &partition->replicas[i];
-        if (replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset &&
-            replica->caught_up_at < first)
+        if (is_behind(replica) && replica->caught_up_at < first)
             first = replica->caught_up_at;
     }
     if (first == INT64_MAX)
@@ -177,8 +182,8 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
         kci_log(&partition->cluster->logger, KCI_LOG_ERROR, "replica", "broker %d cannot follow %s-%d: %s",
                 follower->broker, partition->topic->name, partition->index, strerror(error));
     follower->failed = error != 0;
-    int64_t backoff_ms = mb_cluster_property(partition->cluster, "replica.fetch.backoff.ms");
     if (error) { /* its disk may have room again: nobody else would ask, when the leader takes nothing meanwhile */
+        int64_t backoff_ms = mb_cluster_property(partition->cluster, "replica.fetch.backoff.ms");
         mb_alarm_set(partition->cluster, &follower->fetch, now + (backoff_ms ? backoff_ms : 1) * 1000);
         return;
     }
@@ -204,12 +209,6 @@ void mb_replication_fetch(struct mb_replica *follower, int64_t now)
 
 /* ---- lag
  * ------------------------------------------------------------------------------------------------------------- */
-
-static bool is_behind(const struct mb_replica *replica)
-{
-    const struct mb_replica *leader = mb_partition_leader(replica->partition);
-    return leader && replica->in_isr && replica != leader && replica->log.end_offset < leader->log.end_offset;
-}
 
 static bool is_behind_too_long(const struct mb_replica *replica, int64_t now)
 {

@@ -35,8 +35,12 @@ static int16_t refuse(struct mb_append *append, int16_t error, const char *messa
 }
 
 /* The first batch of what was sent; what is left of another is forgotten. */
-static int16_t cut_batch(struct mb_append *append, struct kci_batch_header *header)
+/* Once is enough: a batch that was found whole is so. */
+static int16_t cut_batch(struct mb_append *append)
 {
+    struct kci_batch_header *header = &append->header;
+    if (append->is_batch)
+        return KCI_NONE;
     struct kci_reader r = kci_reader_of(append->records.data, append->records.size);
     struct kci_batch_header next;
     size_t total = 0, next_total = 0;
@@ -70,15 +74,15 @@ static int16_t cut_batch(struct mb_append *append, struct kci_batch_header *head
 
 int16_t mb_validate_shape(struct mb_append *append)
 {
-    struct kci_batch_header ignored;
-    return cut_batch(append, &ignored);
+    return cut_batch(append);
 }
 
 static int16_t check_header(const struct mb_topic *topic, struct mb_append *append, struct kci_batch_header *header)
 {
-    int16_t error = cut_batch(append, header);
+    int16_t error = cut_batch(append);
     if (error)
         return error;
+    *header = append->header;
     if (header->base_offset != 0)
         return refuse(append, KCI_INVALID_RECORD, "the base offset of a produced batch must be 0");
     if (append->records.size > (size_t)topic->config.batch_bytes_max)

@@ -11,22 +11,6 @@
 
 #define MAGIC 0x5eedbeefu
 
-/* Room for one more; returns it, zeroed. */
-static void *grow(const struct kci_alloc *alloc, void *items, size_t *count, size_t *capacity, size_t size, void **out)
-{
-    if (*count == *capacity) {
-        *capacity = *capacity ? *capacity * 2 : 16;
-        items = kci_alloc_resize(alloc, items, *capacity * size);
-        assert(items);
-    }
-    *out = memset((char *)items + *count * size, 0, size);
-    ++*count;
-    return items;
-}
-#define ADD(history, list, out)                                                                                        \
-    ((list).items =                                                                                                    \
-         grow((history)->alloc, (list).items, &(list).count, &(list).capacity, sizeof *(list).items, (void **)(out)))
-
 void sim_history_init(struct sim_history *history, const struct kci_alloc *alloc, int32_t partitions)
 {
     *history = (struct sim_history){
@@ -35,7 +19,7 @@ void sim_history_init(struct sim_history *history, const struct kci_alloc *alloc
     sim_ledger_init(&history->ledger, alloc);
     for (int32_t i = 0; i < partitions; i++) {
         void *log;
-        ADD(history, history->logs, &log);
+        SIM_ADD(history->alloc, history->logs, &log);
     }
 }
 
@@ -113,14 +97,14 @@ int32_t sim_key_read(const void *data, size_t size)
 uint32_t sim_history_sender(struct sim_history *history)
 {
     void *sender;
-    ADD(history, history->senders, &sender);
+    SIM_ADD(history->alloc, history->senders, &sender);
     return (uint32_t)history->senders.count - 1;
 }
 
 struct sim_send *sim_history_send(struct sim_history *history, uint32_t sender)
 {
     struct sim_send *send;
-    ADD(history, history->senders.items[sender].sends, &send);
+    SIM_ADD(history->alloc, history->senders.items[sender].sends, &send);
     return send;
 }
 
@@ -148,7 +132,7 @@ void sim_history_report(struct sim_history *history, uint32_t sender, uint32_t c
 uint32_t sim_history_hold(struct sim_history *history, struct sim_hold hold)
 {
     struct sim_hold *at;
-    ADD(history, history->holds, &at);
+    SIM_ADD(history->alloc, history->holds, &at);
     *at = hold;
     return (uint32_t)history->holds.count - 1;
 }
@@ -156,41 +140,41 @@ uint32_t sim_history_hold(struct sim_history *history, struct sim_hold hold)
 void sim_history_deliver(struct sim_history *history, struct sim_delivery delivery)
 {
     struct sim_delivery *at;
-    ADD(history, history->deliveries, &at);
+    SIM_ADD(history->alloc, history->deliveries, &at);
     *at = delivery;
 }
 
 void sim_history_commit(struct sim_history *history, struct sim_commit commit)
 {
     struct sim_commit *at;
-    ADD(history, history->commits, &at);
+    SIM_ADD(history->alloc, history->commits, &at);
     *at = commit;
 }
 
 void sim_history_accepted(struct sim_history *history, struct sim_accepted commit)
 {
     struct sim_accepted *at;
-    ADD(history, history->accepted, &at);
+    SIM_ADD(history->alloc, history->accepted, &at);
     *at = commit;
 }
 
 void sim_history_lost(struct sim_history *history, struct sim_lost lost)
 {
     struct sim_lost *at;
-    ADD(history, history->lost, &at);
+    SIM_ADD(history->alloc, history->lost, &at);
     *at = lost;
 }
 
 void sim_history_reset(struct sim_history *history, struct sim_reset reset)
 {
     struct sim_reset *at;
-    ADD(history, history->resets, &at);
+    SIM_ADD(history->alloc, history->resets, &at);
     *at = reset;
 }
 
 void sim_history_logged(struct sim_history *history, int32_t partition, struct sim_logged record)
 {
     struct sim_logged *at;
-    ADD(history, history->logs.items[partition].records, &at);
+    SIM_ADD(history->alloc, history->logs.items[partition].records, &at);
     *at = record;
 }

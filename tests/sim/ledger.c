@@ -4,7 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
-static void *grow(const struct kci_alloc *alloc, void *items, size_t *count, size_t *capacity, size_t size, void **out)
+void *sim_list_grow(const struct kci_alloc *alloc, void *items, size_t *count, size_t *capacity, size_t size,
+                    void **out)
 {
     if (*count == *capacity) {
         *capacity = *capacity ? *capacity * 2 : 16;
@@ -15,10 +16,6 @@ static void *grow(const struct kci_alloc *alloc, void *items, size_t *count, siz
     ++*count;
     return items;
 }
-#define ADD(ledger, list, out)                                                                                         \
-    ((list).items =                                                                                                    \
-         grow((ledger)->alloc, (list).items, &(list).count, &(list).capacity, sizeof *(list).items, (void **)(out)))
-
 void sim_ledger_init(struct sim_ledger *ledger, const struct kci_alloc *alloc)
 {
     *ledger = (struct sim_ledger){ .alloc = alloc };
@@ -39,7 +36,7 @@ void sim_ledger_destroy(struct sim_ledger *ledger)
 uint32_t sim_ledger_lease(struct sim_ledger *ledger, struct sim_lease lease)
 {
     struct sim_lease *at;
-    ADD(ledger, ledger->leases, &at);
+    SIM_ADD(ledger->alloc, ledger->leases, &at);
     *at = lease;
     return (uint32_t)ledger->leases.count - 1;
 }
@@ -47,7 +44,7 @@ uint32_t sim_ledger_lease(struct sim_ledger *ledger, struct sim_lease lease)
 uint32_t sim_ledger_txn(struct sim_ledger *ledger, struct sim_txn txn)
 {
     struct sim_txn *at;
-    ADD(ledger, ledger->txns, &at);
+    SIM_ADD(ledger->alloc, ledger->txns, &at);
     *at = txn;
     return (uint32_t)ledger->txns.count - 1;
 }
@@ -55,7 +52,7 @@ uint32_t sim_ledger_txn(struct sim_ledger *ledger, struct sim_txn txn)
 uint32_t sim_ledger_sent(struct sim_ledger *ledger, struct sim_sent sent)
 {
     struct sim_sent *at;
-    ADD(ledger, ledger->sent, &at);
+    SIM_ADD(ledger->alloc, ledger->sent, &at);
     *at = sent;
     return (uint32_t)ledger->sent.count - 1;
 }
@@ -63,7 +60,7 @@ uint32_t sim_ledger_sent(struct sim_ledger *ledger, struct sim_sent sent)
 uint32_t sim_ledger_audit(struct sim_ledger *ledger, struct sim_audit audit)
 {
     struct sim_audit *at;
-    ADD(ledger, ledger->audits, &at);
+    SIM_ADD(ledger->alloc, ledger->audits, &at);
     *at = audit;
     return (uint32_t)ledger->audits.count - 1;
 }
@@ -71,20 +68,20 @@ uint32_t sim_ledger_audit(struct sim_ledger *ledger, struct sim_audit audit)
 void sim_ledger_audited(struct sim_ledger *ledger, struct sim_audited audited)
 {
     struct sim_audited *at;
-    ADD(ledger, ledger->audited, &at);
+    SIM_ADD(ledger->alloc, ledger->audited, &at);
     *at = audited;
 }
 
 void sim_ledger_seen(struct sim_ledger *ledger, struct sim_seen_offset seen)
 {
     struct sim_seen_offset *at;
-    ADD(ledger, ledger->seen, &at);
+    SIM_ADD(ledger->alloc, ledger->seen, &at);
     *at = seen;
 }
 
 struct sim_entry *sim_ledger_entry(struct sim_ledger *ledger, int32_t partition)
 {
     struct sim_entry *at;
-    ADD(ledger, ledger->books[partition].entries, &at);
+    SIM_ADD(ledger->alloc, ledger->books[partition].entries, &at);
     return at;
 }

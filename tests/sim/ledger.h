@@ -24,6 +24,12 @@
         type *items;                                                                                                   \
         size_t count, capacity;                                                                                        \
     }
+/* One more in a list, zeroed; *out points to it until the next one comes. */
+#define SIM_ADD(alloc, list, out)                                                                                      \
+    ((list).items =                                                                                                    \
+         sim_list_grow((alloc), (list).items, &(list).count, &(list).capacity, sizeof *(list).items, (void **)(out)))
+void *sim_list_grow(const struct kci_alloc *alloc, void *items, size_t *count, size_t *capacity, size_t size,
+                    void **out);
 
 struct sim_value {
     bool whole; /* magic, size and checksum are right */

@@ -159,6 +159,8 @@ static void nonsense_is_refused_and_changes_nothing(void **state)
         { BROKER, "x", SET, "num.io.threads", "1", KCI_INVALID_REQUEST },
         { BROKER, "1", SET, "log.retention.ms", "1", KCI_INVALID_REQUEST },
         { BROKER, "", SET, "log.retention.ms", "soon", KCI_INVALID_REQUEST },
+        { BROKER, "", 9, "log.retention.ms", "1",
+          KCI_UNKNOWN_SERVER_ERROR }, /* nothing of all brokers' is removed by it */
         { 77, "t", SET, "retention.ms", "1", KCI_INVALID_REQUEST },
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
