@@ -122,7 +122,8 @@ static void test_nobody(void **state)
     expect(&kci_assignor_range, 0, 3, "c1{}");
 }
 
-/* Names, also those of the Java client; an unknown one refuses the whole list. */
+/* Names, also those of the Java client, without blanks between them, as the configuration keeps a list; an unknown one
+ * refuses the whole list. */
 static void test_names(void **state)
 {
     const struct kci_assignor *list[KCI_ASSIGNORS_MAX];
