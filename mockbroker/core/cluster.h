@@ -85,6 +85,7 @@ struct mb_cluster {
     bool records_check_full;       /* mock.records.check=full */
     bool metadata_dirty;           /* topics or leaders changed: write them at the end of the step */
     uint64_t metadata_version;     /* rises whenever they do: who remembers topics looks again */
+    uint64_t topics_made;          /* rises with each new topic */
     int64_t now;                   /* of the latest call */
     struct mb_alarm upkeep;        /* retention */
     struct mb_alarm forget;        /* producer expiry */

@@ -11,7 +11,7 @@
 
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"
-#include "mockbroker/core/re2.h"
+#include "mockbroker/core/modern_pattern.h"
 #include "mockbroker/core/tpset.h"
 
 #include <assert.h>
@@ -29,6 +29,8 @@ bool mb_modern_attach(struct mb_group *group)
         return false;
     modern->epoch = modern->target_epoch = FIRST_EPOCH;
     kci_list_init(&modern->members);
+    kci_list_init(&modern->patterns);
+    kci_list_init(&modern->found);
     modern->by_id = kci_map_of(alloc, group->topics.seed);
     modern->by_instance = kci_map_of(alloc, group->topics.seed);
     modern->owners = kci_map_of(alloc, group->topics.seed);
@@ -46,6 +48,7 @@ void mb_modern_detach(struct mb_group *group)
         mb_modern_member_remove(KCI_CONTAINER(node, struct mb_modern_member, link));
     }
     assert(modern->owners.count == 0);
+    mb_modern_patterns_free(group);
     kci_map_destroy(&modern->by_id);
     kci_map_destroy(&modern->by_instance);
     kci_map_destroy(&modern->owners);
@@ -157,8 +160,10 @@ void mb_modern_member_remove(struct mb_modern_member *member)
     kci_map_remove(&modern->by_id, member->id.data, member->id.size);
     kci_list_remove(&member->link);
     modern->member_count--;
-    const struct kci_str texts[] = { member->id,          member->rack_id, member->client_id,
-                                     member->client_host, member->regex,   member->assignor };
+    if (member->pattern)
+        member->pattern->member_count--;
+    const struct kci_str texts[] = { member->id, member->rack_id, member->client_id, member->client_host,
+                                     member->assignor };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         kci_alloc_free(alloc, texts[i].data);
     kci_alloc_free(alloc, member->topics);
@@ -270,30 +275,41 @@ static int compare_names(const void *a, const void *b)
     return order ? order : (x->size > y->size) - (x->size < y->size);
 }
 
-bool mb_modern_member_set_topics(struct mb_modern_member *member, const struct kci_str *names, size_t count)
+bool mb_modern_names_copy(const struct kci_alloc *alloc, const struct kci_str *names, size_t *count,
+                          struct kci_str **out)
 {
-    const struct kci_alloc *alloc = mb_group_alloc(member->group);
     size_t bytes = 0, kept = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < *count; i++)
         bytes += names[i].size;
-    struct kci_str *topics = kci_alloc_new(alloc, count * sizeof *topics + bytes);
-    if (!topics)
+    struct kci_str *copy = kci_alloc_new(alloc, *count * sizeof *copy + bytes);
+    if (!copy)
         return false;
-    char *text = (char *)(topics + count);
-    for (size_t i = 0; i < count; i++) {
-        topics[i] = (struct kci_str){ text, names[i].size };
+    char *text = (char *)(copy + *count);
+    for (size_t i = 0; i < *count; i++) {
+        copy[i] = (struct kci_str){ text, names[i].size };
         if (names[i].size)
             memcpy(text, names[i].data, names[i].size);
         text += names[i].size;
     }
-    if (count)
-        qsort(topics, count, sizeof *topics, compare_names);
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || !kci_str_equal(topics[kept - 1], topics[i]))
-            topics[kept++] = topics[i];
+    if (*count)
+        qsort(copy, *count, sizeof *copy, compare_names);
+    for (size_t i = 0; i < *count; i++)
+        if (kept == 0 || !kci_str_equal(copy[kept - 1], copy[i]))
+            copy[kept++] = copy[i];
+    *count = kept;
+    *out = copy;
+    return true;
+}
+
+bool mb_modern_member_set_topics(struct mb_modern_member *member, const struct kci_str *names, size_t count)
+{
+    const struct kci_alloc *alloc = mb_group_alloc(member->group);
+    struct kci_str *topics;
+    if (!mb_modern_names_copy(alloc, names, &count, &topics))
+        return false;
     kci_alloc_free(alloc, member->topics);
     member->topics = topics;
-    member->topic_count = kept;
+    member->topic_count = count;
     return true;
 }
 
@@ -311,6 +327,11 @@ bool mb_modern_same_names(const struct mb_modern_member *member, const struct kc
     return (size_t)count == member->topic_count; /* a list with doubles counts as new, which is harmless */
 }
 
+struct kci_str mb_modern_member_regex(const struct mb_modern_member *member)
+{
+    return member->pattern ? member->pattern->text : (struct kci_str){ "", 0 };
+}
+
 /* ---- questions about all of them ---- */
 
 bool mb_modern_subscribed(const struct mb_group *group, struct kci_str topic)
@@ -318,8 +339,7 @@ bool mb_modern_subscribed(const struct mb_group *group, struct kci_str topic)
     KCI_LIST_EACH(node, &group->modern->members)
     {
         const struct mb_modern_member *member = KCI_CONTAINER(node, struct mb_modern_member, link);
-        if (mb_modern_member_names(member, topic) ||
-            (member->regex.size && mb_re2_matches(mb_group_alloc(group), member->regex, topic)))
+        if (mb_modern_member_subscribes(member, topic))
             return true;
     }
     return false;

@@ -44,7 +44,8 @@ struct mb_modern_member {
     struct kci_str id;                     /* owned */
     struct kci_str instance_id, rack_id;   /* owned; data NULL: none */
     struct kci_str client_id, client_host; /* owned */
-    struct kci_str regex, assignor;        /* owned; data NULL: none */
+    struct kci_str assignor;               /* owned; data NULL: none */
+    struct mb_modern_pattern *pattern;     /* of topics (modern_pattern.h); NULL: none */
     struct kci_str *topics;                /* owned, one block with its text; sorted, without doubles */
     size_t topic_count;
     int32_t rebalance_timeout_ms;
@@ -72,6 +73,10 @@ struct mb_modern {
     struct kci_map by_id;       /* member id -> member */
     struct kci_map by_instance; /* group.instance.id -> member */
     struct kci_map owners;      /* 20 bytes of topic and partition -> the member that has it assigned or revokes it */
+    struct kci_list patterns;   /* struct mb_modern_pattern that members subscribe to */
+    struct kci_list found;      /* likewise: what the look under way found; empty: there is none */
+    struct mb_alarm looking;    /* fires when its result is to be taken over */
+    uint64_t topics_made;       /* by the cluster when it was looked last; 0: not since the group was loaded */
 };
 
 /* ---- modern.c: the group and its members ---- */
@@ -91,6 +96,10 @@ bool mb_modern_member_set_topics(struct mb_modern_member *member, const struct k
 bool mb_modern_member_set_text(struct mb_modern_member *member, struct kci_str *field, struct kci_str text,
                                bool *changed);
 bool mb_modern_member_names(const struct mb_modern_member *member, struct kci_str topic);
+/* Sorted, without doubles (so *count may shrink), in one block with their text. False: no memory. */
+bool mb_modern_names_copy(const struct kci_alloc *alloc, const struct kci_str *names, size_t *count,
+                          struct kci_str **out);
+struct kci_str mb_modern_member_regex(const struct mb_modern_member *member); /* of its pattern; "" without one */
 /* Who has the partition, assigned or being revoked; NULL: nobody. */
 struct mb_modern_member *mb_modern_owner(const struct mb_modern *modern, const struct mb_tp *tp);
 /* Has the member had the partition since `epoch` or longer, assigned or to be given up? Then nobody else can have read it
@@ -124,9 +133,9 @@ bool mb_modern_refresh(struct mb_group *group, bool *changed);
 bool mb_modern_compute_target(struct mb_group *group, struct mb_group_records *records, int64_t now);
 
 /* ---- modern_reconcile.c ---- */
-/* Bring the member one step closer to its target. `owned` (NULL: it did not say) is what the client has.
- * 1: it changed; 0: it did not; -1: no memory. */
-int mb_modern_reconcile(struct mb_modern_member *member, const struct mb_tpset *owned);
+/* Bring the member one step closer to its target. `owned` (NULL: it did not say) is what the client has; resubscribed: it
+ * wants other topics now, so it gives up the others at once. 1: it changed; 0: it did not; -1: no memory. */
+int mb_modern_reconcile(struct mb_modern_member *member, bool resubscribed, const struct mb_tpset *owned);
 
 /* ---- modern_advance.c: what every heartbeat, of either protocol, leads to; and what silence does ---- */
 /* The instance is back under another id: the member takes its place with all that it has. False: no memory. */
@@ -136,9 +145,9 @@ bool mb_modern_member_replace(struct mb_modern_member *member, struct kci_str id
 bool mb_modern_look_at_topics(struct mb_group *group, bool bump, bool *changed);
 /* Epoch and target of the group; `bump`: its members or what they subscribe to have changed. False: no memory. */
 bool mb_modern_advance_group(struct mb_group *group, bool bump, struct mb_group_records *records, int64_t now);
-/* The member's way to its target; `owned` (NULL: it did not say) is what the client has, *moved: its assignment is
- * another one. False: no memory. */
-bool mb_modern_advance_member(struct mb_modern_member *member, const struct mb_tpset *owned,
+/* The member's way to its target; resubscribed and `owned` as above, *moved: its assignment is another one. False: no
+ * memory. */
+bool mb_modern_advance_member(struct mb_modern_member *member, bool resubscribed, const struct mb_tpset *owned,
                               struct mb_group_records *records, bool *moved, int64_t now);
 /* Those that are `leaving` are no more: their partitions are free, the others get new targets with their next
  * heartbeats. If only members of the classic protocol are left, the group may become a classic one: then it has no

@@ -7,6 +7,7 @@
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern_migrate.h"
+#include "mockbroker/core/modern_pattern.h"
 #include "mockbroker/core/modern_records.h"
 #include "mockbroker/core/modern_write.h"
 #include "mockbroker/core/tpset.h"
@@ -51,7 +52,7 @@ bool mb_modern_advance_group(struct mb_group *group, bool bump, struct mb_group_
     return mb_modern_compute_target(group, records, now);
 }
 
-bool mb_modern_advance_member(struct mb_modern_member *member, const struct mb_tpset *owned,
+bool mb_modern_advance_member(struct mb_modern_member *member, bool resubscribed, const struct mb_tpset *owned,
                               struct mb_group_records *records, bool *moved, int64_t now)
 {
     const struct kci_alloc *alloc = mb_group_alloc(member->group);
@@ -61,7 +62,7 @@ bool mb_modern_advance_member(struct mb_modern_member *member, const struct mb_t
     if (member->assigned.count)
         memcpy(before.items, member->assigned.items, member->assigned.count * sizeof *before.items);
     before.count = member->assigned.count;
-    int changed = mb_modern_reconcile(member, owned);
+    int changed = mb_modern_reconcile(member, resubscribed, owned);
     *moved = changed > 0 && !mb_tpset_equal(&before, &member->assigned);
     mb_tpset_free(alloc, &before);
     if (changed > 0) {
@@ -88,6 +89,7 @@ bool mb_modern_members_leave(struct mb_group *group, struct mb_group_records *re
         mb_modern_records_no_member(records, group, member->id);
         mb_modern_member_remove(member);
     }
+    mb_modern_patterns_prune(group, records);
     group->modern->epoch++;
     bool looked = mb_modern_refresh(group, &changed);
     mb_modern_records_epoch(records, group);

@@ -17,6 +17,7 @@
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/group_settled.h"
 #include "mockbroker/core/modern_migrate.h"
+#include "mockbroker/core/modern_pattern.h"
 #include "mockbroker/core/modern_records.h"
 #include "mockbroker/core/modern_write.h"
 #include "mockbroker/core/tpset.h"
@@ -144,11 +145,12 @@ static bool update(struct join *join, bool *bump)
     const struct kci_consumer_protocol_subscription *wants = &join->subscription;
     struct mb_modern_member *member = join->member;
     const struct kci_str none = { NULL, 0 };
-    bool changed, other_regex = false;
+    enum mb_modern_pattern_change pattern = MB_PATTERN_SAME;
+    bool changed;
     bool done =
         mb_modern_member_set_text(member, &member->client_id, join->request->header.client_id, &changed) &&
         mb_modern_member_set_text(member, &member->client_host, kci_str_of(join->request->client_host), &changed) &&
-        mb_modern_member_set_text(member, &member->regex, none, &other_regex) && set_classic(join);
+        mb_modern_member_set_pattern(member, none, &pattern) && set_classic(join);
     if (done && wants->rack_id.size)
         done = mb_modern_member_set_text(member, &member->rack_id, wants->rack_id, &changed);
     if (done && body->group_instance_id.data && !kci_str_equal(body->group_instance_id, member->instance_id))
@@ -160,7 +162,9 @@ static bool update(struct join *join, bool *bump)
     int32_t timeout_ms = join->request->header.version >= 1 ? body->rebalance_timeout_ms : body->session_timeout_ms;
     if (timeout_ms >= 0)
         member->rebalance_timeout_ms = timeout_ms;
-    *bump |= other_regex;
+    *bump |= pattern != MB_PATTERN_SAME;
+    if (done)
+        mb_modern_patterns_refresh(join->group, join->request, pattern, join->now);
     return done;
 }
 
@@ -185,7 +189,7 @@ static bool advance(struct join *join, bool bump, struct mb_group_records *recor
 {
     bool moved;
     return mb_modern_advance_group(join->group, bump, records, join->now) &&
-           mb_modern_advance_member(join->member, &join->owned, records, &moved, join->now);
+           mb_modern_advance_member(join->member, bump, &join->owned, records, &moved, join->now);
 }
 
 /* The same before it becomes a classic group: only what its targets are worth; *stale: nothing. False: no memory. */
@@ -196,7 +200,7 @@ static bool advance_last(struct join *join, bool bump, struct mb_group_records *
     if (!mb_modern_look_at_topics(join->group, bump, &other_topics))
         return false;
     *stale = bump || other_topics || modern->epoch > modern->target_epoch;
-    return *stale || mb_modern_advance_member(join->member, &join->owned, records, &moved, join->now);
+    return *stale || mb_modern_advance_member(join->member, bump, &join->owned, records, &moved, join->now);
 }
 
 /* The last member of the consumer protocol is back as one of the classic protocol, and the group with it. */
@@ -210,7 +214,7 @@ static void enter(struct join *join)
     struct mb_group *group = join->group;
     struct mb_group_records records = mb_group_records_of(mb_group_alloc(group));
     const struct kci_join_group_response *response = NULL;
-    bool bump = !join->member, was_modern = join->member && !join->member->classic, done = true;
+    bool bump = false, was_modern = join->member && !join->member->classic, done = true;
     if (join->replaces)
         done = mb_modern_member_replace(join->member, join->id, &records);
     else if (!join->member)
@@ -218,8 +222,10 @@ static void enter(struct join *join)
     if (join->member)
         join->member->known = true;
     done = done && join->member && update(join, &bump);
-    if (done)
+    if (done) {
         mb_modern_records_member(&records, join->member);
+        mb_modern_patterns_prune(group, &records);
+    }
     bool downgrades = done && join->replaces && was_modern && mb_modern_may_downgrade(group), stale = false;
     if (done && (downgrades ? advance_last(join, bump, &records, &stale) : advance(join, bump, &records)))
         response = respond(join);

@@ -69,7 +69,7 @@ static bool show_members(struct mb_request *request, const struct mb_modern *mod
         to->client_host = member->client_host;
         to->subscribed_topic_names = member->topics;
         to->subscribed_topic_names_count = (int32_t)member->topic_count;
-        to->subscribed_topic_regex = member->regex.size ? member->regex : kci_str_of(""); /* not null, as Kafka's */
+        to->subscribed_topic_regex = mb_modern_member_regex(member); /* not null, as Kafka's */
         to->member_type = member->classic ? MEMBER_CLASSIC : MEMBER_CONSUMER;
         done = show_assigned(request, member, &to->assignment) &&
                show_set(request, &member->target, &to->target_assignment);

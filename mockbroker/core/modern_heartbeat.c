@@ -3,7 +3,8 @@
  *
  *   request itself -> coordinator -> group (made by epoch 0) -> full? -> member (made by epoch 0) and its epoch, or the
  *   holder of the instance id -> pattern
- *     -> member updated           a new subscription, a new member: group epoch + 1
+ *     -> member updated           other names, a pattern whose topics are known: group epoch + 1
+ *     -> patterns looked at       not now, but soon (modern_pattern.c)
  *     -> topics looked at again   if something changed in the cluster or the group: other topics: group epoch + 1
  *     -> target computed          if it is older than the group, once per group.consumer.assignment.interval.ms
  *     -> member reconciled        one step towards its target
@@ -16,6 +17,7 @@
 #include "mockbroker/core/group_member.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern_migrate.h"
+#include "mockbroker/core/modern_pattern.h"
 #include "mockbroker/core/modern_records.h"
 #include "mockbroker/core/modern_write.h"
 #include "mockbroker/core/re2.h"
@@ -170,8 +172,8 @@ static bool find_member(struct beat *beat)
 
 /* ---- changes ---- */
 
-/* *written: the log must know; *subscribed: it wants other topics. False: no memory. */
-static bool update(const struct beat *beat, bool *written, bool *subscribed)
+/* *written: the log must know; *renamed: it names other topics; *pattern: what became of its pattern. False: no memory. */
+static bool update(const struct beat *beat, bool *written, bool *renamed, enum mb_modern_pattern_change *pattern)
 {
     const struct kci_consumer_group_heartbeat_request *body = beat->body;
     struct mb_modern_member *member = beat->member;
@@ -187,12 +189,12 @@ static bool update(const struct beat *beat, bool *written, bool *subscribed)
     if (done && body->server_assignor.data)
         done = mb_modern_member_set_text(member, &member->assignor, body->server_assignor, written);
     if (done && body->subscribed_topic_regex.data)
-        done = mb_modern_member_set_text(member, &member->regex, body->subscribed_topic_regex, subscribed);
+        done = mb_modern_member_set_pattern(member, body->subscribed_topic_regex, pattern);
     if (done && body->subscribed_topic_names_count >= 0 &&
         !mb_modern_same_names(member, body->subscribed_topic_names, body->subscribed_topic_names_count)) {
         done = mb_modern_member_set_topics(member, body->subscribed_topic_names,
                                            (size_t)body->subscribed_topic_names_count);
-        *subscribed = true;
+        *renamed = true;
     }
     if (body->rebalance_timeout_ms != -1 && body->rebalance_timeout_ms != member->rebalance_timeout_ms) {
         member->rebalance_timeout_ms = body->rebalance_timeout_ms;
@@ -202,7 +204,7 @@ static bool update(const struct beat *beat, bool *written, bool *subscribed)
         mb_modern_member_unset_classic(member);
         *written = true;
     }
-    *written |= *subscribed;
+    *written |= *renamed || *pattern != MB_PATTERN_SAME;
     return done;
 }
 
@@ -273,15 +275,22 @@ static void stay(struct beat *beat)
     const struct kci_consumer_group_heartbeat_request *body = beat->body;
     struct mb_group *group = beat->group;
     const struct kci_consumer_group_heartbeat_response *response = NULL;
-    bool is_new = false, written = false, subscribed = false, moved = false;
+    enum mb_modern_pattern_change pattern = MB_PATTERN_SAME;
+    bool is_new = false, written = false, renamed = false, moved = false;
     bool full = body->rebalance_timeout_ms != -1 &&
                 (body->subscribed_topic_names_count >= 0 || body->subscribed_topic_regex.data) && beat->has_owned;
-    bool done = enter(beat, &beat->records, &is_new) && update(beat, &written, &subscribed);
+    bool done = enter(beat, &beat->records, &is_new) && update(beat, &written, &renamed, &pattern);
     if (done && (is_new || written))
         mb_modern_records_member(&beat->records, beat->member);
-    done = done && mb_modern_advance_group(group, is_new || subscribed, &beat->records, beat->now) &&
-           mb_modern_advance_member(beat->member, beat->has_owned ? &beat->owned : NULL, &beat->records, &moved,
-                                    beat->now);
+    if (done) {
+        mb_modern_patterns_refresh(group, beat->request, pattern, beat->now);
+        mb_modern_patterns_prune(group, &beat->records);
+    }
+    /* a new pattern counts for the group once its topics are known; until then a new member has nothing to want */
+    done = done &&
+           mb_modern_advance_group(group, renamed || pattern == MB_PATTERN_OTHER_KNOWN, &beat->records, beat->now) &&
+           mb_modern_advance_member(beat->member, renamed || pattern != MB_PATTERN_SAME,
+                                    beat->has_owned ? &beat->owned : NULL, &beat->records, &moved, beat->now);
     if (done)
         response = respond(beat, body->member_epoch == MB_MODERN_JOIN || full || moved, beat->member->epoch);
     if (!response) {

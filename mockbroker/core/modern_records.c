@@ -11,13 +11,16 @@
  *   key  8  group | member    value 0  epoch int32 | previous epoch int32 | state int8 | assigned | revoking: both
  *                                      [topic id uuid | [partition int32] | tag 0: [epoch of assignment int32]]
  *
- * A null value deletes the key.  Key 4 (topics of the group) was replaced by the hash in Kafka 4.0, key 16 (topics of a
- * pattern) can be computed again: neither is written, both are passed over. */
+ *   key 16  group | pattern   value 0  [topic] | version of the metadata int64 | when int64           what it matches
+ *
+ * A null value deletes the key.  Key 4 (topics of the group) was replaced by the hash in Kafka 4.0: it is not written,
+ * and passed over. */
 #include "mockbroker/core/modern_records.h"
 
+#include "mockbroker/core/modern_pattern.h"
 #include "mockbroker/core/tpset.h"
 
-enum { KEY_EPOCH = 3, KEY_MEMBER = 5, KEY_TARGET_EPOCH = 6, KEY_TARGET = 7, KEY_CURRENT = 8 };
+enum { KEY_EPOCH = 3, KEY_MEMBER = 5, KEY_TARGET_EPOCH = 6, KEY_TARGET = 7, KEY_CURRENT = 8, KEY_PATTERN = 16 };
 
 /* ---- writing ---- */
 
@@ -141,7 +144,7 @@ void mb_modern_records_member(struct mb_group_records *records, const struct mb_
     kci_writer_uvarint(w, (uint32_t)member->topic_count + 1);
     for (size_t i = 0; i < member->topic_count; i++)
         put_str(w, member->topics[i]);
-    put_str(w, member->regex);
+    put_str(w, mb_modern_member_regex(member));
     kci_writer_i32(w, member->rebalance_timeout_ms);
     put_str(w, member->assignor);
     if (member->classic)
@@ -179,11 +182,34 @@ void mb_modern_records_no_member(struct mb_group_records *records, const struct 
     begin(records, KEY_MEMBER, group->id, &id);
 }
 
+void mb_modern_records_pattern(struct mb_group_records *records, const struct mb_group *group,
+                               const struct mb_modern_pattern *pattern)
+{
+    struct kci_writer *w = &records->bytes;
+    begin_value(records, KEY_PATTERN, group->id, &pattern->text);
+    kci_writer_uvarint(w, (uint32_t)pattern->topic_count + 1);
+    for (size_t i = 0; i < pattern->topic_count; i++)
+        put_str(w, pattern->topics[i]);
+    kci_writer_i64(w, pattern->version);
+    kci_writer_i64(w, pattern->resolved_ms);
+    put_no_tags(w);
+    mb_group_records_end_value(records);
+}
+
+void mb_modern_records_no_pattern(struct mb_group_records *records, const struct mb_group *group, struct kci_str text)
+{
+    begin(records, KEY_PATTERN, group->id, &text);
+}
+
 void mb_modern_records_forget(struct mb_group_records *records, const struct mb_group *group)
 {
     if (!group->modern) {
         mb_group_records_no_group(records, group->id);
         return;
+    }
+    KCI_LIST_EACH(node, &group->modern->patterns)
+    {
+        mb_modern_records_no_pattern(records, group, KCI_CONTAINER(node, struct mb_modern_pattern, link)->text);
     }
     begin(records, KEY_TARGET_EPOCH, group->id, NULL);
     begin(records, KEY_EPOCH, group->id, NULL);
@@ -289,13 +315,14 @@ static enum mb_modern_load load_member(struct mb_modern_member *member, struct k
     struct kci_str regex = get_str(r);
     int32_t timeout_ms = kci_reader_i32(r);
     struct kci_str assignor = get_str(r);
+    enum mb_modern_pattern_change change;
     bool changed, done = false;
     if (names && !r->failed) {
         done = mb_modern_member_set_instance(member, instance) &&
                mb_modern_member_set_text(member, &member->rack_id, rack, &changed) &&
                mb_modern_member_set_text(member, &member->client_id, client, &changed) &&
                mb_modern_member_set_text(member, &member->client_host, host, &changed) &&
-               mb_modern_member_set_text(member, &member->regex, regex, &changed) &&
+               mb_modern_member_set_pattern(member, regex, &change) &&
                mb_modern_member_set_text(member, &member->assignor, assignor, &changed) &&
                mb_modern_member_set_topics(member, names, count) && load_classic(member, r);
         member->rebalance_timeout_ms = timeout_ms;
@@ -351,6 +378,19 @@ static enum mb_modern_load load_epoch(struct mb_modern *modern, int16_t key, str
     return MB_MODERN_LOADED;
 }
 
+static enum mb_modern_load load_pattern(struct mb_group *group, struct kci_str text, struct kci_reader *r)
+{
+    const struct kci_alloc *alloc = mb_group_alloc(group);
+    size_t count = get_count(r, 1);
+    struct kci_str *names = kci_alloc_zero(alloc, count, sizeof *names);
+    for (size_t i = 0; names && i < count; i++)
+        names[i] = get_str(r);
+    int64_t version = kci_reader_i64(r), resolved_ms = kci_reader_i64(r);
+    bool done = names && (r->failed || mb_modern_pattern_load(group, text, names, count, version, resolved_ms));
+    kci_alloc_free(alloc, names);
+    return r->failed ? MB_MODERN_MALFORMED : done ? MB_MODERN_LOADED : MB_MODERN_NO_MEMORY;
+}
+
 /* What was written before is void. */
 static void forget(struct mb_group *group, int16_t key, struct kci_str member_id)
 {
@@ -358,7 +398,9 @@ static void forget(struct mb_group *group, int16_t key, struct kci_str member_id
     struct mb_modern_member *member = group->modern ? mb_modern_member_find(group, member_id) : NULL;
     if (key == KEY_EPOCH)
         mb_modern_detach(group);
-    if (!member)
+    if (key == KEY_PATTERN && group->modern)
+        mb_modern_pattern_load(group, member_id, NULL, 0, 0, 0);
+    if (!member || key == KEY_PATTERN)
         return;
     if (key == KEY_MEMBER) {
         mb_modern_member_remove(member);
@@ -378,7 +420,7 @@ enum mb_modern_load mb_modern_load_record(struct mb_groups *groups, int32_t part
     struct kci_reader k = kci_reader_of(view->key.data, view->key.size);
     struct kci_reader v = kci_reader_of(view->value.data, view->value.size);
     int16_t key = kci_reader_i16(&k);
-    bool of_member = key == KEY_MEMBER || key == KEY_TARGET || key == KEY_CURRENT;
+    bool of_member = key == KEY_MEMBER || key == KEY_TARGET || key == KEY_CURRENT || key == KEY_PATTERN; /* or that */
     struct mb_modern_member *member = NULL;
     if (k.failed || (!of_member && key != KEY_EPOCH && key != KEY_TARGET_EPOCH))
         return MB_MODERN_NOT_OURS;
@@ -401,6 +443,8 @@ enum mb_modern_load mb_modern_load_record(struct mb_groups *groups, int32_t part
         return MB_MODERN_NO_MEMORY;
     if (!of_member)
         return load_epoch(group->modern, key, &v);
+    if (key == KEY_PATTERN)
+        return load_pattern(group, member_id, &v);
     member = mb_modern_member_find(group, member_id);
     if (!member)
         member = mb_modern_member_add(group, member_id);

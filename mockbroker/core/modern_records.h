@@ -12,6 +12,10 @@ void mb_modern_records_target(struct mb_group_records *records, const struct mb_
 void mb_modern_records_current(struct mb_group_records *records, const struct mb_modern_member *member);
 /* All that was written about the member is void. */
 void mb_modern_records_no_member(struct mb_group_records *records, const struct mb_group *group, struct kci_str id);
+struct mb_modern_pattern;
+void mb_modern_records_pattern(struct mb_group_records *records, const struct mb_group *group,
+                               const struct mb_modern_pattern *pattern);
+void mb_modern_records_no_pattern(struct mb_group_records *records, const struct mb_group *group, struct kci_str text);
 /* All that was written about the group (of either kind, without members; not its offsets) is void. */
 void mb_modern_records_forget(struct mb_group_records *records, const struct mb_group *group);
 

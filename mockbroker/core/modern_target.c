@@ -1,15 +1,15 @@
 /* From subscriptions and topics to targets.
  *
- * A page of memory holds one computation: the topics that anybody subscribes to (by name or by pattern), sorted by
- * name, each with its subscribers.  Their hash tells whether topics changed since the group's epoch was last raised;
+ * A page of memory holds one computation: the topics that anybody subscribes to (by name, or by a pattern that is
+ * resolved, modern_pattern.c), sorted by name, each with its subscribers.  Their hash tells whether topics changed since the group's epoch was last raised;
  * ours is not the number that Apache Kafka would compute, which costs it one rebalance on taking over a data
  * directory. */
 #include "base/checksum.h"
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/modern_assign.h"
+#include "mockbroker/core/modern_pattern.h"
 #include "mockbroker/core/modern_records.h"
-#include "mockbroker/core/re2.h"
 #include "mockbroker/core/tpset.h"
 
 #include <stdlib.h>
@@ -66,14 +66,14 @@ static bool list_topics(struct page *page, const struct mb_cluster *cluster)
     return true;
 }
 
-/* Patterns are compiled once per member that has one. False: no memory. */
-static bool subscribe(struct page *page, struct mb_re2 **patterns, size_t t)
+/* False: no memory. */
+static bool subscribe(struct page *page, size_t t)
 {
     struct mb_assign_topic *plan = &page->plans[t];
     struct kci_str name = kci_str_of(page->topics[t]->name);
     plan->partitions = page->topics[t]->partition_count;
     for (uint32_t m = 0; m < page->member_count; m++) {
-        if (!mb_modern_member_names(page->members[m], name) && !(patterns[m] && mb_re2_match(patterns[m], name)))
+        if (!mb_modern_member_subscribes(page->members[m], name))
             continue;
         if (!plan->subscribers)
             plan->subscribers = kci_arena_array(&page->arena, page->member_count, sizeof(uint32_t));
@@ -84,19 +84,12 @@ static bool subscribe(struct page *page, struct mb_re2 **patterns, size_t t)
     return true;
 }
 
-static bool subscribe_all(struct page *page, const struct kci_alloc *alloc)
+static bool subscribe_all(struct page *page)
 {
-    struct mb_re2 **patterns = kci_arena_array(&page->arena, page->member_count, sizeof(struct mb_re2 *));
-    const char *why;
-    bool done = patterns != NULL;
     size_t kept = 0;
-    for (uint32_t m = 0; done && m < page->member_count; m++)
-        if (page->members[m]->regex.size) { /* it was checked: without a pattern, there is no memory */
-            patterns[m] = mb_re2_compile(alloc, page->members[m]->regex, &why);
-            done = patterns[m] || why;
-        }
-    for (size_t t = 0; done && t < page->topic_count; t++) {
-        done = subscribe(page, patterns, t);
+    for (size_t t = 0; t < page->topic_count; t++) {
+        if (!subscribe(page, t))
+            return false;
         page->topics[kept] = page->topics[t];
         page->plans[kept] = page->plans[t];
         if (kept != t)
@@ -104,16 +97,13 @@ static bool subscribe_all(struct page *page, const struct kci_alloc *alloc)
         kept += page->plans[kept].subscriber_count ? 1 : 0;
     }
     page->topic_count = kept;
-    for (uint32_t m = 0; patterns && m < page->member_count; m++)
-        mb_re2_free(patterns[m]);
-    return done;
+    return true;
 }
 
 static bool page_open(struct page *page, const struct mb_group *group)
 {
     *page = (struct page){ .arena = kci_arena_of(mb_group_alloc(group), MB_MODERN_PAGES_BYTES) };
-    if (list_members(page, group) && list_topics(page, mb_group_cluster(group)) &&
-        subscribe_all(page, mb_group_alloc(group)))
+    if (list_members(page, group) && list_topics(page, mb_group_cluster(group)) && subscribe_all(page))
         return true;
     kci_arena_destroy(&page->arena);
     return false;
@@ -130,7 +120,7 @@ static int64_t hash_of(const struct page *page)
         low = kci_crc32c(low, count, sizeof count);
         high = high * 31 + low;
     }
-    return (int64_t)((uint64_t)high << 32 | low);
+    return page->topic_count ? (int64_t)((uint64_t)high << 32 | low) : 0; /* as before anybody came */
 }
 
 bool mb_modern_refresh(struct mb_group *group, bool *changed)

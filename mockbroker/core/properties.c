@@ -76,6 +76,7 @@ static const struct mb_config_row rows[] = {
     S("group.consumer.migration.policy", "bidirectional", "disabled,downgrade,upgrade,bidirectional"),
     I("group.consumer.min.heartbeat.interval.ms", "5000", POSITIVE_INT),
     I("group.consumer.min.session.timeout.ms", "45000", POSITIVE_INT),
+    I("group.consumer.regex.refresh.interval.ms", "600000", 10000, INT32_MAX),
     I("group.consumer.session.timeout.ms", "45000", POSITIVE_INT),
     I("group.initial.rebalance.delay.ms", "3000", 0, INT32_MAX),
     I("group.max.session.timeout.ms", "1800000", POSITIVE_INT),

@@ -242,6 +242,7 @@ int16_t mb_topic_create(struct mb_cluster *cluster, struct mb_topic_plan *plan, 
     plan->config.alloc = cluster->alloc;
     for (int32_t i = 0; now >= 0 && i < topic->partition_count; i++)
         mb_controller_elect(topic->partitions[i], now);
+    cluster->topics_made++;
     mb_controller_changed(cluster);
     if (out)
         *out = topic;

@@ -242,6 +242,7 @@ static void offsets_of_subscribed_topics_are_kept(void **unused)
     a.topic_count = -1;
     a.regex = kci_str_of("[st]");
     member_join(&a);
+    member_beat(&a);
     assert_code(commit(&a, 2, 0, 9), KCI_NONE);
     struct kci_offset_delete_request__offset_delete_request_partition p = { .partition_index = 0 };
     struct kci_offset_delete_request__offset_delete_request_topic t = { .name = kci_str_of("t"),

@@ -276,39 +276,6 @@ static void a_static_member_keeps_its_place(void **unused)
     world_close(&s);
 }
 
-/* Patterns are matched by the broker against whole names, now and when topics come. */
-static void patterns_are_matched_by_the_broker(void **unused)
-{
-    struct world s;
-    (void)unused;
-    world_open(&s, 1, NULL);
-    group_topic(&s, "orders-1", 2);
-    group_topic(&s, "my-orders-1", 2);
-    struct member a = member_of(&s, 1, "g", "a", "t");
-    a.topic_count = -1;
-    a.regex = kci_str_of("orders-(?:\\d+|[a-z]*)");
-    member_join(&a);
-    assert_int_equal(a.owned_count, 2);
-    group_topic(&s, "orders-x", 3);
-    world_pass(&s, 5000);
-    member_beat(&a);
-    assert_int_equal(a.owned_count, 5);
-    const char *bad[] = { "(", "a**", "(?=a)", "(a)\\1", "(?<!x)y", "a++", "(*UTF)a", "[", "x{3,1}" };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        a.regex = kci_str_of(bad[i]);
-        assert_code(member_call(&a, a.epoch, SAYS_ALL), KCI_INVALID_REGULAR_EXPRESSION);
-    }
-    a.regex = kci_str_of("(?:(?:[a-z]+)+)+-q"); /* costs too much: matches nothing, soon */
-    char name[200];
-    memset(name, 'a', sizeof name - 1);
-    name[sizeof name - 1] = 0;
-    group_topic(&s, name, 1);
-    world_pass(&s, 1000);
-    assert_code(member_call(&a, a.epoch, SAYS_ALL), KCI_NONE);
-    assert_int_equal(a.given_count, 0);
-    world_close(&s);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,7 +288,6 @@ int main(void)
         cmocka_unit_test(the_assignor_is_voted_for),
         cmocka_unit_test(a_subscription_changes),
         cmocka_unit_test(a_static_member_keeps_its_place),
-        cmocka_unit_test(patterns_are_matched_by_the_broker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
