@@ -13,6 +13,7 @@
 #include "mockbroker/core/acceptor.h"
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/sasl.h"
+#include "mockbroker/core/telemetry.h"
 
 #include <stdio.h>
 
@@ -36,6 +37,12 @@ static void print_host(char *out, size_t size, const struct kci_address *address
     snprintf(out, size, "%.*s", (int)length, at);
 }
 
+static void print_port(char *out, size_t size, const struct kci_address *address)
+{
+    const char *colon = strrchr(address->text, ':');
+    snprintf(out, size, "%.7s", colon ? colon + 1 : "");
+}
+
 void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t broker, const struct kci_address *peer,
                            const struct kci_address *local, int64_t now)
 {
@@ -51,6 +58,7 @@ void *mb_connection_accept(struct mb_cluster *cluster, kci_conn conn, int32_t br
     connection->active_at = now;
     connection->client_host[0] = '/';
     print_host(connection->client_host + 1, sizeof connection->client_host - 1, peer);
+    print_port(connection->client_port, sizeof connection->client_port, peer);
     print_host(connection->local_host, sizeof connection->local_host, local);
     connection->splitter =
         kci_splitter_of(cluster->alloc, (uint32_t)mb_cluster_property(cluster, "socket.request.max.bytes"));
@@ -326,6 +334,8 @@ static void bury(struct mb_connection *connection, int64_t now)
     kci_list_remove(&connection->dirty);
     kci_list_remove(&connection->link);
     kci_list_push(&connection->cluster->dead, &connection->link);
+    if (!kci_uuid_is_zero(&connection->telemetry_instance))
+        mb_telemetry_forget(connection->cluster, connection->broker, &connection->telemetry_instance);
     while ((node = kci_list_pop(&connection->outgoing)) != NULL)
         mb_outgoing_free(connection->cluster->alloc, KCI_CONTAINER(node, struct mb_outgoing, link));
     if (connection->request && connection->request->on_close)

@@ -28,10 +28,12 @@ struct mb_connection {
     kci_conn conn;         /* 0: closed */
     int32_t broker;
     char client_host[48];                         /* "/127.0.0.1" */
+    char client_port[8];                          /* "51423"; empty: not known */
     char local_host[48];                          /* "127.0.0.1": by which the client reached us */
     char software_name[MB_SOFTWARE_TEXT_MAX + 1]; /* of ApiVersions v3+; empty: not said */
     char software_version[MB_SOFTWARE_TEXT_MAX + 1];
-    struct mb_sasl *sasl; /* owned; NULL: nobody is asked who he is */
+    struct mb_sasl *sasl;               /* owned; NULL: nobody is asked who he is */
+    struct kci_uuid telemetry_instance; /* the latest that a request of this connection made; zero: none */
     struct kci_splitter splitter;
     struct mb_request *request; /* being handled: its answer comes before the next request is looked at */
     struct kci_list outgoing;   /* struct mb_outgoing */

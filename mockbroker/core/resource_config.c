@@ -76,7 +76,7 @@ void mb_resources_clear(struct mb_resources *resources)
     struct kci_list *node;
     while ((node = kci_list_first(&resources->all)) != NULL)
         forget(resources, KCI_CONTAINER(node, struct mb_resource, link));
-    resources->version++;
+    resources->metrics_version++;
 }
 
 struct mb_resource *mb_resource_find(const struct mb_resources *resources, int8_t type, struct kci_str name)
@@ -121,22 +121,64 @@ static int16_t refuse(char *text, size_t text_size, int16_t error, const char *w
     return error;
 }
 
-/* key=pattern, ...: which clients a subscription is for */
+static struct kci_str without_blanks(struct kci_str text)
+{
+    while (text.size && text.data[0] == ' ') {
+        text.data++;
+        text.size--;
+    }
+    while (text.size && text.data[text.size - 1] == ' ')
+        text.size--;
+    return text;
+}
+
+struct kci_str mb_resource_list(struct kci_str text)
+{
+    text = without_blanks(text);
+    return text.size ? text : (struct kci_str){ NULL, 0 };
+}
+
+bool mb_resource_list_next(struct kci_str *list, struct kci_str *part)
+{
+    const char *comma = list->size ? memchr(list->data, ',', list->size) : NULL;
+    if (!list->data)
+        return false;
+    *part = without_blanks((struct kci_str){ list->data, comma ? (size_t)(comma - list->data) : list->size });
+    size_t used = comma ? (size_t)(comma - list->data) + 1 : 0;
+    *list = comma ? (struct kci_str){ comma + 1, list->size - used } : (struct kci_str){ NULL, 0 };
+    return true;
+}
+
+bool mb_resource_split_match(struct kci_str part, struct kci_str *key, struct kci_str *pattern)
+{
+    const char *equals = part.size ? memchr(part.data, '=', part.size) : NULL;
+    if (!equals)
+        return false;
+    size_t size = (size_t)(equals - part.data);
+    *key = without_blanks((struct kci_str){ part.data, size });
+    *pattern = (struct kci_str){ equals + 1, part.size - size - 1 };
+    while (pattern->size &&
+           pattern->data[pattern->size - 1] == '=') /* Kafka splits at each, and forgets what is empty at the end */
+        pattern->size--;
+    if (pattern->size == 0 || memchr(pattern->data, '=', pattern->size))
+        return false;
+    *pattern = without_blanks(*pattern);
+    return true;
+}
+
 static bool match_ok(const struct kci_alloc *alloc, struct kci_str pattern)
 {
     static const char *const keys[] = { "client_instance_id",    "client_id",
                                         "client_software_name",  "client_software_version",
                                         "client_source_address", "client_source_port" };
-    const char *equals = memchr(pattern.data, '=', pattern.size);
+    struct kci_str key, value;
     const char *why;
     bool known = false;
-    if (!equals)
+    if (!mb_resource_split_match(pattern, &key, &value))
         return false;
-    struct kci_str key = { pattern.data, (size_t)(equals - pattern.data) };
-    struct kci_str value = { equals + 1, pattern.size - key.size - 1 };
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         known |= kci_str_equal(key, kci_str_of(keys[i]));
-    struct mb_re2 *regex = known && value.size ? mb_re2_compile(alloc, value, &why) : NULL;
+    struct mb_re2 *regex = known ? mb_re2_compile(alloc, value, &why) : NULL;
     mb_re2_free(regex);
     return regex != NULL;
 }
@@ -158,13 +200,10 @@ static int16_t check_metrics(struct mb_cluster *cluster, size_t row, struct kci_
             return KCI_INVALID_REQUEST;
         }
     }
-    for (size_t at = 0; row == MB_METRICS_MATCH && at < value.size;) {
-        const char *comma = memchr(value.data + at, ',', value.size - at);
-        struct kci_str one = { value.data + at, comma ? (size_t)(comma - value.data) - at : value.size - at };
+    struct kci_str list = mb_resource_list(value), one;
+    while (row == MB_METRICS_MATCH && mb_resource_list_next(&list, &one))
         if (!match_ok(cluster->alloc, one))
             return refuse(text, text_size, KCI_INVALID_CONFIG, "Illegal client matching pattern: ", one);
-        at += one.size + 1;
-    }
     return KCI_NONE;
 }
 
@@ -276,7 +315,8 @@ static bool commit(struct mb_resources *resources, int8_t type, struct kci_str n
         resource = make(resources, type, name);
     if (any && !resource)
         return false;
-    resources->version++;
+    if (type == MB_RESOURCE_CLIENT_METRICS && (any || resource))
+        resources->metrics_version++;
     if (!any) {
         if (resource)
             forget(resources, resource);

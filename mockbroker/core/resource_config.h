@@ -29,7 +29,7 @@ struct mb_resources {
     const struct kci_alloc *alloc;
     struct kci_list all; /* those that have a setting of their own */
     size_t count;
-    uint32_t version; /* rises with every change */
+    uint32_t metrics_version; /* rises with every change of client metrics */
 };
 
 void mb_resources_init(struct mb_resources *resources, const struct kci_alloc *alloc);
@@ -42,6 +42,12 @@ struct mb_resource *mb_resource_find(const struct mb_resources *resources, int8_
 /* The value in force; resource may be NULL. */
 const char *mb_resource_text(const struct mb_cluster *cluster, const struct mb_resource *resource, int8_t type,
                              size_t i);
+/* The parts of a list, one after the other: begin with mb_resource_list(text). Without blanks around them, as Kafka reads
+ * lists. */
+struct kci_str mb_resource_list(struct kci_str text);
+bool mb_resource_list_next(struct kci_str *list, struct kci_str *part);
+/* Of a part of `match`: which attribute, and the pattern for it. false: it is not key=pattern. */
+bool mb_resource_split_match(struct kci_str part, struct kci_str *key, struct kci_str *pattern);
 /* As mb_alter_topic(). */
 int16_t mb_alter_resource(struct mb_cluster *cluster, int8_t type, struct kci_str name,
                           const struct mb_config_change *changes, size_t count, bool replace, bool dry, char *text,

@@ -55,6 +55,19 @@ static inline bool kci_uuid_is_zero(const struct kci_uuid *id)
     return memcmp(id, &zero, sizeof zero) == 0;
 }
 
+#define KCI_UUID_TEXT_SIZE 23 /* 22 characters of base64url, as Kafka prints ids, and an end */
+
+static inline void kci_uuid_print(char out[KCI_UUID_TEXT_SIZE], const struct kci_uuid *id)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t bit = 0; bit < 128; bit += 6) {
+        size_t byte = bit / 8;
+        uint32_t two = (uint32_t)id->b[byte] << 8 | (byte < 15 ? id->b[byte + 1] : 0u);
+        *out++ = digits[two >> (10 - bit % 8) & 63];
+    }
+    *out = '\0';
+}
+
 static inline bool kci_uuid_equal(const struct kci_uuid *a, const struct kci_uuid *b)
 {
     return memcmp(a, b, sizeof *a) == 0;

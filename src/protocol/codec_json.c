@@ -87,13 +87,10 @@ static void write_hex(struct kci_writer *w, const struct kci_bytes *bytes)
 
 static void write_uuid(struct kci_writer *w, const struct kci_uuid *id)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    char text[KCI_UUID_TEXT_SIZE];
+    kci_uuid_print(text, id);
     kci_writer_i8(w, '"');
-    for (size_t bit = 0; bit < 128; bit += 6) {
-        size_t byte = bit / 8;
-        uint32_t two = (uint32_t)id->b[byte] << 8 | (byte < 15 ? id->b[byte + 1] : 0u);
-        kci_writer_i8(w, digits[two >> (10 - bit % 8) & 63]);
-    }
+    write_text(w, text);
     kci_writer_i8(w, '"');
 }
 

@@ -78,9 +78,11 @@ static enum kci_compress_result append_block(const uint8_t *block, size_t size, 
     uint8_t *room = kci_writer_room(out, plain);
     if (!room && plain)
         return kci_compress_no_room(out, plain);
-    return plain == 0 || snappy_uncompress((const char *)block, size, (char *)room, &plain) == SNAPPY_OK
-               ? KCI_COMPRESS_OK
-               : KCI_COMPRESS_CORRUPT;
+    if (plain == 0) /* there may be no room then */
+        return snappy_validate_compressed_buffer((const char *)block, size) == SNAPPY_OK ? KCI_COMPRESS_OK
+                                                                                         : KCI_COMPRESS_CORRUPT;
+    return snappy_uncompress((const char *)block, size, (char *)room, &plain) == SNAPPY_OK ? KCI_COMPRESS_OK
+                                                                                           : KCI_COMPRESS_CORRUPT;
 }
 
 static enum kci_compress_result decompress_snappy(struct kci_compress_context *x, const uint8_t *data, size_t size,

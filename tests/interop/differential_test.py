@@ -8,4 +8,4 @@ from differential.frames import APIS
 
 @told_by("topics", "logs", "groups", "transactions", "frames", "settings", "systematic")
 class DifferentialTest(Comparison):
-    every = [api for api in APIS if "Telemetry" not in api]  # Kafka serves those with a plugin only
+    every = [api for api in APIS if "Telemetry" not in api]  # those have a test of their own, with a plugin

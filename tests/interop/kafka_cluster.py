@@ -10,7 +10,7 @@ import time
 
 import confluent_kafka.admin
 
-from common import Told
+from common import Told, run
 
 FORMAT = "kafka.tools.StorageTool"
 SERVER = "kafka.Kafka"
@@ -49,7 +49,8 @@ def free_ports(count):
 def java(libs, main, *arguments, **options):
     """The command line of a Java tool of this Kafka."""
     quiet = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-Dlog4j2.level=ERROR", "-Dlog4j.rootLogger=ERROR"]
-    return ["java", options.get("heap", "-Xmx128m"), *FAST_JVM, *quiet, "-cp", os.path.join(libs, "*"), main, *arguments]
+    classes = os.pathsep.join([os.path.join(libs, "*"), *options.get("classes", ())])
+    return ["java", options.get("heap", "-Xmx128m"), *FAST_JVM, *quiet, "-cp", classes, main, *arguments]
 
 
 class Kafka:
@@ -59,6 +60,7 @@ class Kafka:
         self.libs = os.path.join(folder, "libs")
         self.nodes = nodes
         self.properties = properties or {}
+        self.classes = []  # folders with classes of plugins
         self.processes = {}
         self.top = None
 
@@ -90,10 +92,15 @@ class Kafka:
             f.writelines(f"{k}={v}\n" for k, v in values.items())
         return path
 
+    def compile(self, source, folder):
+        """Before the start: a plugin of the nodes, into this folder."""
+        run(["javac", "-cp", os.path.join(self.libs, "*"), "-d", folder, source])
+        self.classes.append(folder)
+
     def start_node(self, node):
         config = os.path.join(self.top, f"node-{node}.properties")
         log = open(os.path.join(self.top, f"node-{node}.log"), "ab")
-        self.processes[node] = subprocess.Popen(java(self.libs, SERVER, config, heap=HEAP), stdout=log, stderr=log, start_new_session=True)
+        self.processes[node] = subprocess.Popen(java(self.libs, SERVER, config, heap=HEAP, classes=self.classes), stdout=log, stderr=log, start_new_session=True)
         log.close()
 
     def stop_node(self, node, kill=False):

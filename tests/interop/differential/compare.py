@@ -4,6 +4,7 @@ import importlib
 import itertools
 import os
 import re
+import tempfile
 import time
 import unittest
 
@@ -24,13 +25,18 @@ class Comparison(unittest.TestCase):
     nodes = 1
     every = ()       # APIs of which there are to be FEWEST requests at least
     properties = {}  # of both, besides INTERNAL
+    plugin = None    # the class of a metrics reporter of Kafka's nodes, in java/
 
     @classmethod
     def setUpClass(cls):
         cls.compared, cls.used, cls.played = collections.Counter(), set(), 0
         properties = {**INTERNAL, **cls.properties}
         cls.messages = Messages(os.path.join(Settings.kafka, "libs"))
-        cls.kafka = Kafka(Settings.kafka, cls.nodes, properties)
+        cls.kafka = Kafka(Settings.kafka, cls.nodes, {**properties, **({"metric.reporters": cls.plugin} if cls.plugin else {})})
+        if cls.plugin:
+            classes = tempfile.TemporaryDirectory()
+            cls.addClassCleanup(classes.cleanup)
+            cls.kafka.compile(os.path.join(os.path.dirname(__file__), "..", "java", f"{cls.plugin}.java"), classes.name)
         cls.kafka.__enter__()
         cls.addClassCleanup(cls.kafka.__exit__, None, None, None)
         options = [word for key, value in properties.items() for word in ("--config", f"{key}={value}")]

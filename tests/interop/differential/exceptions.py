@@ -53,7 +53,8 @@ ADMIN = LOOKING + [
 NODES = BOTH + [
     ("a move that takes a replica away and leaves the leader", "does not raise the leader's epoch", "Metadata|DescribeTopicPartitions", "moved|elected", r".*\.LeaderEpoch"),
 ]
-ROWS = {"DifferentialTest": SINGLE, "DifferentialAdminTest": ADMIN, "DifferentialNodesTest": NODES}
+TELEMETRY = []
+ROWS = {"DifferentialTest": SINGLE, "DifferentialTelemetryTest": TELEMETRY, "DifferentialAdminTest": ADMIN, "DifferentialNodesTest": NODES}
 
 # Rows of the page that no row above stands for, and where they are seen.
 ELSEWHERE = {

@@ -147,12 +147,88 @@ static void what_is_kept_is_bounded(void **state)
     world_close(&world);
 }
 
+/* An instance is one broker's, and ends with the connection that made it, or when nothing was heard of it for long. */
+static void a_client_that_comes_back_is_a_new_one(void **state)
+{
+    struct world world;
+    const struct kci_uuid mine = { { [3] = 7 } };
+    (void)state;
+    world_open(&world, 2, NULL);
+    struct client *client = world_client(&world, 1);
+    assert_int_equal(ask(client, mine)->error_code, 0);
+    assert_int_equal(ask(client, mine)->error_code, KCI_THROTTLING_QUOTA_EXCEEDED);
+    assert_int_equal(ask(world_client(&world, 1), mine)->error_code, KCI_THROTTLING_QUOTA_EXCEEDED);
+    assert_int_equal(ask(world_client(&world, 2), mine)->error_code, 0);
+    client->closed = true;
+    world.engine.ops->on_close(world.engine.self, client->conn, client->user, "gone", world.now);
+    assert_int_equal(ask(world_client(&world, 2), mine)->error_code, KCI_THROTTLING_QUOTA_EXCEEDED);
+    client = world_client(&world, 1);
+    assert_int_equal(ask(client, mine)->error_code, 0);
+    struct kci_get_telemetry_subscriptions_response told = *ask(client, (struct kci_uuid){ { 0 } });
+    assert_int_equal(push_as(client, &told, metrics, 0, true), 0);
+    world_at(&world, world.now + 3 * 300 * SECOND - 1);
+    assert_int_equal(push_as(client, &told, metrics, 0, true), KCI_INVALID_REQUEST); /* it said that it ended */
+    world_at(&world, world.now + 3 * 300 * SECOND);
+    assert_int_equal(push_as(client, &told, metrics, 0, true), 0);
+    world_close(&world);
+}
+
+/* As many instances as Kafka keeps: then the one not heard of longest is forgotten, and nobody is refused. */
+static void instances_are_bounded(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    struct client *client = world_client(&world, 1);
+    const struct kci_uuid first = { { [0] = 1 } }, second = { { [0] = 2 } };
+    assert_int_equal(ask(client, first)->error_code, 0);
+    assert_int_equal(ask(client, second)->error_code, 0);
+    for (int i = 0; i < MB_TELEMETRY_INSTANCES_MAX - 2; i++)
+        assert_int_equal(ask(client, (struct kci_uuid){ { 0 } })->error_code, 0);
+    assert_int_equal(ask(client, first)->error_code, KCI_THROTTLING_QUOTA_EXCEEDED);
+    assert_int_equal(ask(client, (struct kci_uuid){ { 0 } })->error_code, 0);
+    assert_int_equal(ask(client, second)->error_code, 0);
+    assert_int_equal(ask(client, first)->error_code, KCI_THROTTLING_QUOTA_EXCEEDED);
+    world_close(&world);
+}
+
+/* All parts of `match` must hold, the later of two for one attribute; what the client did not say is "unknown". */
+static void a_subscription_is_for_those_whom_it_matches(void **state)
+{
+    const struct {
+        const char *match;
+        bool holds;
+    } all[] = { { "client_id=shop", true },
+                { "client_id=sho", false },
+                { " client_id = s.* , client_software_name=unknown", true },
+                { "client_id=shop,client_software_version=[0-9].*", false },
+                { "client_id=other,client_id=shop", true },
+                { "client_id=shop,client_id=other", false },
+                { "client_instance_id=AAAABwAAAAAAAAAAAAAAAA", true },
+                { "client_instance_id=B.*", false } };
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        struct world world;
+        world_open(&world, 1, NULL);
+        struct client *client = world_client(&world, 1);
+        client->id = "shop";
+        subscribe(&world, "metrics", "a.,b.,a.");
+        subscribe(&world, "match", all[i].match);
+        int32_t count = ask(client, (struct kci_uuid){ { [3] = 7 } })->requested_metrics_count;
+        assert_int_equal(count, all[i].holds ? 2 : 0);
+        world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_client_pushes_what_was_asked_for),
         cmocka_unit_test(what_is_no_push_is_refused),
         cmocka_unit_test(what_is_kept_is_bounded),
+        cmocka_unit_test(a_client_that_comes_back_is_a_new_one),
+        cmocka_unit_test(instances_are_bounded),
+        cmocka_unit_test(a_subscription_is_for_those_whom_it_matches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
