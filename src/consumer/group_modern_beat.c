@@ -151,11 +151,23 @@ static void refused(struct kci_consumer *c, int16_t error, struct kci_str text, 
 {
     struct kci_group *g = &c->group;
     const char *group = c->settings->group_id;
-    if (error == KCI_UNSUPPORTED_VERSION)
+    if (error == KCI_UNSUPPORTED_VERSION && c->subscription.remote_pattern)
+        kci_consumer_raise(
+            c, KC_ERR_UNSUPPORTED_VERSION,
+            "group \"%s\": the brokers have no patterns matched by the broker: use Kafka 4.0 or newer with "
+            "the feature group.version=1, or let kc_consumer_subscribe_pattern() match here",
+            group);
+    else if (error == KCI_UNSUPPORTED_VERSION)
         kci_consumer_raise(c, KC_ERR_UNSUPPORTED_VERSION,
-                           "group \"%s\": the brokers do not speak the protocol of group.protocol=consumer%s: set "
+                           "group \"%s\": the brokers do not speak the protocol of group.protocol=consumer: set "
                            "group.protocol=classic, or use Kafka 4.0 or newer with the feature group.version=1",
-                           group, c->subscription.remote_pattern ? " with patterns matched by the broker" : "");
+                           group);
+    else if (error == KCI_INVALID_REGULAR_EXPRESSION)
+        kci_consumer_raise(c, KC_ERR_INVALID_REGULAR_EXPRESSION,
+                           "group \"%s\": the coordinator cannot read the pattern \"%.100s\": %.*s Subscribe with one "
+                           "of the RE2 syntax, which has no look-around and no back references",
+                           group, c->subscription.remote_pattern ? c->subscription.remote_pattern : "",
+                           (int)(text.size < 300 ? text.size : 300), text.data ? text.data : "");
     else if (error == KCI_UNRELEASED_INSTANCE_ID)
         kci_consumer_raise(c, KC_ERR_UNRELEASED_INSTANCE_ID,
                            "group \"%s\": another member holds group.instance.id \"%s\"; if it is gone for good, the "

@@ -326,6 +326,33 @@ static void test_remote_pattern(void **state)
     script_consumer_end(&sc);
 }
 
+/* What the coordinator cannot read is told by poll, with what to do; another pattern makes it good. */
+static void test_remote_pattern_that_is_none(void **state)
+{
+    kc_error error;
+    (void)state;
+    begin();
+    assert_int_equal(kci_consumer_subscribe_pattern(sc.core, "(t", true, peer.now, &error), KC_OK);
+    script_step(&peer);
+    script_poll(&sc);
+    script_modern_beat(&sc);
+    script_answer_modern(&sc, KCI_INVALID_REGULAR_EXPRESSION, 0, NULL);
+    assert_int_equal(script_poll(&sc), KC_ERR_INVALID_REGULAR_EXPRESSION);
+    assert_non_null(strstr(sc.last_text, "\"(t\""));
+    assert_non_null(strstr(sc.last_text, "RE2 syntax"));
+    assert_noted(&sc, "!INVALID_REGULAR_EXPRESSION");
+    assert_int_equal(kci_consumer_subscribe_pattern(sc.core, "(t)", true, peer.now, &error), KC_OK);
+    script_advance(&peer, 60000);
+    script_poll(&sc);
+    const struct kci_consumer_group_heartbeat_request *r = script_modern_beat(&sc);
+    assert_int_equal(r->member_epoch, 0);
+    assert_true(kci_str_equal(r->subscribed_topic_regex, kci_str_of("(t)")));
+    script_answer_modern(&sc, KCI_NONE, 1, "0");
+    script_poll(&sc);
+    assert_noted(&sc, "assigned(t-0)");
+    script_consumer_end(&sc);
+}
+
 /* The same on a broker that cannot: said at once. */
 static void test_remote_pattern_old_broker(void **state)
 {
@@ -374,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_stale_epoch),
         cmocka_unit_test(test_commit_over_revocation),
         cmocka_unit_test(test_remote_pattern),
+        cmocka_unit_test(test_remote_pattern_that_is_none),
         cmocka_unit_test(test_remote_pattern_old_broker),
         cmocka_unit_test(test_topic_made_anew),
     };
