@@ -4,15 +4,18 @@
  *   uuid                as Kafka prints it, base64url: 22 characters
  *   string              text; bytes that are no UTF-8 as U+FFFD
  *   bytes               hex of the first 64, then "...(N bytes)"
- *   records             {"bytes":N}: record batches have their own reader
+ *   records             {"bytes":N,"batches":[{"records":..,"codec":"lz4",..}]}: the headers of the first batches, no records
  *   tagged fields       only when set; "unknown_tags":N counts those that the schema does not know
  *   secret fields       "(secret)", set or not, so that no log ever holds a password or a token */
 #include "protocol/codec_table.h"
+#include "protocol/compress.h"
+#include "protocol/records.h"
 
 #include <math.h>
 #include <stdio.h>
 
 #define HEX_BYTES_MAX 64 /* of a bytes field that are shown */
+#define BATCHES_MAX   16 /* of a records field that are shown */
 
 static void write_struct(const struct kci_schema *schema, int16_t version, const char *structure, struct kci_writer *w);
 
@@ -109,6 +112,36 @@ static void write_integer(struct kci_writer *w, int64_t value)
     write_text(w, text);
 }
 
+/* What tells one batch from another, and a retry from a batch that was made anew: its CRC. */
+static void write_batch(struct kci_writer *w, const struct kci_batch_header *batch, size_t size)
+{
+    char text[400];
+    snprintf(text, sizeof text,
+             "{\"base_offset\":%lld,\"bytes\":%zu,\"records\":%d,\"codec\":\"%s\",\"crc\":%u,\"producer_id\":%lld,"
+             "\"producer_epoch\":%d,\"base_sequence\":%d,\"transactional\":%s,\"control\":%s}",
+             (long long)batch->base_offset, size, (int)batch->record_count,
+             kci_codec_name(batch->attributes & KCI_BATCH_CODEC_MASK), (unsigned)batch->crc,
+             (long long)batch->producer_id, (int)batch->producer_epoch, (int)batch->base_sequence,
+             batch->attributes & KCI_BATCH_TRANSACTIONAL ? "true" : "false",
+             batch->attributes & KCI_BATCH_CONTROL ? "true" : "false");
+    write_text(w, text);
+}
+
+static void write_batches(struct kci_writer *w, const struct kci_bytes *bytes)
+{
+    struct kci_reader r = kci_reader_of(bytes->data, bytes->size);
+    struct kci_batch_header batch;
+    size_t size;
+    int shown = 0;
+    for (; shown < BATCHES_MAX && kci_batch_peek(&r, &batch, &size) == KCI_BATCH_OK && batch.magic == 2; shown++) {
+        write_text(w, shown ? "," : ",\"batches\":[");
+        write_batch(w, &batch, size);
+        kci_reader_take(&r, size);
+    }
+    if (shown)
+        kci_writer_i8(w, ']');
+}
+
 static void write_records(struct kci_writer *w, const struct kci_bytes *bytes)
 {
     if (!bytes->data) {
@@ -117,6 +150,7 @@ static void write_records(struct kci_writer *w, const struct kci_bytes *bytes)
     }
     write_text(w, "{\"bytes\":");
     write_integer(w, (int64_t)bytes->size);
+    write_batches(w, bytes);
     kci_writer_i8(w, '}');
 }
 

@@ -80,6 +80,44 @@ static void what_was_said(void **state)
     world_close(&world);
 }
 
+/* What a producer sent, batch by batch, can be asked for: how many records, in which codec, under which sequence; and a
+ * retry is told from a batch that was made anew by its CRC. Records themselves stay out. */
+static void batches_can_be_asked_for(void **state)
+{
+    struct world world;
+    const char *text, *crc;
+    char question[300];
+    (void)state;
+    world_open(&world, 1, NULL);
+    world_topic(&world, "t", 1, 1, NULL);
+    assert_int_equal(mb_journal_set(world.cluster, 1 << 20), 0);
+    struct client *client = world_client(&world, 1);
+    struct kci_bytes batch = world_batch(
+        &world, (struct batch_of){ .count = 3, .codec = KCI_CODEC_GZIP, .producer_id = 7, .epoch = 2, .sequence = 0 });
+    for (int attempt = 0; attempt < 2; attempt++) { /* the same bytes again */
+        client_produce(client, "t", 0, -1, batch);
+        client_produced(client);
+    }
+    text = entries(&world,
+                   "{\"api\":\"Produce\",\"request\":{\"topic_data\":[{\"partition_data\":[{\"records\":{\"batches\":"
+                   "[{\"records\":3,\"codec\":\"gzip\",\"producer_id\":7,\"producer_epoch\":2,\"base_sequence\":0,"
+                   "\"transactional\":false,\"control\":false}]}}]}]}}");
+    assert_int_equal(count_lines(text), 2);
+    crc = strstr(text, "\"crc\":");
+    assert_non_null(crc);
+    snprintf(question, sizeof question,
+             "{\"match\":{\"request\":{\"topic_data\":[{\"partition_data\":[{\"records\":{\"batches\":[{%.*s}]}}]}]}},"
+             "\"count\":2}",
+             (int)strcspn(crc, ","), crc);
+    assert_int_equal(ask(&world, question, &text), 1);
+    assert_int_equal(ask(&world,
+                         "{\"match\":{\"request\":{\"topic_data\":[{\"partition_data\":[{\"records\":{\"batches\":"
+                         "[{\"codec\":\"none\"}]}}]}]}},\"count\":1}",
+                         &text),
+                     0);
+    world_close(&world);
+}
+
 /* Off by default, and a question then says so; a budget keeps the latest. */
 static void its_budget(void **state)
 {
@@ -157,9 +195,8 @@ static void a_reset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_said),
-        cmocka_unit_test(its_budget),
-        cmocka_unit_test(storage_fails),
+        cmocka_unit_test(what_was_said), cmocka_unit_test(batches_can_be_asked_for),
+        cmocka_unit_test(its_budget),    cmocka_unit_test(storage_fails),
         cmocka_unit_test(a_reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
