@@ -248,6 +248,21 @@ KC_EXPORT void kc_consumer_get_state(const kc_consumer *consumer, const char *to
  *                      `close` of the plugins called, when it does */
 KC_EXPORT kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms);
 
+/* What a close means for the membership in the group. */
+typedef enum kc_close_how {
+    KC_CLOSE_DEFAULT =
+        0,              /* a dynamic member leaves; a static one keeps its place for session.timeout.ms, to come back */
+    KC_CLOSE_LEAVE = 1, /* it leaves, also a static one: others get its partitions at once, as when fewer are needed */
+    /* It does not leave: others get its partitions when its session has timed out. For a static member that is back
+     * before then, nothing is rebalanced. A dynamic one comes back as a new member, which the group waits for anyway:
+     * only when all of it goes down at once is something saved. */
+    KC_CLOSE_REMAIN = 2,
+} kc_close_how;
+/* kc_consumer_close() with a choice; that one is KC_CLOSE_DEFAULT.  Everything else, and all errors, as there. Source:
+ * KIP-1092.
+ *   KC_ERR_ARGUMENT   there is no such `how`: nothing was done */
+KC_EXPORT kc_err kc_consumer_close_as(kc_consumer *consumer, kc_close_how how, int32_t timeout_ms);
+
 typedef struct kc_consumer_stats {
     uint64_t records_returned, bytes_fetched; /* bytes of fetch responses                    */
     uint64_t fetches, polls, commits, commit_failures;

@@ -340,8 +340,15 @@ static void end(void *context)
 
 kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms)
 {
+    return kc_consumer_close_as(consumer, KC_CLOSE_DEFAULT, timeout_ms);
+}
+
+kc_err kc_consumer_close_as(kc_consumer *consumer, kc_close_how how, int32_t timeout_ms)
+{
     if (!consumer)
         return KC_OK;
+    if (how < KC_CLOSE_DEFAULT || how > KC_CLOSE_REMAIN)
+        return KC_ERR_ARGUMENT;
     kc_err result = kci_consumer_handle_enter_waiting(consumer, "close", NULL);
     if (result != KC_OK)
         return result;
@@ -349,6 +356,7 @@ kc_err kc_consumer_close(kc_consumer *consumer, int32_t timeout_ms)
     /* "No limit" must not wait for a coordinator that is gone for good. */
     int64_t deadline =
         kci_consumer_handle_deadline(now, timeout_ms < 0 ? consumer->settings->default_api_timeout_ms : timeout_ms);
+    kci_consumer_leave_as(consumer->core, how);
     result = leave_group(consumer, true, now, deadline);
     if (wait_for_interceptors(consumer, deadline + KCI_GRACE_US)) {
         end(consumer);

@@ -131,6 +131,13 @@ void kci_consumer_begin_leave(struct kci_consumer *c, bool closing, int64_t now,
     kci_consumer_unlock(c);
 }
 
+void kci_consumer_leave_as(struct kci_consumer *c, kc_close_how how)
+{
+    kci_consumer_lock(c);
+    c->group.exit = how;
+    kci_consumer_unlock(c);
+}
+
 bool kci_consumer_left(struct kci_consumer *c, kc_err *code)
 {
     kci_consumer_lock(c);

@@ -175,6 +175,8 @@ const char *kci_consumer_position_state(struct kci_consumer *c, const char *topi
 /* All that kc_consumer_get_state tells. Any thread. */
 void kci_consumer_state(struct kci_consumer *c, const char *topic, int32_t partition, int64_t now,
                         kc_consumer_state *state);
+/* What becomes of the membership when the leave comes that is a close (KIP-1092). */
+void kci_consumer_leave_as(struct kci_consumer *c, kc_close_how how);
 /* State of the membership, as in group.c. */
 const char *kci_consumer_group_state(struct kci_consumer *c);
 /* Why nothing comes of a partition, for the texts of time-outs: there is no such partition, or the cluster's account of

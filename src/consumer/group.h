@@ -106,8 +106,8 @@ struct kci_group {
     struct kci_partition_list previous;   /* the last one that was assigned, for "sticky"; owned */
     int32_t previous_generation;          /* that it is of; -1: there was none */
     /* leaving */
-    bool left;        /* done; see left_code */
-    bool close_after; /* not only leaving: closing */
+    bool left;         /* done; see left_code */
+    kc_close_how exit; /* what the application wants of a close; KC_CLOSE_DEFAULT before */
     int64_t leave_deadline;
     kc_err left_code;
     /* FAILED */

@@ -4,7 +4,8 @@
  *    LEAVING_REVOKE   on_revoked (on_lost without membership), if there is something to lose
  *    LEAVING_SEND     LeaveGroup, unless we are a static member (those come back, and      until answered or the deadline
  *                     leave only if they owe the group a rebalance); KIP-848: a heartbeat
- *                     with epoch -1, or -2 for a static member
+ *                     with epoch -1, or -2 for a static member. The application may want
+ *                     to leave in any case, or to remain (KIP-1092)
  *
  * Every state ends by the deadline; what could not be done then is done by the group itself when the session times out.
  */
@@ -141,8 +142,11 @@ void kci_group_leave_step(struct kci_consumer *c, int64_t now)
         return;
     /* A static member that comes back gets its old assignment and begins no rebalance: if it owes one, nobody would get
      * what it gave up. */
-    bool comes_back = c->settings->group_instance_id && !(g->owes_rejoin && g->generation >= 0);
-    bool silent = g->modern ? !g->m.introduced : !g->member_id || comes_back;
+    bool is_static = c->settings->group_instance_id;
+    bool comes_back = is_static && !(g->owes_rejoin && g->generation >= 0);
+    bool stays = g->exit == KC_CLOSE_REMAIN || (g->exit == KC_CLOSE_DEFAULT && comes_back);
+    /* A static member of KIP-848 always says that it goes, with the epoch that keeps its place. */
+    bool silent = g->modern ? !g->m.introduced || (g->exit == KC_CLOSE_REMAIN && !is_static) : !g->member_id || stays;
     if (silent || late) {
         if (late && !silent)
             g->left_code = KC_ERR_TIMED_OUT;

@@ -358,7 +358,8 @@ void kci_group_modern_send_leave(struct kci_consumer *c, int32_t timeout_ms, int
         return;
     kci_codec_init(&kci_consumer_group_heartbeat_request_schema, &shapes->request);
     shapes->request.group_id = kci_str_of(c->settings->group_id);
-    shapes->request.member_epoch = c->settings->group_instance_id ? LEAVE_STATIC_EPOCH : LEAVE_EPOCH;
+    bool keeps_its_place = c->settings->group_instance_id && g->exit != KC_CLOSE_LEAVE;
+    shapes->request.member_epoch = keeps_its_place ? LEAVE_STATIC_EPOCH : LEAVE_EPOCH;
     shapes->request.instance_id = kci_str_of(c->settings->group_instance_id);
     shapes->own_id = kci_str_of(id);
     g->m.introduced = false;

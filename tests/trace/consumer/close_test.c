@@ -77,6 +77,35 @@ static size_t count_sent(int16_t api)
     return count;
 }
 
+/* The application may say what becomes of the membership (KIP-1092): each wish, of a dynamic member and of a static one.
+ * The partitions are given up in any case. */
+static void test_as_the_application_wants(void **state)
+{
+    static const struct {
+        const char *instance;
+        kc_close_how how;
+        size_t leaves;
+    } rows[] = {
+        { NULL, KC_CLOSE_DEFAULT, 1 }, { NULL, KC_CLOSE_LEAVE, 1 }, { NULL, KC_CLOSE_REMAIN, 0 },
+        { "i", KC_CLOSE_DEFAULT, 0 },  { "i", KC_CLOSE_LEAVE, 1 },  { "i", KC_CLOSE_REMAIN, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.group_instance_id = rows[i].instance;
+        script_consumer_create(&sc);
+        script_join(&sc, 1, "0");
+        script_poll(&sc);
+        sc.seen[0] = 0;
+        kci_consumer_leave_as(sc.core, rows[i].how);
+        leave(true, 1000, KC_OK);
+        assert_noted(&sc, "revoked(t-0)");
+        if (count_sent(KCI_API_LEAVE_GROUP) != rows[i].leaves)
+            fail_msg("row %zu: %s", i, rows[i].leaves ? "did not leave" : "left");
+        script_consumer_end(&sc);
+    }
+}
+
 /* A static member that owes the group a rebalance does leave: it gave a partition up for the next owner, who gets it
  * when we join again; coming back, it would get its old assignment, and the partition nobody. */
 static void test_static_member_owes_a_rebalance(void **state)
@@ -262,6 +291,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_close),
+        cmocka_unit_test(test_as_the_application_wants),
         cmocka_unit_test(test_static_member),
         cmocka_unit_test(test_static_member_owes_a_rebalance),
         cmocka_unit_test(test_commit_behind_automatic),

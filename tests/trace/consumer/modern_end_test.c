@@ -72,14 +72,16 @@ static void test_fenced_in_callback(void **state)
     script_consumer_end(&sc);
 }
 
-/* Unsubscribe: on_revoked, then the epoch that says farewell; -2 keeps the place of a static member. */
-static void expect_leave(const char *instance, int32_t epoch)
+/* Unsubscribe or close: on_revoked, then the epoch that says farewell; -2 keeps the place of a static member. epoch 0:
+ * nothing is said. */
+static void expect_leave(const char *instance, kc_close_how how, int32_t epoch)
 {
     kc_err code = KC_OK;
     prepare();
     sc.settings.group_instance_id = instance;
     script_consumer_create(&sc);
     join("0");
+    kci_consumer_leave_as(sc.core, how);
     kci_consumer_begin_leave(sc.core, false, peer.now, peer.now + 10000000);
     script_step(&peer);
     struct kci_consumer_event event;
@@ -87,6 +89,13 @@ static void expect_leave(const char *instance, int32_t epoch)
     assert_int_equal(event.kind, KCI_EVENT_REVOKED);
     kci_consumer_event_done(sc.core, &event, peer.now);
     script_step(&peer);
+    if (!epoch) {
+        assert_false(script_waits(&sc, KCI_API_CONSUMER_GROUP_HEARTBEAT));
+        assert_true(kci_consumer_left(sc.core, &code));
+        assert_int_equal(code, KC_OK);
+        script_consumer_end(&sc);
+        return;
+    }
     const struct kci_consumer_group_heartbeat_request *r = script_modern_beat(&sc);
     assert_int_equal(r->member_epoch, epoch);
     assert_true(instance ? kci_str_equal(r->instance_id, kci_str_of(instance)) : !r->instance_id.data);
@@ -101,8 +110,12 @@ static void expect_leave(const char *instance, int32_t epoch)
 static void test_leave(void **state)
 {
     (void)state;
-    expect_leave(NULL, -1);
-    expect_leave("me", -2);
+    expect_leave(NULL, KC_CLOSE_DEFAULT, -1);
+    expect_leave("me", KC_CLOSE_DEFAULT, -2);
+    expect_leave(NULL, KC_CLOSE_LEAVE, -1); /* KIP-1092 */
+    expect_leave("me", KC_CLOSE_LEAVE, -1);
+    expect_leave(NULL, KC_CLOSE_REMAIN, 0);
+    expect_leave("me", KC_CLOSE_REMAIN, -2);
 }
 
 /* Close of a member that was fenced: there is nobody to take leave of, so it does not wait for an answer. */
