@@ -255,6 +255,21 @@ static bool load_elr(struct loader *loader, const char *line)
     return true;
 }
 
+/* What it has above its own high watermark may be of another history than the partition's. */
+static bool load_behind(struct loader *loader, const char *line)
+{
+    int broker;
+    long long high;
+    struct mb_replica *replica = NULL;
+    if (sscanf(line, "behind %d %lld", &broker, &high) == 2 && loader->partition)
+        replica = mb_partition_replica(loader->partition, broker);
+    if (!replica)
+        return refuse(loader, line, "not understood");
+    if (high < replica->high_watermark)
+        replica->high_watermark = high > replica->log.start_offset ? high : replica->log.start_offset;
+    return true;
+}
+
 /* As many brokers as there were, or as many as are asked for now: the larger number. */
 static bool load_brokers(struct loader *loader, const char *line)
 {
@@ -313,6 +328,8 @@ static bool load_line(struct loader *loader, const char *line)
         return load_quota(loader, line);
     if (strncmp(line, "partition ", 10) == 0)
         return load_partition(loader, line);
+    if (strncmp(line, "behind ", 7) == 0)
+        return load_behind(loader, line);
     if (strncmp(line, "elr ", 4) == 0)
         return load_elr(loader, line);
     if (sscanf(line, "cluster %23s %lld", id, &next) != 2)

@@ -14,6 +14,7 @@
  *                                   [<how many of the replicas, from the first, are the target of a reassignment>
  *                                   <which of them are being added>]
  *                         elr <broker ids a,b> <who led last, 0: somebody leads>  of the partition above; elr.c
+ *                         behind <broker id> <high watermark>   a replica of it that is not in sync: its own is lower
  *                         leaving <id>                                          as soon as it holds nothing
  *                         acl, scram, feature, resource ...                     entity_store.c
  *                         clean                                                 all logs are whole and synced
@@ -22,8 +23,9 @@
  *
  * It is written anew at the end of a step in which something changed, to a second file that then takes the name, so
  * that a crash leaves the old one or the new one.  High watermarks are those of the last change and of a clean
- * shutdown; a lower one only means that the election computes it again.  Leader epochs are in the batches themselves,
- * and so are sequences: the epoch cache and the producer windows are rebuilt from the logs at start (metadata_load.c). */
+ * shutdown; a lower one only means that the election computes it again, one that is too high that a replica takes for
+ * committed what nobody else has.  Leader epochs are in the batches themselves, and so are sequences: the epoch cache
+ * and the producer windows are rebuilt from the logs at start (metadata_load.c). */
 #include "mockbroker/core/metadata_store.h"
 
 #include "mockbroker/core/elr.h"
@@ -93,6 +95,12 @@ static void put_partition(struct kci_writer *w, const struct mb_partition *parti
         put_brokers(w, partition, ELIGIBLE);
         snprintf(line, sizeof line, " %d\n", partition->last_known_leader);
         put_text(w, line);
+    }
+    for (int32_t i = 0; i < partition->replica_count; i++) {
+        const struct mb_replica *replica = &partition->replicas[i];
+        snprintf(line, sizeof line, "behind %d %lld\n", replica->broker, (long long)replica->high_watermark);
+        if (!replica->in_isr && !replica->eligible && replica->high_watermark < high)
+            put_text(w, line);
     }
 }
 
