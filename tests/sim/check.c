@@ -172,7 +172,7 @@ static void check_leader_acked_not_lost(history *h, verdict *v)
     for (uint32_t s = 0; h->acks_leader && s < h->senders.count; s++)
         for (uint32_t i = 0; i < h->senders.items[s].sends.count; i++) {
             const struct sim_send *send = &h->senders.items[s].sends.items[i];
-            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i])
+            if (send->reports && send->code == KC_OK && !tally.times[tally.first[s] + i] && !sim_log_replaced(h, send))
                 sim_violation(v, "P10", "record %u/%u was acknowledged by a leader that stayed and is in no log", s, i);
         }
     tally_close(&tally);
@@ -348,8 +348,9 @@ static void check_no_phantom(history *h, verdict *v)
         const struct sim_hold *hold = &h->holds.items[d->hold];
         const struct sim_logged *there = sim_log_at(h, hold->partition, d->offset);
         const struct sim_send *send = send_of(h, &d->value);
-        /* gone before anybody could write it down, by an answer that waited for it: the report knows it, too */
-        bool unseen = h->gaps && !there && send && send->checksum == d->value.checksum && send->offset == d->offset;
+        /* gone before anybody could write it down, by an answer that waited for it */
+        bool unseen = h->gaps && !there && send && send->checksum == d->value.checksum &&
+                      sim_log_may_have_had(h, send, hold->partition, d->offset);
         if (!unseen && !lives_of(h, hold->partition, d->offset, &d->value))
             sim_violation(v, "F2", "consumer %d got record %u/%u at partition %d offset %lld, where the log has %s",
                           hold->consumer, d->value.producer, d->value.counter, hold->partition, (long long)d->offset,

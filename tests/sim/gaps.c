@@ -158,6 +158,7 @@ static void look_at_start(struct sim_brokers *b, int32_t p, const struct mb_repl
     struct sim_stage *stage = b->stage;
     const struct sim_gaps *w = &stage->workload.gaps;
     int64_t from = b->gaps->start[p], to = replica->log.start_offset, newest_ms = INT64_MIN, last_ms = INT64_MIN;
+    int64_t seen = 0;
     const struct sim_log *log = log_of(b, p);
     for (size_t i = 0; i < log->records.count; i++) {
         const struct sim_logged *record = &log->records.items[i];
@@ -165,6 +166,7 @@ static void look_at_start(struct sim_brokers *b, int32_t p, const struct mb_repl
             continue;
         last_ms = record->timestamp_ms;
         newest_ms = last_ms > newest_ms ? last_ms : newest_ms;
+        seen++;
     }
     int64_t since_ms = SIM_WALL_MS + stage->world.now / SIM_MS - w->retention_ms;
     /* what the cleaner takes makes a log smaller, and a segment older */
@@ -173,11 +175,13 @@ static void look_at_start(struct sim_brokers *b, int32_t p, const struct mb_repl
     uint64_t now_bytes = bytes_of(replica->partition); /* a leader may have gone since, or been cut */
     uint64_t bytes = now_bytes > b->gaps->bytes[p] ? now_bytes : b->gaps->bytes[p];
     bool large = w->retention_bytes >= 0 && (w->compact || bytes >= (uint64_t)w->retention_bytes);
+    /* records that came and went between two looks: how large it was with them, and how old they were, nobody knows */
+    bool unseen = seen < to - from && (w->retention_ms >= 0 || w->retention_bytes >= 0);
     b->gaps->start[p] = to;
     b->gaps->start_at[p] = stage->world.now;
     sim_note(&stage->world, "partition %d of broker %d begins at %lld, holds %llu bytes", p, replica->broker,
              (long long)to, (unsigned long long)bytes);
-    if (to > b->gaps->asked[p] && !(w->deletes && (old || large)))
+    if (to > b->gaps->asked[p] && !(w->deletes && (old || large || unseen)))
         sim_violation(&stage->verdict, "B3", "partition %d of broker %d begins at %lld now, not at %lld: nobody asked",
                       p, replica->broker, (long long)to, (long long)from);
     if (to > b->gaps->upto[p])

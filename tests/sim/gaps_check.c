@@ -5,6 +5,8 @@
  * that passed over it before has skipped it. */
 #include "gaps_check.h"
 
+#include <kclient/error.h>
+
 size_t sim_log_index(const struct sim_log *log, int64_t offset)
 {
     size_t low = 0, high = log->records.count;
@@ -50,6 +52,14 @@ bool sim_log_replaced(const struct sim_history *h, const struct sim_send *send)
     for (size_t i = sim_log_index(log, send->offset + 1); i < log->records.count && send->key >= 0 && !replaced; i++)
         replaced = log->records.items[i].key == send->key;
     return replaced;
+}
+
+bool sim_log_may_have_had(const struct sim_history *h, const struct sim_send *send, int32_t partition, int64_t offset)
+{
+    const struct sim_log *log = &h->logs.items[partition];
+    bool passed = offset < log->start || sim_log_index(log, offset) < log->records.count;
+    bool untold = !h->idempotent || !send->reports || (send->code != KC_OK && (send->traits & KC_MAYBE_APPLIED));
+    return send->offset == offset || (passed && untold);
 }
 
 bool sim_log_forgot(const struct sim_history *h, uint32_t sender, uint32_t counter)

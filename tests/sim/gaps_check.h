@@ -12,6 +12,10 @@ const struct sim_logged *sim_log_at(const struct sim_history *history, int32_t p
 bool sim_log_passes(const struct sim_history *history, int32_t partition, int64_t from, int64_t to, int64_t at);
 /* It was acknowledged and nobody has seen it in the log: was it gone at once, as it may be? */
 bool sim_log_replaced(const struct sim_history *history, const struct sim_send *send);
+/* A record may have been at that offset and gone again before the log was looked at: its report says that it was there,
+ * or it has none that says where it was. */
+bool sim_log_may_have_had(const struct sim_history *history, const struct sim_send *send, int32_t partition,
+                          int64_t offset);
 /* The record is in the log more than once: had each copy gone when the next one came?  With its batch goes what a
  * follower that begins anew would know of the producer (compaction keeps only the last batch of each), as in Kafka. */
 bool sim_log_forgot(const struct sim_history *history, uint32_t sender, uint32_t counter);

@@ -177,6 +177,40 @@ static void p1_what_a_later_record_of_its_key_replaced_is_not_lost(void **state)
     end();
 }
 
+static void p10_what_was_too_old_at_once_is_not_lost(void **state)
+{
+    (void)state;
+    begin();
+    history.gaps = history.acks_leader = true;
+    history.acks_all = false;
+    uint32_t first = sent(0, 0);
+    reported(first, 0, KC_OK, 0, 0, MS);
+    history.senders.items[0].sends.items[first].key = -1; /* so no later one replaces it */
+    stored(0, 1);
+    ASSERT_VERDICT("P10");
+    history.logs.items[0].start = 1;
+    ASSERT_VERDICT("");
+    end();
+}
+
+/* Written, delivered, and gone before the log was looked at; the producer was closed before an answer came. */
+static void f2_what_nobody_has_seen_in_the_log_was_sent(void **state)
+{
+    (void)state;
+    begin();
+    history.gaps = history.idempotent = true;
+    uint32_t first = sent(0, 0);
+    reported(first, 0, KC_ERR_CLOSED, KC_MAYBE_APPLIED, -1, MS);
+    uint32_t hold = held(0, 0, -1, 0);
+    delivered(hold, 0, first, MS);
+    ASSERT_VERDICT("F2"); /* the log has not come that far */
+    delivered(hold, 1, stored(0, 1), MS);
+    ASSERT_VERDICT("");
+    history.senders.items[0].sends.items[first].traits = 0; /* surely not written */
+    ASSERT_VERDICT("F2");
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +224,8 @@ int main(void)
         cmocka_unit_test(g3_what_is_gone_need_not_be_delivered),
         cmocka_unit_test(g3_what_a_reset_to_the_end_skips_is_done),
         cmocka_unit_test(p1_what_a_later_record_of_its_key_replaced_is_not_lost),
+        cmocka_unit_test(p10_what_was_too_old_at_once_is_not_lost),
+        cmocka_unit_test(f2_what_nobody_has_seen_in_the_log_was_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
