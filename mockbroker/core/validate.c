@@ -10,7 +10,8 @@
  *      size as it is stored             MESSAGE_TOO_LARGE   larger than a segment       RECORD_LIST_TOO_LARGE
  *
  * Where Kafka says nothing but a code, the answer says why.  Offsets of a batch that is not compressed are checked here
- * and not by Kafka, which stores them as they come.  The beginning of a second batch behind the first is cut off.
+ * and not by Kafka, which stores them as they come.  The beginning of a second batch behind the first is cut off, unless
+ * its length or its magic cannot be.
  *
  * The records are looked at with the consumer's checks (kci_batch_survey).  Compressed batches are decompressed for
  * that, as Kafka does, unless mock.records.check=header. Bytes are changed in three cases only: a timestamp type that
@@ -20,6 +21,8 @@
 #include "base/checksum.h"
 #include <stdio.h>
 
+#define MAGIC_AT         16
+#define LENGTH_LEAST     14 /* of a batch of any magic, behind its length */
 #define ATTRIBUTES_AT    21
 #define MAX_TIMESTAMP_AT 35
 #define CRC_AT           17
@@ -34,6 +37,26 @@ static int16_t refuse(struct mb_append *append, int16_t error, const char *messa
     return error;
 }
 
+/* What follows the first batch: bytes that may be the beginning of another are none, as Kafka sees it. */
+static int16_t check_rest(struct mb_append *append, size_t total)
+{
+    struct kci_reader r = kci_reader_of(append->records.data + total, append->records.size - total);
+    kci_reader_take(&r, 8); /* base offset */
+    int32_t length = kci_reader_i32(&r);
+    kci_reader_take(&r, 4); /* leader epoch */
+    int8_t magic = kci_reader_i8(&r);
+    if (r.failed)
+        return KCI_NONE;
+    if (length < LENGTH_LEAST)
+        return refuse(append, KCI_CORRUPT_MESSAGE, "the length of the second record batch is impossible");
+    if (magic < 0 || magic > 2)
+        return refuse(append, KCI_CORRUPT_MESSAGE, "Invalid magic found in record");
+    if ((size_t)length + 12 > append->records.size - total)
+        return KCI_NONE;
+    return refuse(append, KCI_INVALID_RECORD,
+                  "Produce requests of version 3 or later must have exactly one record batch");
+}
+
 /* The first batch of what was sent; what is left of another is forgotten. */
 /* Once is enough: a batch that was found whole is so. */
 static int16_t cut_batch(struct mb_append *append)
@@ -42,9 +65,8 @@ static int16_t cut_batch(struct mb_append *append)
     if (append->is_batch)
         return KCI_NONE;
     struct kci_reader r = kci_reader_of(append->records.data, append->records.size);
-    struct kci_batch_header next;
-    size_t total = 0, next_total = 0;
-    if (append->records.size > 16 && append->records.data[16] > 2)
+    size_t total = 0;
+    if (append->records.size > MAGIC_AT && append->records.data[MAGIC_AT] > 2)
         return refuse(append, KCI_CORRUPT_MESSAGE, "Invalid magic found in record");
     switch (append->records.data ? kci_batch_peek(&r, header, &total) : KCI_BATCH_PARTIAL) {
     case KCI_BATCH_OK:
@@ -63,10 +85,9 @@ static int16_t cut_batch(struct mb_append *append)
         return KCI_UNSUPPORTED_COMPRESSION_TYPE;
     if (codec >= KCI_CODEC_COUNT && append->version < ZSTD_SINCE) /* Kafka stumbles when it looks for zstd */
         return refuse(append, KCI_UNKNOWN_SERVER_ERROR, "there is no such compression codec");
-    r = kci_reader_of(append->records.data + total, append->records.size - total);
-    if (kci_batch_peek(&r, &next, &next_total) != KCI_BATCH_PARTIAL)
-        return refuse(append, KCI_INVALID_RECORD,
-                      "Produce requests of version 3 or later must have exactly one record batch");
+    int16_t error = check_rest(append, total);
+    if (error)
+        return error;
     append->records.size = total;
     append->is_batch = true;
     return KCI_NONE;

@@ -33,6 +33,13 @@ def broken():
     yield "short", "plain", batch()[:40], {}
     yield "very short", "plain", batch()[:10], {}
     yield "two batches", "plain", batch() + batch(), {}
+    for magic in (0, 1, 3, 9, -1):
+        yield f"two batches, the second of magic {magic}", "plain", batch() + batch(magic=magic), {}
+        yield f"two batches, the second cut and of magic {magic}", "plain", batch() + batch(magic=magic)[:17], {}
+        yield f"two batches, the second's magic {magic} cut off", "plain", batch() + batch(magic=magic)[:16], {}
+    for length in (3, 13, 14):
+        yield f"two batches, the second of length {length}", "plain", batch() + batch(length_off=12 + length - len(batch())), {}
+    yield "two batches, the second longer than is there", "plain", batch() + batch(length_off=1), {}
     yield "bytes behind", "plain", batch() + b"xyz", {}
     yield "base offset 5", "plain", batch(base_offset=5), {}
     for magic in (0, 1, 9):

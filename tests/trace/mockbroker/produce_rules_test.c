@@ -49,6 +49,35 @@ static void bad_batches_are_refused_one_by_one(void **state)
     assert_int_equal(produce("orders", (struct kci_bytes){ good.data, 40 })->error_code, KCI_INVALID_RECORD);
 }
 
+/* Behind a batch, the beginning of another counts as nothing, unless it cannot be one. */
+static void one_batch_is_one(void **state)
+{
+    struct kci_bytes good = world_batch(&world, (struct batch_of){ .count = 1 });
+    const struct {
+        size_t at;
+        uint8_t value;
+        size_t size; /* of the second */
+        int16_t error;
+    } second[] = { { 16, 2, good.size, KCI_INVALID_RECORD },
+                   { 16, 0, good.size, KCI_INVALID_RECORD },
+                   { 16, 9, good.size, KCI_CORRUPT_MESSAGE },
+                   { 16, 255, 17, KCI_CORRUPT_MESSAGE },
+                   { 16, 9, 16, KCI_NONE },
+                   { 16, 2, good.size - 1, KCI_NONE },
+                   { 11, 13, good.size, KCI_CORRUPT_MESSAGE },
+                   { 11, 14, good.size, KCI_INVALID_RECORD } };
+    uint8_t *both = kci_arena_take(&world.arena, 2 * good.size);
+    (void)state;
+    for (size_t i = 0; i < sizeof second / sizeof second[0]; i++) {
+        memcpy(both, good.data, good.size);
+        memcpy(both + good.size, good.data, good.size);
+        both[good.size + second[i].at] = second[i].value;
+        assert_int_equal(produce("orders", (struct kci_bytes){ both, good.size + second[i].size })->error_code,
+                         second[i].error);
+    }
+    assert_int_equal(world_look(&world, "orders", 0).log_end, 2);
+}
+
 static void sizes_have_limits(void **state)
 {
     (void)state;
@@ -255,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bad_batches_are_refused_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_batch_is_one, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes_have_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(compacted_topics_want_keys_and_say_which_lack_them, setup, teardown),
         cmocka_unit_test_setup_teardown(times_far_off_are_refused, setup, teardown),
