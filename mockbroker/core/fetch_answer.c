@@ -138,16 +138,31 @@ static void put_partition_tags(struct kci_writer *w, const struct mb_fetch_node 
     }
 }
 
-/* Null for read_uncommitted. */
+/* As Kafka: none for what does not exist or may not be read, else null unless committed records were read. */
+static bool lists_aborted(bool committed, const struct mb_fetch_node *node)
+{
+    switch (node->error) {
+    case KCI_NONE:
+        return committed && node->preferred < 0 && node->diverging_epoch < 0;
+    case KCI_UNKNOWN_TOPIC_OR_PARTITION:
+    case KCI_UNKNOWN_TOPIC_ID:
+    case KCI_TOPIC_AUTHORIZATION_FAILED:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static void put_aborted(struct kci_writer *w, int16_t version, bool committed, const struct mb_fetch_node *node)
 {
-    if (committed)
-        put_count(w, version, node->aborted_count);
+    size_t count = committed && !node->error ? node->aborted_count : 0;
+    if (lists_aborted(committed, node))
+        put_count(w, version, count);
     else if (version >= FIRST_FLEXIBLE)
         kci_writer_uvarint(w, 0);
     else
         kci_writer_i32(w, -1);
-    for (size_t i = 0; committed && i < node->aborted_count; i++) {
+    for (size_t i = 0; lists_aborted(committed, node) && i < count; i++) {
         kci_writer_i64(w, node->aborted[i].producer_id);
         kci_writer_i64(w, node->aborted[i].first_offset);
         if (version >= FIRST_FLEXIBLE)

@@ -5,4 +5,5 @@ from differential.compare import Comparison, told_by
 @told_by("nodes")
 class DifferentialNodesTest(Comparison):
     nodes = 3
-    properties = {"auto.leader.rebalance.enable": "false"}
+    racks = ("a", "b", "c")
+    properties = {"auto.leader.rebalance.enable": "false", "replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector"}

@@ -57,6 +57,7 @@ class Kafka:
     """Nodes 1 .. count, each broker and controller; use as a context manager."""
 
     def __init__(self, folder, nodes=1, properties=None):
+        """A list among the properties has a value for each node."""
         self.libs = os.path.join(folder, "libs")
         self.nodes = nodes
         self.properties = properties or {}
@@ -89,7 +90,7 @@ class Kafka:
         }
         path = os.path.join(self.top, f"node-{node}.properties")
         with open(path, "w", encoding="utf-8") as f:
-            f.writelines(f"{k}={v}\n" for k, v in values.items())
+            f.writelines(f"{k}={v[node - 1] if isinstance(v, list) else v}\n" for k, v in values.items())
         return path
 
     def compile(self, source, folder):

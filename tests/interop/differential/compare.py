@@ -25,6 +25,7 @@ class Comparison(unittest.TestCase):
     nodes = 1
     every = ()       # APIs of which there are to be FEWEST requests at least
     properties = {}  # of both, besides INTERNAL
+    racks = ()       # of the nodes
     plugin = None    # the class of a metrics reporter of Kafka's nodes, in java/
 
     @classmethod
@@ -32,14 +33,18 @@ class Comparison(unittest.TestCase):
         cls.compared, cls.used, cls.played = collections.Counter(), set(), 0
         properties = {**INTERNAL, **cls.properties}
         cls.messages = Messages(os.path.join(Settings.kafka, "libs"))
-        cls.kafka = Kafka(Settings.kafka, cls.nodes, {**properties, **({"metric.reporters": cls.plugin} if cls.plugin else {})})
+        theirs = {"metric.reporters": cls.plugin} if cls.plugin else {}
+        ours = {"mock.racks": ",".join(cls.racks)} if cls.racks else {}
+        if cls.racks:
+            theirs["broker.rack"] = list(cls.racks)
+        cls.kafka = Kafka(Settings.kafka, cls.nodes, {**properties, **theirs})
         if cls.plugin:
             classes = tempfile.TemporaryDirectory()
             cls.addClassCleanup(classes.cleanup)
             cls.kafka.compile(os.path.join(os.path.dirname(__file__), "..", "java", f"{cls.plugin}.java"), classes.name)
         cls.kafka.__enter__()
         cls.addClassCleanup(cls.kafka.__exit__, None, None, None)
-        options = [word for key, value in properties.items() for word in ("--config", f"{key}={value}")]
+        options = [word for key, value in {**properties, **ours}.items() for word in ("--config", f"{key}={value}")]
         cls.mockbroker = Mockbroker("--as-version", "4.3", "--brokers", str(cls.nodes), *options)
         cls.addClassCleanup(cls.mockbroker.__exit__)
 

@@ -84,10 +84,16 @@ def fetching(b):
         b.call("none", api, version, ask(version, None, wait=1))
         for isolation in (1, 2, -1):
             b.call(f"isolation {isolation}", api, version, ask(version, isolation=isolation))
+        for offset in (14, 15, 16, -1):
+            b.call(f"committed, from {offset}", api, version, ask(version, offset=offset, isolation=1, wait=1))
+        b.call("committed, partition 2", api, version, ask(version, partition=2, isolation=1, wait=1))
+        b.call("committed, topic 'nothing'", api, version, ask(version, "nothing", isolation=1, wait=1))
         if version >= 9:
+            b.call("committed, epoch 99", api, version, ask(version, epoch=99, isolation=1, wait=1))
             for epoch in (0, 1, -2, 99):
                 b.call(f"epoch {epoch}", api, version, ask(version, epoch=epoch))
         if version >= 12:
+            b.call("committed, last epoch 0 from 16", api, version, ask(version, last=0, offset=16, epoch=0, isolation=1, wait=1))
             for last in (0, 1, -2, 99):
                 for offset in (0, 15, 16):
                     b.call(f"last epoch {last} from {offset}", api, version, ask(version, last=last, offset=offset, epoch=0, wait=1))

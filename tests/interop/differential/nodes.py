@@ -121,6 +121,61 @@ def describing(b):
             b.call(f"of {node}", "DescribeCluster", version, **on)
 
 
+def near(b):
+    """A client that says where it is: sent to the follower in its rack, which answers as far as it knows records to be committed (KIP-392)."""
+    identity = placed(b, "near", [1, 2], [2, 3], [3, 1])
+    data = batch([record(i) for i in range(3)], now=b.now_ms)
+
+    def ask(version, partition, rack, offset, epoch=-1, last=-1, isolation=0):
+        which = {"TopicId": identity} if version >= 13 else {"Topic": "near"}
+        return {"MaxWaitMs": 1, "MinBytes": 1, "MaxBytes": 1000, "SessionEpoch": -1, "RackId": rack, "IsolationLevel": isolation, "Topics": [{**which, "Partitions": [
+            {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": 1000, "CurrentLeaderEpoch": epoch, "LastFetchedEpoch": last, "LogStartOffset": -1}]}]}
+    for partition in range(3):
+        for _ in range(2):
+            values = {"Acks": -1, "TimeoutMs": 30000, "TopicData": [{"TopicId": identity, "PartitionData": [{"Index": partition, "Records": data}]}]}
+            b.until(lambda a: a["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0, "Produce", 13, values, connection=f"node {partition + 1}")
+        follower = (partition + 1) % 3 + 1
+        b.until(lambda a: a["Responses"] and a["Responses"][0]["Partitions"][0]["HighWatermark"] == 6, "Fetch", 13, ask(13, partition, "", 0), connection=f"node {follower}")
+    for version in range(11, b.highest("Fetch") + 1):
+        for partition in range(3):
+            for node in (partition + 1, (partition + 1) % 3 + 1):
+                for rack in ("", "a", "b", "c", "z"):
+                    for offset in (0, 3, 6):
+                        b.call(f"{partition} from {node} in {rack!r} at {offset}", "Fetch", version, ask(version, partition, rack, offset), connection=f"node {node}")
+                for offset in (-1, 7, 100):
+                    b.call(f"{partition} from {node} in b at {offset}", "Fetch", version, ask(version, partition, "b", offset), connection=f"node {node}")
+                for epoch in (0, 1, 5):
+                    b.call(f"{partition} from {node} in b, epoch {epoch}", "Fetch", version, ask(version, partition, "b", 0, epoch), connection=f"node {node}")
+                b.call(f"{partition} from {node} in b, committed", "Fetch", version, ask(version, partition, "b", 0, isolation=1), connection=f"node {node}")
+    for partition in range(3):
+        follower = (partition + 1) % 3 + 1
+        cut = {"TimeoutMs": 10000, "Topics": [{"Name": "near", "Partitions": [{"PartitionIndex": partition, "Offset": 3}]}]}
+        b.call("the beginning cut off", "DeleteRecords", 2, cut, connection=f"node {partition + 1}")
+        b.until(lambda a: a["Responses"][0]["Partitions"][0]["ErrorCode"] == 1, "Fetch", 13, ask(13, partition, "", 0), connection=f"node {follower}")
+        for node in (partition + 1, follower):
+            for rack in ("", "abc"[follower - 1]):
+                for offset in (0, 2, 3):
+                    b.call(f"{partition} cut from {node} in {rack!r} at {offset}", "Fetch", 16, ask(16, partition, rack, offset), connection=f"node {node}")
+
+
+def quorum(b):
+    for node in NODES:
+        on = {"connection": f"node {node}"}
+        for version in range(b.lowest("DescribeQuorum"), b.highest("DescribeQuorum") + 1):
+            for name, partitions in {"the log": [0], "partition 1": [1], "two": [0, 1], "none": []}.items():
+                b.call(f"{name}, of {node}", "DescribeQuorum", version, {"Topics": [{"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": p} for p in partitions]}]}, **on)
+
+
+def directories(b):
+    """What each node has of a topic."""
+    placed(b, "stored", [1, 2], [2, 3])
+    for node in NODES:
+        on = {"connection": f"node {node}"}
+        for version in range(b.lowest("DescribeLogDirs"), b.highest("DescribeLogDirs") + 1):
+            for name, rows in {"both": [0, 1], "the first": [0], "none": [], "unknown": [7]}.items():
+                b.call(f"{name}, of {node}", "DescribeLogDirs", version, {"Topics": [{"Topic": "stored", "Partitions": rows}]}, **on)
+
+
 def losing(b):
     """Node 3 is stopped: last, as it does not come back."""
     placed(b, "safe", [1, 2, 3], [3, 1, 2], configs={"min.insync.replicas": "3"})
@@ -136,8 +191,20 @@ def losing(b):
     for version in range(b.lowest("Metadata"), b.highest("Metadata") + 1):
         b.call("without 3", "Metadata", version, metadata(["safe", "only", "spare"]))
     b.call("without 3", "DescribeTopicPartitions", 0, {"Topics": [{"Name": n} for n in ("safe", "only", "spare")]})
-    b.call("without 3", "DescribeCluster", 2, {"IncludeFencedBrokers": True})
-    b.call("without 3", "DescribeCluster", 1)
+    for node in left:
+        on = {"connection": f"node {node}"}
+        b.until(lambda a: [r["IsFenced"] for r in sorted(a["Brokers"], key=lambda r: r["BrokerId"])] == [False, False, True], "DescribeCluster", 2, {"IncludeFencedBrokers": True}, **on)
+        for version in range(b.lowest("DescribeCluster"), b.highest("DescribeCluster") + 1):
+            for operations in (False, True):
+                more = {"IncludeClusterAuthorizedOperations": operations}
+                b.call(f"without 3, told by {node}", "DescribeCluster", version, more, **on)
+                if version >= 2:
+                    b.call(f"without 3, told by {node}, fenced", "DescribeCluster", version, {**more, "IncludeFencedBrokers": True}, **on)
+        for version in range(b.lowest("DescribeLogDirs"), b.highest("DescribeLogDirs") + 1):
+            b.call(f"without 3, told by {node}", "DescribeLogDirs", version, {"Topics": [{"Topic": t, "Partitions": [0, 1]} for t in ("safe", "only", "spare")]}, **on)
+        for rack in ("", "c", "b"):
+            b.call(f"in {rack!r} without 3, from {node}", "Fetch", 12, {"MaxWaitMs": 1, "MinBytes": 1, "MaxBytes": 1000, "SessionEpoch": -1, "RackId": rack, "Topics": [{"Topic": "spare", "Partitions": [
+                {"Partition": 0, "FetchOffset": 0, "PartitionMaxBytes": 1000, "CurrentLeaderEpoch": -1, "LastFetchedEpoch": -1, "LogStartOffset": -1}]}]}, **on)
     for version in (3, 8, 9, 12):
         for name, acks in (("safe", -1), ("safe", 1), ("safe", 0), ("spare", -1), ("only", -1), ("only", 1)):
             if acks:
@@ -152,4 +219,4 @@ def losing(b):
     b.call("made on 3", "CreateTopics", 7, create(topic("not-made", -1, -1, None, [(0, [3, 1])]), validate=True))
 
 
-STORY = [leading, coordinating, moving, describing, losing]
+STORY = [leading, coordinating, moving, describing, near, quorum, directories, losing]

@@ -22,6 +22,7 @@ static void fetch_from_rack(struct client *client, const char *rack, int64_t off
     request.topics = &topic;
     request.topics_count = 1;
     request.rack_id = kci_str_of(rack);
+    request.isolation_level = 1;
     client_send(client, KCI_API_FETCH, FETCH_VERSION, &request);
 }
 
@@ -41,11 +42,13 @@ static void a_client_is_sent_to_its_rack(void **state)
     assert_int_equal(sent->preferred_read_replica, 3);
     assert_int_equal(sent->records.size, 0);
     assert_int_equal(sent->high_watermark, 2);
+    assert_int_equal(sent->aborted_transactions_count, -1); /* nothing was read */
     fetch_from_rack(follower, "c", 0, 0);
     struct kci_fetch_response__partition_data *served = client_fetched(follower);
     assert_int_equal(served->error_code, 0);
     assert_int_equal(served->preferred_read_replica, -1);
     assert_true(served->records.size > 0);
+    assert_int_equal(served->aborted_transactions_count, 0);
     static const char *const stay[] = { "a", "", "nowhere" };
     for (size_t i = 0; i < sizeof stay / sizeof stay[0]; i++) {
         fetch_from_rack(leader, stay[i], 0, 0);
