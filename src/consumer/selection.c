@@ -107,7 +107,9 @@ kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t part
                          kc_error *error)
 {
     kc_err result = KC_OK;
-    if (!topic || (offset < 0 && offset != KC_OFFSET_BEGINNING && offset != KC_OFFSET_END))
+    if (!topic)
+        return kci_fail(error, KC_ERR_ARGUMENT, 0, "topic is NULL");
+    if (offset < 0 && offset != KC_OFFSET_BEGINNING && offset != KC_OFFSET_END)
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "offset %" PRId64 " is not one", offset);
     kci_consumer_lock(c);
     struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);

@@ -342,6 +342,7 @@ static void test_usage(void **state)
 {
     kc_topic_partition bad = { "t", -1, 0, -1, NULL, KC_OK };
     const char *empty = "", *topic = "t";
+    kc_error error;
     (void)state;
     begin(KCI_RESET_EARLIEST);
     script_poll(&sc);
@@ -349,6 +350,10 @@ static void test_usage(void **state)
     assert_int_equal(kci_consumer_assign(sc.core, &bad, 1, peer.now, NULL), KC_ERR_ARGUMENT);
     assert_int_equal(kci_consumer_subscribe(sc.core, &empty, 1, peer.now, NULL), KC_ERR_ARGUMENT);
     script_assign(&sc, 0, 0);
+    assert_int_equal(kci_consumer_seek(sc.core, "t", 0, -5, peer.now, NULL), KC_ERR_ARGUMENT);
+    assert_int_equal(kci_consumer_seek(sc.core, NULL, 0, 5, peer.now, &error), KC_ERR_ARGUMENT);
+    assert_string_equal(error.text, "topic is NULL");
+    assert_int_equal(kci_consumer_seek(sc.core, "t", 1, 5, peer.now, NULL), KC_ERR_STATE); /* not assigned */
     assert_int_equal(kci_consumer_subscribe(sc.core, &topic, 1, peer.now, NULL), KC_ERR_STATE);
     assert_int_equal(kci_consumer_assign(sc.core, NULL, 0, peer.now, NULL), KC_OK);
     assert_int_equal(kci_consumer_subscribe(sc.core, &topic, 1, peer.now, NULL), KC_OK);
