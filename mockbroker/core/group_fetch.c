@@ -1,5 +1,8 @@
 /* OffsetFetch: what was committed, for one group (v0-7) or several (v8+), by topic name or id (v10), or all there is.
- * "Nothing committed" is offset -1 without an error. */
+ * "Nothing committed" is offset -1 without an error.
+ *
+ * What a coordinator has found in its log when it took over may yet be lost: who asks for stable offsets waits until it
+ * is committed, and for commits that are under way, as in Kafka. */
 #include "mockbroker/core/group_offsets.h"
 #include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/group_txn.h"
@@ -176,7 +179,7 @@ static bool fetch_single(struct mb_request *request, struct kci_offset_fetch_res
     return response->topics != NULL;
 }
 
-void mb_handle_offset_fetch(struct mb_request *request, int64_t now)
+static void answer(struct mb_request *request, int64_t now)
 {
     struct kci_offset_fetch_response response = { 0 };
     bool done =
@@ -185,4 +188,71 @@ void mb_handle_offset_fetch(struct mb_request *request, int64_t now)
         mb_request_answer(request, &response, now);
     else
         mb_request_hang_up(request, "no memory for the answer", now);
+}
+
+/* ---- waiting ---- */
+
+struct waiting {
+    struct mb_group_write write; /* first; there is nothing to write, but the same end of it */
+    struct mb_request *request;  /* parked */
+    int32_t next;                /* group of it that was not looked at yet */
+};
+
+static void await(struct mb_request *request, int32_t next, int64_t now);
+
+static void over(struct mb_group_write *base, int16_t error, int64_t now)
+{
+    struct waiting *waiting = (struct waiting *)base;
+    struct mb_request *request = waiting->request;
+    int32_t next = waiting->next;
+    kci_alloc_free(base->alloc, waiting);
+    if (error) /* the answer says who coordinates now, or nobody */
+        answer(request, now);
+    else
+        await(request, next, now);
+}
+
+/* The next partition of the log, of those that the groups from `next` on are in, that is not committed to its end; -1:
+ * all are. *next: the group behind. */
+static int32_t find_unsettled(struct mb_request *request, int32_t *next, int64_t now)
+{
+    const struct kci_offset_fetch_request *body = request->body;
+    const struct mb_groups *groups = mb_cluster_groups(request->cluster);
+    int32_t count = request->header.version >= 8 ? body->groups_count : 1;
+    while (*next < count) {
+        struct kci_str id = request->header.version >= 8 ? body->groups[*next].group_id : body->group_id;
+        int32_t partition = mb_groups_partition_of(groups, id);
+        ++*next;
+        if (mb_groups_route(request, id, now) == KCI_NONE &&
+            !mb_internal_settled(request->cluster, kci_str_of(MB_OFFSETS_TOPIC), partition))
+            return partition;
+    }
+    return -1;
+}
+
+static void await(struct mb_request *request, int32_t next, int64_t now)
+{
+    struct mb_groups *groups = mb_cluster_groups(request->cluster);
+    int32_t partition = find_unsettled(request, &next, now);
+    struct waiting *waiting = partition < 0 ? NULL : kci_alloc_zero(groups->alloc, 1, sizeof *waiting);
+    if (partition < 0) {
+        answer(request, now);
+    } else if (!waiting) {
+        mb_request_hang_up(request, "no memory to wait for what is being committed", now);
+    } else {
+        waiting->request = request;
+        waiting->next = next;
+        mb_group_write_begin(&waiting->write, groups, partition, over);
+        mb_internal_settle(request->cluster, kci_str_of(MB_OFFSETS_TOPIC), partition, mb_group_write_finish,
+                           &waiting->write, now);
+    }
+}
+
+void mb_handle_offset_fetch(struct mb_request *request, int64_t now)
+{
+    const struct kci_offset_fetch_request *body = request->body;
+    if (request->header.version >= 7 && body->require_stable)
+        await(request, 0, now);
+    else
+        answer(request, now);
 }

@@ -10,6 +10,7 @@
 
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/fault.h"
+#include "mockbroker/core/group_registry.h"
 #include "mockbroker/core/view.h"
 #include "protocol/records.h"
 
@@ -103,17 +104,25 @@ static void note_offset(void *context, const struct mb_group_offset_view *offset
     sim_ledger_seen(&stage->history.ledger, (struct sim_seen_offset){ glance->id, offset->offset, stage->world.now });
 }
 
+/* What a client would be told: not what may yet be lost. */
+static void look_at_offsets(struct sim_vault *vault, int32_t id)
+{
+    struct mb_cluster *cluster = cluster_of(vault);
+    char name[16];
+    snprintf(name, sizeof name, "pipe-%d", (int)id % 10);
+    if (mb_internal_settled(cluster, kci_str_of(SIM_OFFSETS_TOPIC),
+                            mb_groups_partition_of(cluster->groups, kci_str_of(name))))
+        mb_view_group_offsets(cluster, kci_str_of(name), note_offset, &(struct glance){ vault, id });
+}
+
 static void look(void *owner, int64_t now)
 {
     struct sim_vault *vault = owner;
     const struct sim_workload *w = &vault->stage->workload;
     for (int32_t p = 0; cluster_of(vault) && p < w->txn_partitions; p++)
         look_at_partition(vault, p);
-    for (int32_t id = 0; cluster_of(vault) && id < w->txn_ids; id++) {
-        char group[16];
-        snprintf(group, sizeof group, "pipe-%d", (int)id % 10);
-        mb_view_group_offsets(cluster_of(vault), kci_str_of(group), note_offset, &(struct glance){ vault, id });
-    }
+    for (int32_t id = 0; cluster_of(vault) && id < w->txn_ids; id++)
+        look_at_offsets(vault, id);
     sim_alarm_set(&vault->stage->world, &vault->looking, now + LOOK_US);
 }
 

@@ -216,8 +216,8 @@ static inline int16_t group_leave(struct group_client *c)
 }
 
 /* Commit by topic name (v9). */
-static inline int16_t group_commit_with(struct group_client *c, const char *topic, int32_t partition, int64_t offset,
-                                        const char *metadata, int16_t version)
+static inline void group_send_commit(struct group_client *c, const char *topic, int32_t partition, int64_t offset,
+                                     const char *metadata, int16_t version)
 {
     struct kci_offset_commit_request__offset_commit_request_partition p = {
         .partition_index = partition,
@@ -237,7 +237,15 @@ static inline int16_t group_commit_with(struct group_client *c, const char *topi
                                               .topics_count = 1 };
     if (version >= 7)
         body.group_instance_id = c->instance_id;
-    const struct kci_offset_commit_response *answer = client_call(c->conn, KCI_API_OFFSET_COMMIT, version, &body);
+    client_send(c->conn, KCI_API_OFFSET_COMMIT, version, &body);
+}
+
+static inline int16_t group_commit_with(struct group_client *c, const char *topic, int32_t partition, int64_t offset,
+                                        const char *metadata, int16_t version)
+{
+    group_send_commit(c, topic, partition, offset, metadata, version);
+    const struct kci_offset_commit_response *answer = client_answer(c->conn, KCI_API_OFFSET_COMMIT, version);
+    assert_non_null(answer);
     return answer->topics[0].partitions[0].error_code;
 }
 
@@ -246,19 +254,36 @@ static inline int16_t group_commit(struct group_client *c, const char *topic, in
     return group_commit_with(c, topic, partition, offset, "note", 9);
 }
 
-static inline const struct kci_offset_fetch_response__offset_fetch_response_group *
-group_fetch_all(struct group_client *c)
+static inline void group_send_fetch_all(struct group_client *c)
 {
     struct kci_offset_fetch_request__offset_fetch_request_group g = { .group_id = c->group,
                                                                       .member_epoch = -1,
                                                                       .topics_count = -1 };
     struct kci_offset_fetch_request body = { .groups = &g, .groups_count = 1, .require_stable = true };
-    const struct kci_offset_fetch_response *answer = client_call(c->conn, KCI_API_OFFSET_FETCH, 9, &body);
+    client_send(c->conn, KCI_API_OFFSET_FETCH, 9, &body);
+}
+
+/* NULL: it has not come. */
+static inline const struct kci_offset_fetch_response__offset_fetch_response_group *
+group_fetched_all(struct group_client *c)
+{
+    const struct kci_offset_fetch_response *answer = client_answer(c->conn, KCI_API_OFFSET_FETCH, 9);
+    if (!answer)
+        return NULL;
     assert_int_equal(answer->groups_count, 1);
     return &answer->groups[0];
 }
 
-/* The committed offset, or -1. */
+static inline const struct kci_offset_fetch_response__offset_fetch_response_group *
+group_fetch_all(struct group_client *c)
+{
+    group_send_fetch_all(c);
+    const struct kci_offset_fetch_response__offset_fetch_response_group *answer = group_fetched_all(c);
+    assert_non_null(answer);
+    return answer;
+}
+
+/* The committed offset, or -1; commits that are under way are not waited for. */
 static inline int64_t group_committed(struct group_client *c, const char *topic, int32_t partition)
 {
     struct kci_offset_fetch_request__offset_fetch_request_topics t = { .name = kci_str_of(topic),
@@ -267,7 +292,7 @@ static inline int64_t group_committed(struct group_client *c, const char *topic,
     struct kci_offset_fetch_request__offset_fetch_request_group g = {
         .group_id = c->group, .member_epoch = -1, .topics = &t, .topics_count = 1
     };
-    struct kci_offset_fetch_request body = { .groups = &g, .groups_count = 1, .require_stable = true };
+    struct kci_offset_fetch_request body = { .groups = &g, .groups_count = 1 };
     const struct kci_offset_fetch_response *answer = client_call(c->conn, KCI_API_OFFSET_FETCH, 9, &body);
     assert_code(answer->groups[0].error_code, KCI_NONE);
     assert_code(answer->groups[0].topics[0].partitions[0].error_code, KCI_NONE);

@@ -84,6 +84,33 @@ static void nothing_is_said_before_it_counts(void **unused)
     world_close(&s);
 }
 
+/* The same of offsets: the commit that the dead coordinator took last is told when it counts. */
+static void offsets_wait_too(void **unused)
+{
+    struct world s;
+    (void)unused;
+    open(&s);
+    int32_t home = group_coordinator(&s, "g");
+    struct classic x = classic_of(&s, home, "x");
+    group_send_commit(&x.c, "t", 0, 7, "note", 9);
+    world_pass(&s, 1000);
+    const struct kci_offset_commit_response *stored = client_answer(x.c.conn, KCI_API_OFFSET_COMMIT, 9);
+    assert_non_null(stored);
+    assert_code(stored->topics[0].partitions[0].error_code, KCI_NONE);
+    int32_t next = take_over(&s, home);
+    x.c.conn = group_connect(&s, next, "x");
+    group_send_fetch_all(&x.c);
+    world_pass(&s, 3000);
+    assert_null(group_fetched_all(&x.c));
+    assert_code(mb_cluster_broker_start(s.cluster, home, s.now), KCI_NONE);
+    world_pass(&s, 1000);
+    const struct kci_offset_fetch_response__offset_fetch_response_group *answer = group_fetched_all(&x.c);
+    assert_non_null(answer);
+    assert_code(answer->error_code, KCI_NONE);
+    assert_int_equal(answer->topics[0].partitions[0].committed_offset, 7);
+    world_close(&s);
+}
+
 /* Who is unknown hears of it at once: that shows nothing which could be lost. */
 static void an_error_does_not_wait(void **unused)
 {
@@ -102,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_said_before_it_counts),
+        cmocka_unit_test(offsets_wait_too),
         cmocka_unit_test(an_error_does_not_wait),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
