@@ -46,6 +46,8 @@ enum kci_consumer_plant {
     KCI_PLANT_ANY_ABORTED,       /* the list of aborted transactions is not looked at (F3) */
     KCI_PLANT_CONTROL_RETURNED,  /* markers are returned as records (F3) */
     KCI_PLANT_MARKER_UNSEEN,     /* an abort marker does not end what is left out of its producer (F3) */
+    KCI_PLANT_FORSAKEN,          /* a member that cannot reach the coordinator at last looks for it no more (L3) */
+    KCI_PLANT_LOITER,            /* who hears that it is out when it reaches the coordinator again reads on (G1, G5) */
 };
 
 struct kci_consumer_options {

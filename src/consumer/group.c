@@ -194,6 +194,8 @@ int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now)
     struct kci_group *g = &c->group;
     if (!g->coordinator_used)
         return KCI_NODE_NONE;
+    if (c->plant == KCI_PLANT_FORSAKEN && g->generation >= 0 && g->coordinator.attempts > 15) /* planted defect */
+        return KCI_NODE_NONE;
     int32_t node = kci_coordinator_node(&g->coordinator, now);
     if (node == KCI_NODE_NONE) {
         int16_t error = g->coordinator.error;
@@ -363,7 +365,9 @@ static void begin_join(struct kci_consumer *c, int64_t now)
         a->revoking = all || g->generation < 0 || !a->topic->subscribed;
     }
     if (g->generation < 0) {
-        bool tell = c->subscription.assigned_count > 0;
+        bool loiters = c->plant == KCI_PLANT_LOITER && g->coordinator.attempts > 2; /* planted defect */
+        bool tell = c->subscription.assigned_count > 0 && !loiters;
+        g->lost = g->lost && !loiters;
         kci_group_enter(c, tell ? KCI_GROUP_REVOKING : KCI_GROUP_JOINING, now);
         kci_consumer_tell(c);
         return;

@@ -55,6 +55,7 @@ const struct sim_plant sim_plant_list[] = {
     { "F4", "any-history", C(ANY_HISTORY), "a log that was truncated is read on" },
     { "G1", "keep-revoked", C(KEEP_REVOKED), "partitions that were given back are read on" },
     { "G1", "two-owners", B(TWO_OWNERS), "KIP-848: a partition is given away before it is given back" },
+    { "G5", "loiter", C(LOITER), "who hears that it is out when it reaches the coordinator again reads on" },
     { "G2", "commit-after-lost", C(COMMIT_AFTER_LOST), "commits in a new generation what was read in an old one" },
     { "G3", "commit-ahead", C(COMMIT_AHEAD), "commits what was fetched, not what was returned" },
     { "G4", "lost-is-revoked", C(LOST_IS_REVOKED), "who lost its membership is told to give back" },
@@ -63,6 +64,7 @@ const struct sim_plant sim_plant_list[] = {
     { "G7", "rejoin-always", C(REJOIN_ALWAYS), "each heartbeat begins a rebalance" },
     { "L2", "leader-forgotten", C(LEADER_FORGOTTEN), "a leader that moved is not looked for" },
     { "L3", "deaf", C(DEAF), "heartbeats do not say that the group is being rebalanced" },
+    { "L3", "forsaken", C(FORSAKEN), "a member that cannot reach the coordinator at last looks for it no more" },
     { "L5", "leave-patiently", C(LEAVE_PATIENTLY), "leaving has no deadline" },
     { "L6", "impatient", C(IMPATIENT), "fetches do not wait at the broker" },
     { "R2", "no-limit", C(NO_LIMIT), "fetch.memory.max is no limit" },
@@ -87,6 +89,8 @@ const struct sim_plant sim_plant_list[] = {
 };
 const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
 
+#define SIM_BEFORE_CUTS (SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS | SIM_GAPS | SIM_HERD)
+
 const struct sim_regression sim_regression_list[] = {
     { 1700, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
       "who holds a partition of a topic that is gone may commit for it, though another one has its successor" },
@@ -96,5 +100,13 @@ const struct sim_regression sim_regression_list[] = {
     { 516804, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
       "a late EndTxn of transaction.version 2 counts as that of its classic successor, as in Kafka" },
     { 700883, 0, "an assignment that comes later than the session counts for the check as one of a member" },
+    { 7276, SIM_BEFORE_CUTS, "a group became a classic one with targets for a topic that was gone; nobody led it" },
+    { 500742, SIM_BEFORE_CUTS, "a new coordinator answered from records that were not committed, and then were lost" },
+    { 4786, SIM_BEFORE_CUTS, "a new coordinator told offsets of markers that were not committed, and then were lost" },
+    { 8450, SIM_BEFORE_CUTS, "each of 140 members that have crashed costs a round, as in Kafka" },
+    { 5356, SIM_BEFORE_CUTS,
+      "who is in the middle of a rebalance when the group changes its protocol is forgotten, as in "
+      "Kafka" },
+    { 513302, SIM_BEFORE_CUTS, "a commit that waited behind a heartbeat passes a later one on a new connection" },
 };
 const size_t sim_regression_count = sizeof sim_regression_list / sizeof *sim_regression_list;
