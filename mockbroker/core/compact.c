@@ -328,7 +328,7 @@ static int clean_files(struct cleaner *cleaner, int64_t end_offset)
         error = clean_segment(cleaner, base, i, to, &i);
     }
     if (!error)
-        error = mb_log_index_write(log, cleaner->with->config->index_interval_bytes, false);
+        error = mb_log_index_write(log, cleaner->with->producers, cleaner->with->config->index_interval_bytes, false);
     return error;
 }
 

@@ -6,6 +6,7 @@
  *      <20 digits>.timeindex    next to each of these, and for the end of the segment:
  *                                  8  largest timestamp so far
  *                                  4  last offset of the batch that has it, minus the base offset
+ *      <20 digits>.txnindex, .snapshot  log_producers.c
  *      leader-epoch-checkpoint  text: "0", the number of epochs, then "<epoch> <start offset>" each
  *
  * The broker itself never reads them: its index has every batch and lies in memory.  So they are written when a segment
@@ -13,6 +14,7 @@
 #include "mockbroker/core/log_index.h"
 
 #include "base/cursor.h"
+#include "mockbroker/core/log_producers.h"
 #include <stdio.h>
 
 #define INDEX_BYTES_MAX  ((size_t)64 << 20)
@@ -32,7 +34,8 @@ static void put_time(struct kci_writer *w, const struct time_entry *entry, struc
 }
 
 /* The segment of the batches from `base` up to `end`. */
-static int write_segment(struct mb_log *log, int64_t base, int64_t end, int32_t interval_bytes)
+static int write_segment(struct mb_log *log, const struct mb_producers *producers, int64_t base, int64_t end,
+                         int32_t interval_bytes)
 {
     struct kci_writer offsets = kci_writer_of(log->alloc, INDEX_BYTES_MAX);
     struct kci_writer times = kci_writer_of(log->alloc, INDEX_BYTES_MAX);
@@ -59,6 +62,8 @@ static int write_segment(struct mb_log *log, int64_t base, int64_t end, int32_t 
     snprintf(name, sizeof name, "%020lld.timeindex", (long long)base);
     if (!error)
         error = mb_log_store_put(log->store, name, times.data, times.size);
+    if (!error && producers)
+        error = mb_log_producers_write_aborted(log->store, producers, base, end);
     if (!error)
         mb_log_store_indexed(log->store, base);
     kci_writer_destroy(&offsets);
@@ -81,16 +86,17 @@ static int write_epochs(struct mb_log *log)
     return error;
 }
 
-int mb_log_index_write(struct mb_log *log, int32_t interval_bytes, bool last)
+int mb_log_index_write(struct mb_log *log, const struct mb_producers *producers, int32_t interval_bytes, bool last)
 {
     bool has_index, any = false;
-    int error = 0;
+    int error =
+        last && log->store && producers ? mb_log_producers_write_snapshot(log->store, producers, log->end_offset) : 0;
     int64_t base = mb_log_store_segment(log->store, 0, &has_index);
     for (size_t i = 0; base >= 0 && !error; i++) {
         bool next_has;
         int64_t next = mb_log_store_segment(log->store, i + 1, &next_has);
         if (next < 0 ? last : !has_index) {
-            error = write_segment(log, base, next < 0 ? INT64_MAX : next, interval_bytes);
+            error = write_segment(log, producers, base, next < 0 ? INT64_MAX : next, interval_bytes);
             any = true;
         }
         base = next;

@@ -4,11 +4,11 @@
  *                        00000000000000004711.log   [batch]...            the last one is written to
  *
  * A segment holds whole batches, byte for byte as fetched.  The replica's log keeps its index in memory and rebuilds it
- * at start from the batches: after a crash with their CRCs, after a clean end from their headers alone.  The index
- * files that lie next to the segments (log_index.c) are for other programs.  A torn tail (a crash in the middle of an
- * append) ends at the first batch that is incomplete or whose CRC is wrong; it is cut off.  A failed append is undone
- * by truncating; when even that fails, the store answers EIO until it is recovered or reset, so that nothing is ever
- * written behind garbage.
+ * at start from the batches: after a crash with their CRCs, after a clean end from their headers alone.  The indexes
+ * and snapshots that lie next to the segments (log_index.c, log_producers.c) are for other programs, and go with them.
+ * A torn tail (a crash in the middle of an append) ends at the first batch that is incomplete or whose CRC is wrong; it
+ * is cut off.  A failed append is undone by truncating; when even that fails, the store answers EIO until it is
+ * recovered or reset, so that nothing is ever written behind garbage.
  *
  * Only the last segment and the one read most recently have open files. */
 #include "mockbroker/core/log_store.h"
@@ -43,6 +43,7 @@ struct mb_log_store {
     int64_t read_base;  /* of the segment that read_file belongs to */
     int64_t unsynced;   /* records in the last segment, and in those that say so */
     int64_t start;      /* what the first segment is called: the log begins there, its first batch perhaps behind it */
+    int64_t stray;      /* while recovering: a snapshot that no segment begins at; -1: none */
     bool broken;        /* a failed append could not be undone */
 };
 
@@ -164,6 +165,17 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
     return error;
 }
 
+static void remove_indexes(struct mb_log_store *store, struct segment *segment)
+{
+    static const char *const kinds[] = { "index", "timeindex", "txnindex" };
+    char path[DIRECTORY_BYTES_MAX + 40];
+    for (size_t i = 0; segment->has_index && i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(path, sizeof path, "%s/%020lld.%s", store->directory, (long long)segment->base_offset, kinds[i]);
+        store->storage->remove(store->storage->context, path);
+    }
+    segment->has_index = false;
+}
+
 int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset,
                         int32_t last_delta, int64_t timestamp_ms, const struct mb_log_roll *roll, uint32_t *position)
 {
@@ -186,6 +198,8 @@ int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32
     }
     if (last->size == 0)
         last->first_timestamp_ms = timestamp_ms;
+    if (last->has_index) /* written at the end of an earlier life: the segment goes on */
+        remove_indexes(store, last);
     store->unsynced = unsynced;
     *position = (uint32_t)last->size;
     count_index(last, size, roll);
@@ -226,15 +240,11 @@ int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t 
     return error ? error : got == size ? 0 : EIO;
 }
 
-static void remove_indexes(struct mb_log_store *store, struct segment *segment)
+static void remove_snapshot(const struct mb_log_store *store, int64_t offset)
 {
-    static const char *const kinds[] = { "index", "timeindex" };
     char path[DIRECTORY_BYTES_MAX + 40];
-    for (size_t i = 0; segment->has_index && i < 2; i++) {
-        snprintf(path, sizeof path, "%s/%020lld.%s", store->directory, (long long)segment->base_offset, kinds[i]);
-        store->storage->remove(store->storage->context, path);
-    }
-    segment->has_index = false;
+    snprintf(path, sizeof path, "%s/%020lld.snapshot", store->directory, (long long)offset);
+    store->storage->remove(store->storage->context, path);
 }
 
 static void remove_segment(struct mb_log_store *store, size_t i)
@@ -247,6 +257,7 @@ static void remove_segment(struct mb_log_store *store, size_t i)
     }
     store->storage->remove(store->storage->context, path);
     remove_indexes(store, &store->segments[i]);
+    remove_snapshot(store, store->segments[i].base_offset);
     memmove(store->segments + i, store->segments + i + 1, (store->count - i - 1) * sizeof *store->segments);
     store->count--;
 }
@@ -453,9 +464,25 @@ static void note_segment(void *user, const char *name, bool is_directory)
 
 static void note_index(void *user, const char *name, bool is_directory)
 {
-    int64_t base = base_of(name, is_directory, ".index");
+    struct mb_log_store *store = user;
+    int64_t base = base_of(name, is_directory, ".index"), snapshot = base_of(name, is_directory, ".snapshot");
     if (base >= 0)
-        mb_log_store_indexed(user, base);
+        mb_log_store_indexed(store, base);
+    if (snapshot >= 0 && (!store->count || store->segments[segment_of(store, snapshot)].base_offset != snapshot))
+        store->stray = snapshot;
+}
+
+/* Snapshots that no segment begins at are of an earlier end of the log: from here on it may become another one. */
+static int look_around(struct mb_log_store *store)
+{
+    int error;
+    for (int64_t stray = -1;; stray = store->stray) {
+        store->stray = -1;
+        error = store->storage->list(store->storage->context, store->directory, note_index, store);
+        if (error || store->stray < 0 || store->stray == stray) /* it cannot be removed */
+            return error;
+        remove_snapshot(store, store->stray);
+    }
 }
 
 /* Walks the headers of one file that was closed in an orderly way; the bodies are not read. */
@@ -552,7 +579,7 @@ int mb_log_store_recover(struct mb_log_store *store, bool clean,
     if (store->broken)
         error = ENOMEM;
     if (!error)
-        error = store->storage->list(store->storage->context, store->directory, note_index, store);
+        error = look_around(store);
     for (size_t i = 0; !error && i < store->count; i++) {
         int64_t file = 0;
         uint64_t size = 0;

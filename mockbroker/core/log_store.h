@@ -9,14 +9,16 @@
 #define MB_INDEX_ENTRY_BYTES 8 /* of an offset index */
 
 struct mb_log_store;
+struct mb_producers;
 
 /* When to begin a new segment, and when to sync; from the topic's configuration. */
 struct mb_log_roll {
     int64_t segment_bytes;
     int64_t segment_ms; /* between the first batch of a segment and the one to be written, by their timestamps */
-    int32_t index_interval_bytes; /* of the log between two entries of its offset index; see log_index.c */
-    int32_t index_bytes;          /* of an offset index at most; 0: no limit */
-    int64_t flush_records;        /* sync when so many were appended; 0: never */
+    int32_t index_interval_bytes;         /* of the log between two entries of its offset index; see log_index.c */
+    int32_t index_bytes;                  /* of an offset index at most; 0: no limit */
+    int64_t flush_records;                /* sync when so many were appended; 0: never */
+    const struct mb_producers *producers; /* of the replica, for the files that tell of them; NULL: there are none */
 };
 
 /* `directory` is copied. NULL: out of memory. Opens nothing yet. */

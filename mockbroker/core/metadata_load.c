@@ -181,7 +181,7 @@ static bool load_replica(struct loader *loader, struct mb_replica *replica, int6
         kci_log(&cluster->logger, KCI_LOG_WARN, "storage",
                 "%s-%d on broker %d: %llu bytes of a torn tail are cut off at offset %lld", partition->topic->name,
                 partition->index, replica->broker, (unsigned long long)torn, (long long)replica->log.end_offset);
-    mb_log_index_write(&replica->log, partition->topic->config.index_interval_bytes, false);
+    mb_log_index_write(&replica->log, &replica->producers, partition->topic->config.index_interval_bytes, false);
     mb_log_raise_start(&replica->log, start);
     replica->high_watermark = high < replica->log.end_offset ? high : replica->log.end_offset;
     if (replica->high_watermark < replica->log.start_offset)

@@ -245,6 +245,18 @@ void mb_metadata_start(struct mb_cluster *cluster, int64_t now)
     mb_metadata_store(cluster);
 }
 
+/* "partition.metadata" says whose the directory is: without it, Kafka takes it for a stray one. 0 or an errno value. */
+static int name_directory(const struct mb_log *log, const struct mb_topic *topic)
+{
+    char id[KCI_UUID_TEXT_SIZE], text[64];
+    bool ignored;
+    if (mb_log_store_segment(log->store, 0, &ignored) < 0) /* nothing was ever written: there is no directory */
+        return 0;
+    kci_uuid_print(id, &topic->id);
+    snprintf(text, sizeof text, "version: 0\ntopic_id: %s\n", id);
+    return mb_log_store_put(log->store, "partition.metadata", text, strlen(text));
+}
+
 void mb_metadata_close(struct mb_cluster *cluster)
 {
     struct mb_topic *topic;
@@ -252,11 +264,14 @@ void mb_metadata_close(struct mb_cluster *cluster)
     for (size_t at = 0; (topic = mb_topic_next(cluster, &at)) != NULL;)
         for (int32_t i = 0; i < topic->partition_count; i++)
             for (int32_t k = 0; k < topic->partitions[i]->replica_count; k++) {
-                struct mb_log *log = &topic->partitions[i]->replicas[k].log;
+                struct mb_replica *replica = &topic->partitions[i]->replicas[k];
+                struct mb_log *log = &replica->log;
                 int error = mb_log_flush(log);
                 if (!error)
-                    error = mb_log_index_write(log, topic->config.index_interval_bytes, true);
-                clean = clean && !error && !topic->partitions[i]->replicas[k].failed;
+                    error = mb_log_index_write(log, &replica->producers, topic->config.index_interval_bytes, true);
+                if (!error)
+                    error = name_directory(log, topic);
+                clean = clean && !error && !replica->failed;
                 if (error)
                     kci_log(&cluster->logger, KCI_LOG_ERROR, "storage", "%s-%d cannot be synced: %s", topic->name, i,
                             error < 0 ? "out of memory" : strerror(error));

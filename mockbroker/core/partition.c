@@ -157,6 +157,7 @@ static int16_t write_batch(struct mb_replica *leader, struct kci_frame *frame, s
     header->base_offset = entry.base_offset;
     kci_batch_set_offset(entry.frame->data + entry.at, entry.base_offset, partition->leader_epoch);
     struct mb_log_roll roll = mb_partition_roll(partition);
+    roll.producers = &leader->producers;
     int64_t end = leader->log.end_offset;
     int error = mb_log_append(&leader->log, &entry, partition->leader_epoch, &roll);
     bool noted =

@@ -197,6 +197,13 @@ size_t mb_producers_list(const struct mb_producers *producers, struct mb_produce
         view->timestamp_ms = producer->last_ms;
         view->coordinator_epoch = producer->coordinator_epoch;
         view->first_offset = producer->first_offset;
+        view->last_offset = -1;
+        view->last_delta = 0;
+        if (producer->count) {
+            int32_t first = producer->batches[producer->count - 1].first_sequence;
+            view->last_delta = (int32_t)(((uint32_t)view->last_sequence - (uint32_t)first) & 0x7fffffffu);
+            view->last_offset = producer->batches[producer->count - 1].base_offset + view->last_delta;
+        }
         count++;
     }
     return count;

@@ -47,6 +47,8 @@ struct mb_producer_view {
     int64_t timestamp_ms;      /* of its last batch */
     int32_t coordinator_epoch; /* of its last marker; -1: none */
     int64_t first_offset;      /* of its open transaction; -1: none */
+    int64_t last_offset;       /* of its last batch with a sequence; -1: none is known */
+    int32_t last_delta;        /* of that batch: its records but one */
 };
 /* At most `max` of them; how many. */
 size_t mb_producers_list(const struct mb_producers *producers, struct mb_producer_view *out, size_t max);

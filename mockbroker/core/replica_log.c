@@ -17,6 +17,7 @@
 
 #include "base/cursor.h"
 #include "mockbroker/core/log_index.h"
+#include "mockbroker/core/log_producers.h"
 #include "protocol/records.h"
 #include <errno.h>
 
@@ -158,6 +159,14 @@ int mb_log_flush(struct mb_log *log)
     return error;
 }
 
+/* Files beside the segment that is full, and what was known of producers before the new one; without them it is as good. */
+static void begin_segment(struct mb_log *log, const struct mb_log_roll *roll)
+{
+    mb_log_index_write(log, roll->producers, roll->index_interval_bytes, false);
+    if (roll->producers)
+        mb_log_producers_write_snapshot(log->store, roll->producers, mb_log_active(log));
+}
+
 int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t epoch, const struct mb_log_roll *roll)
 {
     if (!make_room(log) || !mb_log_epoch_begin(log, epoch, entry->base_offset))
@@ -171,8 +180,8 @@ int mb_log_append(struct mb_log *log, const struct mb_log_entry *entry, int32_t 
                                         entry->max_timestamp_ms, roll, &slot->position);
         if (error)
             return error;
-        if (slot->position == 0 && log->count) /* a new segment; without its indexes the old one is as good */
-            mb_log_index_write(log, roll->index_interval_bytes, false);
+        if (slot->position == 0 && log->count)
+            begin_segment(log, roll);
         log->resident_bytes += entry->size;
     } else {
         roll_in_mind(log, entry, roll);

@@ -134,6 +134,7 @@ static int truncate_to_leader(struct mb_replica *follower, const struct mb_repli
 static int copy_entries(struct mb_replica *follower, struct mb_replica *leader)
 {
     struct mb_log_roll roll = mb_partition_roll(follower->partition);
+    roll.producers = &follower->producers;
     int error = 0;
     for (size_t i = mb_log_find(&leader->log, follower->log.end_offset); !error && i < leader->log.count; i++) {
         const uint8_t *batch = mb_log_bytes(&leader->log, i);

@@ -81,7 +81,8 @@ bool mb_txn_index_end(struct mb_txn_index *index, int64_t producer_id, int64_t l
         if (!list)
             return false;
         index->aborted = list;
-        list[index->aborted_count++] = (struct mb_txn_aborted){ producer_id, first_offset, last_offset };
+        int64_t stable = index->open_count > 1 ? index->open[i == 0].first_offset : last_offset + 1;
+        list[index->aborted_count++] = (struct mb_txn_aborted){ producer_id, first_offset, last_offset, stable };
     }
     ended[index->ended_count++] = (struct mb_txn_ended){ first_offset, last_offset };
     index->open_count--;

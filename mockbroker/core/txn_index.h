@@ -15,6 +15,7 @@ struct mb_txn_ended {
 struct mb_txn_aborted {
     int64_t producer_id;
     int64_t first_offset, last_offset; /* of its first batch, of its marker */
+    int64_t stable;                    /* where the oldest transaction began that was open then, or behind the marker */
 };
 
 struct mb_txn_index {

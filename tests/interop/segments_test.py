@@ -80,6 +80,18 @@ class SegmentsTest(unittest.TestCase):
         self.assertEqual(re.findall(r"endTxnMarker: (\w+)", text), ["COMMIT", "ABORT", "COMMIT"])
         self.assertEqual(len(re.findall(r"isTransactional: true isControl: false", text)), 3)
 
+    def test_aborted_transactions_and_producers(self):
+        text, files = self.dump("in-txn-0", "txnindex")
+        self.assertEqual(files, 1)
+        found = re.findall(r"version: 0 producerId: (\d+) firstOffset: (\d+) lastOffset: (\d+) lastStableOffset: (\d+)", text)
+        self.assertEqual([row[1:] for row in found], [("2", "3", "4")])  # of two records each the second is the marker
+        text, _ = self.dump("in-txn-0", "snapshot")
+        self.assertRegex(text, rf"producerId: {found[0][0]} producerEpoch: \d+ coordinatorEpoch: \d+ currentTxnFirstOffset: (None|OptionalLong.empty)")
+
+    def test_whose_the_directory_is(self):
+        with open(os.path.join(self.folder, "in-txn-0", "partition.metadata"), encoding="ascii") as f:
+            self.assertRegex(f.read(), r"\Aversion: 0\ntopic_id: [\w-]{22}\n\Z")
+
     def test_records_of_coordinators(self):
         text = "".join(self.dump(f"__consumer_offsets-{i}", "log", "--offsets-decoder")[0] for i in range(3))
         self.assertRegex(text, r'"group":"in-txn-readers","topic":"in-txn","partition":0\}\} payload: \{"version":"\d+","data":\{"offset":3,')

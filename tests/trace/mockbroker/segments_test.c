@@ -1,5 +1,6 @@
 /* Stories of the files of a replica: indexes next to the segments, what is read at start, when the disk is told to keep
  * what it was given. */
+#include "base/checksum.h"
 #include "support/disk_story.h"
 #include "support/mock_world.h"
 
@@ -154,6 +155,49 @@ static void flush_ms_syncs_what_waits(void **state)
 }
 
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static void write_producer(struct world *world, int batches)
+{
+    struct client *client = world_client(world, 1);
+    for (int i = 0; i < batches; i++) {
+        struct batch_of of = { .count = 2, .producer_id = 7, .sequence = 2 * i };
+        client_produce(client, "t", 0, -1, world_batch(world, of));
+        assert_int_equal(client_produced(client)->error_code, 0);
+        world_at(world, world->now + MS);
+    }
+}
+
+/* A segment begins with what was known of producers then, and takes that with it; the snapshot of a clean end is of no
+ * use once the log goes on. */
+static void producers_are_told_next_to_the_segments(void **state)
+{
+    struct world world;
+    (void)state;
+    open_on_disk(&world);
+    make_topic(&world, "segment.bytes=1000", "index.interval.bytes=200");
+    write_producer(&world, 40);
+    bool ignored;
+    struct mb_partition *partition = world_partition(&world, "t", 0);
+    int64_t second = mb_log_store_segment(mb_partition_leader(partition)->log.store, 1, &ignored);
+    struct disk_file *snapshot = file_of(second, "snapshot");
+    assert_null(file_of(0, "snapshot"));
+    assert_int_equal(snapshot->size, 10 + 46);
+    assert_int_equal(kci_be16(snapshot->data), 1);
+    assert_int_equal(kci_be32(snapshot->data + 2), kci_crc32c(0, snapshot->data + 6, snapshot->size - 6));
+    assert_int_equal(kci_be64(snapshot->data + 10), 7);
+    assert_int_equal(kci_be32(snapshot->data + 20), second - 1); /* sequences are offsets here */
+    assert_int_equal(kci_be64(snapshot->data + 24), second - 1);
+    assert_int_equal(kci_be32(snapshot->data + 32), 1);
+    world_close(&world);
+    assert_non_null(file_of(80, "snapshot"));
+    open_on_disk(&world);
+    assert_null(file_of(80, "snapshot"));
+    assert_non_null(file_of(second, "snapshot"));
+    int64_t low;
+    assert_int_equal(mb_partition_delete_records(world_partition(&world, "t", 0), -1, &low, world.now), 0);
+    assert_null(file_of(second, "snapshot"));
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +207,7 @@ int main(void)
         STORY(after_a_clean_end_only_headers_are_read),
         STORY(flush_messages_syncs_before_it_answers),
         STORY(flush_ms_syncs_what_waits),
+        STORY(producers_are_told_next_to_the_segments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
