@@ -7,6 +7,7 @@
  * Invariants (checked by tests, QUALITY B3): the high watermark never decreases while a leader leads and never exceeds
  * the end of a replica in the ISR; it does not move while the ISR is smaller than min.insync.replicas (KIP-966). */
 #include "mockbroker/core/compact.h"
+#include "mockbroker/core/persona.h"
 #include "mockbroker/core/validate.h"
 
 #include <stdio.h>
@@ -320,6 +321,14 @@ static int64_t known_end(const struct mb_replica *replica, const struct mb_repli
     return compared ? replica->log.end_offset : leader->high_watermark;
 }
 
+/* While fewer than min.insync.replicas are in sync nothing is committed (KIP-966). Releases before it did commit, and told
+ * who waited NOT_ENOUGH_REPLICAS_AFTER_APPEND; 3.9 is the first that can be played and does not. */
+static bool may_commit(const struct mb_partition *partition)
+{
+    return mb_partition_isr_count(partition) >= mb_partition_min_insync(partition) ||
+           partition->cluster->persona < (size_t)mb_persona_find(kci_str_of("3.9"));
+}
+
 void mb_partition_advance(struct mb_partition *partition, int64_t now)
 {
     struct mb_replica *leader = mb_partition_leader(partition);
@@ -330,8 +339,7 @@ void mb_partition_advance(struct mb_partition *partition, int64_t now)
     for (int32_t i = 0; i < partition->replica_count && !ahead; i++)
         if (partition->replicas[i].in_isr && known_end(&partition->replicas[i], leader) < high)
             high = known_end(&partition->replicas[i], leader);
-    if (high > leader->high_watermark &&
-        (ahead || mb_partition_isr_count(partition) >= mb_partition_min_insync(partition))) {
+    if (high > leader->high_watermark && (ahead || may_commit(partition))) {
         int64_t old = leader->high_watermark, old_stable = mb_replica_last_stable(leader);
         leader->high_watermark = high;
         if (!kci_list_empty(&partition->fetches))

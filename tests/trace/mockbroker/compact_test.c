@@ -143,6 +143,10 @@ static void a_tombstone_goes_when_everybody_has_had_the_time_to_see_it(void **st
         close_segment(&world);
         clean(&world);
         assert_string_equal(content(&world, 1), "1:a=null ");
+        world_at(&world, world.now + HOURS(1) / 2);
+        close_segment(&world);
+        clean(&world);
+        assert_string_equal(content(&world, 1), "1:a=null ");
         world_at(&world, world.now + HOURS(2));
         close_segment(&world); /* something to clean, or the cleaner does not look */
         clean(&world);

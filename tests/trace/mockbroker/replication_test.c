@@ -131,6 +131,43 @@ static void too_few_in_sync_refuse_acks_all(void **state)
     world_close(&world);
 }
 
+/* The ISR becomes too small after the append. Old releases commit what was taken and say that too few have it; newer ones
+ * commit nothing, and who wrote it hears nothing until its time-out. */
+static void too_few_in_sync_after_the_append(void **state)
+{
+    static const char *const configs[] = { "mock.as.version=3.3", NULL };
+    (void)state;
+    for (int strict = 0; strict < 2; strict++) {
+        struct world world;
+        world_open_with(&world, (struct mb_options){ .brokers = 2,
+                                                     .replication_delay_us = (int64_t)3600 * SECOND,
+                                                     .config = configs[strict] });
+        world_topic(&world, "orders", 1, 2, "min.insync.replicas=2");
+        int32_t leader = world_look(&world, "orders", 0).leader;
+        struct client *client = world_client(&world, leader);
+        struct kci_produce_request__partition_produce_data data = { .records = world_batch(
+                                                                        &world, (struct batch_of){ .count = 1 }) };
+        struct kci_produce_request__topic_produce_data topic = { .name = NAME("orders"),
+                                                                 .partition_data = &data,
+                                                                 .partition_data_count = 1 };
+        client_send(client, KCI_API_PRODUCE, 9, /* the newest that both releases have */
+                    &(struct kci_produce_request){
+                        .acks = -1, .timeout_ms = 1000, .topic_data = &topic, .topic_data_count = 1 });
+        assert_int_equal(mb_cluster_broker_stop(world.cluster, 3 - leader, false, world.now), 0);
+        world_step(&world);
+        assert_int_equal(world_look(&world, "orders", 0).high_watermark, strict ? 0 : 1);
+        struct kci_produce_response *answer = client_answer(client, KCI_API_PRODUCE, 9);
+        if (strict) {
+            assert_null(answer);
+            world_at(&world, 1000 * MS);
+            answer = client_answer(client, KCI_API_PRODUCE, 9);
+        }
+        assert_int_equal(answer->responses[0].partition_responses[0].error_code,
+                         strict ? KCI_REQUEST_TIMED_OUT : KCI_NOT_ENOUGH_REPLICAS_AFTER_APPEND);
+        world_close(&world);
+    }
+}
+
 static void a_new_leader_rises_when_the_old_one_is_killed(void **state)
 {
     struct world world;
@@ -399,6 +436,7 @@ int main(void)
         cmocka_unit_test(followers_hear_of_deleted_records_after_the_same_lag),
         cmocka_unit_test(acks_all_times_out_when_a_follower_is_too_slow),
         cmocka_unit_test(too_few_in_sync_refuse_acks_all),
+        cmocka_unit_test(too_few_in_sync_after_the_append),
         cmocka_unit_test(a_new_leader_rises_when_the_old_one_is_killed),
         cmocka_unit_test(what_was_not_committed_is_truncated_under_a_new_leader),
         cmocka_unit_test(a_follower_of_another_history_commits_nothing),
