@@ -46,9 +46,10 @@ static int16_t alter_broker(struct alteration *alteration, int64_t now)
         snprintf(alteration->text, TEXT_BYTES, "Unable to parse broker name as a base 10 number.");
         return KCI_INVALID_REQUEST;
     }
-    if (name.size && (id < 1 || !mb_cluster_broker(cluster, (int32_t)id))) {
-        snprintf(alteration->text, TEXT_BYTES, "No broker with id %ld found.", id);
-        return KCI_BROKER_ID_NOT_REGISTERED;
+    if (name.size && id != alteration->request->broker) {
+        snprintf(alteration->text, TEXT_BYTES, "Unexpected broker id, expected %d, but received %ld",
+                 alteration->request->broker, id);
+        return KCI_INVALID_REQUEST;
     }
     return mb_alter_broker(cluster, (int32_t)id, alteration->changes, alteration->count, alteration->replace,
                            alteration->dry, alteration->text, TEXT_BYTES, now);

@@ -100,7 +100,9 @@ static void describe_broker(struct mb_request *request, const asked_resource *as
                              : properties->dynamic[i]      ? MB_SOURCE_DEFAULT_BROKER
                              : id || properties->values[i] ? MB_SOURCE_STATIC_BROKER
                                                            : MB_SOURCE_DEFAULT;
-        if (body->include_synonyms && out->synonyms)
+        if (body->include_synonyms && out->synonyms && id)
+            add_synonym(out, row->name, id, MB_SOURCE_STATIC_BROKER);
+        else if (body->include_synonyms && out->synonyms)
             add_broker_synonyms(out, properties, i, broker);
     }
 }

@@ -1,6 +1,7 @@
 """Three nodes: who leads, who does not, who coordinates; moves, elections, and what is said when a node is gone."""
 from differential.groups import join
-from differential.topics import create, metadata, topic
+from differential.settings import alter
+from differential.topics import BROKER, DELETE, SET, create, metadata, topic
 from raw_produce import batch, record
 
 NODES = (1, 2, 3)
@@ -176,6 +177,36 @@ def directories(b):
                 b.call(f"{name}, of {node}", "DescribeLogDirs", version, {"Topics": [{"Topic": "stored", "Partitions": rows}]}, **on)
 
 
+def configuring(b):
+    """Settings of one broker, and of all: who alters them, where they come from, and which cannot be altered."""
+    api = "IncrementalAlterConfigs"
+    good = [("message.max.bytes", "2000000"), ("background.threads", "11"), ("min.insync.replicas", "2"), ("compression.type", "gzip"), ("log.retention.bytes", "77"), ("unclean.leader.election.enable", "true")]
+    bad = [("node.id", "9"), ("num.partitions", "7"), ("auto.create.topics.enable", "false"), ("offsets.topic.num.partitions", "9"), ("message.max.bytes", "-1"), ("background.threads", "many"), ("compression.type", "x")]
+    for node in NODES:
+        on = {"connection": f"node {node}"}
+        for broker in ("", "1", "2", "3", "4", "-1", "x"):
+            for key, value in good + bad:
+                b.call(f"{key}={value} of {broker!r}, asked of {node}", api, 1, alter(BROKER, broker, (key, SET, value)), **on)
+            b.call(f"deleted of {broker!r}, asked of {node}", api, 1, alter(BROKER, broker, ("background.threads", DELETE, None)), **on)
+            b.call(f"described {broker!r} by {node}", "DescribeConfigs", 4, described(broker), **on)
+    for node, broker, key, value in ((1, "", "message.max.bytes", "2000000"), (2, "2", "background.threads", "11"), (3, "", "background.threads", "12"), (3, "3", "background.threads", "13")):
+        b.call(f"{key}={value} of {broker!r}, for good", api, 1, alter(BROKER, broker, (key, SET, value), validate=False), connection=f"node {node}")
+    for node in NODES:
+        on = {"connection": f"node {node}"}
+        threads = {1: "12", 2: "11", 3: "13"}[node]
+        b.until(lambda a: {"background.threads": threads, "message.max.bytes": "2000000"}.items() <= {c["Name"]: c["Value"] for c in a["Results"][0]["Configs"]}.items(), "DescribeConfigs", 4, described(str(node)), **on)
+        b.until(lambda a: any(c["Name"] == "background.threads" and c["Value"] == "12" for c in a["Results"][0]["Configs"]), "DescribeConfigs", 4, described(""), **on)
+        for broker in ("", "1", "2", "3"):
+            for synonyms in (False, True):
+                for version in range(b.lowest("DescribeConfigs"), b.highest("DescribeConfigs") + 1):
+                    b.call(f"as altered, {broker!r} by {node}", "DescribeConfigs", version, {**described(broker), "IncludeSynonyms": synonyms}, **on)
+    b.call("back", api, 1, alter(BROKER, "", ("background.threads", DELETE, None), ("message.max.bytes", DELETE, None), validate=False))
+
+
+def described(broker):
+    return {"Resources": [{"ResourceType": BROKER, "ResourceName": broker, "ConfigurationKeys": ["message.max.bytes", "background.threads", "min.insync.replicas", "compression.type", "node.id"]}], "IncludeSynonyms": True}
+
+
 def losing(b):
     """Node 3 is stopped: last, as it does not come back."""
     placed(b, "safe", [1, 2, 3], [3, 1, 2], configs={"min.insync.replicas": "3"})
@@ -219,4 +250,4 @@ def losing(b):
     b.call("made on 3", "CreateTopics", 7, create(topic("not-made", -1, -1, None, [(0, [3, 1])]), validate=True))
 
 
-STORY = [leading, coordinating, moving, describing, near, quorum, directories, losing]
+STORY = [leading, coordinating, moving, describing, near, quorum, directories, configuring, losing]

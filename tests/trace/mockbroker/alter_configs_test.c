@@ -155,7 +155,7 @@ static void nonsense_is_refused_and_changes_nothing(void **state)
         { TOPIC, "t", 9, "retention.ms", "1", KCI_UNKNOWN_SERVER_ERROR },
         { TOPIC, "u", SET, "retention.ms", "1", KCI_UNKNOWN_TOPIC_OR_PARTITION },
         { BROKER, "1", SET, "node.id", "1", KCI_INVALID_REQUEST },
-        { BROKER, "9", SET, "num.io.threads", "1", KCI_BROKER_ID_NOT_REGISTERED },
+        { BROKER, "9", SET, "num.io.threads", "1", KCI_INVALID_REQUEST },
         { BROKER, "x", SET, "num.io.threads", "1", KCI_INVALID_REQUEST },
         { BROKER, "1", SET, "log.retention.ms", "1", KCI_INVALID_REQUEST },
         { BROKER, "", SET, "log.retention.ms", "soon", KCI_INVALID_REQUEST },
