@@ -4,11 +4,12 @@ import concurrent.futures
 import os
 import time
 import unittest
+import uuid
 
 from common import Mockbroker, Settings
 from differential.groups import coordinated
 from differential.player import Player
-from differential.topics import UNKNOWN_ID, made
+from differential.topics import made
 from differential.wire import Messages
 from kafka_cluster import Kafka, select_pause
 
@@ -194,7 +195,7 @@ def appearing(s):
     s.until("has it", a, a={"ap-1": [0]})
     s.topic("ap-2")
     s.until("has the new one", a, a={"ap-1": [0], "ap-2": [0]})
-    s.player.until(lambda r: r["Responses"][0]["ErrorCode"] in (0, 3), "DeleteTopics", 6, {"Topics": [{"Name": "ap-2", "TopicId": UNKNOWN_ID}], "TimeoutMs": 30000})
+    s.player.until(lambda r: r["Responses"][0]["ErrorCode"] in (0, 3), "DeleteTopics", 6, {"Topics": [{"Name": "ap-2", "TopicId": uuid.UUID(int=0)}], "TimeoutMs": 30000})
     s.until("has the first one only", a, a={"ap-1": [0]})
     s.player.ask("CreatePartitions", 3, {"Topics": [{"Name": "ap-1", "Count": 3, "Assignments": None}], "TimeoutMs": 30000})
     s.until("has the new partitions", a, a={"ap-1": [0, 1, 2]})
