@@ -54,7 +54,7 @@ void mb_api_page_print(FILE *stream)
     fprintf(stream, "\n");
     for (size_t i = 0; i < count; i++)
         print_row(stream, &apis[i]);
-    fprintf(stream, "\nDelegation tokens (38 to 41) are not given: every client gets "
-                    "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED (64), as\n"
-                    "one without SASL gets from Apache Kafka.\n");
+    fprintf(stream, "\nDelegation tokens (38 to 41) want a client that has authenticated (`--sasl`), and a secret\n"
+                    "(`--config delegation.token.secret.key=...`). Without them clients get, as from Apache Kafka,\n"
+                    "DELEGATION_TOKEN_REQUEST_NOT_ALLOWED (64) or DELEGATION_TOKEN_AUTH_DISABLED (61).\n");
 }

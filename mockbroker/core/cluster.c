@@ -258,6 +258,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
         mb_member_free(cluster->brokers[i]);
     mb_acls_clear(&cluster->acls);
     mb_scram_users_clear(&cluster->scram_users);
+    mb_tokens_clear(cluster);
     mb_resources_clear(&cluster->resources);
     mb_telemetry_destroy(cluster);
     mb_fault_destroy(cluster);
@@ -271,6 +272,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     mb_alarm_stop(cluster, &cluster->cleaner);
     mb_alarm_stop(cluster, &cluster->idle);
     mb_alarm_stop(cluster, &cluster->balance);
+    mb_alarm_stop(cluster, &cluster->tokens.purge);
     kci_heap_destroy(&cluster->alarms);
     kci_compressor_destroy(cluster->compressor);
     mb_properties_destroy(&cluster->properties);
@@ -302,6 +304,7 @@ static void prepare(struct mb_cluster *cluster, const struct mb_options *options
     cluster->topic_ids = kci_map_of(alloc, kci_prng_next(&cluster->prng));
     mb_acls_init(&cluster->acls, alloc);
     mb_scram_users_init(&cluster->scram_users, alloc);
+    mb_tokens_init(&cluster->tokens);
     mb_resources_init(&cluster->resources, alloc);
     kci_list_init(&cluster->late);
     kci_list_init(&cluster->connections);
@@ -365,6 +368,7 @@ int mb_cluster_create(struct mb_cluster **out, const struct mb_options *options,
         mb_alarm_set(cluster, &cluster->cleaner, now + mb_cluster_property(cluster, "log.cleaner.backoff.ms") * 1000);
     idle_fires(cluster, now);
     mb_balance_start(cluster, now);
+    mb_tokens_start(cluster, now);
     text[0] = '\0';
     *out = cluster;
     return 0;

@@ -14,6 +14,7 @@
 #include "mockbroker/core/request.h"
 #include "mockbroker/core/resource_config.h"
 #include "mockbroker/core/scram_users.h"
+#include "mockbroker/core/tokens.h"
 
 #define MB_BROKERS_MAX             100
 #define MB_PARTITIONS_MAX          10000              /* of one topic: Kafka's controller refuses more in one request */
@@ -99,6 +100,7 @@ struct mb_cluster {
     struct mb_acls acls;
     bool authorizer; /* authorizer.class.name is set: the ACLs are looked at */
     struct mb_scram_users scram_users;
+    struct mb_tokens tokens;        /* delegation tokens */
     uint32_t sasl_enabled;          /* bit enum mb_sasl_mechanism; 0: nobody is asked who he is (sasl.h) */
     struct mb_resources resources;  /* settings of groups and client metrics */
     struct mb_telemetry *telemetry; /* NULL: no client asked for it yet; telemetry.h */

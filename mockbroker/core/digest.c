@@ -230,8 +230,9 @@ void mb_hmac_hi(enum mb_digest_kind kind, struct kci_str password, struct kci_by
 
 static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void mb_base64_write(struct kci_writer *w, struct kci_bytes bytes)
+size_t mb_base64_print(struct kci_bytes bytes, char *out)
 {
+    size_t size = 0;
     for (size_t i = 0; i < bytes.size; i += 3) {
         size_t left = bytes.size - i;
         uint32_t three = (uint32_t)bytes.data[i] << 16;
@@ -239,6 +240,17 @@ void mb_base64_write(struct kci_writer *w, struct kci_bytes bytes)
         three |= left > 2 ? (uint32_t)bytes.data[i + 2] : 0;
         char four[4] = { letters[three >> 18], letters[three >> 12 & 63], left > 1 ? letters[three >> 6 & 63] : '=',
                          left > 2 ? letters[three & 63] : '=' };
+        memcpy(out + size, four, sizeof four);
+        size += sizeof four;
+    }
+    return size;
+}
+
+void mb_base64_write(struct kci_writer *w, struct kci_bytes bytes)
+{
+    char four[4];
+    for (size_t i = 0; i < bytes.size; i += 3) {
+        mb_base64_print((struct kci_bytes){ bytes.data + i, bytes.size - i < 3 ? bytes.size - i : 3 }, four);
         kci_writer_bytes(w, four, sizeof four);
     }
 }

@@ -39,6 +39,8 @@ void mb_hmac_of(enum mb_digest_kind kind, struct kci_bytes key, struct kci_str t
 void mb_hmac_hi(enum mb_digest_kind kind, struct kci_str password, struct kci_bytes salt, int32_t iterations,
                 uint8_t out[MB_DIGEST_BYTES_MAX]);
 
+/* Returns the characters that are written: 4 for every 3 bytes that begin. */
+size_t mb_base64_print(struct kci_bytes bytes, char *out);
 void mb_base64_write(struct kci_writer *w, struct kci_bytes bytes);
 /* Bytes in out, as many as fit of *size; *size is then how many there were. false: not base64 with its padding. */
 bool mb_base64_read(struct kci_str text, uint8_t *out, size_t *size);

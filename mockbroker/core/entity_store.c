@@ -2,6 +2,7 @@
  *
  *      acl <type> <pattern> <operation> <permission> <name> <principal> <host>
  *      scram <user> <mechanism> <iterations> <salt, hex> <salted password, hex>
+ *      token <id> <owner> <requester> <issued> <expires> <ends> <renewers, with a NUL behind each>
  *      feature <name> <level>
  *      resource <type> <name> <key> <value>
  *
@@ -30,10 +31,10 @@ static void put_text(struct kci_writer *w, struct kci_str text)
     }
 }
 
-static void put_number(struct kci_writer *w, int32_t number)
+static void put_number(struct kci_writer *w, int64_t number)
 {
-    char text[16];
-    snprintf(text, sizeof text, "%d", number);
+    char text[24];
+    snprintf(text, sizeof text, "%lld", (long long)number);
     put_text(w, kci_str_of(text));
 }
 
@@ -71,6 +72,19 @@ static void put_scram(struct kci_writer *w, const struct mb_scram_credential *cr
     kci_writer_bytes(w, "\n", 1);
 }
 
+static void put_token(struct kci_writer *w, const struct mb_token_of *token)
+{
+    kci_writer_bytes(w, "token", 5);
+    put_text(w, token->id);
+    put_text(w, token->owner);
+    put_text(w, token->requester);
+    put_number(w, token->issued_ms);
+    put_number(w, token->expires_ms);
+    put_number(w, token->ends_ms);
+    put_text(w, token->renewers);
+    kci_writer_bytes(w, "\n", 1);
+}
+
 static void put_resource(struct kci_writer *w, const struct mb_resource *resource)
 {
     for (size_t i = 0; i < mb_resource_rows(resource->type); i++) {
@@ -94,6 +108,10 @@ void mb_entities_put(struct kci_writer *w, const struct mb_cluster *cluster)
     KCI_LIST_EACH(node, &cluster->scram_users.all)
     {
         put_scram(w, KCI_CONTAINER(node, struct mb_scram_credential, link));
+    }
+    KCI_LIST_EACH(node, &cluster->tokens.all)
+    {
+        put_token(w, &KCI_CONTAINER(node, struct mb_token, link)->of);
     }
     KCI_LIST_EACH(node, &cluster->resources.all)
     {
@@ -155,11 +173,15 @@ static bool split(struct fields *fields, const char *line)
     return *line == '\0';
 }
 
+static bool long_number(const struct fields *fields, size_t i, int64_t *out)
+{
+    return i < fields->count && mb_config_number(fields->at[i].data, MB_CONFIG_LONG, out);
+}
+
 static bool number(const struct fields *fields, size_t i, int64_t min, int64_t max, int32_t *out)
 {
     int64_t value;
-    bool ok = i < fields->count && mb_config_number(fields->at[i].data, MB_CONFIG_LONG, &value) && value >= min &&
-              value <= max;
+    bool ok = long_number(fields, i, &value) && value >= min && value <= max;
     *out = ok ? (int32_t)value : 0;
     return ok;
 }
@@ -208,6 +230,17 @@ static bool load_scram(struct mb_cluster *cluster, const struct fields *fields)
                               password_bytes);
 }
 
+static bool load_token(struct mb_cluster *cluster, const struct fields *fields)
+{
+    struct mb_token_of of = { .id = fields->at[0], .owner = fields->at[1], .requester = fields->at[2] };
+    if (fields->count != 7 || !long_number(fields, 3, &of.issued_ms) || !long_number(fields, 4, &of.expires_ms) ||
+        !long_number(fields, 5, &of.ends_ms) || of.id.size != MB_TOKEN_ID_SIZE ||
+        !memchr(of.owner.data, ':', of.owner.size) || !memchr(of.requester.data, ':', of.requester.size))
+        return false;
+    of.renewers = fields->at[6];
+    return mb_tokens_add(cluster, &of) != NULL;
+}
+
 /* A level that the played release does not support is that of another one: a new cluster's level stays. */
 static bool load_feature(struct mb_cluster *cluster, const struct fields *fields)
 {
@@ -233,7 +266,8 @@ static const struct {
     const char *word;
     bool (*load)(struct mb_cluster *cluster, const struct fields *fields);
 } kinds[] = {
-    { "acl ", load_acl }, { "scram ", load_scram }, { "feature ", load_feature }, { "resource ", load_resource }
+    { "acl ", load_acl },         { "scram ", load_scram },       { "token ", load_token },
+    { "feature ", load_feature }, { "resource ", load_resource },
 };
 
 bool mb_entities_know(const char *line)

@@ -1,4 +1,4 @@
-/* The lines of cluster-metadata about what is neither a topic nor a broker: access rules, SCRAM users, features,
+/* The lines of cluster-metadata about what is neither a topic nor a broker: access rules, SCRAM users, delegation tokens, features,
  * settings of groups and client metrics. */
 #ifndef MB_CORE_ENTITY_STORE_H
 #define MB_CORE_ENTITY_STORE_H

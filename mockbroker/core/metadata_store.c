@@ -16,7 +16,7 @@
  *                         elr <broker ids a,b> <who led last, 0: somebody leads>  of the partition above; elr.c
  *                         behind <broker id> <high watermark>   a replica of it that is not in sync: its own is lower
  *                         leaving <id>                                          as soon as it holds nothing
- *                         acl, scram, feature, resource ...                     entity_store.c
+ *                         acl, scram, token, feature, resource ...              entity_store.c
  *                         clean                                                 all logs are whole and synced
  *                         end <crc-32c of all above, 8 hex digits>
  *      broker-<id>/<topic>-<partition>/<20 digits>.log                          log_store.c

@@ -1,5 +1,5 @@
 /* A cluster as it was at its start, for the next test: no topics, no groups, no transactions, no faults, no quotas, no
- * ACLs, no SCRAM users but those of the start, the features of a new cluster, no settings of groups and client metrics, an empty journal.
+ * ACLs, no SCRAM users but those of the start, no delegation tokens, the features of a new cluster, no settings of groups and client metrics, an empty journal.
  * Brokers, connections, producer ids and time go on. */
 #include "mockbroker/core/elr.h"
 #include "mockbroker/core/fault.h"
@@ -28,6 +28,7 @@ void mb_cluster_reset(struct mb_cluster *cluster, int64_t now)
     mb_acls_clear(&cluster->acls);
     mb_scram_users_clear(&cluster->scram_users);
     mb_sasl_seed(cluster);
+    mb_tokens_clear(cluster);
     mb_resources_clear(&cluster->resources);
     mb_telemetry_destroy(cluster);
     mb_features_init(cluster);

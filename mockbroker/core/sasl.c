@@ -236,7 +236,7 @@ static bool is_admitted_when_done(struct mb_request *request, int64_t now)
         return true;
     }
     sasl->again = false;
-    if (now <= sasl->session_until)
+    if (now < sasl->session_until)
         return true;
     mb_request_hang_up(request, "its session has ended", now);
     return false;
@@ -333,6 +333,35 @@ static const char *plain(struct mb_connection *connection, struct kci_bytes mess
     return NULL;
 }
 
+/* false: there is no such user. */
+static bool claim_as_user(struct mb_connection *connection, struct kci_str name, struct mb_scram_secret *secret)
+{
+    const struct mb_scram_credential *credential =
+        mb_scram_users_find(&connection->cluster->scram_users, name, (int8_t)secret->kind);
+    if (!credential)
+        return false;
+    secret->iterations = credential->iterations;
+    secret->salt = (struct kci_bytes){ credential->salt, credential->salt_size };
+    secret->salted_password = (struct kci_bytes){ credential->salted_password, credential->salted_password_size };
+    claim(connection->sasl, name);
+    return true;
+}
+
+/* KIP-48: the name is that of a token, and who has it is its owner. */
+static bool claim_as_bearer(struct mb_connection *connection, struct kci_str name, struct mb_scram_secret *secret)
+{
+    struct mb_identity *claimed = &connection->sasl->claimed;
+    struct mb_token *token = mb_tokens_find(connection->cluster, name);
+    if (!token || token->of.owner.size >= sizeof claimed->principal || !mb_tokens_are_enabled(connection->cluster))
+        return false;
+    *secret = mb_token_secret(token, secret->kind);
+    memset(claimed, 0, sizeof *claimed);
+    memcpy(claimed->principal, token->of.owner.data, token->of.owner.size);
+    claimed->by_token = true;
+    claimed->token_until_ms = token->of.expires_ms;
+    return true;
+}
+
 static const char *scram_first(struct mb_connection *connection, struct kci_bytes message, struct kci_writer *w,
                                char *text, size_t text_size)
 {
@@ -340,17 +369,11 @@ static const char *scram_first(struct mb_connection *connection, struct kci_byte
     struct mb_sasl *sasl = connection->sasl;
     enum mb_digest_kind kind = sasl->mechanism == MB_SASL_SCRAM_256 ? MB_SHA_256 : MB_SHA_512;
     struct mb_scram_first first;
-    if (!mb_scram_read_first(message, &first) || first.by_token)
+    struct mb_scram_secret secret = { .kind = kind };
+    if (!mb_scram_read_first(message, &first))
         return generic(sasl, text, text_size);
-    const struct mb_scram_credential *credential =
-        mb_scram_users_find(&cluster->scram_users, kci_str_of(first.user), (int8_t)kind);
-    if (!credential)
+    if (!(first.by_token ? claim_as_bearer : claim_as_user)(connection, kci_str_of(first.user), &secret))
         return generic(sasl, text, text_size);
-    struct mb_scram_secret secret = { kind,
-                                      credential->iterations,
-                                      { credential->salt, credential->salt_size },
-                                      { credential->salted_password, credential->salted_password_size } };
-    claim(sasl, kci_str_of(first.user));
     if (first.authorization.data && !kci_str_equal(first.authorization, kci_str_of(first.user)))
         return "Authentication failed: Client requested an authorization id that is different from username";
     return mb_scram_begin(&sasl->scram, cluster->alloc, &first, &secret, &cluster->prng, w) ? NULL : "";

@@ -187,3 +187,67 @@ class Scram:
         """Has the server shown that it knows the password?"""
         right = base64.b64encode(self._hmac(self._hmac(self.salted, b"Server Key"), self.said))
         return server_final == b"v=" + right
+
+
+# ---- delegation tokens (KIP-48), in their last versions: 3, 2, 2, 3 ----
+
+def principals(names):
+    """[("User", "anna")] as a compact array; None: null"""
+    return uvarint(0) if names is None else uvarint(len(names) + 1) + b"".join(compact(kind) + compact(name) + b"\0" for kind, name in names)
+
+
+class Token:
+    """What CreateDelegationToken answered."""
+
+    def __init__(self, r):
+        self.error = r.number("h")
+        self.owner = r.compact_text(), r.compact_text()
+        self.requester = r.compact_text(), r.compact_text()
+        self.issued, self.expires, self.ends = r.number("q"), r.number("q"), r.number("q")
+        self.id, self.hmac = r.compact_text(), r.compact()
+
+    def password(self):
+        return base64.b64encode(self.hmac).decode()
+
+    def told(self):
+        """What is not random, and how long it lives."""
+        return self.error, self.owner, self.requester, self.expires - self.issued, self.ends - self.issued, len(self.id), len(self.hmac)
+
+
+def create_token(wire, renewers=(), lifetime_ms=-1, owner=None):
+    body = b"".join(compact(part) for part in owner or (None, None)) + principals(renewers) + struct.pack(">q", lifetime_ms) + b"\0"
+    r = wire.call(CREATE_TOKEN, 3, body, flexible=True)
+    return None if r is None else Token(r)
+
+
+def _change(wire, key, secret, period_ms):
+    r = wire.call(key, 2, compact(secret) + struct.pack(">q", period_ms) + b"\0", flexible=True)
+    return None if r is None else (r.number("h"), r.number("q"))
+
+
+def renew_token(wire, secret, period_ms=-1):
+    """error, expiry"""
+    return _change(wire, RENEW_TOKEN, secret, period_ms)
+
+
+def expire_token(wire, secret, period_ms=-1):
+    return _change(wire, EXPIRE_TOKEN, secret, period_ms)
+
+
+def describe_tokens(wire, owners=None):
+    """error, [(owner, requester, renewers, lifetime until it expires, until it ends, id, hmac)]"""
+    r = wire.call(DESCRIBE_TOKEN, 3, principals(owners) + b"\0", flexible=True)
+    if r is None:
+        return None
+    error, tokens = r.number("h"), []
+    for _ in range(r.uvarint() - 1):
+        owner, requester = (r.compact_text(), r.compact_text()), (r.compact_text(), r.compact_text())
+        issued, expires, ends = r.number("q"), r.number("q"), r.number("q")
+        name, secret = r.compact_text(), r.compact()
+        renewers = []
+        for _ in range(r.uvarint() - 1):
+            renewers.append((r.compact_text(), r.compact_text()))
+            r.uvarint()
+        r.uvarint()
+        tokens.append((owner, requester, renewers, expires - issued, ends - issued, name, secret))
+    return error, tokens

@@ -2,7 +2,10 @@
 
 Users: anna (password secret) and bert (geheim) by PLAIN, sara (pw) by SCRAM; sessions last an hour.
 """
-from raw_sasl import Scram, Wire
+import select
+import time
+
+from raw_sasl import Scram, Wire, create_token, describe_tokens, expire_token, renew_token
 
 ALL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 SHA = "SCRAM-SHA-256"
@@ -137,3 +140,142 @@ def sessions(wire):
 
 def tell(address, chapter):
     return {name: answers for name, *answers in chapter(lambda: Wire(address))}
+
+
+# ---- delegation tokens (KIP-48) ----
+
+MINUTE = 60000
+DAY = 24 * 60 * MINUTE
+TOKEN_ENDS = 7 * DAY
+
+
+class Bearer:
+    """A user and what he does with tokens; times come back as whole minutes from now, so that they can be compared."""
+
+    def __init__(self, wire, name, password):
+        self.wire, self.name = wire(), name
+        error = self.wire.plain(name, password)[0]
+        assert not error, error
+
+    def create(self, *arguments, **options):
+        """The token; Kafka's broker hears of it from its controller some time later."""
+        token = create_token(self.wire, *arguments, **options)
+        until(lambda: token.error or self.find(token))
+        return token
+
+    def find(self, token):
+        return next((t for t in self.described() if t[5] == token.id), None)
+
+    def described(self, owners=None):
+        return describe_tokens(self.wire, owners)[1]
+
+    def shown(self, owners=None):
+        """error, and of each token what is not random"""
+        error, tokens = describe_tokens(self.wire, owners)
+        return error, sorted(t[:3] for t in tokens)
+
+    def renew(self, token, period_ms=-1):
+        return in_minutes(renew_token(self.wire, token.hmac, period_ms))
+
+    def expire(self, token, period_ms=-1):
+        return in_minutes(expire_token(self.wire, token.hmac, period_ms))
+
+
+def in_minutes(answer):
+    error, at = answer
+    return error, round((at / 1000 - time.time()) / 60) if at > 0 else at
+
+
+def until(condition):
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "it does not become so"
+        select.select([], [], [], 0.02)
+
+
+def bears(wire, token, password=None, mechanism=SHA, extensions=",tokenauth=true"):
+    """Log in with a token: the connection, and what was told."""
+    w = wire()
+    first, final = w.scram(Scram(mechanism, token.id, password or token.password(), extensions=extensions))
+    return w, (first[0], first[1]), final and (final[0], final[1], final[2], round(final[3] / MINUTE))
+
+
+def making(wire):
+    anna, bert = Bearer(wire, "anna", "secret"), Bearer(wire, "bert", "geheim")
+    for lifetime in (-5, -1, 0, MINUTE, DAY, TOKEN_ENDS, TOKEN_ENDS + 1, 2 ** 62):
+        token = anna.create(lifetime_ms=lifetime)
+        yield f"lifetime {lifetime}", token.told(), anna.find(token)[:5], anna.expire(token)
+        until(lambda: not anna.find(token))
+    for renewers in ([("Group", "x")], [("User", "bert"), ("", "x")]):
+        yield f"renewers {renewers}", anna.create(renewers).told()
+    for renewers in ([("User", "")], [("User", "carl"), ("User", "bert"), ("User", "carl")]):
+        token = anna.create(renewers)
+        yield f"renewers {renewers}", token.told(), anna.find(token)[:5], anna.expire(token)
+    for owner in (("User", "dora"), ("Group", "g"), ("", "x"), ("User", ""), ("User", "bert")):
+        token = bert.create([("User", "anna")], owner=owner)
+        yield f"owner {owner}", token.told(), bert.find(token)[:5], bert.renew(token), anna.renew(token), anna.expire(token)
+    yield "no type of owner", create_token(bert.wire, owner=(None, "x")).told()[:3]
+    until(lambda: not anna.described())
+    yield "nothing is left", anna.shown()
+
+
+def living(wire):
+    anna, bert = Bearer(wire, "anna", "secret"), Bearer(wire, "bert", "geheim")
+    own, shared = anna.create(), anna.create([("User", "bert")])
+    until(lambda: bert.find(shared))
+    for period in (-1, 0, MINUTE, 3 * DAY, 2 ** 62):
+        yield f"renewed by {period}", bert.renew(shared, period), anna.renew(own, period)
+    yield "not his", bert.renew(own), bert.expire(own), bert.expire(own, MINUTE)
+    for period in (60 * MINUTE, 30 * DAY):
+        yield f"expires in {period}", bert.expire(shared, period)
+    for name, owners in (("all", None), ("none", []), ("anna's", [("User", "anna")]), ("bert's", [("User", "bert")]), ("of a group", [("Group", "anna")]),
+                         ("of two", [("User", "anna"), ("User", "bert")])):
+        yield f"described: {name}", anna.shown(owners), bert.shown(owners)
+    yield "expires at once", bert.expire(shared, 0)
+    over = time.time() + 0.1  # the millisecond in which it expires still counts
+    until(lambda: anna.find(shared)[3] < DAY and time.time() > over)
+    yield "when it has expired", anna.renew(shared), anna.expire(shared, MINUTE), bool(anna.find(shared))
+    until(lambda: bears(wire, shared)[2] and bears(wire, shared)[2][3] == 0)
+    w, *told_ = bears(wire, shared)
+    yield "it still logs in, for nothing", told_, w.metadata()
+    yield "removed", anna.expire(shared)
+    until(lambda: not anna.find(shared))
+    yield "then nobody knows it", bears(wire, shared)[1:], anna.expire(shared), anna.renew(shared)
+    for secret in (b"", b"x", b"\0" * 64, b"\0" * 65):
+        yield f"no such secret {len(secret)}", renew_token(anna.wire, secret), expire_token(anna.wire, secret)
+    yield "end", anna.expire(own)
+
+
+def bearing(wire):
+    anna = Bearer(wire, "anna", "secret")
+    token = anna.create()
+    for mechanism in ALL[1:]:
+        w, *told_ = bears(wire, token, mechanism=mechanism)
+        yield f"{mechanism}", told_, w.metadata()
+        yield f"{mechanism}: no tokens by tokens", create_token(w).told(), renew_token(w, token.hmac), expire_token(w, token.hmac), describe_tokens(w)
+        yield f"{mechanism}: again", w.scram(Scram(mechanism, token.id, token.password(), extensions=",tokenauth=true"))[1][:3], w.metadata()
+        yield f"{mechanism}: wrong", bears(wire, token, "x", mechanism=mechanism)[1:]
+    yield "without tokenauth", bears(wire, token, extensions="")[1:]
+    w = wire()
+    yield "a user is no token", w.scram(Scram(SHA, "sara", "pw", extensions=",tokenauth=true"))
+    w = wire()
+    yield "nor a token a user", w.plain(token.id, token.password())
+    for authorization in ("anna", token.id):
+        w = wire()
+        w.handshake(SHA)
+        yield f"authorization as {'its owner' if authorization == 'anna' else 'itself'}", w.authenticate(f"n,a={authorization},n={token.id},r=abc,tokenauth=true".encode())[:2]
+    w, *_ = bears(wire, token)
+    yield "another mechanism", w.handshake("PLAIN"), w.metadata()
+    yield "end", anna.expire(token)
+
+
+def not_enabled(wire):
+    anna = Bearer(wire, "anna", "secret")
+    token = create_token(anna.wire)
+    yield "disabled", token.told(), renew_token(anna.wire, b"x"), expire_token(anna.wire, b"x"), describe_tokens(anna.wire), describe_tokens(anna.wire, [])
+    yield "disabled and wrong", create_token(anna.wire, [("Group", "x")]).told()
+
+
+def not_authenticated(wire):
+    w = wire()
+    yield "nobody", create_token(w).told()[:3], renew_token(w, b"x"), expire_token(w, b"x"), describe_tokens(w)

@@ -1,5 +1,6 @@
 """Logins: the same bytes to Apache Kafka's SASL_PLAINTEXT listener and to mockbroker's, and the clients of others that log in to mockbroker."""
 import os
+import re
 import tempfile
 import unittest
 
@@ -14,6 +15,8 @@ CONFIGS = "kafka.admin.ConfigCommand"
 TOPICS = "org.apache.kafka.tools.TopicCommand"
 MECHANISMS = ",".join(sasl_stories.ALL)
 SESSIONS = "connections.max.reauth.ms=3600000"
+SECRET = "delegation.token.secret.key=of-the-cluster"
+TOKENS = "org.apache.kafka.tools.DelegationTokenCommand"
 LOGIN_MODULES = "org.apache.kafka.common.security"
 
 
@@ -69,16 +72,26 @@ def mock(test, *options):
 
 
 class SameAsKafka(unittest.TestCase):
-    def test_same_answers(self):
-        cluster = mock(self, "--config", SESSIONS, "--brokers", "1")
+    def same(self, theirs, ours, *chapters):
+        for chapter in chapters:
+            right, told = sasl_stories.tell(theirs, chapter), sasl_stories.tell(ours, chapter)
+            for name, answers in right.items():
+                with self.subTest(chapter=chapter.__name__, story=name):
+                    self.assertEqual(told[name], answers)
+
+    def test_logins_and_tokens(self):
+        cluster = mock(self, "--config", SESSIONS, "--config", SECRET, "--brokers", "1")
         make_sara(cluster.bootstrap, "--command-config", login_file(self, "PLAIN", "anna", "secret"))
-        with SaslKafka(Settings.kafka, properties=dict([SESSIONS.split("=")])) as real:
+        with SaslKafka(Settings.kafka, properties=dict(p.split("=") for p in (SESSIONS, SECRET))) as real:
             make_sara(real.bootstrap)
-            for chapter in (sasl_stories.handshakes, sasl_stories.plain, sasl_stories.scram, sasl_stories.sessions):
-                theirs, ours = sasl_stories.tell(real.sasl, chapter), sasl_stories.tell(cluster.bootstrap, chapter)
-                for name, answers in theirs.items():
-                    with self.subTest(chapter=chapter.__name__, story=name):
-                        self.assertEqual(ours[name], answers)
+            self.same(real.sasl, cluster.bootstrap, sasl_stories.handshakes, sasl_stories.plain, sasl_stories.scram, sasl_stories.sessions,
+                      sasl_stories.making, sasl_stories.living, sasl_stories.bearing)
+
+    def test_no_tokens(self):
+        cluster = mock(self, "--brokers", "1")
+        with SaslKafka(Settings.kafka) as real, Mockbroker("--as-version", "4.3", "--brokers", "1") as unasked:
+            self.same(real.sasl, cluster.bootstrap, sasl_stories.not_enabled)
+            self.same(real.bootstrap, unasked.bootstrap, sasl_stories.not_authenticated)
 
 
 class ClientsLogIn(unittest.TestCase):
@@ -115,3 +128,27 @@ class ClientsLogIn(unittest.TestCase):
                     done = run(java(os.path.join(Settings.kafka, "libs"), TOPICS, "--bootstrap-server", self.cluster.bootstrap, "--list", "--command-config",
                                     login_file(self, mechanism, "anna", password)), check=password == "secret")
                     self.assertIn(words, done.stdout + done.stderr)
+
+
+class TokenTool(unittest.TestCase):
+    """kafka-delegation-tokens makes a token, renews it, and ends it; between, a Java client logs in with it."""
+
+    def setUp(self):
+        self.cluster = mock(self, "--config", SECRET, "--topic", "t:1")
+        self.login = login_file(self, "SCRAM-SHA-256", "anna", "secret")
+
+    def tool(self, main, *arguments, login=None, check=True):
+        done = run(java(os.path.join(Settings.kafka, "libs"), main, "--bootstrap-server", self.cluster.bootstrap, "--command-config", login or self.login, *arguments), check=check)
+        return done.stdout + done.stderr
+
+    def test_a_life(self):
+        made = self.tool(TOKENS, "--create", "--max-life-time-period", "-1", "--renewer-principal", "User:bert")
+        name, secret = re.search(r"^(\S{22})\s+(\S{88})\s+User:anna\s+User:anna\s+\[User:bert\]", made, re.MULTILINE).groups()
+        self.assertIn(name, self.tool(TOKENS, "--describe", "--owner-principal", "User:anna"))
+        bearer = login_file(self, "SCRAM-SHA-512", name, secret, " tokenauth=true")
+        self.assertIn("t\n", self.tool(TOPICS, "--list", login=bearer))
+        self.assertIn("not allowed", self.tool(TOKENS, "--describe", login=bearer, check=False))
+        self.assertIn("Completed renew operation", self.tool(TOKENS, "--renew", "--renew-time-period", "-1", "--hmac", secret, login=login_file(self, "PLAIN", "bert", "geheim")))
+        self.assertIn("Completed expire operation", self.tool(TOKENS, "--expire", "--expiry-time-period", "-1", "--hmac", secret))
+        self.assertNotIn(name, self.tool(TOKENS, "--describe"))
+        self.assertIn("SaslAuthenticationException", self.tool(TOPICS, "--list", login=bearer, check=False))
