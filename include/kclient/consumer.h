@@ -94,7 +94,9 @@ KC_EXPORT kc_err kc_consumer_failed(kc_consumer *consumer, kc_topic_partition *p
  *   KC_ERR_RECORD_TOO_LARGE   a batch does not fit into fetch.memory.max when decompressed: raise that, or
  *                             seek past it
  *   KC_ERR_WOKEN              kc_consumer_wakeup()
- *   Kafka's own               authorization, fenced instance id, inconsistent protocol: the text says what to do */
+ *   Kafka's own               authorization, an instance id that another one has, protocols that do not fit: the text
+ *                             says which broker refused what, and what to do. With KC_FATAL each poll says so from now
+ *                             on: unsubscribe, or close */
 KC_EXPORT kc_err kc_consumer_poll(kc_consumer *consumer, kc_records **out, int32_t timeout_ms, kc_error *error);
 /* As kc_consumer_poll(), for less.
  *   records_max   most records; 0: max.poll.records, which is the most in any case

@@ -225,6 +225,16 @@ const char *kci_cluster_node_why(const struct kci_cluster *cluster, int32_t id, 
     return cluster->lent;
 }
 
+void kci_cluster_node_name(const struct kci_cluster *cluster, int32_t id, char *text, size_t size)
+{
+    const struct kci_node *node = kci_node_find(cluster, id);
+    struct kci_text t = kci_text_of(text, size);
+    if (node)
+        kci_node_name(node, &t);
+    else
+        kci_text_add(&t, "the cluster");
+}
+
 const char *kci_cluster_node_text(const struct kci_cluster *cluster, int32_t id)
 {
     const struct kci_node *node = kci_node_find(cluster, id);

@@ -177,6 +177,8 @@ bool kci_cluster_leader_hint(struct kci_cluster *cluster, struct kci_str topic, 
 /* Take a node's address from a response (KIP-951 node endpoints). */
 void kci_cluster_node_hint(struct kci_cluster *cluster, int32_t node, struct kci_str host, int32_t port,
                            struct kci_str rack, int64_t now);
+/* A node for texts, "broker 2 (10.0.0.5:9092)"; one that is not known: "the cluster". */
+void kci_cluster_node_name(const struct kci_cluster *cluster, int32_t node, char *text, size_t size);
 /* Address of a node for texts, "10.0.0.5:9092", or "?". */
 const char *kci_cluster_node_text(const struct kci_cluster *cluster, int32_t node);
 /* The rack that a broker runs in; "": not known. Valid until the next metadata update. */

@@ -97,7 +97,7 @@ static void use_metadata(struct kci_consumer *c, int64_t now)
         if ((topic->subscribed || topic->assigned) && error != topic->told_error) {
             topic->told_error = error;
             if (tell)
-                kci_consumer_raise(c, (kc_err)error, "topic \"%s\": %s", topic->name.data, kci_error_text(error));
+                kci_blame_raise(c, KCI_NODE_NONE, error, "metadata of topic \"%s\"", topic->name.data);
             else if (error != KCI_NONE)
                 kci_log(&c->logger, KCI_LOG_WARN, "consumer", "topic \"%s\": %s", topic->name.data,
                         kci_error_name(error));

@@ -27,6 +27,8 @@
  * called instead of on_revoked, and nothing is committed. */
 #include "consumer/internal.h"
 
+#include <stdio.h>
+
 #define TO(state) (1u << KCI_GROUP_##state)
 #define LEAVE     (TO(LEAVING_COMMIT) | TO(FAILED))
 
@@ -189,6 +191,14 @@ bool kci_group_take_member_id(struct kci_consumer *c, struct kci_str id)
 
 /* ---- the coordinator ---- */
 
+void kci_group_tell_refusal(struct kci_consumer *c)
+{
+    if (c->group.lookup_untold)
+        kci_blame_raise(c, KCI_NODE_NONE, c->group.lookup_refused, "finding the coordinator of group \"%s\"",
+                        c->settings->group_id);
+    c->group.lookup_untold = false;
+}
+
 int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now)
 {
     struct kci_group *g = &c->group;
@@ -199,13 +209,18 @@ int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now)
     int32_t node = kci_coordinator_node(&g->coordinator, now);
     if (node == KCI_NODE_NONE) {
         int16_t error = g->coordinator.error;
-        if (error != KCI_NONE && kci_error_flags(error) == 0 && error != g->told_error)
-            kci_consumer_raise(c, (kc_err)error, "finding the coordinator of group \"%s\": %s", c->settings->group_id,
-                               kci_error_text(error));
-        g->told_error = error;
+        if (error != KCI_NONE && kci_error_flags(error) == 0) { /* told, and asked again: it may be granted yet */
+            g->lookup_refused = error;
+            g->lookup_refused_at = now;
+            g->lookup_untold = true;
+            if (c->subscription.by_group) /* else whoever needs it tells */
+                kci_group_tell_refusal(c);
+            kci_coordinator_lost(&g->coordinator, kci_error_name(error), now);
+        }
         kci_consumer_at(c, kci_coordinator_deadline(&g->coordinator));
     } else {
-        g->told_error = KCI_NONE;
+        g->lookup_refused = KCI_NONE;
+        g->lookup_untold = false;
     }
     return node;
 }
@@ -226,8 +241,8 @@ void kci_group_offset_error(struct kci_consumer *c, int16_t error, int64_t now)
     if (coordinator_moved(error))
         kci_group_coordinator_failed(c, kci_error_name(error), now);
     else if (error == KCI_GROUP_AUTHORIZATION_FAILED)
-        kci_consumer_raise(c, (kc_err)error, "reading the offsets of group \"%s\" is not permitted",
-                           c->settings->group_id);
+        kci_blame_raise(c, c->group.coordinator.broker, error, "reading the offsets of group \"%s\"",
+                        c->settings->group_id);
     else if (kci_group_asked_as_another(c, error))
         c->group.heartbeat_at = c->next_at = now; /* where we stand, the heartbeat finds out */
 }
@@ -272,7 +287,7 @@ void kci_group_backoff(struct kci_consumer *c, int64_t now)
 void kci_group_refused(struct kci_consumer *c, int16_t error, const char *what, int64_t now)
 {
     struct kci_group *g = &c->group;
-    kci_consumer_raise(c, (kc_err)error, "%s of group \"%s\": %s", what, c->settings->group_id, kci_error_text(error));
+    kci_blame_raise(c, g->coordinator.broker, error, "%s group \"%s\"", what, c->settings->group_id);
     kci_group_backoff(c, now);
     g->generation = -1;
     g->rejoin = true;
@@ -282,16 +297,25 @@ void kci_group_refused(struct kci_consumer *c, int16_t error, const char *what, 
 
 void kci_group_fence(struct kci_consumer *c, int64_t now)
 {
+    char text[KCI_WHY_BYTES];
+    const char *id = c->settings->group_instance_id;
+    kci_blame(c, text, sizeof text, c->group.coordinator.broker, KCI_FENCED_INSTANCE_ID,
+              "group \"%s\", group.instance.id \"%s\"", c->settings->group_id, id ? id : "");
+    kci_group_fail(c, KC_ERR_FENCED_INSTANCE_ID, text, now);
+}
+
+void kci_group_fail(struct kci_consumer *c, kc_err code, const char *text, int64_t now)
+{
     struct kci_group *g = &c->group;
-    kci_consumer_raise(c, KC_ERR_FENCED_INSTANCE_ID,
-                       "another consumer with group.instance.id \"%s\" has joined group \"%s\": close this one",
-                       c->settings->group_instance_id ? c->settings->group_instance_id : "", c->settings->group_id);
-    g->error = KC_ERR_FENCED_INSTANCE_ID;
+    kci_log(&c->logger, KCI_LOG_ERROR, "group", "%s", text);
+    snprintf(g->text, sizeof g->text, "%s", text);
+    g->error = code;
     g->generation = -1;
     g->lost = c->subscription.assigned_count > 0;
     kci_group_drop_topics(c);
     if (g->state < KCI_GROUP_LEAVING_COMMIT)
         kci_group_enter(c, KCI_GROUP_FAILED, now);
+    kci_consumer_tell(c);
 }
 
 void kci_group_commit_error(struct kci_consumer *c, int16_t error, int32_t generation, int64_t now)

@@ -4,6 +4,7 @@
 #define KCI_CONSUMER_GROUP_H
 
 #include "consumer/assignor.h"
+#include "consumer/blame.h"
 #include "consumer/group_target.h"
 #include "consumer/subscription.h"
 
@@ -24,7 +25,7 @@ enum kci_group_state {
     KCI_GROUP_LEAVING_COMMIT, /* unsubscribe, close: the last commits */
     KCI_GROUP_LEAVING_REVOKE, /* the application is told */
     KCI_GROUP_LEAVING_SEND,   /* LeaveGroup is to be sent, or is under way */
-    KCI_GROUP_FAILED,         /* another one has our group.instance.id: only close helps */
+    KCI_GROUP_FAILED, /* told by every poll: another one has our group.instance.id, or what KIP-848 calls fatal */
     KCI_GROUP_COUNT
 };
 extern const struct kci_state_table kci_group_states;        /* classic */
@@ -68,7 +69,9 @@ struct kci_group {
     int state;                          /* enum kci_group_state */
     int64_t since;                      /* when it entered the state */
     struct kci_coordinator coordinator; /* the I/O thread's */
-    int16_t told_error;                 /* of the coordinator lookup: the application has heard of it */
+    int16_t lookup_refused;             /* why the coordinator was not told to us last; 0: it was */
+    int64_t lookup_refused_at;          /* when, microseconds */
+    bool lookup_untold;                 /* nobody has heard of that refusal yet */
     bool coordinator_used;              /* initialised: there is a group.id */
     const struct kci_assignor *assignors[KCI_ASSIGNORS_MAX];
     size_t assignor_count;
@@ -112,6 +115,7 @@ struct kci_group {
     kc_err left_code;
     /* FAILED */
     kc_err error;
+    char text[KCI_WHY_BYTES]; /* of error */
 };
 
 void kci_group_init(struct kci_consumer *c);
@@ -142,8 +146,11 @@ static inline int32_t kci_group_era(const struct kci_group *group)
 /* An answer that a member of the KIP-848 protocol sends the commit again after: its epoch was one behind. */
 bool kci_group_commit_again(const struct kci_consumer *c, int16_t error);
 
-/* The coordinator, or KCI_NODE_NONE: it is looked for. */
+/* The coordinator, or KCI_NODE_NONE: it is looked for.  A refusal is told by poll if we are subscribed, and asked about
+ * again after the back-off. */
 int32_t kci_group_coordinator_node(struct kci_consumer *c, int64_t now);
+/* Have poll tell why the coordinator is not told to us, unless somebody has heard of it. */
+void kci_group_tell_refusal(struct kci_consumer *c);
 void kci_group_coordinator_failed(struct kci_consumer *c, const char *why, int64_t now);
 /* Is the offset only refused because we are not the member, or not at the epoch, that it was asked by? */
 bool kci_group_asked_as_another(const struct kci_consumer *c, int16_t error);
@@ -164,6 +171,9 @@ static inline struct kci_str kci_group_member_id(const struct kci_group *group)
 void kci_group_reset(struct kci_consumer *c, bool keep_id, const char *reason);
 /* Something that only the user can repair: tell poll, try again with the next one after the back-off. */
 void kci_group_refused(struct kci_consumer *c, int16_t error, const char *what, int64_t now);
+/* The end, whatever this consumer does: `text` is told by every poll. */
+void kci_group_fail(struct kci_consumer *c, kc_err code, const char *text, int64_t now);
+/* ... because of an answer that says that another one has our group.instance.id. */
 void kci_group_fence(struct kci_consumer *c, int64_t now);
 void kci_group_backoff(struct kci_consumer *c, int64_t now);
 /* Send `request` (in call->arena). */

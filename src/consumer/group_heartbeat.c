@@ -49,7 +49,7 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
         g->heartbeat_at = kci_consumer_retry_at(c, 0, now);
         break;
     case KCI_GROUP_AUTHORIZATION_FAILED:
-        kci_consumer_raise(c, (kc_err)r->error_code, "access to group \"%s\" is not permitted", c->settings->group_id);
+        kci_blame_raise(c, g->coordinator.broker, r->error_code, "heartbeat of group \"%s\"", c->settings->group_id);
         break;
     default:
         kci_log(&c->logger, KCI_LOG_WARN, "group", "heartbeat: %s", kci_error_name(r->error_code));

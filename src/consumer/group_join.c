@@ -174,11 +174,26 @@ static void membership_over(struct kci_consumer *c, bool keep_id, const char *re
         kci_consumer_tell(c);
 }
 
+/* The coordinator is too old for what we are: for a static member, before Kafka 2.3. */
+static void too_old(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
+{
+    const char *id = c->settings->group_instance_id;
+    kci_consumer_raise(c, KC_ERR_UNSUPPORTED_VERSION, "joining group \"%s\": %.200s%s", c->settings->group_id,
+                       reply->text, id ? "; group.instance.id needs Kafka 2.3 or newer: leave it out" : "");
+    kci_group_backoff(c, now);
+    c->group.rejoin = true;
+    kci_group_enter(c, KCI_GROUP_UNJOINED, now);
+}
+
 static void join_answered(struct kci_consumer *c, const struct kci_reply *reply, int64_t now)
 {
     const struct kci_join_group_response *r = reply->response;
     if (c->group.state != KCI_GROUP_JOINING)
         return;
+    if (reply->error == KC_ERR_NO_VERSION) {
+        too_old(c, reply, now);
+        return;
+    }
     if (reply->error != KC_OK) {
         coordinator_trouble(c, reply->text, now);
         return;

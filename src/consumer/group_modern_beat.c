@@ -9,6 +9,7 @@
  * coordinator makes it. */
 #include "consumer/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define ALL_AGAIN_US    (30000 * KCI_MS) /* at the latest; see look_at_age() */
@@ -146,36 +147,54 @@ static bool fill(struct kci_consumer *c, struct kci_consumer_group_heartbeat_req
 
 /* ---- answers ---- */
 
+/* PROTOCOL 3.6: asking again would not help, or would disturb another member.  Java's member is inert from then on; what
+ * is not in this list, a pattern that cannot be read among it, is told and tried again with the next poll, where Java
+ * takes it for fatal, too: another pattern makes it good. */
+static bool is_fatal(int16_t error)
+{
+    return error == KCI_GROUP_AUTHORIZATION_FAILED || error == KCI_INVALID_REQUEST ||
+           error == KCI_GROUP_MAX_SIZE_REACHED || error == KCI_UNSUPPORTED_ASSIGNOR ||
+           error == KCI_UNSUPPORTED_VERSION || error == KCI_UNRELEASED_INSTANCE_ID;
+}
+
+static void explain(struct kci_consumer *c, char *why, size_t size, int16_t error, struct kci_str text)
+{
+    const char *id = c->settings->group_instance_id;
+    if (error == KCI_UNSUPPORTED_VERSION && c->subscription.remote_pattern)
+        snprintf(why, size,
+                 "group \"%s\": the brokers have no patterns matched by the broker: use Kafka 4.0 or newer with the "
+                 "feature group.version=1, or let kc_consumer_subscribe_pattern() match here",
+                 c->settings->group_id);
+    else if (error == KCI_UNSUPPORTED_VERSION)
+        snprintf(why, size,
+                 "group \"%s\": the brokers do not speak the protocol of group.protocol=consumer: set "
+                 "group.protocol=classic, or use Kafka 4.0 or newer with the feature group.version=1",
+                 c->settings->group_id);
+    else if (error == KCI_INVALID_REGULAR_EXPRESSION)
+        snprintf(why, size,
+                 "group \"%s\": the coordinator cannot read the pattern \"%.100s\": %.*s Subscribe with one of the RE2 "
+                 "syntax, which has no look-around and no back references",
+                 c->settings->group_id, c->subscription.remote_pattern ? c->subscription.remote_pattern : "",
+                 (int)(text.size < 200 ? text.size : 200), text.data ? text.data : "");
+    else
+        kci_blame(c, why, size, c->group.coordinator.broker, error, "heartbeat of group \"%s\"%s%s%s%s%.*s%s",
+                  c->settings->group_id, id ? ", group.instance.id \"" : "", id ? id : "", id ? "\"" : "",
+                  text.size ? " (\"" : "", (int)(text.size < 150 ? text.size : 150), text.data ? text.data : "",
+                  text.size ? "\")" : "");
+}
+
 /* What only the user can repair. */
 static void refused(struct kci_consumer *c, int16_t error, struct kci_str text, int64_t now)
 {
     struct kci_group *g = &c->group;
-    const char *group = c->settings->group_id;
-    if (error == KCI_UNSUPPORTED_VERSION && c->subscription.remote_pattern)
-        kci_consumer_raise(
-            c, KC_ERR_UNSUPPORTED_VERSION,
-            "group \"%s\": the brokers have no patterns matched by the broker: use Kafka 4.0 or newer with "
-            "the feature group.version=1, or let kc_consumer_subscribe_pattern() match here",
-            group);
-    else if (error == KCI_UNSUPPORTED_VERSION)
-        kci_consumer_raise(c, KC_ERR_UNSUPPORTED_VERSION,
-                           "group \"%s\": the brokers do not speak the protocol of group.protocol=consumer: set "
-                           "group.protocol=classic, or use Kafka 4.0 or newer with the feature group.version=1",
-                           group);
-    else if (error == KCI_INVALID_REGULAR_EXPRESSION)
-        kci_consumer_raise(c, KC_ERR_INVALID_REGULAR_EXPRESSION,
-                           "group \"%s\": the coordinator cannot read the pattern \"%.100s\": %.*s Subscribe with one "
-                           "of the RE2 syntax, which has no look-around and no back references",
-                           group, c->subscription.remote_pattern ? c->subscription.remote_pattern : "",
-                           (int)(text.size < 300 ? text.size : 300), text.data ? text.data : "");
-    else if (error == KCI_UNRELEASED_INSTANCE_ID)
-        kci_consumer_raise(c, KC_ERR_UNRELEASED_INSTANCE_ID,
-                           "group \"%s\": another member holds group.instance.id \"%s\"; if it is gone for good, the "
-                           "group lets go of it when its session times out",
-                           group, c->settings->group_instance_id ? c->settings->group_instance_id : "");
-    else
-        kci_consumer_raise(c, (kc_err)error, "heartbeat of group \"%s\": %s: %.*s", group, kci_error_text(error),
-                           (int)(text.size < 200 ? text.size : 200), text.data ? text.data : "");
+    char why[KCI_WHY_BYTES];
+    explain(c, why, sizeof why, error, text);
+    if (is_fatal(error)) {
+        g->m.introduced = false; /* no farewell either */
+        kci_group_fail(c, (kc_err)error, why, now);
+        return;
+    }
+    kci_consumer_raise(c, (kc_err)error, "%s", why);
     kci_group_backoff(c, now);
     g->generation = -1;
     g->lost = c->subscription.assigned_count > 0;
@@ -237,6 +256,7 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
     struct kci_group *g = &c->group;
     const struct kci_consumer_group_heartbeat_response *r = reply->response;
     bool joined = g->heartbeat.generation >= 0;
+    char why[KCI_WHY_BYTES];
     if (joined ? g->generation < 0 : g->state != KCI_GROUP_JOINING)
         return; /* of a membership that is over by now */
     if (reply->error == KC_ERR_NO_VERSION || (reply->error == KC_OK && r->error_code == KCI_UNSUPPORTED_VERSION)) {
@@ -270,6 +290,11 @@ static void heartbeat_answered(struct kci_consumer *c, const struct kci_reply *r
             fenced(c, r->error_code, now);
         else
             refused(c, r->error_code, r->error_message, now);
+        break;
+    case KCI_TOPIC_AUTHORIZATION_FAILED: /* of a topic that is subscribed: the others are read */
+        explain(c, why, sizeof why, r->error_code, r->error_message);
+        kci_consumer_raise(c, KC_ERR_TOPIC_AUTHORIZATION_FAILED, "%s", why);
+        again(c, now);
         break;
     default:
         if (kci_error_flags(r->error_code) & KCI_ERROR_RETRIABLE)

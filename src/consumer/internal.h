@@ -55,7 +55,7 @@ struct kci_consumer {
     bool closing;
     char rejoin_reason[200]; /* the application's, of the last kci_consumer_enforce_rebalance() */
     kc_err pending_error;    /* to be reported by poll once; KC_OK: none */
-    char pending_text[300];
+    char pending_text[KCI_WHY_BYTES];
     char why[300];           /* the cluster's account of itself, as of the last trouble */
     kc_consumer_stats stats; /* memory fields are filled in when asked for */
     struct kci_tally tally;  /* what else is counted, for metrics */

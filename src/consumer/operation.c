@@ -9,6 +9,7 @@
  * commits: PROTOCOL 3.4. */
 #include "consumer/internal.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define ERA_OVER (-2) /* no membership, and no generation, is that */
@@ -91,7 +92,7 @@ static bool is_commit(const struct kci_operation *operation)
     return operation->kind <= KCI_OPERATION_COMMIT_ONCE;
 }
 
-static void end(struct kci_operation *operation, kc_err code, const char *text)
+void kci_operation_finish(struct kci_operation *operation, kc_err code, const char *text)
 {
     struct kci_consumer *c = operation->consumer;
     operation->done = true;
@@ -118,33 +119,41 @@ static void end(struct kci_operation *operation, kc_err code, const char *text)
 
 static void time_out(struct kci_operation *operation)
 {
-    char text[300];
+    char text[KCI_WHY_BYTES];
     const struct kci_consumer *c = operation->consumer;
     if (operation->last_text[0])
-        snprintf(text, sizeof text, "timed out after %u attempts; last: %s", (unsigned)operation->attempts,
+        snprintf(text, sizeof text, "timed out after %u attempts; last: %.420s", (unsigned)operation->attempts,
                  operation->last_text);
     else
         snprintf(text, sizeof text, "timed out before any broker answered%s%.200s", c->why[0] ? ": " : "", c->why);
-    end(operation, KC_ERR_TIMED_OUT, text);
+    kci_operation_finish(operation, KC_ERR_TIMED_OUT, text);
 }
 
 /* An attempt failed; another one follows after a back-off. */
-static void note_failure(struct kci_operation *operation, kc_err code, const char *text, int64_t now)
+void kci_operation_failed(struct kci_operation *operation, const char *text, int64_t now)
 {
-    operation->last_code = code;
-    snprintf(operation->last_text, sizeof operation->last_text, "%s%s%s", kc_err_name(code),
-             text && text[0] ? ": " : "", text ? text : "");
+    snprintf(operation->last_text, sizeof operation->last_text, "%s", text);
     operation->not_before = kci_consumer_retry_at(operation->consumer, operation->attempts++, now);
     kci_consumer_at(operation->consumer, operation->not_before);
 }
 
-static bool retriable(int16_t error)
+/* The group's coordinator is not told to us since the operation began: waiting would not bring it. */
+bool kci_operation_is_refused(struct kci_operation *operation)
 {
-    return kci_error_flags(error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH);
+    struct kci_group *g = &operation->consumer->group;
+    char text[KCI_WHY_BYTES];
+    if (!g->lookup_refused || g->lookup_refused == KCI_UNKNOWN_SERVER_ERROR ||
+        g->lookup_refused_at < operation->begun_at)
+        return false;
+    kci_blame(operation->consumer, text, sizeof text, KCI_NODE_NONE, g->lookup_refused,
+              "finding the coordinator of group \"%s\"", operation->consumer->settings->group_id);
+    g->lookup_untold = false;
+    kci_operation_finish(operation, (kc_err)g->lookup_refused, text);
+    return true;
 }
 
 /* The answer of a request is taken; true: the operation lives on and may go on. */
-static bool returned(struct kci_operation *operation)
+bool kci_operation_returned(struct kci_operation *operation)
 {
     operation->under_way--;
     if (operation->given_up && operation->under_way == 0) {
@@ -156,31 +165,23 @@ static bool returned(struct kci_operation *operation)
 
 /* ---- commits ---- */
 
-/* Errors of one partition; all others are of the group, and the same for all. */
-static bool is_of_a_partition(int16_t error)
-{
-    return error == KCI_UNKNOWN_TOPIC_OR_PARTITION || error == KCI_UNKNOWN_TOPIC_ID ||
-           error == KCI_TOPIC_AUTHORIZATION_FAILED || error == KCI_OFFSET_METADATA_TOO_LARGE;
-}
-
 /* What becomes of a commit that did not go through: the text names the partition that decides. */
 static void refuse_commit(struct kci_operation *operation, const struct kci_request *request,
                           const struct kci_request_item *item, bool again, int64_t now)
 {
-    char text[sizeof operation->last_text];
+    char why[KCI_WHY_BYTES];
+    const char *text = request->error != KC_OK ? request->text : why;
     kc_err code = request->error;
     if (code == KC_OK) {
-        code = (kc_err)(item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR);
-        if (is_of_a_partition((int16_t)code))
-            snprintf(text, sizeof text, "%.100s [%d]: %s", item->topic->name.data, (int)item->partition,
-                     kci_error_text((int16_t)code));
-        else
-            snprintf(text, sizeof text, "%s", kci_error_text((int16_t)code));
+        int16_t error = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
+        code = (kc_err)error;
+        kci_blame(operation->consumer, why, sizeof why, request->node, error, "committing %s [%d] at offset %" PRId64,
+                  item->topic->name.data, (int)item->partition, item->number);
     }
     if (again)
-        note_failure(operation, code, request->error != KC_OK ? request->text : text, now);
+        kci_operation_failed(operation, text, now);
     else
-        end(operation, code, request->error != KC_OK ? request->text : text);
+        kci_operation_finish(operation, code, text);
 }
 
 static void commit_answered(struct kci_request *request, int64_t now)
@@ -201,7 +202,8 @@ static void commit_answered(struct kci_request *request, int64_t now)
         if (error == KCI_NONE && a)
             a->committed = item->number;
         if (error != KCI_NONE) {
-            bool again = retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
+            bool again =
+                kci_operation_retriable(error) || error == KCI_REQUEST_TIMED_OUT || kci_group_commit_again(c, error);
             if (gone && operation->automatic) /* deleted, as a rule: no rebalance waits for it to come back */
                 again = false;
             if (!culprit || (all_retriable && !again)) {
@@ -217,14 +219,15 @@ static void commit_answered(struct kci_request *request, int64_t now)
         kci_group_coordinator_failed(c, request->text, now);
     else if (first != KCI_NONE)
         kci_group_commit_error(c, first, request->generation, now);
-    if (!returned(operation))
+    if (!kci_operation_returned(operation))
         return;
     operation->maybe_applied |= request->maybe_applied;
     if (request->error == KC_OK && first == KCI_NONE) {
         kci_tally_committed(c, now - operation->begun_at);
-        end(operation, KC_OK, NULL);
+        kci_operation_finish(operation, KC_OK, NULL);
     } else {
-        bool ends = operation->kind == KCI_OPERATION_COMMIT_ONCE || (request->error == KC_OK && !all_retriable);
+        bool ends = operation->kind == KCI_OPERATION_COMMIT_ONCE || kci_request_is_too_old(request) ||
+                    (request->error == KC_OK && !all_retriable);
         refuse_commit(operation, request, culprit, !ends, now);
     }
 }
@@ -252,17 +255,22 @@ static void send_commit(struct kci_operation *operation, int64_t now)
         c->plant != KCI_PLANT_COMMIT_AFTER_LOST)
         state = KC_ERR_REBALANCE_IN_PROGRESS;
     if (state != KC_OK) {
-        end(operation, state,
+        kci_operation_finish(
+            operation, state,
             state == KC_ERR_REBALANCE_IN_PROGRESS ? "the group is being rebalanced: poll, then commit again"
-                                                  : "this consumer is no member of the group any more");
+            : c->group.state == KCI_GROUP_FAILED  ? c->group.text
+                                                  : "this consumer is no member of the group any more: poll, which "
+                                                    "joins again; the next owner reads from the last commit on");
         return;
     }
     if (is_of_another_topic(operation)) { /* the group would begin the new one behind records that nobody read */
-        end(operation, KC_ERR_UNKNOWN_TOPIC_ID,
-            "a topic was deleted and created again: these offsets are of the old one");
+        kci_operation_finish(operation, KC_ERR_UNKNOWN_TOPIC_ID,
+                             "a topic was deleted and created again: these offsets are of the old one");
         return;
     }
     int32_t node = kci_group_coordinator_node(c, now);
+    if (node == KCI_NODE_NONE && kci_operation_is_refused(operation))
+        return;
     if (node == KCI_NODE_NONE)
         return;
     struct kci_request *request = kci_request_new(c, operation->items.count);
@@ -284,204 +292,10 @@ static void send_commit(struct kci_operation *operation, int64_t now)
     if (!request || !kci_request_offset_commit(request, node, now)) {
         if (request)
             kci_request_free(request);
-        end(operation, KC_ERR_NO_MEMORY, "out of memory");
+        kci_operation_finish(operation, KC_ERR_NO_MEMORY, "out of memory");
         return;
     }
     operation->under_way++;
-}
-
-/* ---- committed offsets ---- */
-
-/* The texts that were committed with the offsets, which so far lie in the response. false: out of memory. */
-static bool take_metadata(struct kci_operation *operation, struct kci_request *request)
-{
-    const struct kci_alloc *alloc = operation->consumer->alloc;
-    struct kci_partition_list with = { NULL, 0 };
-    kc_topic_partition *items = operation->items.items;
-    bool ok = true;
-    for (size_t i = 0; ok && i < request->count; i++) {
-        const struct kci_str text = request->items[i].text;
-        const char *copy = text.size ? kci_arena_text(&request->arena, text) : NULL;
-        items[request->items[i].index].metadata = copy;
-        ok = copy || !text.size;
-    }
-    ok = ok && kci_partition_list_copy(alloc, &with, items, operation->items.count);
-    for (size_t i = 0; i < operation->items.count; i++)
-        items[i].metadata = NULL; /* what they point to goes with the request */
-    if (ok) {
-        kci_partition_list_free(alloc, &operation->items);
-        operation->items = with;
-    }
-    return ok;
-}
-
-static void committed_answered(struct kci_request *request, int64_t now)
-{
-    struct kci_operation *operation = request->owner;
-    struct kci_consumer *c = request->consumer;
-    int16_t again = KCI_NONE;
-    if (request->error != KC_OK)
-        kci_group_coordinator_failed(c, request->text, now);
-    else if (request->group_error)
-        kci_group_offset_error(c, request->group_error, now);
-    if (!returned(operation))
-        return;
-    if (request->error != KC_OK) {
-        note_failure(operation, request->error, request->text, now);
-        return;
-    }
-    if (request->group_error) {
-        if (retriable(request->group_error) || kci_group_asked_as_another(c, request->group_error))
-            note_failure(operation, (kc_err)request->group_error, kci_error_text(request->group_error), now);
-        else
-            end(operation, (kc_err)request->group_error, kci_error_text(request->group_error));
-        return;
-    }
-    for (size_t i = 0; i < request->count; i++) {
-        const struct kci_request_item *item = &request->items[i];
-        kc_topic_partition *out = &operation->items.items[item->index];
-        if (!item->answered || retriable(item->error))
-            again = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
-        out->code = (kc_err)item->error;
-        out->offset = item->offset >= 0 ? item->offset : KC_OFFSET_NONE;
-        out->leader_epoch = item->offset_epoch;
-    }
-    if (again != KCI_NONE)
-        note_failure(operation, (kc_err)again, kci_error_text(again), now);
-    else if (!take_metadata(operation, request))
-        end(operation, KC_ERR_NO_MEMORY, "out of memory");
-    else
-        end(operation, KC_OK, NULL);
-}
-
-static void send_committed(struct kci_operation *operation, int64_t now)
-{
-    struct kci_consumer *c = operation->consumer;
-    int32_t node = kci_group_coordinator_node(c, now);
-    if (node == KCI_NODE_NONE)
-        return;
-    struct kci_request *request = kci_request_new(c, operation->items.count);
-    for (size_t i = 0; request && i < request->count; i++) {
-        request->items[i].topic = operation->topics[i];
-        request->items[i].topic->users++;
-        request->items[i].partition = operation->items.items[i].partition;
-        request->items[i].index = (uint32_t)i;
-    }
-    if (request) {
-        request->owner = operation;
-        request->finish = committed_answered;
-    }
-    if (!request || !kci_request_offset_fetch(request, node, now)) {
-        if (request)
-            kci_request_free(request);
-        end(operation, KC_ERR_NO_MEMORY, "out of memory");
-        return;
-    }
-    operation->under_way++;
-}
-
-/* ---- offsets by time ---- */
-
-static void offsets_answered(struct kci_request *request, int64_t now)
-{
-    struct kci_operation *operation = request->owner;
-    bool all = true;
-    if (!returned(operation))
-        return;
-    for (size_t i = 0; i < request->count; i++) {
-        const struct kci_request_item *item = &request->items[i];
-        kc_topic_partition *out = &operation->items.items[item->index];
-        if (request->error != KC_OK || !item->answered || retriable(item->error)) {
-            kci_cluster_refresh(operation->consumer->cluster, "an offset could not be looked up", now);
-            note_failure(operation, request->error != KC_OK ? request->error : (kc_err)item->error,
-                         request->error != KC_OK ? request->text : kci_error_text(item->error), now);
-            break;
-        }
-        operation->answered[item->index] = true;
-        out->code = (kc_err)item->error;
-        /* Formats without timestamps know no answer: as if there were no such record. */
-        if (item->error == KCI_UNSUPPORTED_FOR_MESSAGE_FORMAT)
-            out->code = KC_OK;
-        out->offset = item->error == KCI_NONE && item->offset >= 0 ? item->offset : KC_OFFSET_END;
-        out->leader_epoch = item->offset_epoch;
-        if (out->code != KC_OK) {
-            end(operation, out->code, kci_error_text(item->error));
-            return;
-        }
-    }
-    for (size_t i = 0; i < operation->items.count; i++)
-        all &= operation->answered[i];
-    if (all)
-        end(operation, KC_OK, NULL);
-}
-
-/* One request to the leader of the first unanswered item, for all items of that leader. */
-static bool send_to_one_leader(struct kci_operation *operation, bool *taken, int64_t now)
-{
-    struct kci_consumer *c = operation->consumer;
-    int32_t leader = KCI_NODE_NONE, epoch;
-    size_t count = 0, used = 0;
-    for (size_t i = 0; i < operation->items.count; i++) {
-        if (taken[i] || operation->answered[i])
-            continue;
-        int32_t of = kci_consumer_leader(operation->topics[i], operation->items.items[i].partition, &epoch);
-        leader = leader == KCI_NODE_NONE ? of : leader;
-        count += of != KCI_NODE_NONE && of == leader;
-    }
-    struct kci_request *request = count ? kci_request_new(c, count) : NULL;
-    if (!request)
-        return false;
-    for (size_t i = 0; i < operation->items.count && used < count; i++) {
-        if (taken[i] || operation->answered[i] ||
-            kci_consumer_leader(operation->topics[i], operation->items.items[i].partition, &epoch) != leader)
-            continue;
-        struct kci_request_item *item = &request->items[used++];
-        item->topic = operation->topics[i];
-        item->topic->users++;
-        item->partition = operation->items.items[i].partition;
-        item->current_epoch = epoch;
-        item->number = operation->questions[i];
-        item->index = (uint32_t)i;
-        taken[i] = true;
-    }
-    request->owner = operation;
-    request->finish = offsets_answered;
-    if (!kci_request_list_offsets(request, leader, now)) {
-        kci_request_free(request);
-        return false;
-    }
-    operation->under_way++;
-    return true;
-}
-
-static void send_offsets(struct kci_operation *operation, int64_t now)
-{
-    struct kci_consumer *c = operation->consumer;
-    bool *taken = kci_alloc_zero(c->alloc, operation->items.count, sizeof *taken);
-    for (size_t i = 0; taken && i < operation->items.count; i++) {
-        const struct kci_topic_info *info = operation->topics[i]->info;
-        if (info && (info->error == KCI_TOPIC_AUTHORIZATION_FAILED || info->error == KCI_INVALID_TOPIC_EXCEPTION)) {
-            end(operation, (kc_err)info->error, kci_error_text(info->error));
-            break;
-        }
-    }
-    while (taken && !operation->done && send_to_one_leader(operation, taken, now))
-        continue;
-    kci_alloc_free(c->alloc, taken);
-    if (operation->under_way || operation->done)
-        return;
-    size_t which = operation->items.count; /* the first one that has no leader */
-    for (size_t i = 0; i < operation->items.count; i++) {
-        if (!kci_consumer_known(operation->topics[i]))
-            return; /* the metadata is on its way: its arrival is an event */
-        if (!operation->answered[i] && which == operation->items.count)
-            which = i;
-    }
-    char why[sizeof operation->last_text] = "";
-    if (which < operation->items.count)
-        kci_consumer_no_leader(operation->topics[which], operation->items.items[which].partition, why, sizeof why);
-    kci_cluster_refresh(c->cluster, "a partition has no leader to ask for its offsets", now);
-    note_failure(operation, KC_ERR_LEADER_NOT_AVAILABLE, why, now);
 }
 
 /* ---- automatic commits ---- */
@@ -598,9 +412,9 @@ static void go_on(struct kci_operation *operation, bool *commit_ahead, int64_t n
     if (is_commit(operation))
         send_commit(operation, now);
     else if (operation->kind == KCI_OPERATION_COMMITTED)
-        send_committed(operation, now);
+        kci_operation_ask_committed(operation, now);
     else
-        send_offsets(operation, now);
+        kci_operation_ask_offsets(operation, now);
 }
 
 void kci_operations_step(struct kci_consumer *c, int64_t now)

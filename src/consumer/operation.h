@@ -2,6 +2,7 @@
 #ifndef KCI_CONSUMER_OPERATION_H
 #define KCI_CONSUMER_OPERATION_H
 
+#include "consumer/blame.h"
 #include "consumer/partition_list.h"
 #include "consumer/subscription.h"
 #include <kclient/consumer.h>
@@ -36,10 +37,9 @@ struct kci_operation {
     bool maybe_applied;
     bool automatic; /* a commit that nobody called for: failures are only logged */
     kc_err code;
-    char text[300];   /* of code */
-    kc_err last_code; /* of the last failed attempt, for the text of a time-out */
-    char last_text[200];
-    kc_commit_fn fn; /* COMMIT_ONCE */
+    char text[KCI_WHY_BYTES];      /* of code */
+    char last_text[KCI_WHY_BYTES]; /* of the last failed attempt, for the text of a time-out */
+    kc_commit_fn fn;               /* COMMIT_ONCE */
     void *context;
 };
 
@@ -69,6 +69,24 @@ bool kci_operations_committable(struct kci_consumer *c, bool this_poll_too, stru
 void kci_operations_auto_commit(struct kci_consumer *c, bool this_poll_too, int64_t now, int64_t deadline);
 /* These partitions go: a commit of one of them that was not sent yet must not come behind those of the next owner. */
 void kci_operations_fence(struct kci_consumer *c, kci_assigned_is which);
+
+/* ---- between the files of operations ---- */
+/* Done, with this outcome. text NULL: none. */
+void kci_operation_finish(struct kci_operation *operation, kc_err code, const char *text);
+/* An attempt failed; another one follows after a back-off. */
+void kci_operation_failed(struct kci_operation *operation, const char *text, int64_t now);
+/* The answer of a request is taken; true: the operation lives on and may go on. */
+bool kci_operation_returned(struct kci_operation *operation);
+/* The group's coordinator was refused to us since the operation began: then that is its end. */
+bool kci_operation_is_refused(struct kci_operation *operation);
+static inline bool kci_operation_retriable(int16_t error)
+{
+    return kci_error_flags(error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH);
+}
+/* operation_question.c: send what is due of KCI_OPERATION_COMMITTED, of KCI_OPERATION_OFFSETS. */
+void kci_operation_ask_committed(struct kci_operation *operation, int64_t now);
+void kci_operation_ask_offsets(struct kci_operation *operation, int64_t now);
+
 /* Forget it, or leave it to itself when something is under way. */
 void kci_operation_free(struct kci_operation *operation);
 

@@ -254,7 +254,7 @@ static kc_err find_error(struct kci_consumer *c, kc_error *error)
         return code;
     }
     if (c->group.state == KCI_GROUP_FAILED)
-        return kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
+        return kci_fail(error, c->group.error, KC_FATAL, "%s", c->group.text);
     KCI_LIST_EACH(link, &c->subscription.assigned)
     {
         const struct kci_assigned *a = KCI_CONTAINER(link, struct kci_assigned, link);

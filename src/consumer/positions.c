@@ -104,9 +104,8 @@ static void committed_known(struct kci_request *request, int64_t now)
             continue;
         if (request->error != KC_OK || group_error || !item->answered || item->error != KCI_NONE) {
             if (item->error == KCI_TOPIC_AUTHORIZATION_FAILED)
-                kci_consumer_raise(c, (kc_err)item->error,
-                                   "reading the committed offset of topic \"%s\" is not permitted",
-                                   a->topic->name.data);
+                kci_blame_raise(c, request->node, item->error, "reading the committed offset of %s [%d]",
+                                a->topic->name.data, (int)a->partition);
             retry(c, a, now);
             continue;
         }
@@ -143,8 +142,8 @@ static void reset_known(struct kci_request *request, int64_t now)
             continue;
         }
         if (item->error == KCI_TOPIC_AUTHORIZATION_FAILED)
-            kci_consumer_raise(c, (kc_err)item->error, "reading the offsets of topic \"%s\" is not permitted",
-                               a->topic->name.data);
+            kci_blame_raise(c, request->node, item->error, "looking up an offset of %s [%d]", a->topic->name.data,
+                            (int)a->partition);
         kci_cluster_refresh(c->cluster, "an offset could not be looked up", now);
         retry(c, a, now);
     }
@@ -195,8 +194,8 @@ static void epoch_known(struct kci_request *request, int64_t now)
             judge_epoch(c, a, item, now);
         } else {
             if (item->error == KCI_TOPIC_AUTHORIZATION_FAILED)
-                kci_consumer_raise(c, (kc_err)item->error, "checking the log of topic \"%s\" is not permitted",
-                                   a->topic->name.data);
+                kci_blame_raise(c, request->node, item->error, "checking the log of %s [%d]", a->topic->name.data,
+                                (int)a->partition);
             kci_cluster_refresh(c->cluster, "a leader epoch could not be looked up", now);
             retry(c, a, now);
         }
@@ -259,6 +258,8 @@ void kci_positions_step(struct kci_consumer *c, int64_t now)
             need_committed = true;
     }
     int32_t coordinator = need_committed ? kci_group_coordinator_node(c, now) : KCI_NODE_NONE;
+    if (need_committed)
+        kci_group_tell_refusal(c);
     if (coordinator != KCI_NODE_NONE)
         ask(c, coordinator, asks_committed, kci_request_offset_fetch, committed_known, now);
     ask_leaders(c, KCI_POSITION_RESET, asks_reset, kci_request_list_offsets, reset_known, now);

@@ -47,6 +47,12 @@ struct kci_request {
     struct kci_request_item items[];
 };
 
+/* No answer, and there will be none: the broker does not have the request. */
+static inline bool kci_request_is_too_old(const struct kci_request *request)
+{
+    return request->error == KC_ERR_NO_VERSION;
+}
+
 /* Room for count items, zeroed. NULL: out of memory. */
 struct kci_request *kci_request_new(struct kci_consumer *c, size_t count);
 /* Free one that was never sent. */

@@ -16,7 +16,7 @@ static kc_err may_subscribe(struct kci_consumer *c, kc_error *error)
     if (!c->subscription.by_group && c->subscription.assigned_count)
         return kci_fail(error, KC_ERR_STATE, 0, "partitions are assigned by hand: assign none before subscribing");
     if (c->group.state == KCI_GROUP_FAILED)
-        return kci_fail(error, c->group.error, KC_FATAL, "another consumer has our group.instance.id: close this one");
+        return kci_fail(error, c->group.error, KC_FATAL, "%s", c->group.text);
     return KC_OK;
 }
 

@@ -437,13 +437,10 @@ static void poll(struct sim_consumer *c, int64_t now)
     }
     kci_consumer_poll_leave(c->core, now);
     /* A new coordinator may know an earlier life of this member only, whose place it took and never got to store:
-     * Kafka then fences it, and its process has to begin anew. */
-    if (result == KC_ERR_FENCED_INSTANCE_ID && w->fixed_members) {
+     * Kafka then fences it, and its process has to begin anew.  So has one that finds its place taken by the life that
+     * crashed before it, again and again until the session of that one is over. */
+    if ((result == KC_ERR_FENCED_INSTANCE_ID || result == KC_ERR_UNRELEASED_INSTANCE_ID) && w->fixed_members) {
         sim_consumer_crash(c);
-        return;
-    }
-    if (result == KC_ERR_UNRELEASED_INSTANCE_ID && w->fixed_members && c->settings.group_protocol_consumer) {
-        rest(c, SIM_IDLE, now + ERROR_US); /* the one before it has crashed; its session ends in time */
         return;
     }
     if (result == KC_ERR_OFFSET_OUT_OF_RANGE || result == KC_ERR_NO_OFFSET) { /* auto.offset.reset=none */

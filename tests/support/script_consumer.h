@@ -57,6 +57,7 @@ struct script_consumer {
     char seen[SC_LOG_BYTES];
     kc_err last_error;
     char last_text[500];
+    uint32_t last_traits;
     kc_records *kept; /* the last records that a poll returned, when keep is set */
     bool keep;
     uint64_t seed; /* of the engine; 0: 1 */
@@ -441,6 +442,7 @@ static inline kc_err script_poll(struct script_consumer *sc)
     if (sc->last_error != KC_OK) {
         sc_note(sc, "!%s", kc_err_name(sc->last_error));
         snprintf(sc->last_text, sizeof sc->last_text, "%s", error.text);
+        sc->last_traits = error.traits;
     }
     while (records && kci_records_next(records, &view)) {
         char value[24];

@@ -127,9 +127,11 @@ static void test_one_of_two(void **state)
     } cases[] = {
         { { KCI_UNKNOWN_TOPIC_OR_PARTITION, KCI_OFFSET_METADATA_TOO_LARGE },
           KC_ERR_OFFSET_METADATA_TOO_LARGE,
-          "t [1]: " },
-        { { KCI_NONE, KCI_TOPIC_AUTHORIZATION_FAILED }, KC_ERR_TOPIC_AUTHORIZATION_FAILED, "t [1]: " },
-        { { KCI_NONE, KCI_UNKNOWN_TOPIC_OR_PARTITION }, KC_ERR_TIMED_OUT, "UNKNOWN_TOPIC_OR_PARTITION: t [1]: " },
+          "committing t [1] at offset 1: " },
+        { { KCI_NONE, KCI_TOPIC_AUTHORIZATION_FAILED },
+          KC_ERR_TOPIC_AUTHORIZATION_FAILED,
+          "committing t [1] at offset 1: " },
+        { { KCI_NONE, KCI_UNKNOWN_TOPIC_OR_PARTITION }, KC_ERR_TIMED_OUT, "last: committing t [1] at offset 1: " },
     };
     const kc_topic_partition items[] = { { "t", 0, 1, -1, NULL, KC_OK }, { "t", 1, 1, -1, NULL, KC_OK } };
     (void)state;

@@ -275,29 +275,47 @@ static void test_poll_interval(void **state)
     script_consumer_end(&sc);
 }
 
-/* What only the user can repair is told by poll, and tried again with the polls that follow. */
-static void test_refused(void **state)
+/* What PROTOCOL 3.6 calls fatal is told by every poll, as fatal, with what to do, and nothing more is sent; the way out
+ * for who does not want to close the consumer is to unsubscribe. */
+static void test_fatal(void **state)
 {
-    static const int16_t errors[] = { KCI_GROUP_AUTHORIZATION_FAILED, KCI_INVALID_REQUEST,
-                                      KCI_GROUP_MAX_SIZE_REACHED,     KCI_UNSUPPORTED_ASSIGNOR,
-                                      KCI_UNRELEASED_INSTANCE_ID,     KCI_UNSUPPORTED_VERSION };
+    static const struct {
+        int16_t error;
+        const char *advice;
+    } errors[] = {
+        { KCI_GROUP_AUTHORIZATION_FAILED, "READ on the group" },
+        { KCI_INVALID_REQUEST, "" },
+        { KCI_GROUP_MAX_SIZE_REACHED, "group.consumer.max.size" },
+        { KCI_UNSUPPORTED_ASSIGNOR, "group.consumer.assignors" },
+        { KCI_UNRELEASED_INSTANCE_ID, "its session has timed out" },
+        { KCI_UNSUPPORTED_VERSION, "group.protocol=classic" },
+    };
+    const char *t = "t";
     (void)state;
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        kc_error error;
+        kc_err code = KC_ERR_TIMED_OUT;
         prepare();
         sc.settings.group_instance_id = "me";
         script_consumer_create(&sc);
         script_subscribe(&sc);
         script_poll(&sc);
-        script_answer_modern(&sc, errors[i], 0, NULL);
-        assert_int_equal(script_poll(&sc), errors[i]);
-        if (errors[i] == KCI_UNSUPPORTED_VERSION)
-            assert_non_null(strstr(sc.last_text, "group.protocol=classic"));
-        assert_int_equal(script_poll(&sc), KC_OK); /* once */
-        script_advance(&peer, 1500);
+        script_answer_modern(&sc, errors[i].error, 0, NULL);
+        for (int polls = 0; polls < 3; polls++) {
+            assert_int_equal(script_poll(&sc), errors[i].error);
+            assert_true(sc.last_traits & KC_FATAL);
+            assert_non_null(strstr(sc.last_text, errors[i].advice));
+            script_advance(&peer, 1500);
+        }
+        assert_false(script_waits(&sc, KCI_API_CONSUMER_GROUP_HEARTBEAT));
+        assert_int_equal(kci_consumer_subscribe(sc.core, &t, 1, peer.now, &error), errors[i].error);
+        assert_true(error.traits & KC_FATAL);
+        kci_consumer_begin_leave(sc.core, false, peer.now, peer.now + 1000000);
+        script_advance(&peer, 1000);
+        assert_true(kci_consumer_left(sc.core, &code));
+        script_subscribe(&sc);
         script_poll(&sc);
-        script_answer_modern(&sc, KCI_NONE, 1, "0");
-        sc.seen[0] = 0;
-        assert_seen(&sc, "assigned(t-0)");
+        assert_true(script_waits(&sc, KCI_API_CONSUMER_GROUP_HEARTBEAT));
         script_consumer_end(&sc);
     }
 }
@@ -340,7 +358,7 @@ int main(void)
         cmocka_unit_test(test_close_after_fenced),
         cmocka_unit_test(test_close_in_every_state),
         cmocka_unit_test(test_poll_interval),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_fatal),
         cmocka_unit_test(test_old_broker),
         cmocka_unit_test(test_instance_fenced),
     };

@@ -19,8 +19,9 @@ enum effect {
     SEEK,   /* look for the coordinator, tell it everything: still a member */
     WAIT,   /* the same one is asked again after a pause: still a member */
     REJOIN, /* what is owned is lost; a join with the same id */
-    REFUSE, /* the same, and a poll tells the error: only the user can repair it */
-    END     /* the place is another one's: each poll says so, and there is no join any more */
+    REFUSE, /* the same, and a poll tells the error: the next one tries again */
+    TELL,   /* a poll tells the error, and nothing else changes: still a member */
+    END     /* what is owned is lost, each poll tells the error, and there is no join any more (PROTOCOL 3.6: fatal) */
 };
 
 static const struct row {
@@ -32,13 +33,15 @@ static const struct row {
     { KCI_COORDINATOR_LOAD_IN_PROGRESS, WAIT },
     { KCI_UNKNOWN_MEMBER_ID, REJOIN },
     { KCI_FENCED_MEMBER_EPOCH, REJOIN },
-    { KCI_UNRELEASED_INSTANCE_ID, REFUSE },
-    { KCI_UNSUPPORTED_ASSIGNOR, REFUSE },
+    { KCI_TOPIC_AUTHORIZATION_FAILED, TELL },
+    { KCI_UNKNOWN_SERVER_ERROR, REFUSE },
+    { KCI_UNRELEASED_INSTANCE_ID, END },
+    { KCI_UNSUPPORTED_ASSIGNOR, END },
     { KCI_INVALID_REGULAR_EXPRESSION, REFUSE },
-    { KCI_GROUP_MAX_SIZE_REACHED, REFUSE },
-    { KCI_INVALID_REQUEST, REFUSE },
-    { KCI_UNSUPPORTED_VERSION, REFUSE },
-    { KCI_GROUP_AUTHORIZATION_FAILED, REFUSE },
+    { KCI_GROUP_MAX_SIZE_REACHED, END },
+    { KCI_INVALID_REQUEST, END },
+    { KCI_UNSUPPORTED_VERSION, END },
+    { KCI_GROUP_AUTHORIZATION_FAILED, END },
     { KCI_FENCED_INSTANCE_ID, END },
 };
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -127,6 +130,11 @@ static size_t sought(void)
     return count;
 }
 
+static bool is_member_still(const struct row *row)
+{
+    return row->effect == SEEK || row->effect == WAIT || row->effect == TELL;
+}
+
 /* The next heartbeat: as the member that we were, a join under the same id, or none. */
 static void expect_next(const struct row *row, enum when when)
 {
@@ -137,7 +145,7 @@ static void expect_next(const struct row *row, enum when when)
         return;
     }
     const struct kci_consumer_group_heartbeat_request *r = script_modern_beat(&sc);
-    bool stays = row->effect == SEEK || row->effect == WAIT;
+    bool stays = is_member_still(row);
     assert_int_equal(r->member_epoch, stays ? stories[when].epoch : 0);
     assert_true(kci_str_equal(r->member_id, kci_str_of(id)));
     assert_int_equal(r->subscribed_topic_names_count, 1); /* nobody knows what the coordinator has heard */
@@ -149,12 +157,12 @@ static void expect_next(const struct row *row, enum when when)
 
 static void expect_effect(const struct row *row, enum when when)
 {
-    bool stays = row->effect == SEEK || row->effect == WAIT;
+    bool stays = is_member_still(row);
     const char *story = stays ? stories[when].stays : stories[when].ends;
     const char *name = kci_error_name(row->error);
     char noted[200];
     int polls = when == YIELDING || when == ASSIGNING ? 3 : 2; /* the one that ran the callback, too */
-    int told = row->effect == REFUSE ? 1 : row->effect == END ? polls : 0;
+    int told = row->effect == REFUSE || row->effect == TELL ? 1 : row->effect == END ? polls : 0;
     snprintf(noted, sizeof noted, "%s", story);
     for (int i = 0; i < told; i++)
         snprintf(noted + strlen(noted), sizeof noted - strlen(noted), "%s!%s", noted[0] ? " " : "", name);
