@@ -348,7 +348,9 @@ static void test_storage(void **state)
     found = describe(anna, NULL);
     assert_int_equal(found->tokens_count, 1);
     assert_memory_not_equal(found->tokens[0].hmac.data, hmac, 64);
+    world_close(&world);
     memory_storage_free(&disk);
+    world_open(&world, 1, PLAIN); /* for the teardown */
 }
 
 static void test_names_that_are_too_long(void **state)
