@@ -104,6 +104,39 @@ static int add_segment(struct mb_log_store *store, int64_t base_offset, uint64_t
     return 0;
 }
 
+static void remove_indexes(struct mb_log_store *store, struct segment *segment)
+{
+    static const char *const kinds[] = { "index", "timeindex", "txnindex" };
+    char path[DIRECTORY_BYTES_MAX + 40];
+    for (size_t i = 0; segment->has_index && i < sizeof kinds / sizeof kinds[0]; i++) {
+        snprintf(path, sizeof path, "%s/%020lld.%s", store->directory, (long long)segment->base_offset, kinds[i]);
+        store->storage->remove(store->storage->context, path);
+    }
+    segment->has_index = false;
+}
+
+static void remove_snapshot(const struct mb_log_store *store, int64_t offset)
+{
+    char path[DIRECTORY_BYTES_MAX + 40];
+    snprintf(path, sizeof path, "%s/%020lld.snapshot", store->directory, (long long)offset);
+    store->storage->remove(store->storage->context, path);
+}
+
+static void remove_segment(struct mb_log_store *store, size_t i)
+{
+    char path[DIRECTORY_BYTES_MAX + 32];
+    segment_path(store, store->segments[i].base_offset, path, sizeof path);
+    if (store->read_file && store->read_base == store->segments[i].base_offset) {
+        store->storage->close(store->storage->context, store->read_file);
+        store->read_file = 0;
+    }
+    store->storage->remove(store->storage->context, path);
+    remove_indexes(store, &store->segments[i]);
+    remove_snapshot(store, store->segments[i].base_offset);
+    memmove(store->segments + i, store->segments + i + 1, (store->count - i - 1) * sizeof *store->segments);
+    store->count--;
+}
+
 /* ---- append
  * ---------------------------------------------------------------------------------------------------------- */
 
@@ -135,6 +168,14 @@ static void count_index(struct segment *segment, uint32_t size, const struct mb_
 static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t base_offset, int64_t last_offset,
                             int64_t timestamp_ms, const struct mb_log_roll *roll)
 {
+    /* Nothing of the last segment was whole, and the log ends in the hole before it: its name is of no use any more. */
+    while (store->count && store->segments[store->count - 1].size == 0 &&
+           store->segments[store->count - 1].base_offset > base_offset) {
+        if (store->write_file)
+            store->storage->close(store->storage->context, store->write_file);
+        store->write_file = 0;
+        remove_segment(store, store->count - 1);
+    }
     struct segment *last = store->count ? &store->segments[store->count - 1] : NULL;
     if (!last || must_roll(last, size, last_offset, timestamp_ms, roll)) {
         int error = roll->flush_records > 0 && store->count ? mb_log_store_sync(store) : 0;
@@ -163,17 +204,6 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
     if (there != last->size) /* left over from a failure */
         error = store->storage->truncate(store->storage->context, store->write_file, last->size);
     return error;
-}
-
-static void remove_indexes(struct mb_log_store *store, struct segment *segment)
-{
-    static const char *const kinds[] = { "index", "timeindex", "txnindex" };
-    char path[DIRECTORY_BYTES_MAX + 40];
-    for (size_t i = 0; segment->has_index && i < sizeof kinds / sizeof kinds[0]; i++) {
-        snprintf(path, sizeof path, "%s/%020lld.%s", store->directory, (long long)segment->base_offset, kinds[i]);
-        store->storage->remove(store->storage->context, path);
-    }
-    segment->has_index = false;
 }
 
 int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32_t size, int64_t base_offset,
@@ -238,28 +268,6 @@ int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t 
     size_t got = 0;
     error = store->storage->read(store->storage->context, store->read_file, position, out, size, &got);
     return error ? error : got == size ? 0 : EIO;
-}
-
-static void remove_snapshot(const struct mb_log_store *store, int64_t offset)
-{
-    char path[DIRECTORY_BYTES_MAX + 40];
-    snprintf(path, sizeof path, "%s/%020lld.snapshot", store->directory, (long long)offset);
-    store->storage->remove(store->storage->context, path);
-}
-
-static void remove_segment(struct mb_log_store *store, size_t i)
-{
-    char path[DIRECTORY_BYTES_MAX + 32];
-    segment_path(store, store->segments[i].base_offset, path, sizeof path);
-    if (store->read_file && store->read_base == store->segments[i].base_offset) {
-        store->storage->close(store->storage->context, store->read_file);
-        store->read_file = 0;
-    }
-    store->storage->remove(store->storage->context, path);
-    remove_indexes(store, &store->segments[i]);
-    remove_snapshot(store, store->segments[i].base_offset);
-    memmove(store->segments + i, store->segments + i + 1, (store->count - i - 1) * sizeof *store->segments);
-    store->count--;
 }
 
 int mb_log_store_truncate(struct mb_log_store *store, int64_t offset, int64_t base_offset, uint32_t position)
