@@ -1,5 +1,7 @@
 /* SHA-256 and SHA-512 (FIPS 180-4), HMAC (RFC 2104), Hi (RFC 5802, which is PBKDF2 of one block), and base64: what
- * SCRAM and delegation tokens are made of. */
+ * SCRAM and delegation tokens are made of.  Written here because libcrypto would be loaded at every start, for a listener
+ * that few ask for: mockbroker has a budget of milliseconds and of memory for that.  Nothing here is secret: do not use
+ * it where somebody could measure how long it takes. */
 #ifndef MB_CORE_DIGEST_H
 #define MB_CORE_DIGEST_H
 
