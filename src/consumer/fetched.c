@@ -14,7 +14,7 @@
  *  - a batch cut off at the end of the response is not there at all;
  *  - a batch that is too large to be decompressed beside others is left to be fetched alone: it then has all that is left
  *    of the ceiling, and is damaged only if nothing else holds any of it.
- * What is left to others: where the position goes (subscription.c), who is told of a damaged batch (fetcher.c). */
+ * What is left to others: where the position goes (subscription.c), who is told of a damaged batch (fetch_judge.c). */
 #include "consumer/fetched.h"
 #include "consumer/consumer.h"
 #include "consumer/record_walk.h"

@@ -55,7 +55,7 @@ void kci_fetcher_step(struct kci_consumer *c, int64_t now);
 /* Fetch no more and give the sessions back; fetcher.closed follows, by the deadline. */
 void kci_fetcher_begin_close(struct kci_consumer *c, int64_t now, int64_t deadline);
 void kci_fetcher_close_step(struct kci_consumer *c, int64_t now);
-/* Judge what has arrived, a bounded amount of it; takes the lock by itself, in between. */
+/* fetch_judge.c: judge what has arrived, a bounded amount of it; takes the lock by itself, in between. */
 void kci_fetcher_judge(struct kci_consumer *c, int64_t now);
 
 #endif
