@@ -1,6 +1,7 @@
 /* Stories of how a batch is stored: under the topic's codec and level, with the broker's time, and for how long its
  * producer is remembered. */
 #include "base/checksum.h"
+#include "mockbroker/core/alter_configs.h"
 #include "support/produce_story.h"
 
 static void topic_with(const char *name, const char *one, const char *two)
@@ -184,6 +185,29 @@ static void producers_are_forgotten(void **state)
     assert_int_equal(sequenced(3, 5, 1000), 0);
 }
 
+/* How long is a setting, which can be altered while it runs; how often is looked is another. */
+static void how_long_is_a_setting(void **state)
+{
+    char text[200];
+    (void)state;
+    world_close(&world);
+    world_open(&world, 1, "producer.id.expiration.ms=60000 producer.id.expiration.check.interval.ms=1000");
+    world_topic(&world, "orders", 1, 1, NULL);
+    client = world_client(&world, 1);
+    assert_int_equal(sequenced(1, 0, 0), 0);
+    world_at(&world, world.now + 59 * SECOND);
+    assert_int_equal(sequenced(1, 7, 0), KCI_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    world_at(&world, world.now + 2 * SECOND);
+    assert_int_equal(sequenced(1, 7, 0), 0);
+
+    struct mb_config_change longer = { NAME("producer.id.expiration.ms"), NAME("90000"), MB_ALTER_SET };
+    assert_int_equal(mb_alter_broker(world.cluster, 0, &longer, 1, false, false, text, sizeof text, world.now), 0);
+    world_at(&world, world.now + 89 * SECOND);
+    assert_int_equal(sequenced(1, 20, 0), KCI_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    world_at(&world, world.now + 2 * SECOND);
+    assert_int_equal(sequenced(1, 20, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +218,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(stored_sizes_have_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_stands_behind_a_batch, setup, teardown),
         cmocka_unit_test_setup_teardown(producers_are_forgotten, setup, teardown),
+        cmocka_unit_test_setup_teardown(how_long_is_a_setting, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
