@@ -1,5 +1,5 @@
 /* What a pattern becomes: steps that are read one after the other, with jumps that are relative, so that a piece can be
- * copied and moved.  re2_parse.c reads the pattern, re2.c builds and runs. */
+ * copied and moved.  re2_parse.c and re2_text.c read the pattern, re2.c builds and runs. */
 #ifndef MB_CORE_RE2_PROGRAM_H
 #define MB_CORE_RE2_PROGRAM_H
 
