@@ -7,45 +7,14 @@
  * at start from the batches: after a crash with their CRCs, after a clean end from their headers alone.  The indexes
  * and snapshots that lie next to the segments (log_index.c, log_producers.c) are for other programs, and go with them.
  * A torn tail (a crash in the middle of an append) ends at the first batch that is incomplete or whose CRC is wrong; it
- * is cut off.  A failed append is undone by truncating; when even that fails, the store answers EIO until it is
- * recovered or reset, so that nothing is ever written behind garbage.
+ * is cut off (log_recover.c).  A failed append is undone by truncating; when even that fails, the store answers EIO
+ * until it is recovered or reset, so that nothing is ever written behind garbage.
  *
  * Only the last segment and the one read most recently have open files. */
-#include "mockbroker/core/log_store.h"
+#include "mockbroker/core/log_files.h"
 
-#include "base/cursor.h"
-#include "protocol/records.h"
 #include <errno.h>
 #include <stdio.h>
-
-#define DIRECTORY_BYTES_MAX 300 /* "broker-100/" + topic (249) + "-2147483647" */
-#define READ_BYTES          ((size_t)256 << 10)
-#define SKIM_BYTES          4096 /* a page: most batches are larger */
-
-struct segment {
-    int64_t base_offset;
-    int64_t first_timestamp_ms; /* of its first batch; -1: empty */
-    uint64_t size;              /* bytes of whole batches */
-    uint32_t index_entries;     /* that its offset index will have */
-    uint32_t unindexed_bytes;   /* since the last of them */
-    bool has_index;             /* index files are on disk */
-    bool unsynced;              /* it was full before it was synced */
-};
-
-struct mb_log_store {
-    const struct kci_alloc *alloc;
-    const struct kci_storage *storage;
-    char directory[DIRECTORY_BYTES_MAX];
-    struct segment *segments; /* rising base offsets */
-    size_t count, capacity;
-    int64_t write_file; /* of the last segment; 0: not open */
-    int64_t read_file;  /* 0: none */
-    int64_t read_base;  /* of the segment that read_file belongs to */
-    int64_t unsynced;   /* records in the last segment, and in those that say so */
-    int64_t start;      /* what the first segment is called: the log begins there, its first batch perhaps behind it */
-    int64_t stray;      /* while recovering: a snapshot that no segment begins at; -1: none */
-    bool broken;        /* a failed append could not be undone */
-};
 
 struct mb_log_store *mb_log_store_new(const struct kci_alloc *alloc, const struct kci_storage *storage,
                                       const char *directory)
@@ -82,32 +51,32 @@ static void segment_path(const struct mb_log_store *store, int64_t base_offset, 
     snprintf(out, size, "%s/%020lld.log", store->directory, (long long)base_offset);
 }
 
-static int open_segment(struct mb_log_store *store, int64_t base_offset, bool create, int64_t *file, uint64_t *size)
+int mb_log_files_open(struct mb_log_store *store, int64_t base_offset, bool create, int64_t *file, uint64_t *size)
 {
-    char path[DIRECTORY_BYTES_MAX + 32];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 32];
     segment_path(store, base_offset, path, sizeof path);
     return store->storage->open(store->storage->context, path, create, file, size);
 }
 
-static int add_segment(struct mb_log_store *store, int64_t base_offset, uint64_t size)
+int mb_log_files_add(struct mb_log_store *store, int64_t base_offset, uint64_t size)
 {
     if (store->count == store->capacity) {
         size_t capacity = store->capacity ? store->capacity * 2 : 4;
-        struct segment *segments = kci_alloc_resize(store->alloc, store->segments, capacity * sizeof *segments);
+        struct mb_log_segment *segments = kci_alloc_resize(store->alloc, store->segments, capacity * sizeof *segments);
         if (!segments)
             return ENOMEM;
         store->segments = segments;
         store->capacity = capacity;
     }
     store->segments[store->count++] =
-        (struct segment){ .base_offset = base_offset, .first_timestamp_ms = -1, .size = size };
+        (struct mb_log_segment){ .base_offset = base_offset, .first_timestamp_ms = -1, .size = size };
     return 0;
 }
 
-static void remove_indexes(struct mb_log_store *store, struct segment *segment)
+static void remove_indexes(struct mb_log_store *store, struct mb_log_segment *segment)
 {
     static const char *const kinds[] = { "index", "timeindex", "txnindex" };
-    char path[DIRECTORY_BYTES_MAX + 40];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 40];
     for (size_t i = 0; segment->has_index && i < sizeof kinds / sizeof kinds[0]; i++) {
         snprintf(path, sizeof path, "%s/%020lld.%s", store->directory, (long long)segment->base_offset, kinds[i]);
         store->storage->remove(store->storage->context, path);
@@ -115,16 +84,16 @@ static void remove_indexes(struct mb_log_store *store, struct segment *segment)
     segment->has_index = false;
 }
 
-static void remove_snapshot(const struct mb_log_store *store, int64_t offset)
+void mb_log_files_remove_snapshot(const struct mb_log_store *store, int64_t offset)
 {
-    char path[DIRECTORY_BYTES_MAX + 40];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 40];
     snprintf(path, sizeof path, "%s/%020lld.snapshot", store->directory, (long long)offset);
     store->storage->remove(store->storage->context, path);
 }
 
-static void remove_segment(struct mb_log_store *store, size_t i)
+void mb_log_files_remove(struct mb_log_store *store, size_t i)
 {
-    char path[DIRECTORY_BYTES_MAX + 32];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 32];
     segment_path(store, store->segments[i].base_offset, path, sizeof path);
     if (store->read_file && store->read_base == store->segments[i].base_offset) {
         store->storage->close(store->storage->context, store->read_file);
@@ -132,7 +101,7 @@ static void remove_segment(struct mb_log_store *store, size_t i)
     }
     store->storage->remove(store->storage->context, path);
     remove_indexes(store, &store->segments[i]);
-    remove_snapshot(store, store->segments[i].base_offset);
+    mb_log_files_remove_snapshot(store, store->segments[i].base_offset);
     memmove(store->segments + i, store->segments + i + 1, (store->count - i - 1) * sizeof *store->segments);
     store->count--;
 }
@@ -140,7 +109,7 @@ static void remove_segment(struct mb_log_store *store, size_t i)
 /* ---- append
  * ---------------------------------------------------------------------------------------------------------- */
 
-static bool must_roll(const struct segment *last, uint32_t size, int64_t last_offset, int64_t timestamp_ms,
+static bool must_roll(const struct mb_log_segment *last, uint32_t size, int64_t last_offset, int64_t timestamp_ms,
                       const struct mb_log_roll *roll)
 {
     if (last->size == 0)
@@ -156,7 +125,7 @@ static bool must_roll(const struct segment *last, uint32_t size, int64_t last_of
 }
 
 /* As log_index.c will write it. */
-static void count_index(struct segment *segment, uint32_t size, const struct mb_log_roll *roll)
+static void count_index(struct mb_log_segment *segment, uint32_t size, const struct mb_log_roll *roll)
 {
     if (segment->unindexed_bytes > (uint32_t)roll->index_interval_bytes) {
         segment->index_entries++;
@@ -174,14 +143,14 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
         if (store->write_file)
             store->storage->close(store->storage->context, store->write_file);
         store->write_file = 0;
-        remove_segment(store, store->count - 1);
+        mb_log_files_remove(store, store->count - 1);
     }
-    struct segment *last = store->count ? &store->segments[store->count - 1] : NULL;
+    struct mb_log_segment *last = store->count ? &store->segments[store->count - 1] : NULL;
     if (!last || must_roll(last, size, last_offset, timestamp_ms, roll)) {
         int error = roll->flush_records > 0 && store->count ? mb_log_store_sync(store) : 0;
         bool first = !last && store->start < base_offset && last_offset - store->start <= INT32_MAX;
         if (!error)
-            error = add_segment(store, first ? store->start : base_offset, 0);
+            error = mb_log_files_add(store, first ? store->start : base_offset, 0);
         if (error)
             return error;
         if (store->count > 1)
@@ -194,7 +163,7 @@ static int writable_segment(struct mb_log_store *store, uint32_t size, int64_t b
         return 0;
     uint64_t there = 0;
     last = &store->segments[store->count - 1];
-    int error = open_segment(store, last->base_offset, true, &store->write_file, &there);
+    int error = mb_log_files_open(store, last->base_offset, true, &store->write_file, &there);
     if (error) {
         store->write_file = 0;
         if (last->size == 0)
@@ -214,7 +183,7 @@ int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32
     int error = writable_segment(store, size, base_offset, base_offset + last_delta, timestamp_ms, roll);
     if (error)
         return error;
-    struct segment *last = &store->segments[store->count - 1];
+    struct mb_log_segment *last = &store->segments[store->count - 1];
     struct kci_iov piece = { batch, size };
     error = store->storage->append(store->storage->context, store->write_file, &piece, 1);
     int64_t unsynced = store->unsynced + last_delta + 1;
@@ -241,7 +210,7 @@ int mb_log_store_append(struct mb_log_store *store, const uint8_t *batch, uint32
  * --------------------------------------------------------------------------------------------- */
 
 /* Index of the segment that holds `offset`: the last one that begins at or below it. */
-static size_t segment_of(const struct mb_log_store *store, int64_t offset)
+size_t mb_log_files_find(const struct mb_log_store *store, int64_t offset)
 {
     size_t i = store->count;
     while (i > 1 && store->segments[i - 1].base_offset > offset)
@@ -253,13 +222,13 @@ int mb_log_store_read(struct mb_log_store *store, int64_t base_offset, uint32_t 
 {
     if (!store->count)
         return EIO;
-    int64_t base = store->segments[segment_of(store, base_offset)].base_offset;
+    int64_t base = store->segments[mb_log_files_find(store, base_offset)].base_offset;
     if (store->read_file && store->read_base != base) {
         store->storage->close(store->storage->context, store->read_file);
         store->read_file = 0;
     }
     uint64_t there = 0;
-    int error = store->read_file ? 0 : open_segment(store, base, false, &store->read_file, &there);
+    int error = store->read_file ? 0 : mb_log_files_open(store, base, false, &store->read_file, &there);
     if (error) {
         store->read_file = 0;
         return error;
@@ -274,19 +243,19 @@ int mb_log_store_truncate(struct mb_log_store *store, int64_t offset, int64_t ba
 {
     if (!store->count)
         return 0;
-    size_t keep = segment_of(store, offset);
-    if (segment_of(store, base_offset) != keep) /* the offset lies in a hole before that segment */
+    size_t keep = mb_log_files_find(store, offset);
+    if (mb_log_files_find(store, base_offset) != keep) /* the offset lies in a hole before that segment */
         position = (uint32_t)store->segments[keep].size;
     if (store->write_file && keep + 1 < store->count) {
         store->storage->close(store->storage->context, store->write_file);
         store->write_file = 0;
     }
     while (store->count > keep + 1)
-        remove_segment(store, store->count - 1);
+        mb_log_files_remove(store, store->count - 1);
     remove_indexes(store, &store->segments[keep]);
     uint64_t there = 0;
     if (!store->write_file) {
-        int error = open_segment(store, store->segments[keep].base_offset, true, &store->write_file, &there);
+        int error = mb_log_files_open(store, store->segments[keep].base_offset, true, &store->write_file, &there);
         if (error) {
             store->write_file = 0;
             return error;
@@ -303,12 +272,12 @@ int mb_log_store_truncate(struct mb_log_store *store, int64_t offset, int64_t ba
 void mb_log_store_drop_below(struct mb_log_store *store, int64_t offset)
 {
     while (store->count > 1 && store->segments[1].base_offset <= offset)
-        remove_segment(store, 0);
+        mb_log_files_remove(store, 0);
 }
 
 int64_t mb_log_store_next_segment(const struct mb_log_store *store, int64_t offset)
 {
-    size_t i = segment_of(store, offset);
+    size_t i = mb_log_files_find(store, offset);
     return i + 1 < store->count ? store->segments[i + 1].base_offset : -1;
 }
 
@@ -316,18 +285,18 @@ int mb_log_store_reset(struct mb_log_store *store, int64_t offset)
 {
     close_files(store);
     while (store->count)
-        remove_segment(store, store->count - 1);
+        mb_log_files_remove(store, store->count - 1);
     store->start = offset;
     store->broken = false;
     return 0;
 }
 
 /* A segment that is not written to any more. */
-static int sync_old(struct mb_log_store *store, struct segment *segment)
+static int sync_old(struct mb_log_store *store, struct mb_log_segment *segment)
 {
     int64_t file = 0;
     uint64_t there = 0;
-    int error = open_segment(store, segment->base_offset, false, &file, &there);
+    int error = mb_log_files_open(store, segment->base_offset, false, &file, &there);
     if (error)
         return error;
     error = store->storage->sync(store->storage->context, file);
@@ -364,7 +333,7 @@ int64_t mb_log_store_segment(const struct mb_log_store *store, size_t i, bool *h
 
 void mb_log_store_indexed(struct mb_log_store *store, int64_t base_offset)
 {
-    size_t i = segment_of(store, base_offset);
+    size_t i = mb_log_files_find(store, base_offset);
     if (i < store->count && store->segments[i].base_offset == base_offset)
         store->segments[i].has_index = true;
 }
@@ -372,7 +341,7 @@ void mb_log_store_indexed(struct mb_log_store *store, int64_t base_offset)
 int mb_log_store_put(struct mb_log_store *store, const char *name, const void *data, size_t size)
 {
     const struct kci_storage *storage = store->storage;
-    char path[DIRECTORY_BYTES_MAX + 40];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 40];
     int64_t file = 0;
     uint64_t there = 0;
     struct kci_iov piece = { data, size };
@@ -398,7 +367,7 @@ static void cleaned_path(const struct mb_log_store *store, int64_t base_offset, 
 
 int mb_log_store_rewrite(struct mb_log_store *store, int64_t base_offset, int64_t *file)
 {
-    char path[DIRECTORY_BYTES_MAX + 40];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 40];
     uint64_t there = 0;
     cleaned_path(store, base_offset, path, sizeof path);
     int error = store->storage->open(store->storage->context, path, true, file, &there);
@@ -415,7 +384,7 @@ int mb_log_store_rewrite_append(struct mb_log_store *store, int64_t file, const 
 
 void mb_log_store_abandon(struct mb_log_store *store, int64_t base_offset, int64_t file)
 {
-    char path[DIRECTORY_BYTES_MAX + 40];
+    char path[MB_LOG_DIRECTORY_BYTES_MAX + 40];
     if (file)
         store->storage->close(store->storage->context, file);
     cleaned_path(store, base_offset, path, sizeof path);
@@ -424,14 +393,14 @@ void mb_log_store_abandon(struct mb_log_store *store, int64_t base_offset, int64
 
 int mb_log_store_rewritten(struct mb_log_store *store, int64_t base_offset, int64_t file, uint64_t size)
 {
-    char from[DIRECTORY_BYTES_MAX + 40], to[DIRECTORY_BYTES_MAX + 40];
-    size_t i = segment_of(store, base_offset);
+    char from[MB_LOG_DIRECTORY_BYTES_MAX + 40], to[MB_LOG_DIRECTORY_BYTES_MAX + 40];
+    size_t i = mb_log_files_find(store, base_offset);
     int error = store->storage->sync(store->storage->context, file); /* the old one is about to go */
     store->storage->close(store->storage->context, file);
     if (error || (size == 0 && i > 0)) { /* the first one stays, if only for its name: the log begins there */
         mb_log_store_abandon(store, base_offset, 0);
         if (!error)
-            remove_segment(store, i);
+            mb_log_files_remove(store, i);
         return error;
     }
     cleaned_path(store, base_offset, from, sizeof from);
@@ -444,165 +413,5 @@ int mb_log_store_rewritten(struct mb_log_store *store, int64_t base_offset, int6
     error = store->storage->rename(store->storage->context, from, to);
     if (!error)
         store->segments[i].size = size;
-    return error;
-}
-
-/* ---- recovery
- * -------------------------------------------------------------------------------------------------------- */
-
-/* The base offset in a name such as "00000000000000004711.log"; -1: it is none of that kind. */
-static int64_t base_of(const char *name, bool is_directory, const char *kind)
-{
-    int64_t base = 0;
-    size_t digits = strspn(name, "0123456789");
-    if (is_directory || digits != 20 || strcmp(name + digits, kind) != 0)
-        return -1;
-    for (size_t i = 0; i < digits; i++)
-        base = base > (INT64_MAX - 9) / 10 ? INT64_MAX : base * 10 + (name[i] - '0');
-    return base;
-}
-
-static void note_segment(void *user, const char *name, bool is_directory)
-{
-    struct mb_log_store *store = user;
-    int64_t base = base_of(name, is_directory, ".log");
-    if (base >= 0 && add_segment(store, base, 0) != 0)
-        store->broken = true;
-}
-
-static void note_index(void *user, const char *name, bool is_directory)
-{
-    struct mb_log_store *store = user;
-    int64_t base = base_of(name, is_directory, ".index"), snapshot = base_of(name, is_directory, ".snapshot");
-    if (base >= 0)
-        mb_log_store_indexed(store, base);
-    if (snapshot >= 0 && (!store->count || store->segments[segment_of(store, snapshot)].base_offset != snapshot))
-        store->stray = snapshot;
-}
-
-/* Snapshots that no segment begins at are of an earlier end of the log: from here on it may become another one. */
-static int look_around(struct mb_log_store *store)
-{
-    int error;
-    for (int64_t stray = -1;; stray = store->stray) {
-        store->stray = -1;
-        error = store->storage->list(store->storage->context, store->directory, note_index, store);
-        if (error || store->stray < 0 || store->stray == stray) /* it cannot be removed */
-            return error;
-        remove_snapshot(store, store->stray);
-    }
-}
-
-/* Walks the headers of one file that was closed in an orderly way; the bodies are not read. */
-static int skim_segment(struct mb_log_store *store, struct segment *segment, int64_t file, uint64_t size,
-                        bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner)
-{
-    uint8_t buffer[SKIM_BYTES];
-    uint64_t from = 0; /* of the file, where the buffer begins */
-    size_t got = 0;
-    segment->size = 0;
-    while (segment->size + KCI_BATCH_HEADER_BYTES <= size) {
-        struct kci_batch_header header;
-        size_t total = 0;
-        if (segment->size + KCI_BATCH_HEADER_BYTES > from + got) {
-            from = segment->size;
-            int error = store->storage->read(store->storage->context, file, from, buffer, sizeof buffer, &got);
-            if (error)
-                return error;
-            if (got < KCI_BATCH_HEADER_BYTES)
-                break;
-        }
-        /* peeking looks at no more than the header: it is told of all that the file has */
-        struct kci_reader r = kci_reader_of(buffer + (segment->size - from), (size_t)(size - segment->size));
-        if (kci_batch_peek(&r, &header, &total) != KCI_BATCH_OK || header.magic != 2 ||
-            !each(owner, buffer + (segment->size - from), (uint32_t)total, (uint32_t)segment->size))
-            break;
-        if (segment->first_timestamp_ms < 0)
-            segment->first_timestamp_ms = header.max_timestamp_ms;
-        segment->size += total;
-    }
-    return 0;
-}
-
-/* Walks one file of whole batches. *good: bytes of it that are fine. */
-static int recover_segment(struct mb_log_store *store, struct segment *segment, int64_t file, uint64_t size,
-                           bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position),
-                           void *owner)
-{
-    uint8_t *buffer = kci_alloc_new(store->alloc, READ_BYTES);
-    size_t capacity = READ_BYTES;
-    int error = buffer ? 0 : ENOMEM;
-    segment->size = 0;
-    while (!error && segment->size + KCI_BATCH_HEADER_BYTES <= size) {
-        size_t got = 0;
-        error = store->storage->read(store->storage->context, file, segment->size, buffer, capacity, &got);
-        if (error)
-            break;
-        size_t used = 0;
-        struct kci_batch_header header = { 0 };
-        size_t total = 0;
-        enum kci_batch_error verdict = KCI_BATCH_OK;
-        for (;;) {
-            struct kci_reader r = kci_reader_of(buffer + used, got - used);
-            verdict = kci_batch_peek(&r, &header, &total);
-            if (verdict != KCI_BATCH_OK || total > got - used)
-                break;
-            if (!kci_batch_crc_ok(buffer + used, total) ||
-                !each(owner, buffer + used, (uint32_t)total, (uint32_t)(segment->size + used))) {
-                verdict = KCI_BATCH_BAD_CRC;
-                break;
-            }
-            if (segment->first_timestamp_ms < 0)
-                segment->first_timestamp_ms = header.max_timestamp_ms;
-            used += total;
-        }
-        segment->size += used;
-        if (verdict != KCI_BATCH_PARTIAL && verdict != KCI_BATCH_OK)
-            break;
-        if (used)
-            continue;
-        uint64_t need = got >= KCI_BATCH_PREFIX_BYTES ? (uint64_t)kci_be32(buffer + 8) + KCI_BATCH_PREFIX_BYTES : 0;
-        if (need <= capacity || need > size - segment->size) /* torn, not just longer than the buffer */
-            break;
-        uint8_t *larger = kci_alloc_resize(store->alloc, buffer, (size_t)need);
-        error = larger ? 0 : ENOMEM;
-        if (larger) {
-            buffer = larger;
-            capacity = (size_t)need;
-        }
-    }
-    kci_alloc_free(store->alloc, buffer);
-    return error;
-}
-
-int mb_log_store_recover(struct mb_log_store *store, bool clean,
-                         bool (*each)(void *owner, const uint8_t *batch, uint32_t size, uint32_t position), void *owner,
-                         uint64_t *torn_bytes)
-{
-    *torn_bytes = 0;
-    store->count = 0;
-    int error = store->storage->list(store->storage->context, store->directory, note_segment, store);
-    if (error == ENOENT)
-        return 0;
-    if (store->broken)
-        error = ENOMEM;
-    if (!error)
-        error = look_around(store);
-    for (size_t i = 0; !error && i < store->count; i++) {
-        int64_t file = 0;
-        uint64_t size = 0;
-        error = open_segment(store, store->segments[i].base_offset, false, &file, &size);
-        if (error)
-            break;
-        error = (clean ? skim_segment : recover_segment)(store, &store->segments[i], file, size, each, owner);
-        uint64_t torn = size - store->segments[i].size;
-        if (!error && torn) {
-            *torn_bytes += torn;
-            error = store->storage->truncate(store->storage->context, file, store->segments[i].size);
-            while (!error && store->count > i + 1) /* what lies behind a hole is not a log */
-                remove_segment(store, store->count - 1);
-        }
-        store->storage->close(store->storage->context, file);
-    }
     return error;
 }
