@@ -295,9 +295,10 @@ static void out_of_range(struct kci_consumer *c, struct kci_assigned *a, int64_t
 }
 
 /* PROTOCOL 3.3: what the error of one partition means. */
-static void partition_error(struct kci_consumer *c, struct kci_assigned *a, const struct kci_fetch_partition *p,
-                            int64_t now)
+static void partition_error(struct kci_consumer *c, const struct kci_fetch_node *node, struct kci_assigned *a,
+                            const struct kci_fetch_partition *p, int64_t now)
 {
+    char name[80];
     bool moved = p->error == KCI_NOT_LEADER_OR_FOLLOWER || p->error == KCI_FENCED_LEADER_EPOCH;
     if (moved && c->plant == KCI_PLANT_LEADER_FORGOTTEN) { /* planted defect */
         back_off(c, a, now);
@@ -309,12 +310,10 @@ static void partition_error(struct kci_consumer *c, struct kci_assigned *a, cons
     }
     a->preferred = -1;
     switch (p->error) {
-    case KCI_TOPIC_AUTHORIZATION_FAILED:
-        kci_consumer_raise(c, (kc_err)p->error, "reading topic \"%s\" is not permitted", a->topic->name.data);
-        break;
     case KCI_CORRUPT_MESSAGE:
+        kci_cluster_node_name(c->cluster, node->node, name, sizeof name);
         kci_assigned_fail(&c->subscription, a, KC_ERR_CORRUPT, now,
-                          "the broker found the batch at offset %" PRId64 " of %s [%d] damaged: seek past it",
+                          "%s found the batch at offset %" PRId64 " of %s [%d] damaged: seek past it", name,
                           a->fetch_offset, a->topic->name.data, (int)a->partition);
         kci_consumer_tell(c);
         return;
@@ -323,8 +322,8 @@ static void partition_error(struct kci_consumer *c, struct kci_assigned *a, cons
         break;
     default:
         if (!(kci_error_flags(p->error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH)))
-            kci_consumer_raise(c, (kc_err)p->error, "fetching %s [%d] at offset %" PRId64 ": %s", a->topic->name.data,
-                               (int)a->partition, a->fetch_offset, kci_error_text(p->error));
+            kci_blame_raise(c, node->node, p->error, "fetching %s [%d] at offset %" PRId64, a->topic->name.data,
+                            (int)a->partition, a->fetch_offset);
         break;
     }
     kci_log(&c->logger, KCI_LOG_INFO, "fetch", "%s [%d] at %" PRId64 ": %s", a->topic->name.data, (int)a->partition,
@@ -336,13 +335,20 @@ static void partition_error(struct kci_consumer *c, struct kci_assigned *a, cons
     }
 }
 
-/* One partition of a response that is still wanted. */
-static bool take_partition(struct kci_consumer *c, struct kci_fetched *fetched, struct kci_assigned *a,
-                           const struct kci_fetch_partition *p, bool alone, int64_t now)
+/* Is the answer what has to be alone now?  Meanwhile that may have ended, and another partition's turn have come. */
+static bool is_alone(const struct kci_consumer *c, const struct kci_fetch_node *node)
 {
-    bool malformed;
+    const struct kci_fetch_alone *alone = &c->fetcher.alone;
+    return node->alone && alone->state == KCI_ALONE_ASKED && alone->version == node->alone;
+}
+
+/* One partition of a response that is still wanted. */
+static bool take_partition(struct kci_consumer *c, const struct kci_fetch_node *node, struct kci_fetched *fetched,
+                           struct kci_assigned *a, const struct kci_fetch_partition *p, int64_t now)
+{
+    bool malformed, alone = is_alone(c, node);
     if (p->error != KCI_NONE) {
-        partition_error(c, a, p, now);
+        partition_error(c, node, a, p, now);
         return true;
     }
     a->attempts = 0;
@@ -423,13 +429,6 @@ static void take_endpoints(struct kci_consumer *c, struct kci_fetch_reading ahea
         kci_cluster_node_hint(c->cluster, endpoint.node, endpoint.host, endpoint.port, endpoint.rack, now);
 }
 
-/* Is the answer what has to be alone now?  Meanwhile that may have ended, and another partition's turn have come. */
-static bool is_alone(const struct kci_consumer *c, const struct kci_fetch_node *node)
-{
-    const struct kci_fetch_alone *alone = &c->fetcher.alone;
-    return node->alone && alone->state == KCI_ALONE_ASKED && alone->version == node->alone;
-}
-
 /* false: malformed. */
 static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, const struct kci_reply *reply,
                           int64_t now)
@@ -461,7 +460,7 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
             take_endpoints(c, response, now);
         hinted |= p.leader >= 0;
         empty &= p.records.size == 0;
-        ok = !a || take_partition(c, fetched, a, &p, is_alone(c, node), now);
+        ok = !a || take_partition(c, node, fetched, a, &p, now);
     }
     ok = ok && got == 0;
     kci_fetched_release(fetched);

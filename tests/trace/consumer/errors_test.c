@@ -326,13 +326,32 @@ static void test_questions(void **state)
     assert_int_equal(script_poll(&sc), KC_ERR_TOPIC_AUTHORIZATION_FAILED);
     expect_words("poll", sc.last_text, "topic \"t\"|READ on the topic");
     script_consumer_end(&sc);
+}
 
-    begin(NULL, false);
-    sc.logs[0].error = KCI_TOPIC_AUTHORIZATION_FAILED; /* granted when the metadata was asked, not any more */
-    script_assign(&sc, 0, 0);
-    assert_int_equal(script_poll(&sc), KC_ERR_TOPIC_AUTHORIZATION_FAILED);
-    expect_words("fetch", sc.last_text, "\"t\"");
-    script_consumer_end(&sc);
+/* What a Fetch is refused with, the metadata being well: also a right that was taken away meanwhile. */
+static void test_fetch(void **state)
+{
+    static const struct {
+        int16_t error;
+        kc_err code;
+        const char *words;
+    } rows[] = {
+        { KCI_TOPIC_AUTHORIZATION_FAILED, KC_ERR_TOPIC_AUTHORIZATION_FAILED,
+          "fetching t [0] at offset 2|TOPIC_AUTHORIZATION_FAILED|READ on the topic" },
+        { KCI_INVALID_REQUEST, KC_ERR_INVALID_REQUEST, "fetching t [0] at offset 2|INVALID_REQUEST" },
+        { KCI_CORRUPT_MESSAGE, KC_ERR_CORRUPT, "offset 2 of t [0]|seek past it" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        begin(NULL, false);
+        script_append(&sc, 0, 5);
+        sc.logs[0].error = rows[i].error;
+        script_assign(&sc, 0, 2);
+        assert_int_equal(script_poll(&sc), rows[i].code);
+        expect_words("fetch", sc.last_text, "broker 1 (b1:9092)");
+        expect_words("fetch", sc.last_text, rows[i].words);
+        script_consumer_end(&sc);
+    }
 }
 
 /* Every number has a name, a text that is a sentence or a phrase, and traits that do not contradict each other. */
@@ -371,6 +390,7 @@ int main(void)
         cmocka_unit_test(test_times_out),
         cmocka_unit_test(test_refused_lookup),
         cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_fetch),
         cmocka_unit_test(test_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
