@@ -73,7 +73,8 @@ class Demo(unittest.TestCase):
         self.assertIn("cannot be read", self.demo("/no/such/folder", "--mockbroker", broker, status=1)[1])
         self.assertIn("did not start", self.demo(self.folder.name, "--mockbroker", "/no/such/program", status=1)[1])
         self.assertIn("is needed", self.demo(self.folder.name, status=1)[1])
-        self.assertIn("--limit MB", self.demo("--frob", status=2)[1])
+        for wrong in (("--frob",), ("--limit", "soon"), ("--limit", "0"), ("--limit", "5x"), ("--limit",)):
+            self.assertRegex(self.demo(*wrong, status=2)[1], rf"^demo: .*{wrong[0]}.*; see --help\n$")
         self.assertIn("--limit MB", self.demo("--help")[0])
         with Mockbroker(brokers=3) as cluster:
             self.assertIn('"false" ended with', self.demo(self.folder.name, "--bootstrap", cluster.address, "--stop-command", "false", status=1)[1])

@@ -31,6 +31,7 @@ static const char help[] =
 #define READERS_END_S 30.0
 #define SEND_BATCH    256
 #define PATHS_DEFAULT 2
+#define LIMIT_MB_MAX  1000000000ull /* so that it can be counted in bytes */
 
 struct reader_process {
     pid_t pid;
@@ -454,6 +455,14 @@ static void clean_up(struct demo *demo)
     demo_files_free(&demo->files);
 }
 
+/* 0: not a number, or too many. */
+static unsigned long long megabytes(const char *text)
+{
+    char *end;
+    unsigned long long number = strtoull(text, &end, 10);
+    return text[0] >= '0' && text[0] <= '9' && !*end && number <= LIMIT_MB_MAX ? number : 0;
+}
+
 int main(int argc, char **argv)
 {
     static struct demo demo;
@@ -474,6 +483,7 @@ int main(int argc, char **argv)
     snprintf(demo.topic, sizeof demo.topic, "demo-%d", (int)getpid());
     for (size_t i = 0; i < DEMO_READERS; i++)
         demo.readers[i].out = -1;
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "h", names, NULL)) != -1) {
         if (option == 'm')
             demo.brokers.mockbroker = optarg;
@@ -485,11 +495,15 @@ int main(int argc, char **argv)
             demo.brokers.start_command = optarg;
         else if (option == 't')
             snprintf(demo.topic, sizeof demo.topic, "%s", optarg);
-        else if (option == 'l' && strtoull(optarg, NULL, 10) > 0)
-            limit = strtoull(optarg, NULL, 10) * 1000000;
+        else if (option == 'l' && megabytes(optarg))
+            limit = megabytes(optarg) * 1000000;
+        else if (option == 'h')
+            return fputs(help, stdout) == EOF;
         else {
-            fputs(help, option == 'h' ? stdout : stderr);
-            return option == 'h' ? 0 : 2;
+            demo_fail(option == 'l' ? "--limit %s: a whole number from 1 is needed; see --help"
+                                    : "%s: no such option, or its value is missing; see --help",
+                      option == 'l' ? optarg : argv[optind - 1]);
+            return 2;
         }
     }
     if (demo.brokers.bootstrap[0])

@@ -1,6 +1,7 @@
 /* kc consume: records to stdout, as lines, by a format, or as JSON; in a group or from all partitions. */
 #include "kc.h"
 #include "output.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,8 +53,9 @@ static bool parse_where(const char *where, int64_t *offset)
         *offset = KC_OFFSET_END;
     else {
         const char *digits = where + (where[0] == '@');
+        errno = 0;
         *offset = strtoll(digits, &end, 10);
-        return *digits && !*end && *offset >= 0;
+        return *digits >= '0' && *digits <= '9' && !*end && !errno;
     }
     return true;
 }
@@ -197,6 +199,10 @@ static int check(struct consume *c, kc_config *config)
         return kct_usage("consume", "several topics need a group (-g)");
     if (c->group && c->partition >= 0)
         return kct_usage("consume", "-p and -g exclude each other");
+    if ((c->output.format != NULL) + c->output.json + c->output.prefixed > 1)
+        return kct_usage("consume", "-f, -J and -P exclude each other");
+    if (c->output.format && !kct_output_format_ok(c->output.format))
+        return kct_usage("consume", "-f: a percent sign needs one of t p o T k s K S h % behind it");
     if (!parse_where(c->where, &offset))
         return kct_usage("consume", "-o: beginning, end, OFFSET or @MILLISECONDS is needed");
     if (!c->group)
@@ -252,6 +258,7 @@ int kct_consume(int argc, char **argv)
         kc_config_set(k.config, "max.poll.records", "10000", NULL);
     for (int option; (option = kct_option(&k, argc, argv, "t:g:p:o:c:ef:JPq", NULL)) != -1;)
         take_option(&c, &k, option);
+    kct_no_more(&k, argc, argv, optind);
     if (k.status == KC_EXIT_OK)
         k.status = check(&c, k.config);
     if (k.status == KC_EXIT_OK)

@@ -53,6 +53,8 @@ struct kct_command kct_begin(const char *name, const char *help);
 int kct_option(struct kct_command *command, int argc, char **argv, const char *letters, const struct option *names);
 /* kct_usage() as its status, unless it has another. */
 void kct_misused(struct kct_command *command, const char *mistake);
+/* kct_misused() when there are arguments from the first one on, which nothing takes. */
+void kct_no_more(struct kct_command *command, int argc, char **argv, int first);
 /* kct_number() of optarg; the status says when it is none. */
 void kct_take_number(struct kct_command *command, const char *option, long long minimum, long long maximum,
                      long long *out);

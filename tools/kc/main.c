@@ -132,6 +132,32 @@ static int reference(size_t (*describe)(char *text, size_t size))
     return KC_EXIT_OK;
 }
 
+/* The commands that take no options. */
+static int tell(const char *command, const char *more)
+{
+    bool helps = strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0;
+    bool version = strcmp(command, "--version") == 0, keys = strcmp(command, "config-reference") == 0;
+    if (!helps && !version && !keys && strcmp(command, "metrics-reference") != 0)
+        return kct_fail(KC_EXIT_USAGE, "there is no command \"%s\"; kc --help lists them", command);
+    if (more)
+        return kct_fail(KC_EXIT_USAGE, "%s: \"%s\" is too much", command, more);
+    if (!helps && !version)
+        return reference(keys ? kc_config_describe : kc_metrics_describe);
+    if (version)
+        printf("kc %s\n", kc_version());
+    else
+        fputs(help, stdout);
+    return KC_EXIT_OK;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    { "produce", kct_produce }, { "consume", kct_consume },       { "topic", kct_topic },   { "group", kct_group },
+    { "cluster", kct_cluster }, { "config", kct_config_command }, { "doctor", kct_doctor }, { "perf", kct_perf },
+};
+
 static void on_signal(int signal_number)
 {
     (void)signal_number;
@@ -148,34 +174,12 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
 
     const char *command = argc > 1 ? argv[1] : "";
-    if (strcmp(command, "produce") == 0)
-        return kct_produce(argc - 1, argv + 1);
-    if (strcmp(command, "consume") == 0)
-        return kct_consume(argc - 1, argv + 1);
-    if (strcmp(command, "topic") == 0)
-        return kct_topic(argc - 1, argv + 1);
-    if (strcmp(command, "config") == 0)
-        return kct_config_command(argc - 1, argv + 1);
-    if (strcmp(command, "cluster") == 0)
-        return kct_cluster(argc - 1, argv + 1);
-    if (strcmp(command, "doctor") == 0)
-        return kct_doctor(argc - 1, argv + 1);
-    if (strcmp(command, "group") == 0)
-        return kct_group(argc - 1, argv + 1);
-    if (strcmp(command, "perf") == 0)
-        return kct_perf(argc - 1, argv + 1);
-    if (strcmp(command, "config-reference") == 0)
-        return reference(kc_config_describe);
-    if (strcmp(command, "metrics-reference") == 0)
-        return reference(kc_metrics_describe);
-    if (strcmp(command, "--version") == 0) {
-        printf("kc %s\n", kc_version());
-        return KC_EXIT_OK;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(command, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    if (!*command) {
+        fputs(help, stderr);
+        return KC_EXIT_USAGE;
     }
-    if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0) {
-        fputs(help, stdout);
-        return KC_EXIT_OK;
-    }
-    fputs(help, stderr);
-    return *command ? kct_fail(KC_EXIT_USAGE, "there is no command \"%s\"", command) : KC_EXIT_USAGE;
+    return tell(command, argc > 2 ? argv[2] : NULL);
 }

@@ -37,8 +37,20 @@ static int set_pair(kc_config *config, const char *pair)
     return KC_EXIT_OK;
 }
 
+/* getopt found an option that is none (?), or one without its value (:). It says nothing itself: one line is enough. */
+static void refuse_option(struct kct_command *command, int mistake, char **argv)
+{
+    char letter[3] = { '-', (char)optopt }, text[256];
+    const char *name = optopt ? letter : argv[optind - 1];
+    if (mistake == ':')
+        snprintf(text, sizeof text, "%s needs a value", name);
+    else
+        snprintf(text, sizeof text, "unknown option %s", name);
+    kct_misused(command, text);
+}
+
 /* Take an option that commands have in common; false: it is another one. */
-static bool take_common(struct kct_command *command, int option)
+static bool take_common(struct kct_command *command, int option, char **argv)
 {
     switch (option) {
     case 'b':
@@ -58,7 +70,8 @@ static bool take_common(struct kct_command *command, int option)
         command->status = HELPED;
         return true;
     case '?':
-        command->status = kct_usage(command->name, "unknown option");
+    case ':':
+        refuse_option(command, option, argv);
         return true;
     default:
         return false;
@@ -69,12 +82,13 @@ int kct_option(struct kct_command *command, int argc, char **argv, const char *l
 {
     static const struct option help_only[] = { { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 } };
     char all[LETTERS_MAX];
-    snprintf(all, sizeof all, "b:X:vh%s", letters);
+    snprintf(all, sizeof all, ":b:X:vh%s", letters);
+    opterr = 0;
     while (command->status == KC_EXIT_OK) {
         int option = getopt_long(argc, argv, all, names ? names : help_only, NULL);
         if (option == -1)
             break;
-        if (!take_common(command, option))
+        if (!take_common(command, option, argv))
             return option;
     }
     if (command->verbose)
@@ -92,6 +106,14 @@ void kct_misused(struct kct_command *command, const char *mistake)
 {
     if (command->status == KC_EXIT_OK)
         command->status = kct_usage(command->name, mistake);
+}
+
+void kct_no_more(struct kct_command *command, int argc, char **argv, int first)
+{
+    char text[256];
+    snprintf(text, sizeof text, "\"%s\" is too much", first < argc ? argv[first] : "");
+    if (first < argc)
+        kct_misused(command, text);
 }
 
 bool kct_number(const char *command, const char *option, const char *text, long long minimum, long long maximum,

@@ -141,9 +141,15 @@ static void print_field(char field, const kc_record_view *view)
         break;
     default:
         putchar('%');
-        if (field != '%')
-            putchar(field);
     }
+}
+
+bool kct_output_format_ok(const char *format)
+{
+    for (const char *at = strchr(format, '%'); at; at = strchr(at + 2, '%'))
+        if (!at[1] || !strchr("tpoTksKSh%", at[1]))
+            return false;
+    return true;
 }
 
 static void print_escape(const char **at)

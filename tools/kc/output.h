@@ -9,6 +9,8 @@ struct kct_output {
     bool json, prefixed;
 };
 
+/* false: there is a percent sign in it without a field behind it. */
+bool kct_output_format_ok(const char *format);
 /* Write one record to stdout. false: it could not be written. */
 bool kct_output_record(const struct kct_output *output, const kc_record_view *view);
 

@@ -368,10 +368,7 @@ static int run(struct perf *p, kc_config *config, const char *what)
 {
     if (strcmp(what, "consume") == 0)
         return consume(p, config);
-    bool latency = strcmp(what, "latency") == 0;
-    if (!latency && strcmp(what, "produce") != 0)
-        return kct_usage("perf", "produce, consume or latency is needed");
-    if (latency) {
+    if (strcmp(what, "latency") == 0) {
         if (p->threads > 1 || p->limit_s)
             return kct_usage("perf", "latency has one thread, and its time is -n divided by -R");
         if (p->rate == 0)
@@ -423,6 +420,11 @@ static void take_option(struct perf *p, struct kct_command *k, int option)
     }
 }
 
+static bool is_verb(const char *text)
+{
+    return strcmp(text, "produce") == 0 || strcmp(text, "consume") == 0 || strcmp(text, "latency") == 0;
+}
+
 int kct_perf(int argc, char **argv)
 {
     static struct perf p = { .size = 100, .threads = 1 };
@@ -438,8 +440,13 @@ int kct_perf(int argc, char **argv)
     optind = *what ? 2 : 1;
     for (int option; (option = kct_option(&k, argc, argv, "t:n:s:R:B:d:j:VkMg:", NULL)) != -1;)
         take_option(&p, &k, option);
+    if (!is_verb(what))
+        kct_misused(&k, "produce, consume or latency is needed");
     if (!p.topic)
         kct_misused(&k, "-t TOPIC is missing");
+    if (p.group && strcmp(what, "consume") != 0)
+        kct_misused(&k, "only consume takes -g");
+    kct_no_more(&k, argc, argv, optind);
     if (k.status == KC_EXIT_OK)
         k.status = run(&p, k.config, what);
     return kct_end(&k);

@@ -32,7 +32,7 @@ static const char help[] =
 
 struct produce {
     kc_producer *producer;
-    const char *topic, *key, *key_delimiter, *delimiter;
+    const char *topic, *key, *key_delimiter, *delimiter; /* delimiter NULL: a newline */
     size_t delimiter_size, key_delimiter_size;
     int32_t partition;
     bool prefixed, empty_is_null;
@@ -220,7 +220,9 @@ static void take_option(struct produce *p, struct kct_command *k, int option)
         break;
     case 'K':
         p->key_delimiter_size = kct_unescape(optarg);
-        p->key_delimiter = p->key_delimiter_size ? optarg : NULL;
+        p->key_delimiter = optarg;
+        if (!p->key_delimiter_size)
+            kct_misused(k, "-K must not be empty");
         break;
     case 'D':
         p->delimiter_size = kct_unescape(optarg);
@@ -241,7 +243,7 @@ static void take_option(struct produce *p, struct kct_command *k, int option)
 
 int kct_produce(int argc, char **argv)
 {
-    static struct produce p = { .partition = KC_PARTITION_ANY, .delimiter = "\n", .delimiter_size = 1 };
+    static struct produce p = { .partition = KC_PARTITION_ANY };
     static char *files[FILES_MAX];
     size_t file_count = 0;
     struct kct_command k = kct_begin("produce", help);
@@ -255,6 +257,14 @@ int kct_produce(int argc, char **argv)
         files[file_count++] = argv[optind];
     if (!p.topic)
         kct_misused(&k, "-t TOPIC is missing");
+    if (p.key && p.key_delimiter)
+        kct_misused(&k, "-k and -K exclude each other");
+    if (p.prefixed && p.delimiter)
+        kct_misused(&k, "-P and -D exclude each other");
+    if (!p.delimiter) {
+        p.delimiter = "\n";
+        p.delimiter_size = 1;
+    }
     if (k.status == KC_EXIT_OK)
         k.status = run(&p, k.config, files, file_count);
     return kct_end(&k);

@@ -56,11 +56,9 @@ static int describe(struct topic_command *c, const char *const *names, size_t co
     return status;
 }
 
-static int create(struct topic_command *c, const char *const *names, size_t count)
+static int create(struct topic_command *c, const char *const *names)
 {
     kc_error error;
-    if (count != 1)
-        return kct_usage("topic", "create needs one TOPIC");
     c->new_topic.name = names[0];
     c->new_topic.configs = c->configs;
     if (kc_admin_create_topic(c->admin, &c->new_topic, c->timeout_ms, &error) != KC_OK)
@@ -70,7 +68,7 @@ static int create(struct topic_command *c, const char *const *names, size_t coun
 
 static int delete_all(struct topic_command *c, const char *const *names, size_t count)
 {
-    int status = count ? KC_EXIT_OK : kct_usage("topic", "delete needs a TOPIC");
+    int status = KC_EXIT_OK;
     for (size_t i = 0; i < count; i++) {
         kc_error error;
         if (kc_admin_delete_topic(c->admin, names[i], c->timeout_ms, &error) != KC_OK)
@@ -90,13 +88,32 @@ static int run(struct topic_command *c, kc_config *config, const char *verb, con
     else if (strcmp(verb, "describe") == 0)
         status = describe(c, names, count, true);
     else if (strcmp(verb, "create") == 0)
-        status = create(c, names, count);
-    else if (strcmp(verb, "delete") == 0)
-        status = delete_all(c, names, count);
+        status = create(c, names);
     else
-        status = kct_usage("topic", "list, describe, create or delete is needed");
+        status = delete_all(c, names, count);
     kc_admin_close(c->admin);
     return status;
+}
+
+/* What can be told without a cluster. */
+static void check(const struct topic_command *c, struct kct_command *k, int argc, char **argv)
+{
+    const char *verb = argv[optind];
+    int names = argc - optind - 1;
+    bool creates = strcmp(verb, "create") == 0, deletes = strcmp(verb, "delete") == 0;
+    if (strcmp(verb, "list") == 0)
+        kct_no_more(k, argc, argv, optind + 1);
+    else if (!creates && !deletes && strcmp(verb, "describe") != 0)
+        kct_misused(k, "list, describe, create or delete is needed");
+    if (creates && names != 1)
+        kct_misused(k, "create needs one TOPIC");
+    if (deletes && names == 0)
+        kct_misused(k, "delete needs a TOPIC");
+    for (size_t i = 0; i < c->new_topic.config_count; i++)
+        if (!strchr(c->configs[i], '='))
+            kct_misused(k, "-c needs key=value");
+    if (!creates && (c->new_topic.partitions > 0 || c->new_topic.replication_factor > 0 || c->new_topic.config_count))
+        kct_misused(k, "only create takes -n, -r and -c");
 }
 
 int kct_topic(int argc, char **argv)
@@ -121,6 +138,8 @@ int kct_topic(int argc, char **argv)
     const char *const *rest = (const char *const *)argv + optind;
     if (optind == argc)
         kct_misused(&k, "list, describe, create or delete is needed");
+    else
+        check(&c, &k, argc, argv);
     if (k.status == KC_EXIT_OK)
         k.status = run(&c, k.config, rest[0], rest + 1, (size_t)(argc - optind - 1));
     return kct_end(&k);
