@@ -48,6 +48,10 @@ static const char *take_listen(struct mb_command_line *line, const char *value)
 static const char *take_topic(struct mb_command_line *line, const char *value)
 {
     struct mb_topic_spec spec;
+    size_t name = strcspn(value, ":");
+    for (size_t i = 0; i < line->shell.topic_count; i++)
+        if (strcspn(line->topics[i], ":") == name && memcmp(line->topics[i], value, name) == 0)
+            return "a topic of this name was given before";
     if (line->shell.topic_count == MB_COMMAND_LINE_TOPICS_MAX)
         return "more than 1000 topics";
     line->topics[line->shell.topic_count++] = value;
@@ -223,8 +227,8 @@ void mb_command_line_help(FILE *stream)
 {
     fprintf(stream, "mockbroker: a Kafka cluster in one process, for tests.\n\nusage: mockbroker [option]...\n\n");
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
-        fprintf(stream, "  %s %s\n        %s\n", options[i].name, options[i].form ? options[i].form : "",
-                options[i].help);
+        fprintf(stream, "  %s%s%s\n        %s\n", options[i].name, options[i].form ? " " : "",
+                options[i].form ? options[i].form : "", options[i].help);
     fprintf(stream,
             "\nWhen all listeners are open it prints one line of JSON on stdout:\n"
             "  {\"bootstrap\":\"127.0.0.1:9092\",\"control\":\"http://127.0.0.1:8090\",\"brokers\":[{\"id\":1,...}],"

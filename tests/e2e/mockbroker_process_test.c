@@ -317,6 +317,7 @@ static void bad_options(void **state)
         { "--advertise", "broker:", "expected: --advertise HOST[:PORT]" },
         { "--topic", "orders:none", "number of partitions" },
         { "--topic", "orders:1:1:retention", "key=value" },
+        { "--topic=orders", "--topic=orders:3", "given before" },
         { "--config", "x", "expected: --config key=value" },
         { "--control", "maybe", "expected: --control HOST:PORT|off" },
         { "--as-version", "3.10", "not a release that can be played" },
