@@ -189,7 +189,7 @@ static bool number(const struct fields *fields, size_t i, int64_t min, int64_t m
 static bool hex_bytes(struct kci_str text, uint8_t *out, struct kci_bytes *bytes)
 {
     unsigned byte;
-    if (text.size % 2 || text.size == 0 || text.size / 2 > MB_SCRAM_BYTES_MAX)
+    if (text.size % 2 || text.size / 2 > MB_SCRAM_BYTES_MAX)
         return false;
     for (size_t i = 0; i < text.size / 2; i++) {
         if (sscanf(text.data + 2 * i, "%2x", &byte) != 1)
@@ -230,14 +230,23 @@ static bool load_scram(struct mb_cluster *cluster, const struct fields *fields)
                               password_bytes);
 }
 
+static bool is_principal(struct kci_str text)
+{
+    return memchr(text.data, ':', text.size) != NULL;
+}
+
 static bool load_token(struct mb_cluster *cluster, const struct fields *fields)
 {
     struct mb_token_of of = { .id = fields->at[0], .owner = fields->at[1], .requester = fields->at[2] };
+    struct kci_str renewer;
     if (fields->count != 7 || !long_number(fields, 3, &of.issued_ms) || !long_number(fields, 4, &of.expires_ms) ||
-        !long_number(fields, 5, &of.ends_ms) || of.id.size != MB_TOKEN_ID_SIZE ||
-        !memchr(of.owner.data, ':', of.owner.size) || !memchr(of.requester.data, ':', of.requester.size))
+        !long_number(fields, 5, &of.ends_ms) || of.id.size != MB_TOKEN_ID_SIZE || !is_principal(of.owner) ||
+        !is_principal(of.requester))
         return false;
     of.renewers = fields->at[6];
+    for (size_t at = 0; mb_token_renewer(&of, &at, &renewer);)
+        if (!is_principal(renewer))
+            return false;
     return mb_tokens_add(cluster, &of) != NULL;
 }
 

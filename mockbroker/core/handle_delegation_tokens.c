@@ -26,10 +26,12 @@ static void split(struct kci_str principal, struct kci_str *type, struct kci_str
     *name = (struct kci_str){ principal.data + type->size + 1, principal.size - type->size - 1 };
 }
 
-/* "User:anna" in the request's arena. No data: no memory. */
+/* "User:anna" in the request's arena. No data: no memory, or a NUL in it: what is behind one would be lost to who logs in
+ * as the owner, and be one more renewer. */
 static struct kci_str join(struct mb_request *request, struct kci_str type, struct kci_str name)
 {
-    char *text = kci_arena_take(&request->arena, type.size + name.size + 2);
+    bool bad = kci_str_has_nul(type) || kci_str_has_nul(name);
+    char *text = bad ? NULL : kci_arena_take(&request->arena, type.size + name.size + 2);
     if (!text)
         return (struct kci_str){ NULL, 0 };
     memcpy(text, type.data, type.size);
@@ -38,7 +40,7 @@ static struct kci_str join(struct mb_request *request, struct kci_str type, stru
     return (struct kci_str){ text, type.size + name.size + 1 };
 }
 
-/* With a NUL behind each. No data: no memory. */
+/* With a NUL behind each. No data: as above. */
 static struct kci_str join_renewers(struct mb_request *request)
 {
     const create_request *body = request->body;
@@ -228,7 +230,7 @@ static bool is(struct kci_str principal, struct kci_str type, struct kci_str nam
 static bool concerns(const struct mb_token *token, struct kci_str type, struct kci_str name)
 {
     struct kci_str renewer;
-    for (size_t at = 0; mb_token_renewer(token, &at, &renewer);)
+    for (size_t at = 0; mb_token_renewer(&token->of, &at, &renewer);)
         if (is(renewer, type, name))
             return true;
     return is(token->of.owner, type, name) || is(token->of.requester, type, name);
@@ -258,7 +260,7 @@ static bool show(struct mb_request *request, const struct mb_token *token, token
 {
     struct kci_str renewer;
     int32_t count = 0;
-    for (size_t at = 0; mb_token_renewer(token, &at, &renewer);)
+    for (size_t at = 0; mb_token_renewer(&token->of, &at, &renewer);)
         count++;
     kci_codec_init(&kci_describe_delegation_token_response__described_delegation_token_schema, out);
     split(token->of.owner, &out->principal_type, &out->principal_name);
@@ -272,7 +274,7 @@ static bool show(struct mb_request *request, const struct mb_token *token, token
     out->renewers = kci_arena_array(&request->arena, (size_t)count, sizeof *out->renewers);
     if (!out->renewers)
         return false;
-    for (size_t at = 0; mb_token_renewer(token, &at, &renewer);) {
+    for (size_t at = 0; mb_token_renewer(&token->of, &at, &renewer);) {
         renewer_out *one = &out->renewers[out->renewers_count++];
         split(renewer, &one->principal_type, &one->principal_name);
     }

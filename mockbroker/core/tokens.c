@@ -138,9 +138,9 @@ struct mb_token *mb_tokens_find_hmac(const struct mb_cluster *cluster, struct kc
     return NULL;
 }
 
-bool mb_token_renewer(const struct mb_token *token, size_t *at, struct kci_str *renewer)
+bool mb_token_renewer(const struct mb_token_of *of, size_t *at, struct kci_str *renewer)
 {
-    struct kci_str all = token->of.renewers;
+    struct kci_str all = of->renewers;
     if (*at >= all.size)
         return false;
     const char *nul = memchr(all.data + *at, '\0', all.size - *at);
@@ -153,7 +153,7 @@ bool mb_token_renewer(const struct mb_token *token, size_t *at, struct kci_str *
 bool mb_token_has_renewer(const struct mb_token *token, struct kci_str principal)
 {
     struct kci_str renewer;
-    for (size_t at = 0; mb_token_renewer(token, &at, &renewer);)
+    for (size_t at = 0; mb_token_renewer(&token->of, &at, &renewer);)
         if (kci_str_equal(renewer, principal))
             return true;
     return false;

@@ -47,7 +47,7 @@ void mb_tokens_remove(struct mb_cluster *cluster, struct mb_token *token);
 struct mb_token *mb_tokens_find(const struct mb_cluster *cluster, struct kci_str id);
 struct mb_token *mb_tokens_find_hmac(const struct mb_cluster *cluster, struct kci_bytes hmac);
 /* The next of the renewers, from *at = 0 on. false: there is none. */
-bool mb_token_renewer(const struct mb_token *token, size_t *at, struct kci_str *renewer);
+bool mb_token_renewer(const struct mb_token_of *of, size_t *at, struct kci_str *renewer);
 bool mb_token_has_renewer(const struct mb_token *token, struct kci_str principal);
 /* What SCRAM asks of who logs in with it: the password is the HMAC in base64. */
 struct mb_scram_secret mb_token_secret(struct mb_token *token, enum mb_digest_kind kind);

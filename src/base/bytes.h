@@ -41,6 +41,12 @@ static inline bool kci_str_equal(struct kci_str a, struct kci_str b)
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+/* Who keeps such a text with a NUL at its end would lose what is behind this one. */
+static inline bool kci_str_has_nul(struct kci_str text)
+{
+    return text.size && memchr(text.data, '\0', text.size);
+}
+
 /* By bytes, a prefix before what it begins: < 0, 0, > 0. Null is empty. */
 static inline int kci_str_compare(struct kci_str a, struct kci_str b)
 {

@@ -3,6 +3,8 @@
 #include "support/memory_storage.h"
 #include "support/sasl_story.h"
 
+#include "base/checksum.h"
+
 #define HOUR   (3600 * (int64_t)SECOND)
 #define DAY    (24 * HOUR)
 #define DAY_MS (DAY / 1000)
@@ -32,6 +34,7 @@ struct create_of {
     int64_t lifetime_ms;
     struct kci_str owner_type, owner;
     const char *renewer_type, *renewer; /* type NULL: User; name NULL: no renewer */
+    struct kci_str renewer_bytes;       /* instead of renewer, when it is no text */
 };
 
 static token_answer *create(struct client *client, struct create_of of)
@@ -39,14 +42,14 @@ static token_answer *create(struct client *client, struct create_of of)
     struct kci_create_delegation_token_request request;
     struct kci_create_delegation_token_request__creatable_renewers renewer = {
         .principal_type = kci_str_of(of.renewer_type ? of.renewer_type : "User"),
-        .principal_name = kci_str_of(of.renewer ? of.renewer : "")
+        .principal_name = of.renewer_bytes.data ? of.renewer_bytes : kci_str_of(of.renewer ? of.renewer : "")
     };
     kci_codec_init(&kci_create_delegation_token_request_schema, &request);
     request.max_lifetime_ms = of.lifetime_ms ? of.lifetime_ms : -1;
     request.owner_principal_type = of.owner_type;
     request.owner_principal_name = of.owner;
     request.renewers = &renewer;
-    request.renewers_count = of.renewer ? 1 : 0;
+    request.renewers_count = of.renewer || of.renewer_bytes.data ? 1 : 0;
     return client_call(client, KCI_API_CREATE_DELEGATION_TOKEN, 3, &request);
 }
 
@@ -353,6 +356,35 @@ static void test_storage(void **state)
     world_open(&world, 1, PLAIN); /* for the teardown */
 }
 
+/* A renewer in the file who is no principal would be read past its end: such a file is refused. */
+static void test_a_renewer_that_is_none(void **state)
+{
+    static struct memory_storage disk;
+    struct kci_storage storage = memory_storage_of(&disk);
+    struct mb_options options = { .brokers = 1, .storage = &storage, .config = PLAIN };
+    struct mb_cluster *cluster = NULL;
+    char text[300], crc[9];
+    (void)state;
+    world_close(&world);
+    world_open_with(&world, options);
+    assert_int_equal(create(sasl_client(&world, "|anna|secret"), (struct create_of){ .renewer = "bert" })->error_code,
+                     0);
+    world_close(&world);
+    struct memory_file *file = memory_find(&disk, "cluster-metadata");
+    file->data[file->size] = '\0'; /* there is room for one */
+    char *end = (char *)file->data + file->size - 13, *renewer = strstr((char *)file->data, "User:bert%00");
+    assert_non_null(renewer);
+    renewer[4] = '.';
+    snprintf(crc, sizeof crc, "%08x", kci_crc32c(0, file->data, file->size - 13));
+    memcpy(end + 4, crc, 8);
+    struct mb_options broken = world.options;
+    broken.config = PLAIN;
+    assert_int_equal(mb_cluster_create(&cluster, &broken, 0, text, sizeof text), -1);
+    assert_non_null(strstr(text, "not understood"));
+    memory_storage_free(&disk);
+    world_open(&world, 1, PLAIN); /* for the teardown */
+}
+
 static void test_names_that_are_too_long(void **state)
 {
     enum { SIZE = MB_TOKEN_TEXT_MAX };
@@ -365,6 +397,29 @@ static void test_names_that_are_too_long(void **state)
     name[SIZE - 30] = '\0';
     assert_int_equal(create(anna, of)->error_code, 0);
     assert_int_equal(describe(anna, NULL)->tokens[0].renewers[0].principal_name.size, SIZE - 30);
+}
+
+/* A NUL ends a principal: nobody is what is before one, and nobody else what is behind it. */
+static void test_names_with_a_nul(void **state)
+{
+    (void)state;
+    struct client *anna = sasl_client(&world, "|anna|secret");
+    struct create_of rows[] = {
+        { .owner_type = NAME("User"), .owner = { "bert\0x", 6 } },
+        { .owner_type = { "User\0", 5 }, .owner = NAME("bert") },
+        { .renewer_bytes = { "bert\0", 5 } },
+        { .renewer_bytes = { "\0\0x", 3 } },
+        { .renewer_bytes = { "x\0User:bert", 11 } },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        token_answer *answer = create(anna, rows[i]);
+        assert_non_null(answer);
+        assert_int_equal(answer->error_code, KCI_UNKNOWN_SERVER_ERROR);
+    }
+    assert_int_equal(create(anna, (struct create_of){ .renewer_bytes = NAME("bert") })->error_code, 0);
+    tokens_answer *found = describe(anna, NULL);
+    assert_int_equal(found->tokens_count, 1);
+    assert_int_equal(found->tokens[0].renewers_count, 1);
 }
 
 /* Out of memory at every place: the request is answered, or its connection ends, and no half of a token is left. */
@@ -399,11 +454,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        STORY(test_lifetimes),     STORY(test_the_largest_lifetime),
-        STORY(test_who_gets_none), STORY(test_renewing),
-        STORY(test_expiring),      STORY(test_reset),
-        STORY(test_rights),        STORY(test_a_bearer),
-        STORY(test_storage),       STORY(test_names_that_are_too_long),
+        STORY(test_lifetimes),        STORY(test_the_largest_lifetime),
+        STORY(test_who_gets_none),    STORY(test_renewing),
+        STORY(test_expiring),         STORY(test_reset),
+        STORY(test_rights),           STORY(test_a_bearer),
+        STORY(test_storage),          STORY(test_names_that_are_too_long),
+        STORY(test_names_with_a_nul), STORY(test_a_renewer_that_is_none),
         STORY(test_memory),
 #undef STORY
     };
