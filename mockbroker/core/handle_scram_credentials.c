@@ -112,6 +112,7 @@ static int16_t check_upsertion(const struct kci_alter_user_scram_credentials_req
     } checks[] = {
         { asked->name.size == 0, KCI_UNACCEPTABLE_CREDENTIAL, "Username must not be empty" },
         { asked->name.size > MB_SCRAM_NAME_BYTES, KCI_UNACCEPTABLE_CREDENTIAL, "Username is too long" },
+        { kci_str_has_nul(asked->name), KCI_UNACCEPTABLE_CREDENTIAL, "Username must not contain a NUL" },
         { asked->mechanism != MB_SCRAM_SHA_256 && asked->mechanism != MB_SCRAM_SHA_512, KCI_UNSUPPORTED_SASL_MECHANISM,
           "Unknown SCRAM mechanism" },
         { asked->iterations < MB_SCRAM_ITERATION_MIN, KCI_UNACCEPTABLE_CREDENTIAL, "Too few iterations" },

@@ -263,6 +263,8 @@ static int16_t change_one(struct mb_cluster *cluster, int8_t type, char **values
         return refuse(text, text_size, KCI_INVALID_REQUEST, "Null value not supported for : ", change->name);
     if (change->value.size > MB_CONFIG_VALUE_MAX)
         return refuse(text, text_size, KCI_INVALID_CONFIG, "Too long a value for ", change->name);
+    if (kci_str_has_nul(change->value))
+        return refuse(text, text_size, KCI_INVALID_CONFIG, "A NUL in the value for ", change->name);
     int16_t error = metrics ? check_metrics(cluster, row, change->value, text, text_size)
                             : check_group(cluster, row, change->value, text, text_size);
     char *copy = error ? NULL : kci_alloc_zero(cluster->alloc, change->value.size + 1, 1);
@@ -336,6 +338,8 @@ static int16_t check_name(int8_t type, struct kci_str name, char *text, size_t t
         return refuse(text, text_size, KCI_INVALID_REQUEST, "Default group resources are not allowed.", name);
     if (name.size > MB_RESOURCE_NAME_MAX)
         return refuse(text, text_size, KCI_INVALID_REQUEST, "A name of more than 249 bytes", kci_str_of(""));
+    if (kci_str_has_nul(name))
+        return refuse(text, text_size, KCI_INVALID_REQUEST, "A name with a NUL", kci_str_of(""));
     return KCI_NONE;
 }
 

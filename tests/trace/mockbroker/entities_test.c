@@ -10,14 +10,15 @@ static void open_on_disk(struct world *world, const char *config)
     world_open_with(world, (struct mb_options){ .brokers = 3, .storage = &disk.face, .config = config });
 }
 
-static int16_t upsert(struct world *world, struct kci_str name, int8_t mechanism, int32_t iterations)
+static int16_t upsert_salted(struct world *world, struct kci_str name, int8_t mechanism, int32_t iterations,
+                             struct kci_bytes salt)
 {
     struct kci_alter_user_scram_credentials_request request;
     struct kci_alter_user_scram_credentials_request__scram_credential_upsertion one = {
         .name = name,
         .mechanism = mechanism,
         .iterations = iterations,
-        .salt = { (const uint8_t *)"sa lt\n", 6 },
+        .salt = salt,
         .salted_password = { (const uint8_t *)"\0secret", 7 }
     };
     kci_codec_init(&kci_alter_user_scram_credentials_request_schema, &request);
@@ -27,6 +28,11 @@ static int16_t upsert(struct world *world, struct kci_str name, int8_t mechanism
         client_call(world_client(world, 1), KCI_API_ALTER_USER_SCRAM_CREDENTIALS, 0, &request);
     assert_int_equal(response->results_count, 1);
     return response->results[0].error_code;
+}
+
+static int16_t upsert(struct world *world, struct kci_str name, int8_t mechanism, int32_t iterations)
+{
+    return upsert_salted(world, name, mechanism, iterations, (struct kci_bytes){ (const uint8_t *)"sa lt\n", 6 });
 }
 
 static struct kci_describe_user_scram_credentials_response *users(struct world *world)
@@ -50,11 +56,15 @@ static void scram_users_are_kept(void **state)
     assert_int_equal(upsert(&world, NAME("bert"), MB_SCRAM_SHA_256, 16385), KCI_UNACCEPTABLE_CREDENTIAL);
     assert_int_equal(upsert(&world, NAME("bert"), 9, 4096), KCI_UNSUPPORTED_SASL_MECHANISM);
     assert_int_equal(upsert(&world, NAME(""), MB_SCRAM_SHA_256, 4096), KCI_UNACCEPTABLE_CREDENTIAL);
+    assert_int_equal(upsert(&world, NAME("anna\0x"), MB_SCRAM_SHA_256, 4096), KCI_UNACCEPTABLE_CREDENTIAL);
+    assert_int_equal(
+        upsert_salted(&world, NAME("salt-less"), MB_SCRAM_SHA_256, 4096, (struct kci_bytes){ (const uint8_t *)"", 0 }),
+        0);
     world_close(&world);
 
     open_on_disk(&world, NULL);
     struct kci_describe_user_scram_credentials_response *response = users(&world);
-    assert_int_equal(response->results_count, 2);
+    assert_int_equal(response->results_count, 3);
     assert_true(kci_str_equal(response->results[0].user, NAME("anna")));
     assert_int_equal(response->results[0].credential_infos_count, 2);
     assert_int_equal(response->results[0].credential_infos[1].iterations, 8192);
@@ -63,6 +73,8 @@ static void scram_users_are_kept(void **state)
         mb_scram_users_find(&world.cluster->scram_users, NAME("a b%\n"), MB_SCRAM_SHA_256);
     assert_int_equal(kept->salted_password_size, 7);
     assert_memory_equal(kept->salted_password, "\0secret", 7);
+    kept = mb_scram_users_find(&world.cluster->scram_users, NAME("salt-less"), MB_SCRAM_SHA_256);
+    assert_int_equal(kept->salt_size, 0);
     world_close(&world);
 }
 
@@ -204,6 +216,14 @@ static void settings_of_groups_and_metrics_are_kept(void **state)
     assert_int_equal(
         alter(&world, MB_RESOURCE_CLIENT_METRICS, NAME("s"), NAME("interval.ms"), NAME("99"), MB_ALTER_SET),
         KCI_INVALID_REQUEST);
+    /* texts are kept with a NUL at their end: what is behind another one would be gone after a restart */
+    assert_int_equal(
+        alter(&world, MB_RESOURCE_CLIENT_METRICS, NAME("s"), NAME("match"), NAME("client_id=(\0)"), MB_ALTER_SET),
+        KCI_INVALID_CONFIG);
+    assert_int_equal(alter(&world, MB_RESOURCE_GROUP, NAME("g"), timeout, NAME("50000\0x"), MB_ALTER_SET),
+                     KCI_INVALID_CONFIG);
+    assert_int_equal(alter(&world, MB_RESOURCE_GROUP, NAME("g\0x"), timeout, NAME("50000"), MB_ALTER_SET),
+                     KCI_INVALID_REQUEST);
     world_close(&world);
 
     open_on_disk(&world, NULL);
