@@ -1,9 +1,9 @@
 /* From subscriptions and topics to targets.
  *
  * A page of memory holds one computation: the topics that anybody subscribes to (by name, or by a pattern that is
- * resolved, modern_pattern.c), sorted by name, each with its subscribers.  Their hash tells whether topics changed since the group's epoch was last raised;
- * ours is not the number that Apache Kafka would compute, which costs it one rebalance on taking over a data
- * directory. */
+ * resolved, modern_pattern.c), sorted by name, each with its subscribers.  Their hash tells whether topics changed since
+ * the group's epoch was last raised; ours is not the number that Apache Kafka would compute, which costs it one rebalance
+ * on taking over a data directory. */
 #include "base/checksum.h"
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/group_registry.h"

@@ -1,6 +1,6 @@
 /* A cluster as it was at its start, for the next test: no topics, no groups, no transactions, no faults, no quotas, no
- * ACLs, no SCRAM users but those of the start, no delegation tokens, the features of a new cluster, no settings of groups and client metrics, an empty journal.
- * Brokers, connections, producer ids and time go on. */
+ * ACLs, no SCRAM users but those of the start, no delegation tokens, the features of a new cluster, no settings of groups
+ * and client metrics, an empty journal.  Brokers, connections, producer ids and time go on. */
 #include "mockbroker/core/elr.h"
 #include "mockbroker/core/fault.h"
 #include "mockbroker/core/group_registry.h"

@@ -1,6 +1,7 @@
 /* What brokers remember of client metrics: an instance for each client that asked or pushed, by the broker that it did so
  * at, and the latest pushes.  An instance lives as long as the connection that made it, and no longer than three of its
- * intervals without a request; a client that comes back is a new one, to which nothing is too early.  Of a push the names of the metrics are told, found by walking the protobuf of OTLP:
+ * intervals without a request; a client that comes back is a new one, to which nothing is too early.  Of a push the names
+ * of the metrics are told, found by walking the protobuf of OTLP:
  *
  *      MetricsData 1 -> ResourceMetrics 2 -> ScopeMetrics 2 -> Metric 1 -> name */
 #include "mockbroker/core/telemetry.h"

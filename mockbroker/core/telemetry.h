@@ -12,14 +12,15 @@
 
 #define MB_TELEMETRY_TEXT_MAX 256 /* bytes of an attribute; longer ones are cut */
 
-enum mb_telemetry_attribute { /* what `match` of a subscription can name */
-                              MB_TELEMETRY_INSTANCE_ID,
-                              MB_TELEMETRY_CLIENT_ID,
-                              MB_TELEMETRY_SOFTWARE_NAME,
-                              MB_TELEMETRY_SOFTWARE_VERSION,
-                              MB_TELEMETRY_ADDRESS,
-                              MB_TELEMETRY_PORT,
-                              MB_TELEMETRY_ATTRIBUTES,
+/* What `match` of a subscription can name. */
+enum mb_telemetry_attribute {
+    MB_TELEMETRY_INSTANCE_ID,
+    MB_TELEMETRY_CLIENT_ID,
+    MB_TELEMETRY_SOFTWARE_NAME,
+    MB_TELEMETRY_SOFTWARE_VERSION,
+    MB_TELEMETRY_ADDRESS,
+    MB_TELEMETRY_PORT,
+    MB_TELEMETRY_ATTRIBUTES,
 };
 
 /* What one broker knows of one client instance. */
@@ -34,8 +35,8 @@ struct mb_telemetry_instance {
     int64_t expires_at;          /* microseconds */
     int16_t latest_error;        /* of its latest request that was not too early */
     bool terminating;            /* its latest push said that it was the last */
-    struct kci_str
-        attributes[MB_TELEMETRY_ATTRIBUTES]; /* as its first request had them; behind the struct. Null: none */
+    /* as its first request had them; behind the struct. Null: none */
+    struct kci_str attributes[MB_TELEMETRY_ATTRIBUTES];
 };
 
 /* NULL: none, or not any more. */

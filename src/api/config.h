@@ -25,8 +25,8 @@ struct kci_config_row {
     size_t offset;            /* in struct kci_settings */
     int64_t minimum, maximum; /* of integers */
     const char *default_text; /* NULL: none (text: not set) */
-    const struct kci_config_choice
-        *choices;        /* ends with word NULL; only for KCI_TYPE_CHOICE, KCI_TYPE_LIST (NULL: any) */
+    /* of KCI_TYPE_CHOICE and KCI_TYPE_LIST; ends with word NULL. NULL: any words */
+    const struct kci_config_choice *choices;
     const char *meaning; /* one or two sentences */
 };
 #define KCI_CONFIG_ROWS_MAX 128 /* room for what was set explicitly */
