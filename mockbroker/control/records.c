@@ -2,6 +2,7 @@
  * {"base64": "..."}; null is null. */
 #include "mockbroker/control/routes.h"
 
+#include "mockbroker/core/digest.h"
 #include "protocol/records.h"
 
 #include <stdlib.h>
@@ -21,20 +22,10 @@ struct listing {
 
 static json_t *base64_json(struct kci_bytes bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *text = malloc((bytes.size + 2) / 3 * 4 + 1), *at = text;
+    char *text = malloc((bytes.size + 2) / 3 * 4 + 1);
     if (!text)
         return NULL;
-    for (size_t i = 0; i < bytes.size; i += 3) {
-        size_t size = bytes.size - i < 3 ? bytes.size - i : 3;
-        uint32_t bits = (uint32_t)bytes.data[i] << 16 | (size > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0u) |
-                        (size > 2 ? bytes.data[i + 2] : 0u);
-        *at++ = digits[bits >> 18];
-        *at++ = digits[bits >> 12 & 63];
-        *at++ = size > 1 ? digits[bits >> 6 & 63] : '=';
-        *at++ = size > 2 ? digits[bits & 63] : '=';
-    }
-    *at = '\0';
+    text[mb_base64_print(bytes, text)] = '\0';
     json_t *json = json_pack("{s:s}", "base64", text);
     free(text);
     return json;

@@ -8,28 +8,14 @@
 
 #define REPLICAS_MAX MB_SHELL_BROKERS_MAX
 
-static void print_uuid(char *out, const struct kci_uuid *id)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    uint32_t bits = 0;
-    int count = 0;
-    for (int i = 0; i < 16; i++) { /* base64url without padding, as Kafka's tools print it */
-        bits = bits << 8 | id->b[i];
-        for (count += 8; count >= 6; count -= 6)
-            *out++ = digits[bits >> (count - 6) & 63];
-    }
-    *out++ = digits[bits << (6 - count) & 63];
-    *out = '\0';
-}
-
 void mb_control_get_topics(struct mb_control_request *request, struct mb_cluster *cluster, int64_t now)
 {
     struct mb_topic_view topic;
     json_t *topics = json_array();
-    char id[24];
+    char id[KCI_UUID_TEXT_SIZE];
     (void)now;
     for (size_t at = 0; mb_view_topic_next(cluster, &at, &topic);) {
-        print_uuid(id, &topic.id);
+        kci_uuid_print(id, &topic.id);
         json_array_append_new(topics, json_pack("{s:s, s:s, s:i, s:i, s:b}", "name", topic.name, "id", id, "partitions",
                                                 (int)topic.partitions, "replication_factor",
                                                 (int)topic.replication_factor, "internal", (int)topic.internal));

@@ -270,9 +270,7 @@ struct mb_modern_new_id mb_modern_new_id(struct mb_cluster *cluster)
 
 static int compare_names(const void *a, const void *b)
 {
-    const struct kci_str *x = a, *y = b;
-    int order = memcmp(x->data, y->data, x->size < y->size ? x->size : y->size);
-    return order ? order : (x->size > y->size) - (x->size < y->size);
+    return kci_str_compare(*(const struct kci_str *)a, *(const struct kci_str *)b);
 }
 
 bool mb_modern_names_copy(const struct kci_alloc *alloc, const struct kci_str *names, size_t *count,

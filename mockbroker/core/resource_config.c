@@ -5,6 +5,7 @@
 
 #include "mockbroker/core/cluster.h"
 #include "mockbroker/core/re2.h"
+#include "mockbroker/core/telemetry_subscription.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,17 +169,11 @@ bool mb_resource_split_match(struct kci_str part, struct kci_str *key, struct kc
 
 static bool match_ok(const struct kci_alloc *alloc, struct kci_str pattern)
 {
-    static const char *const keys[] = { "client_instance_id",    "client_id",
-                                        "client_software_name",  "client_software_version",
-                                        "client_source_address", "client_source_port" };
     struct kci_str key, value;
     const char *why;
-    bool known = false;
-    if (!mb_resource_split_match(pattern, &key, &value))
+    if (!mb_resource_split_match(pattern, &key, &value) || mb_telemetry_attribute(key) < 0)
         return false;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        known |= kci_str_equal(key, kci_str_of(keys[i]));
-    struct mb_re2 *regex = known ? mb_re2_compile(alloc, value, &why) : NULL;
+    struct mb_re2 *regex = mb_re2_compile(alloc, value, &why);
     mb_re2_free(regex);
     return regex != NULL;
 }

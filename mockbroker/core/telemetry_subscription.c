@@ -10,8 +10,7 @@
 #define NAMES_MAX           1000 /* of metrics in one answer */
 #define INTERVAL_DEFAULT_MS 300000
 
-/* The attribute that a key of `match` names; null: the client has none. */
-static struct kci_str attribute(const struct mb_telemetry_instance *instance, struct kci_str key)
+int mb_telemetry_attribute(struct kci_str key)
 {
     static const char *const keys[MB_TELEMETRY_ATTRIBUTES] = {
         [MB_TELEMETRY_INSTANCE_ID] = "client_instance_id",
@@ -21,10 +20,10 @@ static struct kci_str attribute(const struct mb_telemetry_instance *instance, st
         [MB_TELEMETRY_ADDRESS] = "client_source_address",
         [MB_TELEMETRY_PORT] = "client_source_port",
     };
-    for (size_t i = 0; i < MB_TELEMETRY_ATTRIBUTES; i++)
+    for (int i = 0; i < MB_TELEMETRY_ATTRIBUTES; i++)
         if (kci_str_equal(key, kci_str_of(keys[i])))
-            return instance->attributes[i];
-    return kci_str_of(NULL);
+            return i;
+    return -1;
 }
 
 /* Is there another part behind this one for the same attribute? */
@@ -43,9 +42,10 @@ static bool is_meant(const struct mb_cluster *cluster, const struct mb_telemetry
     const char *match = mb_resource_text(cluster, resource, MB_RESOURCE_CLIENT_METRICS, MB_METRICS_MATCH);
     struct kci_str list = mb_resource_list(kci_str_of(match)), part, key, pattern;
     while (mb_resource_list_next(&list, &part)) {
-        if (!mb_resource_split_match(part, &key, &pattern)) /* checked when it was set */
+        int named = mb_resource_split_match(part, &key, &pattern) ? mb_telemetry_attribute(key) : -1;
+        if (named < 0) /* checked when it was set */
             return false;
-        struct kci_str value = attribute(instance, key);
+        struct kci_str value = instance->attributes[named]; /* null: the client has none */
         if (!is_replaced(list, key) && (!value.data || !mb_re2_matches(cluster->alloc, pattern, value)))
             return false;
     }

@@ -10,6 +10,8 @@ struct mb_telemetry_subscription {
     int32_t interval_ms; /* between two pushes */
 };
 
+/* Which enum mb_telemetry_attribute a key of `match` names; -1: none. */
+int mb_telemetry_attribute(struct kci_str key);
 /* false: no memory */
 bool mb_telemetry_subscribe(struct mb_request *request, const struct mb_telemetry_instance *instance,
                             struct mb_telemetry_subscription *out);

@@ -80,25 +80,25 @@ static struct kci_str keep(char **at, struct kci_str text)
     return kept;
 }
 
-static void make_id(struct mb_cluster *cluster, char id[MB_TOKEN_ID_SIZE])
+static void make_id(struct mb_cluster *cluster, char text[KCI_UUID_TEXT_SIZE])
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    for (int i = 0; i < MB_TOKEN_ID_SIZE; i++)
-        id[i] = digits[kci_prng_below(&cluster->prng, 64)];
-    if (id[0] == '-')
-        id[0] = 'A'; /* Kafka avoids what tools take for an option */
+    struct kci_uuid id;
+    for (size_t i = 0; i < sizeof id.b; i += 8)
+        kci_put64(id.b + i, kci_prng_next(&cluster->prng));
+    id.b[0] &= 0x7f; /* Kafka avoids a '-' in front, which tools take for an option */
+    kci_uuid_print(text, &id);
 }
 
 struct mb_token *mb_tokens_add(struct mb_cluster *cluster, const struct mb_token_of *of)
 {
-    char made[MB_TOKEN_ID_SIZE];
+    char made[KCI_UUID_TEXT_SIZE];
     struct kci_str id = of->id, secret = secret_of(cluster);
     size_t size = of->owner.size + of->requester.size + of->renewers.size;
     if (size > MB_TOKEN_TEXT_MAX || cluster->tokens.count >= MB_TOKENS_MAX)
         return NULL;
     if (!id.data) {
         make_id(cluster, made);
-        id = (struct kci_str){ made, sizeof made };
+        id = kci_str_of(made);
     }
     struct mb_token *token = kci_alloc_zero(cluster->alloc, 1, sizeof *token + size + id.size);
     if (!token)

@@ -5,9 +5,9 @@
 #include "mockbroker/core/request.h"
 #include "mockbroker/core/scram.h"
 
-#define MB_TOKENS_MAX       10000 /* of a cluster */
-#define MB_TOKEN_ID_SIZE    22    /* characters: a UUID in base64url */
-#define MB_TOKEN_TEXT_MAX   8192  /* bytes of all principals of one token */
+#define MB_TOKENS_MAX       10000                    /* of a cluster */
+#define MB_TOKEN_ID_SIZE    (KCI_UUID_TEXT_SIZE - 1) /* characters */
+#define MB_TOKEN_TEXT_MAX   8192                     /* bytes of all principals of one token */
 #define MB_TOKEN_SALT_BYTES 16
 
 /* Principals are texts like "User:anna". */

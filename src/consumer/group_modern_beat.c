@@ -32,23 +32,19 @@ static bool choose_id(struct kci_call *call, int16_t version)
     return true;
 }
 
-/* A random UUID (version 4) as Kafka writes them: 16 bytes in URL-safe base64. */
+/* A random UUID (version 4). */
 bool kci_group_modern_make_id(struct kci_consumer *c)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint64_t high = (kci_prng_next(&c->prng) & ~UINT64_C(0xf000)) | 0x4000;
     uint64_t low = (kci_prng_next(&c->prng) & ~(UINT64_C(3) << 62)) | UINT64_C(1) << 63;
-    char text[22];
+    struct kci_uuid id;
+    char text[KCI_UUID_TEXT_SIZE];
     if (c->group.member_id)
         return true;
-    for (int i = 0; i < 22; i++) { /* 6 bits each, the last one 2 */
-        int at = i * 6;
-        uint64_t bits = at + 6 <= 64 ? high >> (58 - at)
-                        : at >= 64   ? (at + 6 <= 128 ? low >> (122 - at) : low << (at - 122))
-                                     : high << (at - 58) | low >> (122 - at);
-        text[i] = digits[bits & 63];
-    }
-    c->group.m.id_is_ours = kci_group_take_member_id(c, (struct kci_str){ text, sizeof text });
+    kci_put64(id.b, high);
+    kci_put64(id.b + 8, low);
+    kci_uuid_print(text, &id);
+    c->group.m.id_is_ours = kci_group_take_member_id(c, kci_str_of(text));
     return c->group.m.id_is_ours;
 }
 
