@@ -269,7 +269,7 @@ typedef struct kc_consumer_stats {
     uint64_t records_returned, bytes_fetched; /* bytes of fetch responses                    */
     uint64_t fetches, polls, commits, commit_failures;
     uint64_t rebalances;                /* assignments received                            */
-    uint64_t memory_used, memory_limit; /* bytes of fetched data held, and their ceiling   */
+    uint64_t memory_used, memory_limit; /* bytes of fetched data held or kept, the ceiling */
 } kc_consumer_stats;
 /* Fill *stats. Any thread, never waits; all zero as above. */
 KC_EXPORT void kc_consumer_get_stats(const kc_consumer *consumer, kc_consumer_stats *stats);

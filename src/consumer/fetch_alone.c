@@ -97,5 +97,5 @@ int64_t kci_fetch_alone_reserve(struct kci_consumer *c)
     kci_fetch_alone_make_room(c);
     if (!is_quiet(c))
         return 0; /* an answer, or a poll that took the last of a queue, has us look again */
-    return kci_shared_reserve(c->shared, c->fetcher.alone.needs, INT64_MAX, 0);
+    return kci_shared_reserve_all(c->shared, c->fetcher.alone.needs);
 }

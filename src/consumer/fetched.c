@@ -63,7 +63,7 @@ static void free_plain(struct kci_shared *shared, struct kci_ready *ready)
 {
     if (!ready->plain)
         return;
-    kci_alloc_free(shared->alloc, ready->plain);
+    kci_alloc_free(&shared->keep.face, ready->plain);
     ready->plain = NULL;
     atomic_fetch_sub(&shared->made, ready->plain_size);
     kci_shared_give_back(shared, ready->plain_size);
@@ -175,7 +175,7 @@ static bool begin_aborted(struct kci_part *part, int64_t last_offset)
 static enum kci_batch_error rewrite_old(struct kci_part *part, struct kci_batch_iterator *it, size_t plain_max,
                                         struct kci_ready *ready)
 {
-    struct kci_writer w = kci_writer_of(part->fetched->shared->alloc, plain_max);
+    struct kci_writer w = kci_writer_of(&part->fetched->shared->keep.face, plain_max);
     struct kci_record_view view;
     int64_t base = -1, base_time = 0, last = -1;
     int got, count = 0;
@@ -251,7 +251,7 @@ static enum kci_batch_error judge(struct kci_part *part, const uint8_t *data, si
         return KCI_BATCH_BAD_CRC;
     if (part->plant == KCI_PLANT_SCRIBBLE) /* planted defect: the last byte of a value */
         ((uint8_t *)(uintptr_t)data)[total - 2] ^= 1;
-    enum kci_batch_error error = kci_batch_open(&it, data, total, shared->alloc, (size_t)reserved);
+    enum kci_batch_error error = kci_batch_open(&it, data, total, &shared->keep.face, (size_t)reserved);
     if (error != KCI_BATCH_OK)
         return error;
     if (it.header.magic == 2)
@@ -341,7 +341,7 @@ static enum kci_part_result add_batch(struct kci_part *part, int64_t plain_max, 
     if (part->error != KCI_BATCH_OK)
         return KCI_PART_BAD;
     if (needs_plain(&header) && part->alone) {
-        reserved = kci_shared_reserve(shared, 1, INT64_MAX, 0);
+        reserved = kci_shared_reserve_all(shared, 1);
     } else if (needs_plain(&header)) {
         reserved = kci_shared_reserve(shared, plain_max, plain_max, 0);
         if (!reserved && atomic_load(&shared->made) > run->size)

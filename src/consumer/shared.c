@@ -7,10 +7,15 @@
  * Who finds no room sets `waiting` and looks again: either it sees the bytes that came back meanwhile, or the one who
  * gave them back sees the flag.  One of the two always holds.
  *
+ * Decompressed batches lie in blocks that are kept for the next ones (base/keep.h).  What is kept is within the ceiling,
+ * and the first to go when somebody finds no room.
+ *
  * Records are read on any thread, also when the consumer is closed, and each visit calls its interceptors.  Who calls
  * some counts himself before he looks whether that is over; who closes says so before he looks at the count: he frees
  * nothing before those inside have left.  An interceptor may close the consumer itself: its own visit does not count. */
 #include "consumer/shared.h"
+
+#define KEPT_PART 16 /* of the ceiling may lie ready for the next decompression */
 
 struct kci_shared *kci_shared_new(const struct kci_alloc *alloc, int64_t limit, const struct kci_lock_ops *lock_ops,
                                   void (*wake)(void *), void *wake_context)
@@ -22,6 +27,7 @@ struct kci_shared *kci_shared_new(const struct kci_alloc *alloc, int64_t limit, 
     atomic_init(&shared->references, 1);
     shared->limit = limit;
     kci_lock_init(&shared->lock, lock_ops);
+    kci_keep_init(&shared->keep, alloc, (size_t)(limit / KEPT_PART), lock_ops);
     shared->wake = wake;
     shared->wake_context = wake_context;
     return shared;
@@ -35,8 +41,10 @@ struct kci_shared *kci_shared_ref(struct kci_shared *shared)
 
 void kci_shared_release(struct kci_shared *shared)
 {
-    if (shared && atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) == 1)
+    if (shared && atomic_fetch_sub_explicit(&shared->references, 1, memory_order_acq_rel) == 1) {
+        kci_keep_drop(&shared->keep);
         kci_alloc_free(shared->alloc, shared);
+    }
 }
 
 void kci_shared_detach(struct kci_shared *shared)
@@ -78,7 +86,9 @@ int64_t kci_shared_reserve(struct kci_shared *shared, int64_t least, int64_t wan
 {
     int64_t used = atomic_load(&shared->used);
     for (;;) {
-        int64_t room = shared->limit - spare - used;
+        int64_t room = shared->limit - spare - used - (int64_t)kci_keep_bytes(&shared->keep);
+        if (room < least && kci_keep_drop(&shared->keep))
+            continue;
         if (room < least) {
             if (atomic_exchange(&shared->waiting, true))
                 return 0;
@@ -91,6 +101,17 @@ int64_t kci_shared_reserve(struct kci_shared *shared, int64_t least, int64_t wan
         if (atomic_compare_exchange_weak(&shared->used, &used, used + take))
             return take; /* `waiting` stays: it may be that of another node, which asked for more */
     }
+}
+
+int64_t kci_shared_reserve_all(struct kci_shared *shared, int64_t least)
+{
+    kci_keep_drop(&shared->keep);
+    return kci_shared_reserve(shared, least, INT64_MAX, 0);
+}
+
+int64_t kci_shared_held(const struct kci_shared *shared)
+{
+    return atomic_load(&shared->used) + (int64_t)kci_keep_bytes(&shared->keep);
 }
 
 void kci_shared_count(struct kci_shared *shared, int64_t bytes)

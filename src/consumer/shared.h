@@ -4,6 +4,7 @@
 #define KCI_CONSUMER_SHARED_H
 
 #include "base/alloc.h"
+#include "base/keep.h"
 #include "base/lock.h"
 #include <kclient/plugin.h>
 #include <stdbool.h>
@@ -14,6 +15,7 @@ struct kci_shared {
     _Atomic int64_t used;                        /* bytes in flight, queued, decompressed, or held by a kc_records */
     _Atomic int64_t made;                        /* the share of it that judging made: decompressed bytes and runs */
     int64_t limit;                               /* bytes; fetch.memory.max */
+    struct kci_keep keep;                        /* what decompressed bytes are allocated from */
     _Atomic bool waiting;                        /* the fetcher found no room and wants to be woken */
     struct kci_lock lock;                        /* guards wake and wake_context */
     void (*wake)(void *);                        /* NULL once the consumer is gone */
@@ -45,6 +47,10 @@ bool kci_shared_hush(struct kci_shared *shared);
 /* Take up to `want` bytes and leave `spare` free, but nothing if that permits fewer than `least`; returns what was
  * taken. When nothing is, the wake function is called once bytes come back. */
 int64_t kci_shared_reserve(struct kci_shared *shared, int64_t least, int64_t want, int64_t spare);
+/* All that is left, and at least `least`; as above. */
+int64_t kci_shared_reserve_all(struct kci_shared *shared, int64_t least);
+/* What the ceiling holds now: bytes in use, and blocks that are kept. */
+int64_t kci_shared_held(const struct kci_shared *shared);
 /* Count bytes that exist already, whatever the limit says. */
 void kci_shared_count(struct kci_shared *shared, int64_t bytes);
 /* Give bytes back. Any thread. */

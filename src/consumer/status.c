@@ -50,7 +50,7 @@ void kci_consumer_stats(struct kci_consumer *c, kc_consumer_stats *stats)
     kci_consumer_lock(c);
     *stats = c->stats;
     kci_consumer_unlock(c);
-    stats->memory_used = (uint64_t)atomic_load(&c->shared->used);
+    stats->memory_used = (uint64_t)kci_shared_held(c->shared);
     stats->memory_limit = (uint64_t)c->shared->limit;
 }
 

@@ -117,7 +117,7 @@ static void read_own(struct kci_consumer *c, kc_metrics *out, int64_t now)
     out->rebalances = c->stats.rebalances;
     out->heartbeats = t->heartbeats;
     out->heartbeat_failures = t->heartbeat_failures;
-    out->memory_used = (uint64_t)atomic_load(&c->shared->used);
+    out->memory_used = (uint64_t)kci_shared_held(c->shared);
     out->memory_limit = (uint64_t)c->shared->limit;
 }
 

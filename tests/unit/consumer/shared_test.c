@@ -97,10 +97,37 @@ static void test_hushed(void **state)
     assert_int_equal(memory.live_blocks, 0);
 }
 
+/* Blocks that are kept count, are the first to go where room is wanted, and are nobody's when all is asked for. */
+static void test_what_is_kept_makes_room(void **state)
+{
+    const int64_t limit = 4 << 20, block = limit / 16;
+    int woken = 0;
+    (void)state;
+    memory = (struct test_alloc){ 0 };
+    alloc = test_alloc_counting(&memory);
+    struct kci_shared *shared = kci_shared_new(&alloc, limit, NULL, count_wake, &woken);
+    const struct kci_alloc *face = &shared->keep.face;
+    kci_alloc_free(face, kci_alloc_new(face, (size_t)block + 1)); /* more than the part that may be kept */
+    assert_int_equal(kci_shared_held(shared), 0);
+    kci_alloc_free(face, kci_alloc_new(face, (size_t)block));
+    assert_int_equal(kci_shared_held(shared), block);
+    assert_int_equal(kci_shared_reserve(shared, 1, limit, 0), limit - block); /* a part does */
+    assert_int_equal(kci_shared_reserve(shared, block, block, 0), block);     /* now it must go */
+    assert_int_equal(kci_shared_held(shared), limit);
+    assert_int_equal(kci_shared_reserve(shared, 1, 1, 0), 0);
+    kci_shared_give_back(shared, limit);
+    assert_int_equal(woken, 1);
+    kci_alloc_free(face, kci_alloc_new(face, (size_t)block));
+    assert_int_equal(kci_shared_reserve_all(shared, 1), limit);
+    kci_alloc_free(face, kci_alloc_new(face, (size_t)block));
+    kci_shared_release(shared);
+    assert_int_equal(memory.live_blocks, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_reserve), cmocka_unit_test(test_detached),
-                                        cmocka_unit_test(test_hushed),
+                                        cmocka_unit_test(test_hushed), cmocka_unit_test(test_what_is_kept_makes_room),
                                         cmocka_unit_test(test_who_finds_room_leaves_the_wake_to_who_does_not) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
