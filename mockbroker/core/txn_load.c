@@ -1,5 +1,5 @@
 /* Transactional ids rebuilt from the log, when a broker becomes the leader of a partition of __transaction_state: the
- * last record of each wins.  What was being ended is ended now: its markers are written (again, perhaps; a second one
+ * last record of each wins.  What was being ended is ended then: its markers are written (again, perhaps; a second one
  * changes nothing).
  *
  * The log is our own, but it may come from a data directory that somebody edited: what does not make sense is passed
@@ -73,15 +73,9 @@ static void load_record(void *owner, const struct kci_batch_header *batch, const
     mb_txn_destroy(txn);
 }
 
-bool mb_txn_load(struct mb_txns *txns, int32_t home, int64_t now)
+bool mb_txn_load(struct mb_txns *txns, int32_t home)
 {
     struct loading load = { .txns = txns, .home = home };
-    if (!mb_internal_replay(txns->cluster, kci_str_of(MB_TRANSACTIONS_TOPIC), home, load_record, &load) ||
-        load.no_memory)
-        return false;
-    if (txns->by_id.count) {
-        mb_txn_markers_later(txns, now);
-        mb_txn_timeout_arm(txns, now);
-    }
-    return true;
+    return mb_internal_replay(txns->cluster, kci_str_of(MB_TRANSACTIONS_TOPIC), home, load_record, &load) &&
+           !load.no_memory;
 }

@@ -169,7 +169,8 @@ static void look(void *owner, int64_t now)
     const struct kci_map_entry *entry;
     for (size_t at = 0; (entry = kci_map_next(&txns->by_id, &at));) {
         struct mb_txn *txn = entry->value;
-        if (txn->state == MB_TXN_PREPARE_COMMIT || txn->state == MB_TXN_PREPARE_ABORT)
+        bool prepared = txn->state == MB_TXN_PREPARE_COMMIT || txn->state == MB_TXN_PREPARE_ABORT;
+        if (prepared && txns->homes[txn->partition].loaded)
             mb_txn_markers_begin(txn, now);
     }
 }

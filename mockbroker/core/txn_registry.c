@@ -6,6 +6,12 @@
  *
  *   change:  pending  --append, committed-->  applied in memory  --> done(0)
  *               '---- no leader, no replicas, moved ---------------> done(error), memory as before
+ *   load:    log read into memory  --all of it committed-->  loaded: requests are answered, markers written
+ *               '---- no memory, or it cannot be known ----------->  again after LOAD_RETRY_MS
+ *
+ * Who takes over may find records that are not committed and may yet be lost with it.  What an answer or a marker were to
+ * rest on them would be wrong then (a partition "is in the transaction", and the next coordinator does not know it: it
+ * gets no marker), so the home is loaded when they count; clients hear COORDINATOR_LOAD_IN_PROGRESS until then.
  *
  * Invariants: a transactional id in by_id belongs to a loaded home (or to the one that is being loaded); an append that
  * began before a home was loaded anew never changes what was loaded (`loads`); while one is pending there is no
@@ -35,6 +41,14 @@ struct mb_txn_write {
     void *owner;
 };
 
+struct loading {          /* a home whose log was read, and is not all committed */
+    struct kci_list link; /* in txns->loadings */
+    struct mb_txns *txns; /* NULL: the coordinator is gone */
+    const struct kci_alloc *alloc;
+    int32_t home;
+    uint32_t loads; /* of the home when it was read */
+};
+
 static void load_again(void *owner, int64_t now);
 
 struct mb_txns *mb_txns_create(struct mb_cluster *cluster)
@@ -49,6 +63,7 @@ struct mb_txns *mb_txns_create(struct mb_cluster *cluster)
     txns->load_alarm.fire = load_again;
     txns->load_alarm.owner = txns;
     kci_list_init(&txns->writes);
+    kci_list_init(&txns->loadings);
     return txns;
 }
 
@@ -83,6 +98,11 @@ void mb_txns_destroy(struct mb_txns *txns, int64_t now)
     KCI_LIST_EACH(node, &txns->writes)
     {
         KCI_CONTAINER(node, struct mb_txn_write, link)->txns = NULL;
+        kci_list_remove(node);
+    }
+    KCI_LIST_EACH(node, &txns->loadings)
+    {
+        KCI_CONTAINER(node, struct loading, link)->txns = NULL;
         kci_list_remove(node);
     }
     unload(txns, -1);
@@ -166,15 +186,46 @@ static bool grow(struct mb_txns *txns, int32_t count)
     return true;
 }
 
+static void loaded(struct mb_txns *txns, int32_t home, int64_t now)
+{
+    txns->homes[home].loaded = true;
+    if (!txns->by_id.count)
+        return;
+    mb_txn_markers_later(txns, now);
+    mb_txn_timeout_arm(txns, now);
+}
+
+static void settled(void *owner, int16_t error, int64_t now)
+{
+    struct loading *loading = owner;
+    struct mb_txns *txns = loading->txns;
+    kci_list_remove(&loading->link);
+    bool current = txns && txns->homes[loading->home].loads == loading->loads;
+    if (current && !error)
+        loaded(txns, loading->home, now);
+    else if (current)
+        mb_alarm_set(txns->cluster, &txns->load_alarm, now + LOAD_RETRY_MS * 1000);
+    kci_alloc_free(loading->alloc, loading);
+}
+
 static void load(struct mb_txns *txns, int32_t home, int64_t now)
 {
     unload(txns, home);
     txns->homes[home].loads++;
-    txns->homes[home].loaded = mb_txn_load(txns, home, now);
-    if (txns->homes[home].loaded)
+    bool read = mb_txn_load(txns, home);
+    if (read && mb_internal_settled(txns->cluster, kci_str_of(MB_TRANSACTIONS_TOPIC), home)) {
+        loaded(txns, home, now);
         return;
-    unload(txns, home);
-    mb_alarm_set(txns->cluster, &txns->load_alarm, now + LOAD_RETRY_MS * 1000);
+    }
+    struct loading *loading = read ? kci_alloc_new(txns->alloc, sizeof *loading) : NULL;
+    if (!loading) {
+        unload(txns, home);
+        mb_alarm_set(txns->cluster, &txns->load_alarm, now + LOAD_RETRY_MS * 1000);
+        return;
+    }
+    *loading = (struct loading){ .txns = txns, .alloc = txns->alloc, .home = home, .loads = txns->homes[home].loads };
+    kci_list_push(&txns->loadings, &loading->link);
+    mb_internal_settle(txns->cluster, kci_str_of(MB_TRANSACTIONS_TOPIC), home, settled, loading, now);
 }
 
 static void load_again(void *owner, int64_t now)

@@ -8,7 +8,7 @@
 /* One partition of __transaction_state, as its coordinator sees it. */
 struct mb_txn_home {
     int32_t broker; /* its leader; -1: none */
-    bool loaded;    /* all transactional ids in its log are in memory */
+    bool loaded;    /* all transactional ids in its log are in memory, and committed */
     uint32_t loads; /* how often it was loaded: tells an append from before a move */
 };
 
@@ -20,6 +20,7 @@ struct mb_txns {
     int32_t untold;               /* homes below it may have a leader that there was no memory for */
     struct kci_map by_id;         /* transactional id -> struct mb_txn, owned */
     struct kci_list writes;       /* struct mb_txn_write: appends that are not yet done */
+    struct kci_list loadings;     /* homes that were read, and are not loaded before what is there is committed */
     struct mb_alarm load_alarm;   /* tries again what could not be loaded */
     struct mb_alarm marker_alarm; /* markers that are to be written (again) */
     struct mb_alarm timeout_alarm, expiry_alarm;
@@ -57,7 +58,7 @@ void mb_txn_write(struct mb_txn *txn, struct mb_txn_change *change,
 void mb_txn_write_expired(struct mb_txn *txn, int64_t now);
 
 /* ---- txn_load.c ---- */
-bool mb_txn_load(struct mb_txns *txns, int32_t home, int64_t now); /* false: no memory, or no leader */
+bool mb_txn_load(struct mb_txns *txns, int32_t home); /* false: no memory, or no leader */
 
 /* ---- txn_markers.c ---- */
 /* The transaction was prepared: write its markers, then that it is complete. */

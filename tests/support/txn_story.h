@@ -32,8 +32,7 @@ static inline struct txn_client txn_client_of(struct world *s, const char *id)
     return (struct txn_client){ s, group_connect(s, broker, id), kci_str_of(id), 60000, -1, -1, 0 };
 }
 
-/* As a new producer; or with `again`, as one that knows its id (KIP-360). */
-static inline int16_t txn_init(struct txn_client *c, bool again)
+static inline void txn_send_init(struct txn_client *c, bool again)
 {
     struct kci_init_producer_id_request body;
     kci_codec_init(&kci_init_producer_id_request_schema, &body);
@@ -43,17 +42,31 @@ static inline int16_t txn_init(struct txn_client *c, bool again)
         body.producer_id = c->producer_id;
         body.producer_epoch = c->epoch;
     }
-    const struct kci_init_producer_id_response *answer = client_call(c->conn, KCI_API_INIT_PRODUCER_ID, 5, &body);
-    if (!answer->error_code) {
+    client_send(c->conn, KCI_API_INIT_PRODUCER_ID, 5, &body);
+}
+
+/* NULL: it has not come. */
+static inline const struct kci_init_producer_id_response *txn_inited(struct txn_client *c)
+{
+    const struct kci_init_producer_id_response *answer = client_answer(c->conn, KCI_API_INIT_PRODUCER_ID, 5);
+    if (answer && !answer->error_code) {
         c->producer_id = answer->producer_id;
         c->epoch = answer->producer_epoch;
         c->sequence = 0;
     }
+    return answer;
+}
+
+/* As a new producer; or with `again`, as one that knows its id (KIP-360). */
+static inline int16_t txn_init(struct txn_client *c, bool again)
+{
+    txn_send_init(c, again);
+    const struct kci_init_producer_id_response *answer = txn_inited(c);
+    assert_non_null(answer);
     return answer->error_code;
 }
 
-/* AddPartitionsToTxn v3. */
-static inline int16_t txn_add(struct txn_client *c, const char *topic, int32_t partition)
+static inline void txn_send_add(struct txn_client *c, const char *topic, int32_t partition)
 {
     struct kci_add_partitions_to_txn_request__add_partitions_to_txn_topic of = { .name = kci_str_of(topic),
                                                                                  .partitions = &partition,
@@ -63,8 +76,21 @@ static inline int16_t txn_add(struct txn_client *c, const char *topic, int32_t p
                                                       .v3_and_below_producer_epoch = c->epoch,
                                                       .v3_and_below_topics = &of,
                                                       .v3_and_below_topics_count = 1 };
-    const struct kci_add_partitions_to_txn_response *answer =
-        client_call(c->conn, KCI_API_ADD_PARTITIONS_TO_TXN, 3, &body);
+    client_send(c->conn, KCI_API_ADD_PARTITIONS_TO_TXN, 3, &body);
+}
+
+/* NULL: it has not come. */
+static inline const struct kci_add_partitions_to_txn_response *txn_added(struct txn_client *c)
+{
+    return client_answer(c->conn, KCI_API_ADD_PARTITIONS_TO_TXN, 3);
+}
+
+/* AddPartitionsToTxn v3. */
+static inline int16_t txn_add(struct txn_client *c, const char *topic, int32_t partition)
+{
+    txn_send_add(c, topic, partition);
+    const struct kci_add_partitions_to_txn_response *answer = txn_added(c);
+    assert_non_null(answer);
     return answer->results_by_topic_v3_and_below[0].results_by_partition[0].partition_error_code;
 }
 
