@@ -134,7 +134,8 @@ typedef struct kc_notice {
 } kc_notice;
 
 /* Called by poll, commit, unsubscribe or close, on the application's thread, as the rebalance listener is; that of a
- * reset before the first record of the new position is returned. */
+ * reset before the first record of the new position is returned.  A RESET or UNREADABLE that still waits when the
+ * application seeks in that partition, or assigns anew, is not told any more: it is about a position that is given up. */
 typedef void (*kc_notice_fn)(void *context, const kc_notice *notice);
 
 /* A topic that somebody in the group reads. */

@@ -1,5 +1,9 @@
 /* A notice waits in the queue of events, so it runs in poll, on the application's thread, in the order of what
- * happened: that of a reset before the first record of the new position.  Its texts lie in the event's own block. */
+ * happened: that of a reset before the first record of the new position.  Its texts lie in the event's own block.
+ *
+ * A seek is a barrier for notices as it is for records: what still waits to be told of the old position (it jumped, it
+ * cannot be read) is not told any more.  Who believed it would take the position for another one than it is, or seek on
+ * from where it has left. */
 #include "consumer/notice.h"
 #include "consumer/internal.h"
 
@@ -74,6 +78,26 @@ void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a)
                          .to_epoch = -1,
                          .reason = kc_err_name(a->error) };
     queue(c, a->topic, notice, KCI_LOG_ERROR, a->text);
+}
+
+static bool is_of(const kc_notice *notice, const struct kci_assigned *a)
+{
+    bool position = notice->kind == KC_NOTICE_RESET || notice->kind == KC_NOTICE_UNREADABLE;
+    return position && (!a || (notice->partition == a->partition && strcmp(notice->topic, a->topic->name.data) == 0));
+}
+
+void kci_notice_forget(struct kci_consumer *c, const struct kci_assigned *a)
+{
+    KCI_LIST_EACH(link, &c->events)
+    {
+        struct kci_event *event = KCI_CONTAINER(link, struct kci_event, link);
+        if (event->face.kind != KCI_EVENT_NOTICE || !is_of(&event->face.notice, a))
+            continue;
+        kci_list_remove(link);
+        kci_alloc_free(c->alloc, event->face.texts);
+        kci_alloc_free(c->alloc, event);
+        c->notices--;
+    }
 }
 
 void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us)

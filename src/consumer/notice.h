@@ -14,6 +14,8 @@ void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum
                       int32_t from_epoch, const char *format, ...) __attribute__((format(printf, 6, 7)));
 /* a->text is about the record at a->position. */
 void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a);
+/* The application has chosen a position itself: nothing that waits is told of the old one any more. a NULL: of all. */
+void kci_notice_forget(struct kci_consumer *c, const struct kci_assigned *a);
 /* The application has not polled for so long that the group will soon take its partitions away. */
 void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us);
 /* a NULL: about the group. */

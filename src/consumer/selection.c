@@ -4,6 +4,7 @@
  * Topics (or a pattern) and partitions by hand exclude each other; giving one up is left to kci_consumer_begin_leave()
  * and to an empty assignment. */
 #include "consumer/internal.h"
+#include "consumer/notice.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -92,6 +93,8 @@ kc_err kci_consumer_assign(struct kci_consumer *c, const kc_topic_partition *ite
         kci_operations_auto_commit(c, true, now, now + (int64_t)c->settings->default_api_timeout_ms * KCI_MS);
     if (result == KC_OK && !kci_subscription_assign(&c->subscription, items, count, now))
         result = kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
+    if (result == KC_OK)
+        kci_notice_forget(c, NULL);
     kci_consumer_want_step(c);
     kci_consumer_unlock(c);
     return result;
@@ -113,10 +116,12 @@ kc_err kci_consumer_seek(struct kci_consumer *c, const char *topic, int32_t part
         return kci_fail(error, KC_ERR_ARGUMENT, 0, "offset %" PRId64 " is not one", offset);
     kci_consumer_lock(c);
     struct kci_assigned *a = kci_subscription_find_name(&c->subscription, topic, partition);
-    if (!a)
-        result = not_assigned(error, topic, partition);
-    else
+    if (a) {
         kci_assigned_seek(&c->subscription, a, offset, -1, now);
+        kci_notice_forget(c, a);
+    } else {
+        result = not_assigned(error, topic, partition);
+    }
     kci_consumer_want_step(c);
     kci_consumer_unlock(c);
     return result;

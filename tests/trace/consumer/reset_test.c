@@ -1,4 +1,5 @@
 /* Every jump of a position that the application did not ask for is told: from where, to where, why. */
+#include "consumer/internal.h"
 #include "consumer/notice.h"
 #include "support/script_consumer.h"
 
@@ -59,6 +60,38 @@ static void test_out_of_range(void **state)
     script_assign(&sc, 0, 1);
     script_poll(&sc);
     assert_noted(&sc, "reset(t-0:OUT_OF_RANGE 1/-1>3) t-0:3 t-0:4");
+    script_consumer_end(&sc);
+}
+
+/* A seek, or an assignment, is a barrier for what still waits to be told of the old position; of others it is told. */
+static void test_seek_before_it_is_told(void **state)
+{
+    (void)state;
+    begin(KCI_RESET_EARLIEST);
+    script_append(&sc, 1, 5);
+    sc.logs[0].start = sc.logs[1].start = 3;
+    const kc_topic_partition both[] = { { "t", 0, 1, -1, NULL, KC_OK }, { "t", 1, 2, -1, NULL, KC_OK } };
+    assert_int_equal(kci_consumer_assign(sc.core, both, 2, peer.now, NULL), KC_OK);
+    script_advance(&peer, 1000);
+    assert_int_equal(sc.core->notices, 2);
+    assert_int_equal(kci_consumer_seek(sc.core, "t", 0, 4, peer.now, NULL), KC_OK);
+    assert_int_equal(sc.core->notices, 1);
+    script_advance(&peer, 1000);
+    script_poll_all(&sc);
+    assert_null(strstr(sc.seen, "reset(t-0"));
+    assert_non_null(strstr(sc.seen, "reset(t-1:OUT_OF_RANGE 2/-1>3)"));
+    assert_non_null(strstr(sc.seen, "t-0:4"));
+    script_consumer_end(&sc);
+
+    begin(KCI_RESET_EARLIEST);
+    sc.logs[0].start = 3;
+    script_assign(&sc, 0, 1);
+    script_advance(&peer, 1000);
+    assert_int_equal(sc.core->notices, 1);
+    script_assign(&sc, 0, 4);
+    script_advance(&peer, 1000);
+    script_poll_all(&sc);
+    assert_noted(&sc, "t-0:4");
     script_consumer_end(&sc);
 }
 
@@ -228,10 +261,15 @@ static void test_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_offset),    cmocka_unit_test(test_seek_is_none),
-        cmocka_unit_test(test_out_of_range), cmocka_unit_test(test_by_duration),
-        cmocka_unit_test(test_diverging),    cmocka_unit_test(test_epoch_without_records),
-        cmocka_unit_test(test_recreated),    cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_no_offset),
+        cmocka_unit_test(test_seek_is_none),
+        cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_seek_before_it_is_told),
+        cmocka_unit_test(test_by_duration),
+        cmocka_unit_test(test_diverging),
+        cmocka_unit_test(test_epoch_without_records),
+        cmocka_unit_test(test_recreated),
+        cmocka_unit_test(test_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
