@@ -90,6 +90,7 @@ const struct sim_plant sim_plant_list[] = {
 const size_t sim_plant_count = sizeof sim_plant_list / sizeof *sim_plant_list;
 
 #define SIM_BEFORE_CUTS (SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS | SIM_GAPS | SIM_HERD)
+#define SIM_ALL         (SIM_BEFORE_CUTS | SIM_CUTS)
 
 const struct sim_regression sim_regression_list[] = {
     { 1700, SIM_DISK | SIM_MIXED | SIM_RECREATE | SIM_ERRORS | SIM_TXNS,
@@ -108,5 +109,8 @@ const struct sim_regression sim_regression_list[] = {
       "who is in the middle of a rebalance when the group changes its protocol is forgotten, as in "
       "Kafka" },
     { 513302, SIM_BEFORE_CUTS, "a commit that waited behind a heartbeat passes a later one on a new connection" },
+    { 11821, SIM_ALL, "two have partition 2, of two topics: one was deleted, and made anew while the answer was late" },
+    { 514009, SIM_ALL,
+      "a partition was in a transaction by a record that was lost with its coordinator, and got no marker" },
 };
 const size_t sim_regression_count = sizeof sim_regression_list / sizeof *sim_regression_list;
