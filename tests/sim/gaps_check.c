@@ -62,6 +62,24 @@ bool sim_log_may_have_had(const struct sim_history *h, const struct sim_send *se
     return send->offset == offset || (passed && untold);
 }
 
+static bool was_gone(const struct sim_logged *record, const struct sim_logged *again)
+{
+    return record->gone_at && record->gone_at <= again->stored_at;
+}
+
+/* The producer began anew with an earlier record, which was gone: with its batch the brokers forgot that sequence, and
+ * refuse it as out of order when a later one is still there.  A client that hears so of the first of its batches under
+ * way numbers all of them afresh, as Kafka's does (KIP-360), also those that are in the log. */
+static bool began_before(const struct sim_log *log, const struct sim_logged *first, const struct sim_logged *again)
+{
+    for (const struct sim_logged *y = first + 1; y < again; y++)
+        for (const struct sim_logged *x = log->records.items; x < first; x++)
+            if (y->value.producer == first->value.producer && y->value.counter < first->value.counter &&
+                x->value.producer == y->value.producer && x->value.counter == y->value.counter && was_gone(x, y))
+                return true;
+    return false;
+}
+
 bool sim_log_forgot(const struct sim_history *h, uint32_t sender, uint32_t counter)
 {
     for (int32_t p = 0; p < h->partitions; p++) {
@@ -71,7 +89,7 @@ bool sim_log_forgot(const struct sim_history *h, uint32_t sender, uint32_t count
             const struct sim_logged *is = &log->records.items[i];
             if (is->value.producer != sender || is->value.counter != counter)
                 continue;
-            if (last && !(last->gone_at && last->gone_at <= is->stored_at))
+            if (last && !was_gone(last, is) && !began_before(log, last, is))
                 return false;
             last = is;
         }

@@ -98,6 +98,24 @@ static void p2_a_record_may_come_again_when_it_was_gone(void **state)
     end();
 }
 
+/* Record 1 is gone and sent again; so is record 3, which is in the log, but was under way behind it. */
+static void p2_who_begins_anew_sends_again_what_was_behind(void **state)
+{
+    (void)state;
+    begin_with_a_hole(5 * MS);
+    history.acks_all = false; /* the reports have the first offsets */
+    history.forgetful = true;
+    sim_history_logged(&history, 0, (struct sim_logged){ .value = value_of(1, 0), .offset = 4, .stored_at = 6 * MS });
+    sim_history_logged(&history, 0, (struct sim_logged){ .value = value_of(3, 0), .offset = 5, .stored_at = 6 * MS });
+    ASSERT_VERDICT("");
+    history.logs.items[0].records.items[4].value = value_of(0, 0); /* which was not gone */
+    ASSERT_VERDICT("P2");
+    history.logs.items[0].records.count--;
+    history.logs.items[0].records.items[4].value = value_of(3, 0); /* it alone */
+    ASSERT_VERDICT("P2");
+    end();
+}
+
 static void f5_a_position_that_goes_back_without_a_word(void **state)
 {
     (void)state;
@@ -219,6 +237,7 @@ int main(void)
         cmocka_unit_test(f5_a_reset_is_told_and_has_a_reason),
         cmocka_unit_test(f5_a_jump_to_a_later_beginning_is_told),
         cmocka_unit_test(p2_a_record_may_come_again_when_it_was_gone),
+        cmocka_unit_test(p2_who_begins_anew_sends_again_what_was_behind),
         cmocka_unit_test(f5_a_position_that_goes_back_without_a_word),
         cmocka_unit_test(f6_the_old_position_does_not_go_on_behind_a_seek),
         cmocka_unit_test(g3_what_is_gone_need_not_be_delivered),
