@@ -1,5 +1,8 @@
-/* CRC-32C with the instructions of x86-64 (looked up with cpuid) and arm64 (when the compiler targets them: asking the
- * running system is an operating system call, which this layer does not make; build with -march=armv8-a+crc or later).
+/* CRC-32C with the instructions of x86-64 (looked up with cpuid) and arm64.
+ *
+ * The CRC instructions of arm64 are optional in its first edition, which compilers target by default; a program cannot
+ * ask the processor, so Linux tells it in the vector of constants that every process begins with: getauxval reads there
+ * and makes no system call, like cpuid.  Elsewhere the compiler's target decides (-march=armv8-a+crc, or Apple's).
  *
  * x86-64 "sse4.2": the crc32 instruction takes 8 bytes per cycle but answers three cycles later, so three runs of the
  * buffer go at once.  Their CRCs are joined by multiplying with x^(8 * bytes that follow) modulo the polynomial, a
@@ -145,8 +148,20 @@ static const struct version {
     kci_crc32c_function function;
 } versions[] = { { "avx512", has_avx512, crc_avx512 }, { "sse4.2", has_sse42, crc_sse42 } };
 
-#elif defined(__aarch64__) && defined(__ARM_FEATURE_CRC32)
-#include <arm_acle.h>
+#elif defined(__aarch64__) && defined(__GNUC__) && (defined(__linux__) || defined(__ARM_FEATURE_CRC32))
+
+/* Written as instructions: not every compiler offers them as functions when its target does not have them. */
+static inline uint32_t add8(uint32_t crc, uint64_t word)
+{
+    __asm__(".arch_extension crc\n\tcrc32cx %w0, %w0, %x1" : "+r"(crc) : "r"(word));
+    return crc;
+}
+
+static inline uint32_t add1(uint32_t crc, uint8_t byte)
+{
+    __asm__(".arch_extension crc\n\tcrc32cb %w0, %w0, %w1" : "+r"(crc) : "r"(byte));
+    return crc;
+}
 
 static uint32_t crc_arm64(uint32_t crc, const void *data, size_t size)
 {
@@ -155,23 +170,33 @@ static uint32_t crc_arm64(uint32_t crc, const void *data, size_t size)
     for (; size >= 8; size -= 8, p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);
-        crc = __crc32cd(crc, word);
+        crc = add8(crc, word);
     }
     for (; size; size--, p++)
-        crc = __crc32cb(crc, *p);
+        crc = add1(crc, *p);
     return ~crc;
 }
 
-static bool always(void)
+#ifdef __ARM_FEATURE_CRC32
+static bool has_crc(void)
 {
     return true;
 }
+#else
+#include <sys/auxv.h>
+#define HWCAP_CRC32_BIT (1ul << 7) /* of AT_HWCAP: part of Linux's interface for arm64 */
+
+static bool has_crc(void)
+{
+    return getauxval(AT_HWCAP) & HWCAP_CRC32_BIT;
+}
+#endif
 
 static const struct version {
     const char *kind;
     bool (*usable)(void);
     kci_crc32c_function function;
-} versions[] = { { "arm64", always, crc_arm64 } };
+} versions[] = { { "arm64", has_crc, crc_arm64 } };
 
 #else
 
