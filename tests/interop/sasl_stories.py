@@ -2,9 +2,9 @@
 
 Users: anna (password secret) and bert (geheim) by PLAIN, sara (pw) by SCRAM; sessions last an hour.
 """
-import select
 import time
 
+from kafka_cluster import select_pause
 from raw_sasl import Scram, Wire, create_token, describe_tokens, expire_token, renew_token
 
 ALL = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -190,7 +190,7 @@ def until(condition):
     end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end, "it does not become so"
-        select.select([], [], [], 0.02)
+        select_pause(0.02)
 
 
 def bears(wire, token, password=None, mechanism=SHA, extensions=",tokenauth=true"):
