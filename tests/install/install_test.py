@@ -98,6 +98,25 @@ class Installed(unittest.TestCase):
             self.assertEqual(visible, declared)
             self.assertIn(f"lib{name}.so.0", re.search(r"SONAME.*", run("readelf", "-d", library)).group())
 
+    def test_licence_comes_along(self):
+        with open(os.path.join(self.prefix, "share", "doc", "kclient", "LICENSE"), encoding="utf-8") as f:
+            self.assertIn("Apache License", f.read())
+
+    def test_a_package_is_built_by_destdir(self):
+        """DESTDIR is not part of any path that is written into the tree; the ways within it are relative."""
+        staging = os.path.join(self.folder, "staging")
+        run("cmake", "--install", arguments.build, "--prefix", "/usr", env={**os.environ, "DESTDIR": staging})
+        libdir = os.path.join(staging, "usr", arguments.libdir)
+        for name in ("libkclient.so", "libkclient.so.0", "libkclient.a", "pkgconfig/kclient.pc", "cmake/kclient/kclientConfig.cmake"):
+            self.assertTrue(os.path.exists(os.path.join(libdir, name)), name)
+        for base, _, names in os.walk(libdir):
+            for name in names:
+                if name.endswith((".pc", ".cmake")):
+                    with open(os.path.join(base, name), encoding="utf-8") as f:
+                        text = f.read()
+                    for path in (staging, arguments.build):
+                        self.assertNotIn(path, text, name)
+
     def test_headers_stand_alone(self):
         """Every header compiles by itself, as C11 and as C++."""
         for folder in ("kclient", "mockbroker"):
