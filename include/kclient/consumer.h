@@ -171,7 +171,8 @@ KC_EXPORT kc_err kc_consumer_offsets_for_times(kc_consumer *consumer, kc_topic_p
  *   KC_ERR_TIMED_OUT               may be applied */
 KC_EXPORT kc_err kc_consumer_commit(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                     int32_t timeout_ms, kc_error *error);
-/* Called by a later poll, commit or close, on its thread, in the order of the commits. */
+/* Called by a later poll, commit or close, on its thread, in the order of the commits; kc_consumer_commit_why() tells
+ * more than the code. */
 typedef void (*kc_commit_fn)(void *context, kc_err code, const kc_topic_partition *offsets, size_t count);
 /* Send a commit and do not wait; never retried (a later commit would be overtaken).  While none can be sent they queue.
  *   offsets   as above
@@ -179,6 +180,11 @@ typedef void (*kc_commit_fn)(void *context, kc_err code, const kc_topic_partitio
  *   KC_ERR_QUEUE_FULL   10,000 are waiting: poll */
 KC_EXPORT kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition *offsets, size_t count,
                                           kc_commit_fn fn, void *context, kc_error *error);
+/* In a kc_commit_fn: why its commit came to what the code says.  Never waits.
+ *   why   receives the code, its traits (KC_MAYBE_APPLIED of a commit without an answer), and as text what
+ *         kc_consumer_commit() would say: which partition, which broker answered what, what to do
+ *   KC_ERR_STATE   not in a kc_commit_fn; KC_ERR_ARGUMENT: a NULL */
+KC_EXPORT kc_err kc_consumer_commit_why(kc_consumer *consumer, kc_error *why);
 /* The committed offsets of the group.  Waits up to timeout_ms.
  *   partitions   receives offset, leader_epoch, metadata and code of each entry; KC_OFFSET_NONE: nothing is committed.
  *                `metadata` is the text of the commit, NULL: none; borrowed until the next kc_consumer_committed()

@@ -182,6 +182,7 @@ static void run_event(kc_consumer *consumer, struct kci_consumer_event *event)
     const kc_topic_partition *items = event->partitions.items;
     size_t count = event->partitions.count;
     consumer->in_callback = true;
+    consumer->event = event;
     if (event->kind == KCI_EVENT_ASSIGNED && l->on_assigned)
         l->on_assigned(l->context, items, count);
     else if (event->kind == KCI_EVENT_LOST && l->on_lost)
@@ -197,6 +198,7 @@ static void run_event(kc_consumer *consumer, struct kci_consumer_event *event)
         consumer->settings->notice(consumer->settings->notice_context, &event->notice);
     }
     consumer->in_callback = false;
+    consumer->event = NULL;
     kci_consumer_event_done(consumer->core, event, kci_clock_us());
 }
 

@@ -25,8 +25,9 @@ struct kc_consumer {
     _Atomic uintptr_t owner;              /* the thread that is inside, 0: none */
     int depth;                            /* of calls; > 1 within a callback */
     bool in_callback;
-    struct kci_door door; /* of the functions that any thread may call */
-    uint32_t generation;  /* of the process that created it: see kci_process_generation() */
+    const struct kci_consumer_event *event; /* whose callback runs; NULL: none */
+    struct kci_door door;                   /* of the functions that any thread may call */
+    uint32_t generation;                    /* of the process that created it: see kci_process_generation() */
 };
 
 /* The calling thread goes in; KC_ERR_ARGUMENT, KC_ERR_FORKED, KC_ERR_STATE: another thread is inside. */

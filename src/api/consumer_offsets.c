@@ -149,6 +149,19 @@ kc_err kc_consumer_commit_async(kc_consumer *consumer, const kc_topic_partition 
         consumer, kci_consumer_commit_async(consumer->core, offsets, count, fn, context, kci_clock_us(), error));
 }
 
+kc_err kc_consumer_commit_why(kc_consumer *consumer, kc_error *why)
+{
+    kc_err result = why ? kci_consumer_handle_enter(consumer, why) : KC_ERR_ARGUMENT;
+    if (result != KC_OK)
+        return result;
+    const struct kci_consumer_event *event = consumer->event;
+    if (!event || event->kind != KCI_EVENT_COMMITTED)
+        result = kci_fail(why, KC_ERR_STATE, 0, "not in the function of a commit");
+    else
+        kci_fail(why, event->code, event->traits, "%s", event->texts ? event->texts : kc_err_text(event->code));
+    return kci_consumer_handle_leave(consumer, result);
+}
+
 kc_err kc_consumer_committed(kc_consumer *consumer, kc_topic_partition *partitions, size_t count, int32_t timeout_ms,
                              kc_error *error)
 {

@@ -63,8 +63,8 @@ kc_err kci_consumer_commit_async(struct kci_consumer *c, const kc_topic_partitio
         operation->fn = fn;
         operation->context = context;
     } else if (result == KC_OK && fn) { /* nothing to commit is a success */
-        struct kci_partition_list none = { NULL, 0 };
-        kci_consumer_queue_event(c, KCI_EVENT_COMMITTED, &none, fn, context, KC_OK);
+        kci_consumer_queue_event(
+            c, (struct kci_consumer_event){ .kind = KCI_EVENT_COMMITTED, .commit = fn, .context = context });
     }
     kci_consumer_unlock(c);
     return result;
@@ -97,13 +97,9 @@ bool kci_consumer_operation_done(struct kci_consumer *c, struct kci_operation *o
     kci_consumer_lock(c);
     bool done = operation->done;
     if (done) {
-        uint32_t extra = operation->code == KC_ERR_TIMED_OUT && operation->kind <= KCI_OPERATION_COMMIT_ONCE &&
-                                 (operation->maybe_applied || operation->under_way)
-                             ? KC_MAYBE_APPLIED
-                             : 0;
         *code = operation->code;
         if (operation->code != KC_OK)
-            kci_fail(error, operation->code, extra, "%s", operation->text);
+            kci_fail(error, operation->code, kci_operation_traits(operation), "%s", operation->text);
         if (items)
             *items = &operation->items;
     }

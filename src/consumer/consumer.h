@@ -109,9 +109,10 @@ struct kci_consumer_event {
     struct kci_partition_list partitions; /* borrowed until kci_consumer_event_done */
     kc_commit_fn commit;                  /* of KCI_EVENT_COMMITTED; may be NULL */
     void *context;
-    kc_err code;
+    kc_err code;      /* of KCI_EVENT_COMMITTED, as all above; its text is `texts`, NULL: none */
+    uint32_t traits;  /* beyond those that the code has by itself */
     kc_notice notice; /* of KCI_EVENT_NOTICE */
-    char *texts;      /* that notice points to; freed by kci_consumer_event_done */
+    char *texts;      /* also that notice points to; freed by kci_consumer_event_done */
 };
 /* A poll begins: everything that earlier polls returned counts as worked on from now on. */
 void kci_consumer_poll_enter(struct kci_consumer *c, int64_t now);

@@ -411,7 +411,8 @@ static bool queue_partitions(struct kci_consumer *c, int kind)
                                                          : kci_assigned_is_any;
     struct kci_partition_list list;
     return kci_subscription_list(&c->subscription, which, &list) &&
-           kci_consumer_queue_event(c, (enum kci_consumer_event_kind)kind, &list, NULL, NULL, KC_OK);
+           kci_consumer_queue_event(
+               c, (struct kci_consumer_event){ .kind = (enum kci_consumer_event_kind)kind, .partitions = list });
 }
 
 /* Make the assignment visible and tell of what is new in it. */

@@ -104,9 +104,8 @@ struct kci_event {
     struct kci_list link;
     struct kci_consumer_event face; /* its partitions are owned */
 };
-/* Queue an event; takes the list, also on failure. false: out of memory. */
-bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind,
-                              struct kci_partition_list *partitions, kc_commit_fn fn, void *context, kc_err code);
+/* Queue an event; takes its list and texts, also on failure. false: out of memory. */
+bool kci_consumer_queue_event(struct kci_consumer *c, struct kci_consumer_event face);
 
 #define KCI_MS 1000 /* microseconds */
 

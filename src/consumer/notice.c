@@ -33,21 +33,15 @@ static void queue(struct kci_consumer *c, const struct kci_consumer_topic *topic
         return;
     }
     size_t topic_size = topic ? topic->name.size + 1 : 0;
-    struct kci_event *event = kci_alloc_zero(c->alloc, 1, sizeof *event);
     char *texts = kci_alloc_new(c->alloc, topic_size + TEXT_BYTES);
-    if (!event || !texts) {
-        kci_alloc_free(c->alloc, event);
-        kci_alloc_free(c->alloc, texts);
+    if (!texts)
         return; /* the log has it */
-    }
     if (topic)
         notice.topic = memcpy(texts, topic->name.data, topic_size);
     snprintf(texts + topic_size, TEXT_BYTES, "%s", text);
     notice.text = texts + topic_size;
-    event->face = (struct kci_consumer_event){ .kind = KCI_EVENT_NOTICE, .notice = notice, .texts = texts };
-    c->notices++;
-    kci_list_push(&c->events, &event->link);
-    kci_consumer_tell(c);
+    c->notices += kci_consumer_queue_event(
+        c, (struct kci_consumer_event){ .kind = KCI_EVENT_NOTICE, .notice = notice, .texts = texts });
 }
 
 void kci_notice_reset(struct kci_consumer *c, const struct kci_assigned *a, enum kci_reset_reason reason, int64_t from,
@@ -118,10 +112,14 @@ void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us)
     queue(c, NULL, notice, KCI_LOG_WARN, text);
 }
 
-/* STALLED or RECOVERED. */
-static void tell_stall(struct kci_consumer *c, const struct kci_consumer_topic *topic, int32_t partition,
-                       const char *reason, bool over, int64_t for_us, const char *text)
+void kci_notice_stall(struct kci_consumer *c, const struct kci_consumer_topic *topic, int32_t partition,
+                      const char *reason, bool over, int64_t for_us, const char *format, ...)
 {
+    char text[TEXT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
     kc_notice notice = { .kind = over ? KC_NOTICE_RECOVERED : KC_NOTICE_STALLED,
                          .partition = partition,
                          .from_offset = KC_OFFSET_NONE,
@@ -131,27 +129,4 @@ static void tell_stall(struct kci_consumer *c, const struct kci_consumer_topic *
                          .reason = reason,
                          .for_ms = for_us / KCI_MS };
     queue(c, topic, notice, over ? KCI_LOG_INFO : KCI_LOG_WARN, text);
-}
-
-void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
-                      const char *format, ...)
-{
-    char text[TEXT_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    const char *state = kci_states_name(a ? &kci_position_states : c->group.states, a ? a->state : c->group.state);
-    tell_stall(c, a ? a->topic : NULL, a ? a->partition : -1, state, over, for_us, text);
-}
-
-void kci_notice_topic(struct kci_consumer *c, const struct kci_consumer_topic *topic, bool over, int64_t for_us,
-                      const char *format, ...)
-{
-    char text[TEXT_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    tell_stall(c, topic, -1, kci_error_name(topic->stalled), over, for_us, text);
 }

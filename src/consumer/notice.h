@@ -18,11 +18,9 @@ void kci_notice_unreadable(struct kci_consumer *c, const struct kci_assigned *a)
 void kci_notice_forget(struct kci_consumer *c, const struct kci_assigned *a);
 /* The application has not polled for so long that the group will soon take its partitions away. */
 void kci_notice_poll_late(struct kci_consumer *c, int64_t for_us);
-/* a NULL: about the group. */
-void kci_notice_stall(struct kci_consumer *c, const struct kci_assigned *a, bool over, int64_t for_us,
-                      const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* topic->stalled is what is wrong, or was. */
-void kci_notice_topic(struct kci_consumer *c, const struct kci_consumer_topic *topic, bool over, int64_t for_us,
-                      const char *format, ...) __attribute__((format(printf, 5, 6)));
+/* No progress, or `over`: again. topic NULL: of the group; partition -1: of the whole topic. reason: static storage. */
+void kci_notice_stall(struct kci_consumer *c, const struct kci_consumer_topic *topic, int32_t partition,
+                      const char *reason, bool over, int64_t for_us, const char *format, ...)
+    __attribute__((format(printf, 7, 8)));
 
 #endif

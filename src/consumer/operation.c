@@ -92,6 +92,32 @@ static bool is_commit(const struct kci_operation *operation)
     return operation->kind <= KCI_OPERATION_COMMIT_ONCE;
 }
 
+uint32_t kci_operation_traits(const struct kci_operation *operation)
+{
+    return is_commit(operation) && (operation->maybe_applied || operation->under_way) ? KC_MAYBE_APPLIED : 0;
+}
+
+/* Its end becomes an event, which takes the list along. */
+static void queue_end(struct kci_operation *operation)
+{
+    struct kci_consumer *c = operation->consumer;
+    char *text = operation->code == KC_OK ? NULL : kci_alloc_new(c->alloc, sizeof operation->text);
+    if (text)
+        memcpy(text, operation->text, sizeof operation->text);
+    for (size_t i = 0; i < operation->items.count; i++) {
+        kci_subscription_topic_done(&c->subscription, operation->topics[i]);
+        operation->topics[i] = NULL;
+    }
+    kci_consumer_queue_event(c, (struct kci_consumer_event){ .kind = KCI_EVENT_COMMITTED,
+                                                             .partitions = operation->items,
+                                                             .commit = operation->fn,
+                                                             .context = operation->context,
+                                                             .code = operation->code,
+                                                             .traits = kci_operation_traits(operation),
+                                                             .texts = text });
+    operation->items = (struct kci_partition_list){ NULL, 0 };
+}
+
 void kci_operation_finish(struct kci_operation *operation, kc_err code, const char *text)
 {
     struct kci_consumer *c = operation->consumer;
@@ -106,14 +132,8 @@ void kci_operation_finish(struct kci_operation *operation, kc_err code, const ch
         kci_log(&c->logger, KCI_LOG_WARN, "commit", "automatic commit failed: %s %s", kc_err_name(code),
                 operation->text);
     bool watched = operation->automatic && code == KC_OK && c->settings->consumer_interceptor_count;
-    if (operation->kind == KCI_OPERATION_COMMIT_ONCE || watched) {
-        for (size_t i = 0; i < operation->items.count; i++) {
-            kci_subscription_topic_done(&c->subscription, operation->topics[i]);
-            operation->topics[i] = NULL;
-        }
-        kci_consumer_queue_event(c, KCI_EVENT_COMMITTED, &operation->items, operation->fn, operation->context, code);
-        operation->items = (struct kci_partition_list){ NULL, 0 };
-    }
+    if (operation->kind == KCI_OPERATION_COMMIT_ONCE || watched)
+        queue_end(operation);
     kci_consumer_tell(c);
 }
 
@@ -137,19 +157,18 @@ void kci_operation_failed(struct kci_operation *operation, const char *text, int
     kci_consumer_at(operation->consumer, operation->not_before);
 }
 
-/* The group's coordinator is not told to us since the operation began: waiting would not bring it. */
-bool kci_operation_is_refused(struct kci_operation *operation)
+/* The group's coordinator is refused to us since the operation began? Then waiting would not bring it. */
+static void end_if_refused(struct kci_operation *operation)
 {
     struct kci_group *g = &operation->consumer->group;
     char text[KCI_WHY_BYTES];
     if (!g->lookup_refused || g->lookup_refused == KCI_UNKNOWN_SERVER_ERROR ||
         g->lookup_refused_at < operation->begun_at)
-        return false;
+        return;
     kci_blame(operation->consumer, text, sizeof text, KCI_NODE_NONE, g->lookup_refused,
               "finding the coordinator of group \"%s\"", operation->consumer->settings->group_id);
     g->lookup_untold = false;
     kci_operation_finish(operation, (kc_err)g->lookup_refused, text);
-    return true;
 }
 
 /* The answer of a request is taken; true: the operation lives on and may go on. */
@@ -161,6 +180,41 @@ bool kci_operation_returned(struct kci_operation *operation)
         return false;
     }
     return !operation->given_up && !operation->done;
+}
+
+void kci_operation_ask_coordinator(struct kci_operation *operation, int32_t generation,
+                                   bool (*send)(struct kci_request *request, int32_t node, int64_t now),
+                                   void (*finish)(struct kci_request *request, int64_t now), int64_t now)
+{
+    struct kci_consumer *c = operation->consumer;
+    int32_t node = kci_group_coordinator_node(c, now);
+    if (node == KCI_NODE_NONE) { /* found, as a rule, and asked then */
+        end_if_refused(operation);
+        return;
+    }
+    struct kci_request *request = kci_request_new(c, operation->items.count);
+    for (size_t i = 0; request && i < request->count; i++) {
+        const kc_topic_partition *from = &operation->items.items[i];
+        request->items[i] = (struct kci_request_item){ .topic = operation->topics[i],
+                                                       .partition = from->partition,
+                                                       .index = (uint32_t)i,
+                                                       .number = from->offset,
+                                                       .epoch = from->leader_epoch,
+                                                       .metadata = from->metadata };
+        operation->topics[i]->users++;
+    }
+    if (request) {
+        request->owner = operation;
+        request->generation = generation;
+        request->finish = finish;
+    }
+    if (!request || !send(request, node, now)) {
+        if (request)
+            kci_request_free(request);
+        kci_operation_finish(operation, KC_ERR_NO_MEMORY, "out of memory");
+        return;
+    }
+    operation->under_way++;
 }
 
 /* ---- commits ---- */
@@ -190,7 +244,7 @@ static void commit_answered(struct kci_request *request, int64_t now)
     struct kci_consumer *c = request->consumer;
     const struct kci_request_item *culprit = NULL; /* the first that failed, or the first that failed for good */
     int16_t first = KCI_NONE;
-    bool all_retriable = true;
+    bool all_retriable = true, timed_out = false;
     for (size_t i = 0; request->error == KC_OK && i < request->count; i++) {
         const struct kci_request_item *item = &request->items[i];
         int16_t error = item->answered ? item->error : KCI_UNKNOWN_SERVER_ERROR;
@@ -199,6 +253,7 @@ static void commit_answered(struct kci_request *request, int64_t now)
             kci_subscription_find(&c->subscription, kci_partition_key(item->topic, item->partition));
         if (!operation->done)
             operation->items.items[item->index].code = (kc_err)error;
+        timed_out |= error == KCI_REQUEST_TIMED_OUT;
         if (error == KCI_NONE && a)
             a->committed = item->number;
         if (error != KCI_NONE) {
@@ -221,7 +276,8 @@ static void commit_answered(struct kci_request *request, int64_t now)
         kci_group_commit_error(c, first, request->generation, now);
     if (!kci_operation_returned(operation))
         return;
-    operation->maybe_applied |= request->maybe_applied;
+    /* REQUEST_TIMED_OUT: written, but not yet by enough replicas. */
+    operation->maybe_applied |= request->error != KC_OK ? request->maybe_applied : timed_out;
     if (request->error == KC_OK && first == KCI_NONE) {
         kci_tally_committed(c, now - operation->begun_at);
         kci_operation_finish(operation, KC_OK, NULL);
@@ -268,34 +324,7 @@ static void send_commit(struct kci_operation *operation, int64_t now)
                              "a topic was deleted and created again: these offsets are of the old one");
         return;
     }
-    int32_t node = kci_group_coordinator_node(c, now);
-    if (node == KCI_NODE_NONE && kci_operation_is_refused(operation))
-        return;
-    if (node == KCI_NODE_NONE)
-        return;
-    struct kci_request *request = kci_request_new(c, operation->items.count);
-    for (size_t i = 0; request && i < request->count; i++) {
-        struct kci_request_item *item = &request->items[i];
-        item->topic = operation->topics[i];
-        item->topic->users++;
-        item->partition = operation->items.items[i].partition;
-        item->index = (uint32_t)i;
-        item->number = operation->items.items[i].offset;
-        item->epoch = operation->items.items[i].leader_epoch;
-        item->metadata = operation->items.items[i].metadata;
-    }
-    if (request) {
-        request->owner = operation;
-        request->generation = generation;
-        request->finish = commit_answered;
-    }
-    if (!request || !kci_request_offset_commit(request, node, now)) {
-        if (request)
-            kci_request_free(request);
-        kci_operation_finish(operation, KC_ERR_NO_MEMORY, "out of memory");
-        return;
-    }
-    operation->under_way++;
+    kci_operation_ask_coordinator(operation, generation, kci_request_offset_commit, commit_answered, now);
 }
 
 /* ---- automatic commits ---- */

@@ -8,6 +8,7 @@
 #include <kclient/consumer.h>
 
 struct kci_consumer;
+struct kci_request;
 
 enum kci_operation_kind {
     KCI_OPERATION_COMMIT,      /* retried until its deadline */
@@ -75,10 +76,15 @@ void kci_operations_fence(struct kci_consumer *c, kci_assigned_is which);
 void kci_operation_finish(struct kci_operation *operation, kc_err code, const char *text);
 /* An attempt failed; another one follows after a back-off. */
 void kci_operation_failed(struct kci_operation *operation, const char *text, int64_t now);
+/* What its end means beyond its code: KC_MAYBE_APPLIED, or 0. */
+uint32_t kci_operation_traits(const struct kci_operation *operation);
 /* The answer of a request is taken; true: the operation lives on and may go on. */
 bool kci_operation_returned(struct kci_operation *operation);
-/* The group's coordinator was refused to us since the operation began: then that is its end. */
-bool kci_operation_is_refused(struct kci_operation *operation);
+/* Ask the group's coordinator about all items, once it is known; refused to us since the operation began: that is the
+ * end. generation: of a commit, -1: none. */
+void kci_operation_ask_coordinator(struct kci_operation *operation, int32_t generation,
+                                   bool (*send)(struct kci_request *request, int32_t node, int64_t now),
+                                   void (*finish)(struct kci_request *request, int64_t now), int64_t now);
 static inline bool kci_operation_retriable(int16_t error)
 {
     return kci_error_flags(error) & (KCI_ERROR_RETRIABLE | KCI_ERROR_REFRESH);

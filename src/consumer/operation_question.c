@@ -80,30 +80,7 @@ static void committed_answered(struct kci_request *request, int64_t now)
 
 void kci_operation_ask_committed(struct kci_operation *operation, int64_t now)
 {
-    struct kci_consumer *c = operation->consumer;
-    int32_t node = kci_group_coordinator_node(c, now);
-    if (node == KCI_NODE_NONE && kci_operation_is_refused(operation))
-        return;
-    if (node == KCI_NODE_NONE)
-        return;
-    struct kci_request *request = kci_request_new(c, operation->items.count);
-    for (size_t i = 0; request && i < request->count; i++) {
-        request->items[i].topic = operation->topics[i];
-        request->items[i].topic->users++;
-        request->items[i].partition = operation->items.items[i].partition;
-        request->items[i].index = (uint32_t)i;
-    }
-    if (request) {
-        request->owner = operation;
-        request->finish = committed_answered;
-    }
-    if (!request || !kci_request_offset_fetch(request, node, now)) {
-        if (request)
-            kci_request_free(request);
-        kci_operation_finish(operation, KC_ERR_NO_MEMORY, "out of memory");
-        return;
-    }
-    operation->under_way++;
+    kci_operation_ask_coordinator(operation, -1, kci_request_offset_fetch, committed_answered, now);
 }
 
 /* ---- offsets by time ---- */

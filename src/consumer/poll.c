@@ -8,17 +8,15 @@
 
 /* ---- events ---- */
 
-bool kci_consumer_queue_event(struct kci_consumer *c, enum kci_consumer_event_kind kind,
-                              struct kci_partition_list *partitions, kc_commit_fn fn, void *context, kc_err code)
+bool kci_consumer_queue_event(struct kci_consumer *c, struct kci_consumer_event face)
 {
     struct kci_event *event = kci_alloc_zero(c->alloc, 1, sizeof *event);
     if (!event) {
-        kci_partition_list_free(c->alloc, partitions);
+        kci_partition_list_free(c->alloc, &face.partitions);
+        kci_alloc_free(c->alloc, face.texts);
         return false;
     }
-    event->face = (struct kci_consumer_event){
-        .kind = kind, .partitions = *partitions, .commit = fn, .context = context, .code = code
-    };
+    event->face = face;
     kci_list_push(&c->events, &event->link);
     kci_consumer_tell(c);
     return true;

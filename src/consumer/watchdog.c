@@ -76,14 +76,19 @@ static const char *cause(const struct kci_consumer *c, const struct kci_assigned
     return "the broker does not answer";
 }
 
+static const char *state_of(const struct kci_assigned *a)
+{
+    return kci_states_name(&kci_position_states, a->state);
+}
+
 static void look_at(struct kci_consumer *c, struct kci_assigned *a, int64_t limit, int64_t now)
 {
     if (a->well_at < a->since) /* a change of the state is progress */
         a->well_at = a->since;
     if (is_well(c, a, limit, now)) {
         if (a->stalled)
-            kci_notice_stall(c, a, true, now - a->well_at, "%s [%d] makes progress again", a->topic->name.data,
-                             (int)a->partition);
+            kci_notice_stall(c, a->topic, a->partition, state_of(a), true, now - a->well_at,
+                             "%s [%d] makes progress again", a->topic->name.data, (int)a->partition);
         a->stalled = false;
         a->healed_at = 0;
         a->well_at = now;
@@ -98,9 +103,9 @@ static void look_at(struct kci_consumer *c, struct kci_assigned *a, int64_t limi
         char why[160];
         a->stalled = true;
         kci_cluster_explain(c->cluster, c->why, sizeof c->why, now);
-        kci_notice_stall(c, a, false, for_us, "%s [%d] has made no progress for %d s, it is %s: %s. %.150s",
-                         a->topic->name.data, (int)a->partition, (int)(for_us / 1000000),
-                         kci_states_name(&kci_position_states, a->state), cause(c, a, why, sizeof why), c->why);
+        kci_notice_stall(c, a->topic, a->partition, state_of(a), false, for_us,
+                         "%s [%d] has made no progress for %d s, it is %s: %s. %.150s", a->topic->name.data,
+                         (int)a->partition, (int)(for_us / 1000000), state_of(a), cause(c, a, why, sizeof why), c->why);
     }
 }
 
@@ -114,11 +119,13 @@ static void look_at_topic(struct kci_consumer *c, struct kci_consumer_topic *top
     int64_t for_us = topic->wrong_since ? now - topic->wrong_since : 0;
     if (wrong && for_us >= 2 * limit && topic->stalled == KCI_NONE) {
         topic->stalled = topic->error;
-        kci_notice_topic(c, topic, false, for_us, "nothing can be read of topic \"%s\", which is subscribed to: %s",
-                         topic->name.data, kci_error_text(topic->error));
+        kci_notice_stall(c, topic, -1, kci_error_name(topic->stalled), false, for_us,
+                         "nothing can be read of topic \"%s\", which is subscribed to: %s", topic->name.data,
+                         kci_error_text(topic->error));
     } else if (!wrong) {
         if (topic->stalled != KCI_NONE && by_name)
-            kci_notice_topic(c, topic, true, for_us, "topic \"%s\" is there", topic->name.data);
+            kci_notice_stall(c, topic, -1, kci_error_name(topic->stalled), true, for_us, "topic \"%s\" is there",
+                             topic->name.data);
         topic->stalled = KCI_NONE;
         topic->wrong_since = 0;
     }
@@ -135,6 +142,7 @@ static void look_at_group(struct kci_consumer *c, int64_t limit, int64_t now)
 {
     struct kci_watchdog *w = &c->watchdog;
     struct kci_group *g = &c->group;
+    const char *state = kci_states_name(g->states, g->state);
     int64_t patience = (int64_t)c->settings->max_poll_interval_ms * KCI_MS;
     bool needs = g->coordinator_used && g->state != KCI_GROUP_IDLE && g->state < KCI_GROUP_LEAVING_COMMIT;
     if (!needs || g->coordinator.node != KCI_NODE_NONE || w->coordinator_good_at == 0)
@@ -150,12 +158,13 @@ static void look_at_group(struct kci_consumer *c, int64_t limit, int64_t now)
         w->told_group = true;
         kci_cluster_explain(c->cluster, c->why, sizeof c->why, now);
         int64_t since = lost ? w->coordinator_good_at : w->group_good_at;
-        kci_notice_stall(c, NULL, false, now - since, "group \"%.100s\": %s for %d s. %.150s", c->settings->group_id,
+        kci_notice_stall(c, NULL, -1, state, false, now - since, "group \"%.100s\": %s for %d s. %.150s",
+                         c->settings->group_id,
                          lost ? "the coordinator is not found" : "joining does not come to an end",
                          (int)((now - since) / 1000000), c->why);
     } else if (!lost && !stuck && w->told_group) {
         w->told_group = false;
-        kci_notice_stall(c, NULL, true, 0, "group \"%.100s\" goes on", c->settings->group_id);
+        kci_notice_stall(c, NULL, -1, state, true, 0, "group \"%.100s\" goes on", c->settings->group_id);
     }
 }
 

@@ -122,6 +122,10 @@ static kc_err commit_async(void)
 {
     return kc_consumer_commit_async(consumer, &place, 1, NULL, NULL, &error);
 }
+static kc_err commit_why(void)
+{
+    return kc_consumer_commit_why(consumer, &error);
+}
 static kc_err committed(void)
 {
     kc_topic_partition item = place;
@@ -208,6 +212,7 @@ static const struct {
     { "offsets_for_times", offsets_for_times, KC_OK, { KC_OK, KC_OK, NO, NO } },
     { "commit", commit, KC_OK, { KC_OK, KC_OK, NO, NO } },
     { "commit_async", commit_async, KC_OK, { KC_OK, KC_OK, NO, NO } },
+    { "commit_why", commit_why, KC_ERR_STATE, { KC_OK, KC_OK, NO, NO } },
     { "committed", committed, KC_OK, { KC_OK, KC_OK, NO, NO } },
     { "ack", ack, KC_ERR_CONFIG, { KC_OK, KC_OK, KC_OK, NO } },
     { "ack_records", ack_records, KC_OK, { KC_OK, KC_OK, KC_OK, NO } },

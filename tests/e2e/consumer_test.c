@@ -223,6 +223,17 @@ static void on_commit(void *context, kc_err code, const kc_topic_partition *offs
     *(int64_t *)context = *(int64_t *)context * 100 + offsets[0].offset;
 }
 
+/* A commit that is refused says more than its code, in its function and nowhere else. */
+static void on_refused(void *context, kc_err code, const kc_topic_partition *offsets, size_t count)
+{
+    (void)offsets, (void)count;
+    assert_int_equal(kc_consumer_commit_why(consumer, &error), KC_OK);
+    assert_int_equal(error.code, code);
+    assert_non_null(strstr(error.text, "committing " TOPIC " [0] at offset 3: broker "));
+    assert_non_null(strstr(error.text, "offset.metadata.max.bytes"));
+    *(kc_err *)context = code;
+}
+
 /* Asynchronous commits report in order; offsets and watermarks are asked from the brokers. */
 static void commits_and_offsets(void **state)
 {
@@ -234,9 +245,17 @@ static void commits_and_offsets(void **state)
     take(0, 10);
     for (int i = 0; i < 3; i++, item.offset++)
         assert_int_equal(kc_consumer_commit_async(consumer, &item, 1, on_commit, &told, &error), KC_OK);
+    char note[5000];
+    kc_err refusal = KC_OK;
+    memset(note, 'n', sizeof note - 1);
+    note[sizeof note - 1] = '\0';
+    kc_topic_partition noted = { TOPIC, 0, 3, -1, note, KC_OK };
+    assert_int_equal(kc_consumer_commit_async(consumer, &noted, 1, on_refused, &refusal, &error), KC_OK);
     item.offset = 7;
     assert_int_equal(kc_consumer_commit(consumer, &item, 1, WAIT_MS, &error), KC_OK);
     assert_int_equal(told, 30405);
+    assert_int_equal(refusal, KC_ERR_OFFSET_METADATA_TOO_LARGE);
+    assert_int_equal(kc_consumer_commit_why(consumer, &error), KC_ERR_STATE);
     item.offset = 1004;
     assert_int_equal(kc_consumer_offsets_for_times(consumer, &item, 1, WAIT_MS, &error), KC_OK);
     assert_int_equal(item.offset, 4);

@@ -96,6 +96,19 @@ static void test_synchronous(void **state)
     }
 }
 
+/* What kc_consumer_commit_why would say of the last asynchronous commit. */
+static char told[500];
+static uint32_t told_traits;
+
+static void keep_why(struct script_consumer *of, const struct kci_consumer_event *event)
+{
+    (void)of;
+    if (event->kind != KCI_EVENT_COMMITTED)
+        return;
+    snprintf(told, sizeof told, "%s", event->texts ? event->texts : "");
+    told_traits = event->traits;
+}
+
 /* An asynchronous one is never sent again, whatever the error is; the membership fares the same. */
 static void test_asynchronous(void **state)
 {
@@ -111,9 +124,30 @@ static void test_asynchronous(void **state)
         assert_int_equal(kc_err_traits((kc_err)row->error), row->traits);
         snprintf(noted, sizeof noted, "commit(%s:t-0)%s%s", kci_error_name(row->error), row->noted[0] ? " " : "",
                  row->noted);
+        sc.in_event = keep_why;
         expect_membership(row, noted);
+        snprintf(noted, sizeof noted,
+                 "committing t [0] at offset 3: broker 1 (b1:9092) answered %s: ", kci_error_name(row->error));
+        if (!strstr(told, noted) || told_traits != (row->error == KCI_REQUEST_TIMED_OUT ? KC_MAYBE_APPLIED : 0))
+            fail_msg("\"%s\" (%x) does not say \"%s\"", told, (unsigned)told_traits, noted);
         script_consumer_end(&sc);
     }
+}
+
+/* Nobody answers an asynchronous one: it may have been applied, and it is told so. */
+static void test_asynchronous_unanswered(void **state)
+{
+    (void)state;
+    begin(&rows[0]);
+    sc.in_event = keep_why;
+    assert_int_equal(kci_consumer_commit_async(sc.core, NULL, 0, NULL, NULL, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    assert_true(script_waits(&sc, KCI_API_OFFSET_COMMIT));
+    script_close(&peer, script_pending(&peer, NULL, KCI_API_OFFSET_COMMIT)->conn, "connection reset");
+    script_poll(&sc);
+    assert_int_equal(told_traits, KC_MAYBE_APPLIED);
+    assert_non_null(strstr(told, "broker 1 (b1:9092)"));
+    script_consumer_end(&sc);
 }
 
 /* Partitions fare differently: what can never pass decides, and the text names its partition; while all may pass yet,
@@ -159,6 +193,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_synchronous),
         cmocka_unit_test(test_asynchronous),
+        cmocka_unit_test(test_asynchronous_unanswered),
         cmocka_unit_test(test_one_of_two),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
