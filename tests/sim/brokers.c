@@ -186,7 +186,7 @@ static void act(void *owner, int64_t now)
         go_down(b, true, now);
     else
         move_leader(b, now);
-    sim_alarm_set(&b->stage->world, &b->next, now + 1 + (int64_t)kci_prng_below(&b->prng, 2 * (uint64_t)w->broker_us));
+    sim_alarm_again(&b->stage->world, &b->next, &b->prng, w->broker_us);
 }
 
 void sim_brokers_switch_on(struct sim_brokers *b)
@@ -235,11 +235,9 @@ static void set_alarms(struct sim_brokers *b)
     b->vanish.fire = recreate;
     b->vanish.owner = b;
     if (w->recreate_us)
-        sim_alarm_set(&stage->world, &b->vanish,
-                      stage->world.now + 1 + (int64_t)kci_prng_below(&b->recreation, 2 * (uint64_t)w->recreate_us));
+        sim_alarm_again(&stage->world, &b->vanish, &b->recreation, w->recreate_us);
     if (w->broker_us)
-        sim_alarm_set(&stage->world, &b->next,
-                      stage->world.now + (int64_t)kci_prng_below(&b->prng, (uint64_t)w->broker_us));
+        sim_alarm_within(&stage->world, &b->next, &b->prng, w->broker_us);
 }
 
 void sim_brokers_open(struct sim_brokers *b, struct sim_stage *stage)

@@ -43,8 +43,7 @@ static void act(void *owner, int64_t now)
     for (int i = all ? 0 : one; i < (all ? slots : one + 1); i++)
         if (stage->consumers[i].host)
             cut(cuts, &stage->consumers[i], now);
-    sim_alarm_set(&stage->world, &cuts->next,
-                  now + 1 + (int64_t)kci_prng_below(&cuts->prng, 2 * (uint64_t)stage->workload.cut_us));
+    sim_alarm_again(&stage->world, &cuts->next, &cuts->prng, stage->workload.cut_us);
 }
 
 void sim_cuts_open(struct sim_cuts *cuts, struct sim_stage *stage)
@@ -54,8 +53,7 @@ void sim_cuts_open(struct sim_cuts *cuts, struct sim_stage *stage)
     cuts->next.fire = act;
     cuts->next.owner = cuts;
     if (stage->workload.cut_us)
-        sim_alarm_set(&stage->world, &cuts->next,
-                      stage->world.now + (int64_t)kci_prng_below(&cuts->prng, 2 * (uint64_t)stage->workload.cut_us));
+        sim_alarm_within(&stage->world, &cuts->next, &cuts->prng, 2 * stage->workload.cut_us);
 }
 
 void sim_cuts_heal(struct sim_cuts *cuts)

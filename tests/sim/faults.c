@@ -58,8 +58,7 @@ static void arm(void *owner, int64_t now)
     (void)failure;
     sim_note(&b->stage->world, "a fault: %s", json);
     sim_host_wake(b->host);
-    sim_alarm_set(&b->stage->world, &errors->next,
-                  now + 1 + (int64_t)kci_prng_below(&errors->prng, 2 * (uint64_t)b->stage->workload.errors_us));
+    sim_alarm_again(&b->stage->world, &errors->next, &errors->prng, b->stage->workload.errors_us);
 }
 
 static int64_t shown(const struct mb_journal *journal, int32_t id)

@@ -310,8 +310,7 @@ static void delete_records(void *owner, int64_t now)
         sim_note(&stage->world, "partition %d begins at %lld from now on", p, (long long)to);
         sim_host_wake(b->host);
     }
-    sim_alarm_set(&stage->world, &gaps->deletes,
-                  now + 1 + (int64_t)kci_prng_below(&gaps->prng, 2 * (uint64_t)stage->workload.gaps.delete_us));
+    sim_alarm_again(&stage->world, &gaps->deletes, &gaps->prng, stage->workload.gaps.delete_us);
 }
 
 /* ---- life ---- */

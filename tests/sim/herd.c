@@ -3,6 +3,7 @@
 
 static void come_or_go(void *owner, int64_t now)
 {
+    (void)now;
     struct sim_herd *herd = owner;
     struct sim_stage *stage = herd->stage;
     bool crash = kci_prng_chance(&herd->prng, stage->workload.crash, 1000000);
@@ -17,8 +18,7 @@ static void come_or_go(void *owner, int64_t now)
         else if (!herd->there)
             sim_consumer_leave(c);
     }
-    sim_alarm_set(&stage->world, &herd->next,
-                  now + 1 + (int64_t)kci_prng_below(&herd->prng, 2 * (uint64_t)stage->workload.herd_us));
+    sim_alarm_again(&stage->world, &herd->next, &herd->prng, stage->workload.herd_us);
 }
 
 void sim_herd_open(struct sim_herd *herd, struct sim_stage *stage)
@@ -30,8 +30,7 @@ void sim_herd_open(struct sim_herd *herd, struct sim_stage *stage)
     for (int i = 0; i < stage->workload.herd; i++)
         sim_consumer_init(&stage->consumers[SIM_SLOTS + i], stage, SIM_SLOTS + i + 1, false);
     if (stage->workload.herd)
-        sim_alarm_set(&stage->world, &herd->next,
-                      stage->world.now + (int64_t)kci_prng_below(&herd->prng, (uint64_t)stage->workload.herd_us));
+        sim_alarm_within(&stage->world, &herd->next, &herd->prng, stage->workload.herd_us);
 }
 
 void sim_herd_heal(struct sim_herd *herd)

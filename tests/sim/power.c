@@ -258,6 +258,7 @@ void sim_brokers_lose_topic(struct sim_brokers *b)
 
 static void come_back(void *owner, int64_t now)
 {
+    (void)now;
     struct sim_power *power = owner;
     struct sim_brokers *b = power->brokers;
     struct sim_stage *stage = b->stage;
@@ -285,8 +286,7 @@ static void come_back(void *owner, int64_t now)
             sim_violation(&stage->verdict, "B4", "the group had committed offset %lld of partition %d; now it has none",
                           (long long)power->committed[p], p);
     if (!stage->healed)
-        sim_alarm_set(&stage->world, &power->fails,
-                      now + 1 + (int64_t)kci_prng_below(&power->prng, 2 * (uint64_t)stage->workload.power_us));
+        sim_alarm_again(&stage->world, &power->fails, &power->prng, stage->workload.power_us);
 }
 
 /* ---- errors ---- */
@@ -310,8 +310,7 @@ static void arm_error(void *owner, int64_t now)
         power->error_count++;
         sim_note(&b->stage->world, "the next %d of broker %d: %s", (int)count, (int)broker, kinds[kind]);
     }
-    sim_alarm_set(&b->stage->world, &power->error,
-                  now + 1 + (int64_t)kci_prng_below(&power->prng, 2 * (uint64_t)b->stage->workload.disk_us));
+    sim_alarm_again(&b->stage->world, &power->error, &power->prng, b->stage->workload.disk_us);
 }
 
 /* ---- life ---- */
@@ -330,8 +329,7 @@ void sim_power_open(struct sim_brokers *b)
     power->fails.owner = power->returns.owner = power->error.owner = power;
     int64_t now = b->stage->world.now;
     if (w->power_us)
-        sim_alarm_set(&b->stage->world, &power->fails,
-                      now + 1 + (int64_t)kci_prng_below(&power->prng, 2 * (uint64_t)w->power_us));
+        sim_alarm_again(&b->stage->world, &power->fails, &power->prng, w->power_us);
     if (w->disk_us)
         sim_alarm_set(&b->stage->world, &power->error, now + 1);
 }

@@ -77,14 +77,14 @@ static void remove_member(struct run *run)
 
 static void churn(void *owner, int64_t now)
 {
+    (void)now;
     struct run *run = owner;
     const struct sim_workload *w = &run->stage.workload;
     if (members_now(run, SIM_SLOTS) < w->members)
         add_member(run);
     else
         remove_member(run);
-    sim_alarm_set(&run->stage.world, &run->churn,
-                  now + 1 + (int64_t)kci_prng_below(&run->prng, 2 * (uint64_t)w->churn_us));
+    sim_alarm_again(&run->stage.world, &run->churn, &run->prng, w->churn_us);
 }
 
 /* ---- the phases ---- */
@@ -111,8 +111,7 @@ static void open(struct run *run)
     run->churn.fire = churn;
     run->churn.owner = run;
     if (w->churn_us)
-        sim_alarm_set(&stage->world, &run->churn,
-                      stage->world.now + (int64_t)kci_prng_below(&run->prng, (uint64_t)w->churn_us));
+        sim_alarm_within(&stage->world, &run->churn, &run->prng, w->churn_us);
 }
 
 static bool held_by_member(const struct run *run, int32_t partition)

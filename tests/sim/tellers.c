@@ -116,8 +116,7 @@ static void turn(void *owner, int64_t now)
         sim_note(&all->stage->world, "%s crashes", first->name);
         end(first);
     }
-    sim_alarm_set(&all->stage->world, &all->turn[of->id],
-                  now + 1 + (int64_t)kci_prng_below(&all->prng, 2 * (uint64_t)w->txn_turn_us));
+    sim_alarm_again(&all->stage->world, &all->turn[of->id], &all->prng, w->txn_turn_us);
 }
 
 /* ---- a transaction ---- */

@@ -50,8 +50,7 @@ static void move(void *owner, int64_t now)
         sim_note(&stage->world, "broker %d leads %s-%d", to, topic, partition);
         sim_host_wake(stage->brokers->host);
     }
-    sim_alarm_set(&stage->world, &vault->moving,
-                  now + 1 + (int64_t)kci_prng_below(&vault->prng, 2 * (uint64_t)stage->workload.txn_move_us));
+    sim_alarm_again(&stage->world, &vault->moving, &vault->prng, stage->workload.txn_move_us);
 }
 
 static void break_disk(void *owner, int64_t now)
@@ -70,8 +69,7 @@ static void break_disk(void *owner, int64_t now)
         broker, topic, count, kind);
     if (cluster_of(vault) && mb_fault_add(cluster_of(vault), kci_str_of(json), NULL, why, sizeof why, now) == 0)
         sim_note(&stage->world, "the next %d of broker %d with %s: %s", count, broker, topic, kind);
-    sim_alarm_set(&stage->world, &vault->breaking,
-                  now + 1 + (int64_t)kci_prng_below(&vault->prng, 2 * (uint64_t)stage->workload.disk_us));
+    sim_alarm_again(&stage->world, &vault->breaking, &vault->prng, stage->workload.disk_us);
 }
 
 /* ---- looking ---- */

@@ -211,6 +211,16 @@ void sim_alarm_set(struct sim_world *world, struct sim_alarm *alarm, int64_t at)
     sim_schedule(world, (struct event *)(void *)alarm, at);
 }
 
+void sim_alarm_within(struct sim_world *world, struct sim_alarm *alarm, struct kci_prng *prng, int64_t span_us)
+{
+    sim_alarm_set(world, alarm, world->now + (int64_t)kci_prng_below(prng, (uint64_t)span_us));
+}
+
+void sim_alarm_again(struct sim_world *world, struct sim_alarm *alarm, struct kci_prng *prng, int64_t mean_us)
+{
+    sim_alarm_set(world, alarm, world->now + 1 + (int64_t)kci_prng_below(prng, 2 * (uint64_t)mean_us));
+}
+
 void sim_alarm_stop(struct sim_world *world, struct sim_alarm *alarm)
 {
     kci_heap_remove(&world->events, &alarm->timer);

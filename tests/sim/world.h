@@ -118,6 +118,10 @@ void sim_host_cut(struct sim_host *host, enum sim_cut how, uint16_t port, int64_
 /* A name and port that a host answers, with the `user` of on_accept. */
 void sim_listen(struct sim_host *host, const char *name, uint16_t port, void *user);
 void sim_alarm_set(struct sim_world *world, struct sim_alarm *alarm, int64_t at);
+/* Somewhere between now and span_us from now. */
+void sim_alarm_within(struct sim_world *world, struct sim_alarm *alarm, struct kci_prng *prng, int64_t span_us);
+/* Later, about mean_us from now. */
+void sim_alarm_again(struct sim_world *world, struct sim_alarm *alarm, struct kci_prng *prng, int64_t mean_us);
 void sim_alarm_stop(struct sim_world *world, struct sim_alarm *alarm);
 /* Run until `until`, or until the world spins (false). */
 bool sim_world_run(struct sim_world *world, int64_t until);
