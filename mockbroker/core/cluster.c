@@ -49,7 +49,6 @@ void mb_cluster_set_address(struct mb_cluster *cluster, int32_t id, const char *
         return;
     snprintf(broker->host, sizeof broker->host, "%s", host);
     broker->port = port;
-    broker->has_address = true;
 }
 
 /* A broker that listens on every address of its machine is told by the address that this client reached us by: it is

@@ -45,7 +45,6 @@ struct mb_broker {
     bool leaving;               /* it takes no new replicas, and is gone when it holds none (members.c) */
     bool gone;                  /* for good; its id is not given again */
     struct mb_alarm leave;      /* it may hold none any more */
-    bool has_address;
     char host[256];
     uint16_t port;
     struct mb_fetch_sessions *sessions; /* owned */

@@ -3,8 +3,6 @@
  * cannot, instead of a closed connection. */
 #include "mockbroker/core/sasl.h"
 
-#define ANSWER_MAX ((size_t)2 << 20) /* bytes of a message: with the client's nonce, which its frame bounds */
-
 static void list_mechanisms(struct mb_request *request, struct kci_sasl_handshake_response *response)
 {
     response->mechanisms = kci_arena_array(&request->arena, MB_SASL_MECHANISMS, sizeof *response->mechanisms);
@@ -43,7 +41,7 @@ void mb_handle_sasl_authenticate(struct mb_request *request, int64_t now)
         mb_request_answer(request, &response, now);
         return;
     }
-    struct kci_writer w = kci_writer_of(request->cluster->alloc, ANSWER_MAX);
+    struct kci_writer w = kci_writer_of(request->cluster->alloc, MB_SASL_ANSWER_MAX);
     const char *wrong = mb_sasl_evaluate(request->connection, body->auth_bytes, &w, text, sizeof text, now);
     if (wrong) {
         response.error_code = KCI_SASL_AUTHENTICATION_FAILED;

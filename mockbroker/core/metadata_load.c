@@ -18,7 +18,6 @@ struct loader {
     struct mb_topic *topic;         /* the latest "topic" line */
     struct mb_partition *partition; /* the latest "partition" line */
     bool clean;                     /* the logs were closed in an orderly way */
-    uint64_t torn_bytes;
     char *text;
     size_t text_size;
 };

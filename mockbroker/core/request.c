@@ -58,7 +58,6 @@ void mb_request_begin(struct mb_connection *connection, struct kci_frame *frame,
     request->broker = connection->broker;
     request->connection = connection;
     request->frame = frame;
-    request->arrived_at = now;
     request->arena = kci_arena_of(cluster->alloc, MB_REQUEST_ARENA_BYTES_MAX);
     memcpy(request->client_host, connection->client_host, sizeof request->client_host);
     connection->request = request;

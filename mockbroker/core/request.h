@@ -31,7 +31,6 @@ struct mb_request {
     struct kci_arena arena;   /* of the request; responses may be built in it, too */
     struct kci_frame *frame;  /* the bytes that body has views into; take a reference to keep them */
     char client_host[48];     /* "/127.0.0.1", as group descriptions show it */
-    int64_t arrived_at;       /* microseconds */
     int32_t mutation_wait_ms; /* by the quota of controller mutations; quota.h */
     /* Set by a handler that keeps the request: its connection was closed. It may answer (into nothing) and so free the
      * request now. */

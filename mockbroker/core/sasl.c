@@ -30,7 +30,6 @@
 #define AGAIN_US   1000000 /* re-authentication begins at most this often */
 #define SALT_BYTES 16
 #define BIT(state) (UINT32_C(1) << (state))
-#define ANSWER_MAX ((size_t)2 << 20) /* bytes of a message of ours: with the client's nonce, which a frame bounds */
 
 static const struct kci_state_table states = {
     "sasl",
@@ -148,9 +147,9 @@ bool mb_sasl_start(struct mb_cluster *cluster, char *text, size_t text_size)
 bool mb_sasl_open(struct mb_connection *connection)
 {
     struct mb_cluster *cluster = connection->cluster;
-    int64_t frame_max = mb_cluster_property(cluster, "sasl.server.max.receive.size");
     if (!cluster->sasl_enabled)
         return true;
+    int64_t frame_max = mb_cluster_property(cluster, "sasl.server.max.receive.size");
     connection->sasl = kci_alloc_zero(cluster->alloc, 1, sizeof *connection->sasl);
     if (!connection->sasl)
         return false;
@@ -439,7 +438,7 @@ bool mb_sasl_takes(struct mb_connection *connection, struct kci_frame *frame, in
     struct mb_outgoing *outgoing = kci_alloc_zero(alloc, 1, sizeof *outgoing);
     const char *wrong = "";
     if (outgoing) {
-        outgoing->body = kci_writer_of(alloc, ANSWER_MAX);
+        outgoing->body = kci_writer_of(alloc, MB_SASL_ANSWER_MAX);
         kci_writer_i32(&outgoing->body, 0);
         wrong = mb_sasl_evaluate(connection, (struct kci_bytes){ frame->data, frame->size }, &outgoing->body, text,
                                  sizeof text, now);

@@ -7,6 +7,7 @@
 
 #define MB_PRINCIPAL_BYTES_MAX 1024                               /* "User:" and a name */
 #define MB_SASL_TEXT_MAX       (2 * MB_PRINCIPAL_BYTES_MAX + 200) /* bytes of a reason */
+#define MB_SASL_ANSWER_MAX     ((size_t)2 << 20) /* bytes of a message of ours: it has the client's nonce */
 
 enum mb_sasl_mechanism { MB_SASL_PLAIN, MB_SASL_SCRAM_256, MB_SASL_SCRAM_512, MB_SASL_MECHANISMS };
 enum mb_sasl_state {

@@ -80,7 +80,6 @@ struct kci_batch {
     bool sequenced;      /* has id, epoch and sequence: they stay the same until the batch is acknowledged */
     bool maybe_applied;  /* an attempt may have reached the log without our learning it */
     bool reported;       /* its fate was told (it expired) though the request still holds the bytes */
-    bool split_piece;    /* came out of a batch that was too large */
     uint64_t generation; /* of flushes, when it began: flush.c */
     int64_t base_timestamp_ms, max_timestamp_ms;
     int64_t created_at; /* microseconds: first record */
@@ -88,7 +87,6 @@ struct kci_batch {
     int64_t producer_id;
     int32_t base_sequence;
     int16_t producer_epoch;
-    int16_t reserved;
     int32_t attempts;            /* requests that it was in */
     kc_err code;                 /* fate: KC_OK or why */
     int64_t base_offset;         /* of the first record; -1: not known */

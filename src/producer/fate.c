@@ -29,8 +29,6 @@ void kci_fate_success(struct kci_producer *producer, struct kci_batch *batch, in
     partition->failures = 0;
     if (batch->sequenced && batch->producer_epoch == partition->producer_epoch)
         partition->gap = false; /* it followed whatever was given up: that had arrived */
-    if (base_offset >= 0)
-        partition->last_acked_offset = base_offset + batch->count - 1;
     kci_count(&producer->counters.delivered, (uint64_t)batch->count);
     kci_count(&producer->counters.bytes_delivered, batch->bytes);
 }

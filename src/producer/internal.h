@@ -94,7 +94,6 @@ struct kci_partition {
     int64_t producer_id; /* -1: none yet */
     int16_t producer_epoch;
     int32_t next_sequence;
-    int64_t last_acked_offset;         /* -1: none */
     struct kci_partition *gather_next; /* while a request is built */
     struct kci_batch *gather_batch;    /* while a request is built */
 };

@@ -103,7 +103,6 @@ static bool partition_init(struct kci_producer *producer, struct kci_topic *topi
     partition->producer_id = -1;
     partition->leaderless_at = now;
     partition->leader_epoch = -1;
-    partition->last_acked_offset = -1;
     return kci_heap_set(&producer->timers, &partition->timer, KCI_NEVER) &&
            kci_heap_set(&producer->expiries, &partition->expiry, KCI_NEVER);
 }
