@@ -83,6 +83,7 @@ static inline bool sasl_is_heard(struct client *client)
 struct sasl_scram {
     enum mb_digest_kind kind;
     const char *name, *password, *extensions;
+    const char *nonce; /* of the last message, for which the proof is right; NULL: the server's */
     char bare[200], server_first[1000], proofless[1000], final[1200];
     uint8_t salted[MB_DIGEST_BYTES_MAX];
 };
@@ -144,8 +145,11 @@ static inline const char *sasl_scram_final(struct world *world, struct sasl_scra
     assert_true(mb_base64_read((struct kci_str){ s + 3, (size_t)(i - s - 3) }, salt, &salt_size));
     mb_hmac_hi(scram->kind, kci_str_of(scram->password), (struct kci_bytes){ salt, salt_size }, iterations,
                scram->salted);
-    snprintf(scram->proofless, sizeof scram->proofless, "c=%s,%.*s", channel, (int)(s - scram->server_first),
-             scram->server_first);
+    if (scram->nonce)
+        snprintf(scram->proofless, sizeof scram->proofless, "c=%s,r=%s", channel, scram->nonce);
+    else
+        snprintf(scram->proofless, sizeof scram->proofless, "c=%s,%.*s", channel, (int)(s - scram->server_first),
+                 scram->server_first);
     mb_hmac_of(scram->kind, (struct kci_bytes){ scram->salted, size }, NAME("Client Key"), key);
     mb_digest_of(scram->kind, key, size, stored);
     sasl_sign(scram, (struct kci_bytes){ stored, size }, signature);

@@ -157,6 +157,19 @@ static void test_huge_messages(void **state)
     free(message);
 }
 
+/* Who knows the password, and proves it for another nonce than the server's, may be repeating what he once heard. */
+static void test_another_nonce(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct sasl_scram scram = annas(MB_SHA_256);
+        scram.nonce = i ? "clientnonce"
+                        : "clientnonce"
+                          "abcdefghijklmnopqrstuvwxyz";
+        assert_told(sasl_scram(world_client(&world, 1), &scram), KCI_SASL_AUTHENTICATION_FAILED, GENERIC);
+    }
+}
+
 enum outcome { RIGHT, REFUSED, SILENT };
 
 /* "%n" is the nonce of the server's message, "%p" the right proof */
@@ -271,15 +284,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_logins),
-        cmocka_unit_test(test_a_user_that_is_made),
-        cmocka_unit_test(test_reset),
-        cmocka_unit_test(test_wrong_passwords),
-        cmocka_unit_test(test_first_messages),
-        cmocka_unit_test(test_huge_messages),
-        cmocka_unit_test(test_final_messages),
-        cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_an_exchange_that_is_left),
+        cmocka_unit_test(test_logins),         cmocka_unit_test(test_a_user_that_is_made),
+        cmocka_unit_test(test_reset),          cmocka_unit_test(test_wrong_passwords),
+        cmocka_unit_test(test_first_messages), cmocka_unit_test(test_huge_messages),
+        cmocka_unit_test(test_another_nonce),  cmocka_unit_test(test_final_messages),
+        cmocka_unit_test(test_memory),         cmocka_unit_test(test_an_exchange_that_is_left),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,5 +1,6 @@
 /* Client metrics (KIP-714): a client asks what is wanted, pushes it at that pace, and the broker keeps it. */
 #include "mockbroker/core/telemetry.h"
+#include "protocol/compress.h"
 #include "support/mock_world.h"
 
 static struct kci_get_telemetry_subscriptions_response *ask(struct client *client, struct kci_uuid id)
@@ -220,6 +221,53 @@ static void a_subscription_is_for_those_whom_it_matches(void **state)
     }
 }
 
+/* What is small on the wire may be large: it is let go when it gets larger than what may be sent. */
+static void a_bomb_does_not_go_off(void **state)
+{
+    static const uint8_t zeroes[4096];
+    const struct kci_iov pieces[] = { { zeroes, sizeof zeroes } };
+    struct world world;
+    (void)state;
+    world_open(&world, 1, "telemetry.max.bytes=4095");
+    subscribe(&world, "metrics", "*");
+    subscribe(&world, "interval.ms", "100");
+    struct client *client = world_client(&world, 1);
+    struct kci_get_telemetry_subscriptions_response *told = ask(client, (struct kci_uuid){ { 0 } });
+    for (size_t size = sizeof zeroes - 1; size <= sizeof zeroes; size++) {
+        struct kci_iov piece = { pieces[0].data, size };
+        struct kci_writer w = kci_writer_of(&world.alloc, 4096);
+        assert_int_equal(kci_compress(world.cluster->compressor, KCI_CODEC_GZIP, KCI_LEVEL_DEFAULT, &piece, 1, &w), 0);
+        assert_true(w.size < 100);
+        world_at(&world, world.now + SECOND);
+        assert_int_equal(push_as(client, told, (struct kci_bytes){ w.data, w.size }, KCI_CODEC_GZIP, false),
+                         size < sizeof zeroes ? 0 : KCI_INVALID_RECORD);
+        kci_writer_destroy(&w);
+    }
+    world_close(&world);
+}
+
+/* More names than an answer has room for: the first ones are asked for. */
+static void names_are_bounded(void **state)
+{
+    enum { EACH = 600, ANSWERED = 1000 };
+    static char list[EACH * 3 + 1];
+    struct world world;
+    char text[200];
+    (void)state;
+    world_open(&world, 1, NULL);
+    for (int r = 0; r < 2; r++) {
+        for (int i = 0; i < EACH; i++)
+            snprintf(list + 3 * i, 4, "%c%c,", 'A' + i % 50, 'A' + r * EACH / 50 + i / 50);
+        list[EACH * 3 - 1] = '\0';
+        struct mb_config_change change = { .name = NAME("metrics"), .value = kci_str_of(list) };
+        assert_int_equal(mb_alter_resource(world.cluster, MB_RESOURCE_CLIENT_METRICS, r ? NAME("b") : NAME("a"),
+                                           &change, 1, false, false, text, sizeof text),
+                         0);
+    }
+    assert_int_equal(ask(world_client(&world, 1), (struct kci_uuid){ { 0 } })->requested_metrics_count, ANSWERED);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +277,8 @@ int main(void)
         cmocka_unit_test(a_client_that_comes_back_is_a_new_one),
         cmocka_unit_test(instances_are_bounded),
         cmocka_unit_test(a_subscription_is_for_those_whom_it_matches),
+        cmocka_unit_test(a_bomb_does_not_go_off),
+        cmocka_unit_test(names_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

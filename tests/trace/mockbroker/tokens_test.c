@@ -356,6 +356,66 @@ static void test_storage(void **state)
     world_open(&world, 1, PLAIN); /* for the teardown */
 }
 
+/* There are so many tokens and no more; one less, and there is room for one. */
+static void test_too_many(void **state)
+{
+    const struct mb_token_of of = { .owner = NAME("User:anna"), .requester = NAME("User:anna") };
+    (void)state;
+    struct client *anna = sasl_client(&world, "|anna|secret");
+    while (world.cluster->tokens.count < MB_TOKENS_MAX)
+        assert_non_null(mb_tokens_add(world.cluster, &of));
+    assert_int_equal(create(anna, (struct create_of){ 0 })->error_code, KCI_UNKNOWN_SERVER_ERROR);
+    mb_tokens_remove(world.cluster, KCI_CONTAINER(world.cluster->tokens.all.next, struct mb_token, link));
+    assert_int_equal(create(anna, (struct create_of){ 0 })->error_code, 0);
+}
+
+/* A connection has room for a name of so many bytes: the bearer of a longer one is nobody. */
+static void test_owners_that_are_too_long(void **state)
+{
+    char password[200], owner[MB_PRINCIPAL_BYTES_MAX];
+    (void)state;
+    world_close(&world);
+    world_open(&world, 1, SASL_ALL TOKENS);
+    struct client *anna = sasl_client(&world, "|anna|secret");
+    for (size_t more = 0; more < 2; more++) {
+        size_t size = MB_PRINCIPAL_BYTES_MAX - strlen("User:") - 1 + more;
+        memset(owner, 'x', size);
+        owner[size] = '\0';
+        token_answer *token = create_for(anna, owner);
+        assert_int_equal(token->error_code, 0);
+        struct sasl_scram scram = bearer(token, password);
+        struct client *client = world_client(&world, 1);
+        assert_int_equal(sasl_scram(client, &scram)->error_code, more ? KCI_SASL_AUTHENTICATION_FAILED : 0);
+        if (!more)
+            assert_string_equal(((struct mb_connection *)client->user)->sasl->known.principal + strlen("User:"), owner);
+    }
+}
+
+/* Without a secret there are no tokens, whatever was stored: else everybody could calculate their HMACs. */
+static void test_a_secret_that_is_gone(void **state)
+{
+    static struct memory_storage disk;
+    struct kci_storage storage = memory_storage_of(&disk);
+    struct mb_options options = { .brokers = 1, .storage = &storage, .config = SASL_ALL TOKENS };
+    char password[200], id[MB_TOKEN_ID_SIZE + 1];
+    uint8_t hmac[MB_DIGEST_BYTES_MAX];
+    (void)state;
+    world_close(&world);
+    world_open_with(&world, options);
+    token_answer *token = create(sasl_client(&world, "|anna|secret"), (struct create_of){ 0 });
+    snprintf(id, sizeof id, "%.*s", MB_TOKEN_ID_SIZE, token->token_id.data);
+    world_close(&world);
+    options.config = SASL_ALL;
+    world_open_with(&world, options);
+    mb_hmac_of(MB_SHA_512, (struct kci_bytes){ (const uint8_t *)"", 0 }, kci_str_of(id), hmac);
+    token_answer known = { .token_id = kci_str_of(id), .hmac = { hmac, sizeof hmac } };
+    struct sasl_scram scram = bearer(&known, password);
+    assert_int_equal(sasl_scram(world_client(&world, 1), &scram)->error_code, KCI_SASL_AUTHENTICATION_FAILED);
+    world_close(&world);
+    memory_storage_free(&disk);
+    world_open(&world, 1, PLAIN); /* for the teardown */
+}
+
 /* A renewer in the file who is no principal would be read past its end: such a file is refused. */
 static void test_a_renewer_that_is_none(void **state)
 {
@@ -454,12 +514,21 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        STORY(test_lifetimes),        STORY(test_the_largest_lifetime),
-        STORY(test_who_gets_none),    STORY(test_renewing),
-        STORY(test_expiring),         STORY(test_reset),
-        STORY(test_rights),           STORY(test_a_bearer),
-        STORY(test_storage),          STORY(test_names_that_are_too_long),
-        STORY(test_names_with_a_nul), STORY(test_a_renewer_that_is_none),
+        STORY(test_lifetimes),
+        STORY(test_the_largest_lifetime),
+        STORY(test_who_gets_none),
+        STORY(test_renewing),
+        STORY(test_expiring),
+        STORY(test_reset),
+        STORY(test_rights),
+        STORY(test_a_bearer),
+        STORY(test_storage),
+        STORY(test_names_that_are_too_long),
+        STORY(test_names_with_a_nul),
+        STORY(test_a_renewer_that_is_none),
+        STORY(test_too_many),
+        STORY(test_owners_that_are_too_long),
+        STORY(test_a_secret_that_is_gone),
         STORY(test_memory),
 #undef STORY
     };

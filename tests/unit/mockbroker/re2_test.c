@@ -21,6 +21,7 @@ static void what_is_wrong_is_said_in_its_words(void **unused)
         { "(*UTF)a", "missing argument to repetition operator" },
         { "x{3,1}", "invalid repeat count" },
         { "x{1001}", "invalid repeat count" },
+        { "x{1001,}", "invalid repeat count" },
         { "(?=a)", "invalid or unsupported Perl syntax" },
         { "(?P=n)", "invalid or unsupported Perl syntax" },
         { "(?x)a", "invalid or unsupported Perl syntax" },
@@ -53,6 +54,24 @@ static void what_is_wrong_is_said_in_its_words(void **unused)
         assert_string_equal(why, rows[i].why);
         assert_int_equal(memory.live_blocks, 0);
     }
+}
+
+/* As long as a pattern may be, and one longer. */
+static void a_pattern_has_so_many_bytes(void **unused)
+{
+    static char pattern[MB_RE2_BYTES_MAX + 1];
+    struct test_alloc memory = { 0 };
+    struct kci_alloc alloc = test_alloc_counting(&memory);
+    const char *why;
+    (void)unused;
+    memset(pattern, 'a', sizeof pattern);
+    struct mb_re2 *re2 = mb_re2_compile(&alloc, (struct kci_str){ pattern, MB_RE2_BYTES_MAX }, &why);
+    assert_non_null(re2);
+    assert_true(mb_re2_match(re2, (struct kci_str){ pattern, MB_RE2_BYTES_MAX }));
+    mb_re2_free(re2);
+    assert_null(mb_re2_compile(&alloc, (struct kci_str){ pattern, MB_RE2_BYTES_MAX + 1 }, &why));
+    assert_string_equal(why, "expression is too large");
+    assert_int_equal(memory.live_blocks, 0);
 }
 
 /* Of these names; the last one is empty, shown as a quote. */
@@ -171,6 +190,7 @@ static void memory_gives_out(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(what_is_wrong_is_said_in_its_words),
+                                        cmocka_unit_test(a_pattern_has_so_many_bytes),
                                         cmocka_unit_test(the_whole_name_is_matched),
                                         cmocka_unit_test(no_pattern_is_slow), cmocka_unit_test(memory_gives_out) };
     return cmocka_run_group_tests(tests, NULL, NULL);
