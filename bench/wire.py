@@ -1,8 +1,8 @@
-"""Just enough of Kafka's protocol to knock at any broker: Metadata v1, Produce v3, Fetch v4 over a blocking socket."""
+"""Just enough of Kafka's protocol to knock at any broker: Metadata v1, CreatePartitions v0, Produce v3, Fetch v4 over a blocking socket."""
 import socket
 import struct
 
-PRODUCE, FETCH, METADATA = 0, 1, 3
+PRODUCE, FETCH, METADATA, CREATE_PARTITIONS = 0, 1, 3, 37
 LIMIT_S = 60
 
 
@@ -45,6 +45,16 @@ def fetch(topic, partition):
 
 def metadata(topic):
     return request(METADATA, 1, struct.pack(">i", 1) + text(topic))
+
+
+def grow(topic, partitions, limit_s):
+    """The topic is to have so many partitions."""
+    return request(CREATE_PARTITIONS, 0, struct.pack(">i", 1) + text(topic) + struct.pack(">iiib", partitions, -1, limit_s * 1000, 0))
+
+
+def grown(answer):
+    """0, or the error in an answer to grow()."""
+    return struct.unpack_from(">h", answer, 8 + 2 + struct.unpack_from(">h", answer, 8)[0])[0]
 
 
 def connect(address):
