@@ -231,6 +231,18 @@ static int16_t change_broker(struct mb_cluster *cluster, int32_t broker, char **
     return error;
 }
 
+/* What a property will be. */
+static const char *altered(const struct mb_cluster *cluster, int32_t broker, char *const *values, const char *name)
+{
+    size_t i = (size_t)mb_properties_find(kci_str_of(name));
+    const struct mb_properties *properties = &cluster->properties;
+    if (values[i])
+        return values[i];
+    return broker                  ? mb_properties_text(properties, i)
+           : properties->values[i] ? properties->values[i]
+                                   : mb_properties_row(i)->initial;
+}
+
 static void free_values(struct mb_cluster *cluster, char **values)
 {
     for (size_t i = 0; i < mb_properties_count(); i++)
@@ -253,6 +265,12 @@ int16_t mb_alter_broker(struct mb_cluster *cluster, int32_t id, const struct mb_
     bool copied = !error, named = mb_elr_names(changes, count);
     for (size_t i = 0; !error && i < count; i++)
         error = change_broker(cluster, id, copy, &changes[i], text, text_size);
+    const char *conflict = copied
+                               ? mb_properties_conflict(altered(cluster, id, copy, "max.connections.per.ip"),
+                                                        altered(cluster, id, copy, "max.connections.per.ip.overrides"))
+                               : NULL;
+    if (conflict)
+        error = refuse(text, text_size, KCI_INVALID_REQUEST, conflict);
     const char *why = copied ? mb_elr_refuses(cluster, id, values, copy, named) : NULL;
     if (why)
         error = refuse(text, text_size, KCI_INVALID_CONFIG, why);
@@ -263,6 +281,7 @@ int16_t mb_alter_broker(struct mb_cluster *cluster, int32_t id, const struct mb_
     free_values(cluster, values);
     memcpy(values, copy, sizeof copy);
     mb_controller_changed(cluster);
+    mb_alarm_set(cluster, &cluster->connections_altered, now); /* the answer to this leaves before anybody has to go */
     for (size_t at = 0; !broker && (topic = mb_topic_next(cluster, &at)) != NULL;) {
         if (named)
             mb_elr_clear(topic);

@@ -11,6 +11,7 @@
 #include "mockbroker/core/fault_storage.h"
 #include "mockbroker/core/journal.h"
 
+#include "mockbroker/core/acceptor.h"
 #include "mockbroker/core/connection.h"
 #include "mockbroker/core/fetch_session.h"
 #include "mockbroker/core/metadata_store.h"
@@ -218,6 +219,11 @@ static void idle_fires(void *owner, int64_t now)
         mb_alarm_set(cluster, &cluster->idle, next > now + IDLE_LOOK_US ? next : now + IDLE_LOOK_US);
 }
 
+static void connections_fire(void *owner, int64_t now)
+{
+    mb_acceptor_altered(owner, now);
+}
+
 /* 22 characters of base64url, as Kafka's cluster ids. */
 static void make_cluster_id(struct mb_cluster *cluster)
 {
@@ -270,6 +276,7 @@ static void free_cluster(struct mb_cluster *cluster, int64_t now)
     mb_alarm_stop(cluster, &cluster->forget);
     mb_alarm_stop(cluster, &cluster->cleaner);
     mb_alarm_stop(cluster, &cluster->idle);
+    mb_alarm_stop(cluster, &cluster->connections_altered);
     mb_alarm_stop(cluster, &cluster->balance);
     mb_alarm_stop(cluster, &cluster->tokens.purge);
     kci_heap_destroy(&cluster->alarms);
@@ -295,6 +302,8 @@ static void prepare(struct mb_cluster *cluster, const struct mb_options *options
     cluster->forget.owner = cluster;
     cluster->cleaner.fire = cleaner_fires;
     cluster->cleaner.owner = cluster;
+    cluster->connections_altered.fire = connections_fire;
+    cluster->connections_altered.owner = cluster;
     cluster->idle.fire = idle_fires;
     cluster->idle.owner = cluster;
     kci_prng_seed(&cluster->prng, options->seed);

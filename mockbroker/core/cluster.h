@@ -82,20 +82,21 @@ struct mb_cluster {
     struct kci_compressor *compressor;
     struct mb_groups *groups;
     struct mb_txns *transactions;
-    bool records_check_full;       /* mock.records.check=full */
-    bool metadata_dirty;           /* topics or leaders changed: write them at the end of the step */
-    uint64_t metadata_version;     /* rises whenever they do: who remembers topics looks again */
-    uint64_t topics_made;          /* rises with each new topic */
-    int64_t now;                   /* of the latest call */
-    struct mb_alarm upkeep;        /* retention */
-    struct mb_alarm forget;        /* producer expiry */
-    struct mb_alarm cleaner;       /* compaction */
-    struct mb_alarm idle;          /* connections that do nothing */
-    struct mb_alarm balance;       /* leaders go back to their preferred replicas (balance.c) */
-    size_t request_count;          /* alive, for tests of leaks */
-    struct mb_faults *faults;      /* NULL: none was ever armed; fault.h */
-    struct mb_fault_storage *disk; /* in front of options.storage; NULL: in memory */
-    struct mb_journal *journal;    /* NULL: off; journal.h */
+    bool records_check_full;             /* mock.records.check=full */
+    bool metadata_dirty;                 /* topics or leaders changed: write them at the end of the step */
+    uint64_t metadata_version;           /* rises whenever they do: who remembers topics looks again */
+    uint64_t topics_made;                /* rises with each new topic */
+    int64_t now;                         /* of the latest call */
+    struct mb_alarm upkeep;              /* retention */
+    struct mb_alarm forget;              /* producer expiry */
+    struct mb_alarm cleaner;             /* compaction */
+    struct mb_alarm idle;                /* connections that do nothing */
+    struct mb_alarm connections_altered; /* settings of brokers were: who is too many goes (acceptor.c) */
+    struct mb_alarm balance;             /* leaders go back to their preferred replicas (balance.c) */
+    size_t request_count;                /* alive, for tests of leaks */
+    struct mb_faults *faults;            /* NULL: none was ever armed; fault.h */
+    struct mb_fault_storage *disk;       /* in front of options.storage; NULL: in memory */
+    struct mb_journal *journal;          /* NULL: off; journal.h */
     struct mb_acls acls;
     bool authorizer; /* authorizer.class.name is set: the ACLs are looked at */
     struct mb_scram_users scram_users;

@@ -334,6 +334,7 @@ static void bury(struct mb_connection *connection, int64_t now)
     kci_list_remove(&connection->dirty);
     kci_list_remove(&connection->link);
     kci_list_push(&connection->cluster->dead, &connection->link);
+    mb_acceptor_left(connection, now);
     if (!kci_uuid_is_zero(&connection->telemetry_instance))
         mb_telemetry_forget(connection->cluster, connection->broker, &connection->telemetry_instance);
     while ((node = kci_list_pop(&connection->outgoing)) != NULL)
@@ -379,7 +380,8 @@ int64_t mb_connections_close_idle(struct mb_cluster *cluster, int64_t now)
     KCI_LIST_EACH(node, &cluster->connections)
     {
         struct mb_connection *connection = KCI_CONTAINER(node, struct mb_connection, link);
-        bool busy = connection->request || !kci_list_empty(&connection->outgoing) || is_paused(connection);
+        bool busy =
+            connection->request || !kci_list_empty(&connection->outgoing) || is_paused(connection) || connection->waits;
         if (!busy && now - connection->active_at >= limit)
             mb_connection_hang_up(connection, "it was idle for connections.max.idle.ms", now);
         else if (!busy && connection->active_at + limit < next)

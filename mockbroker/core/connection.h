@@ -44,6 +44,8 @@ struct mb_connection {
     bool pumping;               /* mb_connection_pump is on the stack */
     bool deaf;                  /* in a black hole: nothing is read */
     bool muted;                 /* a quota was exceeded: nothing is read until `unmute` */
+    bool waits;                 /* ... or until there is a place for it (acceptor.c) */
+    bool placed;                /* it counts for max.connections and max.connections.per.ip */
     struct mb_alarm unmute;
     int32_t reading_fault;   /* id of the slow_read or cut_read that it has met; 0: none */
     int64_t reading_left;    /* bytes of it until its pause, or its end */

@@ -4,6 +4,7 @@
 #include "mockbroker/core/properties.h"
 
 #include "protocol/compress.h"
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,8 @@ static const struct mb_config_row rows[] = {
     L("log.segment.delete.delay.ms", "60000", NATURAL),
     I("max.connection.creation.rate", "2147483647", 0, INT32_MAX),
     I("max.connections", "2147483647", 0, INT32_MAX),
+    I("max.connections.per.ip", "2147483647", 0, INT32_MAX),
+    S("max.connections.per.ip.overrides", "", NULL),
     I("max.incremental.fetch.session.cache.slots", "1000", 0, INT32_MAX),
     I("message.max.bytes", "1048588", 0, INT32_MAX),
     I("min.insync.replicas", "1", POSITIVE_INT),
@@ -280,6 +283,56 @@ static bool check_ratio(const struct mb_config_row *row, struct kci_str value, c
     return ok;
 }
 
+/* The next of "host:number,host:number" at *at; its host, and the number behind the last colon. */
+static bool next_host(struct kci_str *list, struct kci_str *host, int64_t *number)
+{
+    char digits[12], *end = NULL;
+    size_t size = 0, colon;
+    while (size < list->size && list->data[size] != ',')
+        size++;
+    for (colon = size; colon > 0 && list->data[colon - 1] != ':';)
+        colon--;
+    snprintf(digits, sizeof digits, "%.*s", (int)(size - colon < 12 ? size - colon : 0), list->data + colon);
+    *host = (struct kci_str){ list->data, colon ? colon - 1 : 0 };
+    *number = strtoll(digits, &end, 10);
+    bool ok = colon > 1 && digits[0] >= '0' && digits[0] <= '9' && !*end && *number <= INT32_MAX;
+    for (size_t i = 0; i < host->size; i++)
+        ok = ok && (isalnum((unsigned char)host->data[i]) || strchr("-%._:", host->data[i]));
+    size += size < list->size;
+    *list = (struct kci_str){ list->data + size, list->size - size };
+    return ok;
+}
+
+static bool check_hosts(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size)
+{
+    struct kci_str list = value, host;
+    int64_t number;
+    while (list.size)
+        if (!next_host(&list, &host, &number)) {
+            snprintf(text, text_size,
+                     "Invalid value %.*s for configuration %s: address:number,address:number is needed",
+                     (int)value.size, value.data, row->name);
+            return false;
+        }
+    return true;
+}
+
+bool mb_config_number_of_host(const char *list, struct kci_str host, int64_t *out)
+{
+    struct kci_str rest = kci_str_of(list), name;
+    while (rest.size)
+        if (next_host(&rest, &name, out) && kci_str_equal(name, host))
+            return true;
+    return false;
+}
+
+const char *mb_properties_conflict(const char *per_ip, const char *overrides)
+{
+    return strcmp(per_ip, "0") == 0 && !overrides[0]
+               ? "max.connections.per.ip can be set to zero only if max.connections.per.ip.overrides property is set."
+               : NULL;
+}
+
 bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size)
 {
     char copy[64];
@@ -294,6 +347,8 @@ bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char
     case MB_CONFIG_PASSWORD:
         return true;
     case MB_CONFIG_STRING:
+        if (strcmp(row->name, "max.connections.per.ip.overrides") == 0)
+            return check_hosts(row, value, text, text_size);
         if (!row->choices || word_is_among(row->choices, value))
             return true;
         snprintf(text, text_size, "Invalid value %.*s for configuration %s: String must be one of: %s", (int)value.size,
@@ -335,7 +390,7 @@ bool mb_properties_is_dynamic(size_t i)
         "log.index.size.max.bytes,log.message.timestamp.after.max.ms,log.message.timestamp.before.max.ms,"
         "log.message.timestamp.type,log.preallocate,log.retention.bytes,log.retention.ms,log.roll.jitter.ms,"
         "log.roll.ms,log.segment.bytes,log.segment.delete.delay.ms,max.connection.creation.rate,max.connections,"
-        "message.max.bytes,"
+        "max.connections.per.ip,max.connections.per.ip.overrides,message.max.bytes,"
         "min.insync.replicas,num.io.threads,num.network.threads,num.recovery.threads.per.data.dir,"
         "num.replica.fetchers,producer.id.expiration.ms,unclean.leader.election.enable";
     return word_is_among(names, kci_str_of(rows[i].name));
@@ -396,6 +451,11 @@ static bool set_one(struct mb_properties *properties, const char *pair, size_t s
     return mb_properties_alter(properties->alloc, properties->values, (size_t)row, value, text, text_size);
 }
 
+static const char *text_of(const struct mb_properties *properties, const char *name)
+{
+    return mb_properties_text(properties, (size_t)mb_properties_find(kci_str_of(name)));
+}
+
 bool mb_properties_parse(struct mb_properties *properties, const char *config, char *text, size_t text_size)
 {
     for (const char *at = config; at && *at;) {
@@ -409,7 +469,11 @@ bool mb_properties_parse(struct mb_properties *properties, const char *config, c
             return false;
         at += size;
     }
-    return true;
+    const char *conflict = mb_properties_conflict(text_of(properties, "max.connections.per.ip"),
+                                                  text_of(properties, "max.connections.per.ip.overrides"));
+    if (conflict)
+        snprintf(text, text_size, "%s", conflict);
+    return !conflict;
 }
 
 void mb_properties_destroy(struct mb_properties *properties)

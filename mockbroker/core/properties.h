@@ -50,6 +50,9 @@ int64_t mb_properties_number(const struct mb_properties *properties, const char 
 
 /* May the property be altered while the broker runs (KIP-226)? */
 bool mb_properties_is_dynamic(size_t i);
+/* Do values that are fine by themselves go together? NULL: they do. `values` as in mb_properties_text() for the rows
+ * that it looks at. */
+const char *mb_properties_conflict(const char *per_ip, const char *overrides);
 /* A value of an own array (struct mb_properties.dynamic, struct mb_broker.dynamic): checked and copied; no data: back
  * to what lies below. false: text says why. */
 bool mb_properties_alter(const struct kci_alloc *alloc, char **values, size_t i, struct kci_str value, char *text,
@@ -58,6 +61,8 @@ bool mb_properties_alter(const struct kci_alloc *alloc, char **values, size_t i,
 /* Is `value` fine for the row? false: text says why, in words like Kafka's. */
 bool mb_config_check(const struct mb_config_row *row, struct kci_str value, char *text, size_t text_size);
 bool mb_config_number(const char *value, enum mb_config_type type, int64_t *out);
+/* The number for a host in "host:number,host:number"; false: the list has none. */
+bool mb_config_number_of_host(const char *list, struct kci_str host, int64_t *out);
 
 /* ---- topics ---- */
 struct mb_topic_config {
