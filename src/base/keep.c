@@ -1,6 +1,6 @@
 /* Blocks that are kept.
  *
- *      | 16      | room                |       room: rounded up to an eighth of its power of two, so that
+ *      | 16      | room                |       room: rounded up to a sixteenth of its power of two, so that
  *      | header  | the caller's bytes  |       blocks of nearly one size can stand in for each other
  *
  * Blocks below KEEP_BYTES_MIN are passed through: malloc is good at them.  Of the kept ones the last freed that fits is
@@ -20,8 +20,8 @@
 #endif
 
 #define KEEP_BYTES_MIN ((size_t)32 << 10)
-#define STEPS          8 /* sizes per power of two */
-#define SLACK          8 /* a block may be larger than asked for by this part */
+#define STEPS          16 /* sizes per power of two */
+#define SLACK          16 /* a block may be larger than asked for by this part */
 
 struct kci_keep_block {
     size_t room;                  /* bytes behind this header */

@@ -55,6 +55,7 @@ kc_err kci_cluster_create(struct kci_cluster **out, const struct kci_cluster_opt
     if (!cluster)
         return kci_fail(error, KC_ERR_NO_MEMORY, 0, "out of memory");
     cluster->alloc = alloc;
+    cluster->frames = options->frames ? options->frames : alloc;
     cluster->settings = options->settings;
     cluster->transport = options->transport;
     cluster->logger = options->logger;

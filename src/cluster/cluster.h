@@ -79,6 +79,7 @@ struct kci_call {
 
 struct kci_cluster_options {
     const struct kci_alloc *alloc;
+    const struct kci_alloc *frames;      /* what answers are received into; NULL: alloc. Outlives all of them. */
     const struct kci_settings *settings; /* borrowed; outlives the cluster */
     struct kci_transport transport;
     struct kci_logger logger;

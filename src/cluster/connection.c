@@ -298,7 +298,7 @@ void kci_connection_opened(struct kci_node *node, int64_t now)
     int64_t limit = (int64_t)node->cluster->settings->request_timeout_ms * 1000, setup = setup_timeout_us(node);
     move(node, KCI_CONNECTION_NEGOTIATING);
     kci_alarm_set(node->cluster, &node->alarm, now + (setup < limit ? setup : limit));
-    node->splitter = kci_splitter_of(node->cluster->alloc, KCI_FRAME_BYTES_MAX);
+    node->splitter = kci_splitter_of(node->cluster->frames, KCI_FRAME_BYTES_MAX);
     node->next_correlation = 0;
     node->heard = false;
     node->last_used = now;

@@ -16,6 +16,7 @@
 
 struct kci_cluster {
     const struct kci_alloc *alloc;
+    const struct kci_alloc *frames;      /* what answers are received into; borrowed */
     const struct kci_settings *settings; /* borrowed */
     struct kci_transport transport;
     struct kci_logger logger;

@@ -192,6 +192,7 @@ kc_err kci_consumer_create(struct kci_consumer **out, const struct kci_consumer_
     c->shared->interceptor_count = s->consumer_interceptor_count;
     struct kci_cluster_options cluster = {
         .alloc = c->alloc,
+        .frames = &c->shared->keep.face,
         .settings = s,
         .transport = options->transport,
         .logger = options->logger,

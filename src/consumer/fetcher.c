@@ -468,7 +468,7 @@ static bool take_response(struct kci_consumer *c, struct kci_fetch_node *node, c
     node->answered_at = now;
     node->held_back = node->request.max_wait_ms == 0 && empty;
     node->hold_until = now + (int64_t)c->settings->fetch_max_wait_ms * KCI_MS;
-    if (empty) /* caught up: what is kept for the next decompression is not needed soon */
+    if (empty) /* caught up: what is kept for the next bytes is not needed soon */
         kci_keep_drop(&c->shared->keep);
     c->stats.bytes_fetched += reply->frame->size;
     kci_tally_fetched(c, reply->frame->size, now - node->call.sent_at, now);

@@ -7,15 +7,15 @@
  * Who finds no room sets `waiting` and looks again: either it sees the bytes that came back meanwhile, or the one who
  * gave them back sees the flag.  One of the two always holds.
  *
- * Decompressed batches lie in blocks that are kept for the next ones (base/keep.h).  What is kept is within the ceiling,
- * and the first to go when somebody finds no room.
+ * Responses and decompressed batches lie in blocks that are kept for the next ones (base/keep.h).  What is kept is within
+ * the ceiling, and the first to go when somebody finds no room.
  *
  * Records are read on any thread, also when the consumer is closed, and each visit calls its interceptors.  Who calls
  * some counts himself before he looks whether that is over; who closes says so before he looks at the count: he frees
  * nothing before those inside have left.  An interceptor may close the consumer itself: its own visit does not count. */
 #include "consumer/shared.h"
 
-#define KEPT_PART 16 /* of the ceiling may lie ready for the next decompression */
+#define KEPT_PART 16 /* of the ceiling may lie ready for the next bytes */
 
 struct kci_shared *kci_shared_new(const struct kci_alloc *alloc, int64_t limit, const struct kci_lock_ops *lock_ops,
                                   void (*wake)(void *), void *wake_context)

@@ -15,7 +15,7 @@ struct kci_shared {
     _Atomic int64_t used;                        /* bytes in flight, queued, decompressed, or held by a kc_records */
     _Atomic int64_t made;                        /* the share of it that judging made: decompressed bytes and runs */
     int64_t limit;                               /* bytes; fetch.memory.max */
-    struct kci_keep keep;                        /* what decompressed bytes are allocated from */
+    struct kci_keep keep;                        /* what frames and decompressed bytes lie in */
     _Atomic bool waiting;                        /* the fetcher found no room and wants to be woken */
     struct kci_lock lock;                        /* guards wake and wake_context */
     void (*wake)(void *);                        /* NULL once the consumer is gone */
