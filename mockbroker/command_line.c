@@ -4,6 +4,7 @@
 
 #include "mockbroker/core/journal.h"
 #include "mockbroker/core/persona.h"
+#include "mockbroker/core/sasl.h"
 #include "mockbroker/host_port.h"
 #include "mockbroker/topic_spec.h"
 
@@ -100,16 +101,13 @@ static const char *take_as_version(struct mb_command_line *line, const char *val
 
 static const char *take_sasl(struct mb_command_line *line, const char *value)
 {
-    static const char *const mechanisms[] = { "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512" };
     char property[128];
-    size_t known = 0;
+    int known = 0;
     for (const char *at = value; *at; known++) {
-        size_t size = strcspn(at, ","), i = 0;
-        while (i < 3 && (strlen(mechanisms[i]) != size || memcmp(mechanisms[i], at, size) != 0))
-            i++;
-        if (i == 3 || known == 3)
+        struct kci_str word = { at, strcspn(at, ",") };
+        if (mb_sasl_mechanism_find(word) < 0 || known == MB_SASL_MECHANISMS)
             return "neither PLAIN, SCRAM-SHA-256 nor SCRAM-SHA-512";
-        at += size + (at[size] == ',');
+        at += word.size + (at[word.size] == ',');
     }
     if (!known)
         return "empty";

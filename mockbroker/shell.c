@@ -111,9 +111,8 @@ static int open_listener(struct listener *listener)
     kci_port_release(listener->held);
     listener->held = -1;
     int error = kci_loop_listen(shell->loop, shell->host, &port, (void *)(intptr_t)listener->broker, &listener->id);
-    if (!error && !listener->port)
-        listener->port =
-            port; /* written once: those of the start before the thread runs, and any thread may read them */
+    if (!error) /* a free one, if none was asked for */
+        listener->port = port;
     return error;
 }
 

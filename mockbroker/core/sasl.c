@@ -55,6 +55,14 @@ const char *mb_sasl_mechanism_name(enum mb_sasl_mechanism mechanism)
     return names[mechanism];
 }
 
+int mb_sasl_mechanism_find(struct kci_str name)
+{
+    for (int i = 0; i < MB_SASL_MECHANISMS; i++)
+        if (kci_str_equal(name, kci_str_of(mb_sasl_mechanism_name((enum mb_sasl_mechanism)i))))
+            return i;
+    return -1;
+}
+
 bool mb_sasl_is_enabled(const struct mb_cluster *cluster, enum mb_sasl_mechanism mechanism)
 {
     return cluster->sasl_enabled & BIT(mechanism);
@@ -127,9 +135,9 @@ bool mb_sasl_start(struct mb_cluster *cluster, char *text, size_t text_size)
     cluster->sasl_enabled = 0;
     for (const char *at = mechanisms; *at;) {
         struct kci_str name = { at, strcspn(at, ",") };
-        for (int i = 0; i < MB_SASL_MECHANISMS; i++)
-            if (kci_str_equal(name, kci_str_of(mb_sasl_mechanism_name((enum mb_sasl_mechanism)i))))
-                cluster->sasl_enabled |= BIT(i);
+        int known = mb_sasl_mechanism_find(name);
+        if (known >= 0)
+            cluster->sasl_enabled |= BIT(known);
         at += name.size + (at[name.size] == ',');
     }
     if (cluster->sasl_enabled && strstr(mechanisms, "GSSAPI")) {
@@ -268,14 +276,10 @@ bool mb_sasl_admits(struct mb_request *request, int64_t now)
 int mb_sasl_choose(struct mb_connection *connection, struct kci_str mechanism, bool raw)
 {
     struct mb_sasl *sasl = connection->sasl;
-    int chosen = -1;
+    int chosen = mb_sasl_mechanism_find(mechanism);
     if (!sasl || sasl->state == MB_SASL_FAILED || (sasl->state == MB_SASL_DONE && !sasl->again))
         return KCI_ILLEGAL_SASL_STATE;
-    for (int i = 0; i < MB_SASL_MECHANISMS; i++)
-        if (mb_sasl_is_enabled(connection->cluster, (enum mb_sasl_mechanism)i) &&
-            kci_str_equal(mechanism, kci_str_of(mb_sasl_mechanism_name((enum mb_sasl_mechanism)i))))
-            chosen = i;
-    if (chosen < 0) {
+    if (chosen < 0 || !mb_sasl_is_enabled(connection->cluster, (enum mb_sasl_mechanism)chosen)) {
         move(sasl, MB_SASL_FAILED);
         return sasl->again ? -1 : KCI_UNSUPPORTED_SASL_MECHANISM;
     }

@@ -39,6 +39,7 @@ bool mb_sasl_start(struct mb_cluster *cluster, char *text, size_t text_size);
 /* SCRAM credentials of the users of mock.sasl.users, as far as a SCRAM mechanism is enabled. false: no memory. */
 bool mb_sasl_seed(struct mb_cluster *cluster);
 const char *mb_sasl_mechanism_name(enum mb_sasl_mechanism mechanism);
+int mb_sasl_mechanism_find(struct kci_str name); /* enum mb_sasl_mechanism; -1: none */
 bool mb_sasl_is_enabled(const struct mb_cluster *cluster, enum mb_sasl_mechanism mechanism);
 
 /* Of a new connection, when anything is enabled; false: no memory. */
