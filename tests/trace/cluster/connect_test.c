@@ -238,6 +238,60 @@ static void test_backoff_grows(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* A broker that answered is trusted again: the next outage begins with the first, short wait. */
+static void test_backoff_begins_anew(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    call.call.timeout_ms = 60000;
+    create_and_call();
+    for (int i = 0; i < 6; i++) {
+        script_resolved(&peer, 1, "10.0.0.1:9092");
+        script_close(&peer, script_conn_last(&peer), "connection refused");
+        script_advance(&peer, 1201); /* reconnect.backoff.max.ms and a fifth of it */
+    }
+    struct script_conn *c = connect_to("10.0.0.1:9092");
+    script_answer_versions(&peer, script_take(&peer, c, KCI_API_API_VERSIONS));
+    script_settle(&peer);
+    script_answer_heartbeat(&peer, script_take(&peer, c, KCI_API_HEARTBEAT), 0);
+    assert_int_equal(call.done, 1);
+    script_close(&peer, c, "connection reset");
+    script_call(&sc, KCI_NODE_ANY, &call);
+    for (int i = 0; i < 3; i++) {
+        script_advance(&peer, (i < 2 ? 50 : 100) * 12 / 10 + 1); /* a break alone does not count as a failed attempt */
+        assert_non_null(script_resolving(&peer));
+        script_resolved(&peer, 1, "10.0.0.1:9092");
+        script_close(&peer, script_conn_last(&peer), "connection refused");
+        assert_null(script_resolving(&peer));
+    }
+    script_cluster_destroy(&sc);
+}
+
+/* KIP-601: each address has the set-up time for itself, 10 s with a fifth of jitter; the next round has twice that. */
+static void test_setup_time(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    call.call.timeout_ms = 200000;
+    create_and_call();
+    for (int64_t base_ms = 10000; base_ms <= 20000; base_ms *= 2) {
+        script_advance(&peer, 2000); /* so long the resolver takes: that is no time of an address */
+        script_resolved(&peer, 2, "10.0.0.1:9092", "10.0.0.2:9092");
+        for (int i = 0; i < 2; i++) {
+            struct script_conn *c = script_conn_last(&peer);
+            assert_string_equal(c->address, i ? "10.0.0.2:9092" : "10.0.0.1:9092");
+            script_advance(&peer, base_ms * 8 / 10 - 1);
+            assert_int_equal(c->state, SCRIPT_OPENING);
+            for (int64_t ms = 0; c->state == SCRIPT_OPENING && ms <= base_ms * 4 / 10 + 1; ms++)
+                script_advance(&peer, 1);
+            assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
+        }
+        script_advance(&peer, 121);
+        assert_non_null(script_resolving(&peer));
+    }
+    script_cluster_destroy(&sc);
+}
+
 /* All bootstrap servers are down: the call ends with its time-out, and the text says what each of them did. */
 static void test_all_down(void **state)
 {
@@ -473,6 +527,8 @@ int main(void)
         cmocka_unit_test(test_second_address),
         cmocka_unit_test(test_resolver_fails),
         cmocka_unit_test(test_backoff_grows),
+        cmocka_unit_test(test_backoff_begins_anew),
+        cmocka_unit_test(test_setup_time),
         cmocka_unit_test(test_all_down),
         cmocka_unit_test(test_black_hole),
         cmocka_unit_test(test_web_server),

@@ -58,6 +58,23 @@ static void test_idle_close(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* A request that takes longer than the idle time keeps its connection. */
+static void test_busy_is_not_idle(void **state)
+{
+    (void)state;
+    begin(1);
+    sc.settings.connections_max_idle_ms = 5000;
+    script_cluster_create(&sc);
+    beat(1);
+    script_call_init(&call);
+    call.call.timeout_ms = 60000;
+    script_call(&sc, 1, &call);
+    script_advance(&peer, 30000);
+    script_answer_heartbeat(&peer, script_take(&peer, NULL, KCI_API_HEARTBEAT), 0);
+    assert_int_equal(call.error, KC_OK);
+    script_cluster_destroy(&sc);
+}
+
 /* -1: never. */
 static void test_never_idle(void **state)
 {
@@ -182,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sleeps),
         cmocka_unit_test(test_idle_close),
+        cmocka_unit_test(test_busy_is_not_idle),
         cmocka_unit_test(test_never_idle),
         cmocka_unit_test(test_broker_closes_idle),
         cmocka_unit_test(test_no_reconnect_storm),

@@ -48,6 +48,7 @@ static void a_wake_before_the_turn_is_kept(void **state)
     int steps = world.steps;
     kci_loop_turn(world.loop, 2000); /* and three wakes are not more than three */
     assert_int_equal(world.steps, steps + 1);
+    assert_true(world_turns_in(&world, 20000) <= WORLD_QUIET); /* nor is one seen again and again */
     world_close(&world);
 }
 

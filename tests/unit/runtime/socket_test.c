@@ -58,6 +58,34 @@ static void a_hundred_conversations_at_once(void **state)
     free(bytes);
 }
 
+#define BUSY_TURNS 500 /* turns: many times what a fair loop needs */
+
+/* More connections have something to read in every turn than a turn serves: each one has its share. */
+static void nobody_starves_among_busy_connections(void **state)
+{
+    struct world world;
+    int clients = KCI_POLLER_EVENTS_MAX * 3 / 4, turns = 0;
+    world_open(&world, world_kind(state));
+    for (int i = 0; i < clients; i++) {
+        struct end *client = world_connect(&world);
+        world_until(&world, client->opened && world.accepted_count == (size_t)i + 1);
+    }
+    for (size_t i = 0; i < world.end_count; i++) { /* from now on each says again what it hears */
+        world.ends[i]->echo = true;
+        world.ends[i]->space_max = 64;
+    }
+    for (size_t i = 0; i < world.end_count; i++)
+        end_queue(world.ends[i], "?", 1);
+    for (size_t heard = 0; heard < world.end_count; turns++) {
+        assert_true(turns < BUSY_TURNS);
+        kci_loop_turn(world.loop, KCI_NEVER);
+        heard = 0;
+        for (size_t i = 0; i < world.end_count; i++)
+            heard += world.ends[i]->in_size >= 10;
+    }
+    world_close(&world);
+}
+
 /* Every connection sends probes when it is quiet, so that a peer behind a dead line is found out in the end, and small
  * requests do not wait for one another. */
 static void connections_are_kept_alive(void **state)
@@ -338,6 +366,7 @@ int main(void)
         WORLD_STORY(a_reset_is_told_while_reading_is_stopped),
         cmocka_unit_test(connections_are_kept_alive),
         WORLD_STORY(destroy_at_any_moment),
+        WORLD_STORY(nobody_starves_among_busy_connections),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
