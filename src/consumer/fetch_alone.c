@@ -12,7 +12,7 @@
  * for this one batch (max_bytes 1: the first batch comes whole, KIP-74), with everything that is left of the ceiling
  * reserved for it.  What an application holds on to may be little enough; if it is not, the next attempt waits until it
  * holds less.  Paused partitions are not read, so what was fetched ahead of them is dropped, to be fetched again; that
- * is also done whenever they hold the memory that others need.
+ * is also done when they hold the memory that others need, and no answer is under way that may give some back.
  *
  * Nobody waits for what cannot be had: a leader that is not there, an error, a fetch that brings nothing end it, and the
  * batch is found anew when its partition is fetched as others are. */
@@ -86,10 +86,7 @@ void kci_fetch_alone_make_room(struct kci_consumer *c)
 /* Nothing is under way or waits to be read: only what the application holds may come back. */
 static bool is_quiet(struct kci_consumer *c)
 {
-    KCI_LIST_EACH(link, &c->fetcher.nodes)
-    if (KCI_CONTAINER(link, struct kci_fetch_node, link)->in_flight)
-        return false;
-    return !is_read(c) && kci_list_empty(&c->fetcher.parts);
+    return !kci_fetcher_is_under_way(c) && !is_read(c) && kci_list_empty(&c->fetcher.parts);
 }
 
 int64_t kci_fetch_alone_reserve(struct kci_consumer *c)

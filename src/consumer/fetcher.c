@@ -166,6 +166,14 @@ static bool fit_version(struct kci_call *call, int16_t version)
     return true;
 }
 
+bool kci_fetcher_is_under_way(const struct kci_consumer *c)
+{
+    KCI_LIST_EACH(link, &c->fetcher.nodes)
+    if (KCI_CONTAINER(link, struct kci_fetch_node, link)->in_flight)
+        return true;
+    return false;
+}
+
 static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int64_t now)
 {
     const struct kci_settings *s = c->settings;
@@ -174,7 +182,9 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     int64_t spare = c->fetcher.plain_max + RUN_BYTES_MOST; /* what has arrived can be judged */
     int64_t reserved = alone ? kci_fetch_alone_reserve(c) : kci_shared_reserve(c->shared, least, want, spare);
     if (!reserved) { /* woken when bytes come back */
-        kci_fetch_alone_make_room(c);
+        if (!kci_fetcher_is_under_way(
+                c)) /* else an answer gives back what it did not need, or brings something to read */
+            kci_fetch_alone_make_room(c);
         return;
     }
     kci_arena_reset(&node->arena);

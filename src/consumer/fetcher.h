@@ -52,6 +52,8 @@ void kci_fetcher_init(struct kci_consumer *c);
 void kci_fetcher_destroy(struct kci_consumer *c); /* no request is under way any more */
 /* Send what can be sent. */
 void kci_fetcher_step(struct kci_consumer *c, int64_t now);
+/* A request to any node. */
+bool kci_fetcher_is_under_way(const struct kci_consumer *c);
 /* Fetch no more and give the sessions back; fetcher.closed follows, by the deadline. */
 void kci_fetcher_begin_close(struct kci_consumer *c, int64_t now, int64_t deadline);
 void kci_fetcher_close_step(struct kci_consumer *c, int64_t now);

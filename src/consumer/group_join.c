@@ -106,7 +106,10 @@ static void coordinator_trouble(struct kci_consumer *c, const char *why, int64_t
     kci_group_backoff(c, now);
 }
 
-/* We are the static leader that is back in time (KIP-814): the assignment stands, and the topics are ours to watch. */
+/* We are the static leader that is back in time (KIP-814): the assignment stands, and the topics are ours to watch.
+ * Whether all partitions had an owner by it we cannot know, so one rebalance follows. A mark in the user data of our own
+ * assignment would tell, but brokers do not upgrade a group with such data to KIP-848: they suspect an assignor of its
+ * own. */
 static void take_over(struct kci_consumer *c)
 {
     struct kci_group *g = &c->group;

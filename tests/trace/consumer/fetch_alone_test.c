@@ -152,6 +152,35 @@ static void test_paused_makes_room(void **state)
     end();
 }
 
+/* It gives way only when nothing else would: another broker's fetch that is under way gives back what it did not need,
+ * and so the brokers take turns, and what was fetched ahead is there on resume, without another fetch. */
+static void test_paused_waits_for_what_is_under_way(void **state)
+{
+    kc_topic_partition paused = { "t", 1, 0, -1, NULL, KC_OK };
+    kc_topic_partition items[] = { { "t", 0, 0, -1, NULL, KC_OK },
+                                   { "t", 1, 0, -1, NULL, KC_OK },
+                                   { "t", 2, 0, -1, NULL, KC_OK } };
+    (void)state;
+    begin();
+    peer.brokers = 3; /* one partition each */
+    peer.topics[0].partitions = 3;
+    script_consumer_create(&sc);
+    for (int i = 0; i < 4; i++)
+        script_append(&sc, 1, 1500);
+    assert_int_equal(kci_consumer_assign(sc.core, items, 3, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    script_advance(&peer, 2000); /* that is queued now: of what is left only one fetch at a time can be had */
+    assert_int_equal(kci_consumer_pause(sc.core, &paused, 1, true, NULL), KC_OK);
+    script_advance(&peer, 3000);
+    script_append(&sc, 0, 1);
+    script_append(&sc, 2, 1);
+    poll_until(2);
+    sc.park_fetch = true;
+    assert_int_equal(kci_consumer_pause(sc.core, &paused, 1, false, NULL), KC_OK);
+    poll_until(2 + HELD);
+    end();
+}
+
 /* One that does not fit although it has the whole ceiling is refused, with what to raise; a seek goes on behind it. */
 static void test_limit(void **state)
 {
@@ -381,6 +410,7 @@ int main(void)
         cmocka_unit_test(test_waits_for_what_is_held),
         cmocka_unit_test(test_beside_a_little),
         cmocka_unit_test(test_paused_makes_room),
+        cmocka_unit_test(test_paused_waits_for_what_is_under_way),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_any_allocation_fails),
