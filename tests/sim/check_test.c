@@ -374,6 +374,34 @@ static void g2_committed_offsets_rise(void **state)
     end();
 }
 
+/* However late a commit comes: when another one has the partition, or the same one has it anew, it is of a member that is
+ * gone. */
+static void g4_a_late_commit_does_not_count_for_a_new_owner(void **state)
+{
+    (void)state;
+    begin();
+    uint32_t first = held(1, 0, 7, 0);
+    for (uint32_t i = 0; i < 4; i++)
+        stored(0, i);
+    for (uint32_t i = 0; i < 3; i++)
+        delivered(first, i, i, MS);
+    sim_history_commit(&history, (struct sim_commit){ 0, 3, 2 });
+    sim_history_commit(&history, (struct sim_commit){ 0, 1, 6 });
+    history.belated_at = 3 * MS;
+    ASSERT_VERDICT(""); /* of the same owner: it may have passed the other one */
+    uint32_t second = held(2, 0, 8, -1);
+    history.holds.items[second].from = 5 * MS;
+    ASSERT_VERDICT("G4");
+    history.commits_rise = false; /* the network held one up */
+    ASSERT_VERDICT("G4");
+    history.holds.items[second].from = 7 * MS; /* it came before */
+    ASSERT_VERDICT("");
+    history.holds.items[second].from = 5 * MS;
+    delivered(second, 0, 0, 5 * MS); /* it began there itself */
+    ASSERT_VERDICT("");
+    end();
+}
+
 static void g3_only_what_was_delivered_is_committed(void **state)
 {
     (void)state;
@@ -437,6 +465,7 @@ int main(void)
         cmocka_unit_test(g1_a_partition_has_one_owner_in_a_generation),
         cmocka_unit_test(g4_who_lost_a_partition_does_not_commit_for_it),
         cmocka_unit_test(g2_committed_offsets_rise),
+        cmocka_unit_test(g4_a_late_commit_does_not_count_for_a_new_owner),
         cmocka_unit_test(g3_only_what_was_delivered_is_committed),
         cmocka_unit_test(g3_everything_is_delivered_in_the_end),
     };
