@@ -28,7 +28,7 @@ void kci_fate_success(struct kci_producer *producer, struct kci_batch *batch, in
     batch->log_append_ms = log_append_ms;
     partition->failures = 0;
     if (batch->sequenced && batch->producer_epoch == partition->producer_epoch)
-        partition->gap = false; /* it followed whatever was given up: that had arrived */
+        partition->gap = partition->gap_unsure = false; /* it followed whatever was given up: that had arrived */
     kci_count(&producer->counters.delivered, (uint64_t)batch->count);
     kci_count(&producer->counters.bytes_delivered, batch->bytes);
 }
@@ -50,8 +50,10 @@ void kci_fate_fail(struct kci_producer *producer, struct kci_batch *batch, kc_er
     set_cause(batch, cause);
     kci_batch_move(batch, KCI_BATCH_DONE);
     batch->code = code;
-    if (batch->sequenced)
+    if (batch->sequenced) {
         batch->partition->gap = true;
+        batch->partition->gap_unsure |= batch->maybe_applied;
+    }
     kci_count(&producer->counters.failed, (uint64_t)batch->count);
 }
 

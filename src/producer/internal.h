@@ -87,6 +87,7 @@ struct kci_partition {
     int32_t in_flight, waiting;  /* of outstanding, by state */
     bool pipelined;              /* this leader acknowledged this id and epoch: several may be under way */
     bool gap;                    /* a sequence was given up: the broker may miss it */
+    bool gap_unsure;             /* or get it yet: an attempt may still be on its way, on a connection that is gone */
     bool reset_wanted;           /* the broker refused a sequence: number afresh when nothing is in flight */
     int16_t
         reset_error;  /* if not 0: the refusal (Kafka's code) does not prove that unsure batches are not in the log */

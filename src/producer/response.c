@@ -3,7 +3,8 @@
  *   no answer: connection lost, timed out, malformed     sent again; maybe applied
  *   NONE, DUPLICATE_SEQUENCE_NUMBER                      delivered
  *   MESSAGE_TOO_LARGE and several records                split into smaller batches
- *   OUT_OF_ORDER_SEQUENCE_NUMBER                         sent again; of the first outstanding batch: under a new epoch
+ *   OUT_OF_ORDER_SEQUENCE_NUMBER                         sent again; of the first outstanding batch: under a new epoch,
+ *                                                        unless maybe applied, as may be what was given up before it
  *   UNKNOWN_PRODUCER_ID                                  the same, unless maybe applied
  *   INVALID_PRODUCER_EPOCH, INVALID_PRODUCER_ID_MAPPING  sent again under a new producer id, unless maybe applied
  *   retriable                                            sent again after a back-off; with newer metadata where Kafka does so
@@ -61,8 +62,13 @@ static bool recover(struct kci_producer *producer, struct kci_batch *batch, int1
         return false;
     switch (error) {
     case KCI_OUT_OF_ORDER_SEQUENCE_NUMBER: /* of the first: it is not in the log, nor is what follows it */
-        partition->reset_wanted |= first;
-        return true;
+        if (!first)
+            return true;
+        partition->reset_wanted = true;
+        if (!partition->gap_unsure)
+            return true;
+        partition->reset_error = error; /* they may come there yet, one behind the other */
+        return !batch->maybe_applied;
     case KCI_INVALID_PRODUCER_EPOCH:
     case KCI_INVALID_PRODUCER_ID_MAPPING:
     case KCI_UNKNOWN_PRODUCER_ID:

@@ -10,14 +10,16 @@
  *
  * A batch that was given up may leave a gap in the numbers. If nothing is outstanding the next epoch begins at once;
  * else what follows is sent as it is, and the broker's refusal (or its consent, if the batch had arrived after all)
- * decides. */
+ * decides.  If what was given up may still be on its way (a broker reads a connection's requests one after the other, also
+ * when its client has long left), so may an attempt of what followed it, and the refusal proves nothing: both would be
+ * taken, and then the same once more under the new epoch.  Such a batch fails, and says that it may be there. */
 #include "producer/internal.h"
 
 static void begin_epoch(struct kci_producer *producer, struct kci_partition *partition)
 {
     partition->next_sequence = 0;
     partition->pipelined = false;
-    partition->gap = partition->reset_wanted = false;
+    partition->gap = partition->gap_unsure = partition->reset_wanted = false;
     partition->reset_error = 0;
     if (partition->producer_id >= 0 && partition->producer_epoch < INT16_MAX) {
         partition->producer_epoch++;

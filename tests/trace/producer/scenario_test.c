@@ -205,6 +205,33 @@ static void test_unknown_producer_of_an_unsure_batch(void **state)
     script_producer_destroy(&sp);
 }
 
+/* One batch expires and the next one is refused because of the gap, while the first attempts of both may still wait at the
+ * broker, in the buffer of a connection that is gone: with new numbers the second one could be doubled. */
+static void test_out_of_order_behind_what_may_come_yet(void **state)
+{
+    (void)state;
+    sp.settings.delivery_timeout_ms = 2000;
+    sp.settings.request_timeout_ms = 1000;
+    script_producer_create(&sp);
+    script_warm_up(&sp, 1);
+    connection()->silent = true;
+    script_send(&sp, 0, "a");
+    script_advance(&sp.peer, 500);
+    script_send(&sp, 0, "b");
+    sp.peer.auto_connect = false;
+    script_close(&sp.peer, connection(), "reset");
+    script_advance(&sp.peer, 1600);
+    script_fates_are(&sp, "w=0 a=TIMED_OUT?");
+    sp.peer.auto_connect = true;
+    script_advance(&sp.peer, 300);
+    script_fates_are(&sp, "w=0 a=TIMED_OUT? b=OUT_OF_ORDER_SEQUENCE_NUMBER?");
+    script_send(&sp, 0, "c");
+    script_advance(&sp.peer, 1000);
+    script_log_is(&sp, 0, "w c");
+    assert_int_equal(sp.logs[0].epoch, 1);
+    script_producer_destroy(&sp);
+}
+
 /* A broker that lost its memory of us and does not say so (brokers of today): it takes the next sequence, whatever it
  * is, and nothing is lost. */
 static void test_lost_state_goes_unnoticed(void **state)
@@ -434,6 +461,7 @@ int main(void)
         cmocka_unit_test_setup(test_stale_metadata_does_not_move_it_back, setup),
         cmocka_unit_test_setup(test_unknown_producer_recovers, setup),
         cmocka_unit_test_setup(test_unknown_producer_of_an_unsure_batch, setup),
+        cmocka_unit_test_setup(test_out_of_order_behind_what_may_come_yet, setup),
         cmocka_unit_test_setup(test_lost_state_goes_unnoticed, setup),
         cmocka_unit_test_setup(test_id_is_renewed, setup),
         cmocka_unit_test_setup(test_last_epoch, setup),
