@@ -66,6 +66,7 @@ struct mb_modern {
     int32_t epoch;        /* of the group: of its members, subscriptions and topics */
     int32_t target_epoch; /* for which the targets were computed */
     int64_t assigned_ms;  /* wall clock of that */
+    bool unsettled;       /* they are of a classic generation that was being replaced: the epoch is to rise */
     int64_t topics_hash;  /* of the topics that somebody subscribes to */
     uint64_t topics_seen; /* the cluster's metadata version that topics_hash is of */
     struct kci_list members;

@@ -41,7 +41,8 @@ bool mb_modern_advance_group(struct mb_group *group, bool bump, struct mb_group_
     bool other_topics;
     if (!mb_modern_look_at_topics(group, bump, &other_topics))
         return false;
-    if (bump || other_topics) {
+    if (bump || other_topics || modern->unsettled) {
+        modern->unsettled = false;
         modern->epoch++;
         mb_modern_records_epoch(records, group);
     }

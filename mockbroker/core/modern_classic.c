@@ -192,6 +192,19 @@ static bool advance(struct join *join, bool bump, struct mb_group_records *recor
            mb_modern_advance_member(join->member, bump, &join->owned, records, &moved, join->now);
 }
 
+/* Does each member have its target?  In a classic group nobody would hear that it is to get more, or to give something
+ * back: what is on its way from one to another would stay with nobody.  (Kafka rebalances for a new subscription only.) */
+static bool all_settled(const struct mb_modern *modern)
+{
+    KCI_LIST_EACH(node, &modern->members)
+    {
+        const struct mb_modern_member *member = KCI_CONTAINER(node, struct mb_modern_member, link);
+        if (member->revoking.count || !mb_tpset_equal(&member->assigned, &member->target))
+            return false;
+    }
+    return true;
+}
+
 /* The same before it becomes a classic group: only what its targets are worth; *stale: nothing. False: no memory. */
 static bool advance_last(struct join *join, bool bump, struct mb_group_records *records, bool *stale)
 {
@@ -200,13 +213,19 @@ static bool advance_last(struct join *join, bool bump, struct mb_group_records *
     if (!mb_modern_look_at_topics(join->group, bump, &other_topics))
         return false;
     *stale = bump || other_topics || modern->epoch > modern->target_epoch;
-    return *stale || mb_modern_advance_member(join->member, bump, &join->owned, records, &moved, join->now);
+    if (*stale)
+        return true;
+    if (!mb_modern_advance_member(join->member, bump, &join->owned, records, &moved, join->now))
+        return false;
+    *stale = !all_settled(modern);
+    return true;
 }
 
 /* The last member of the consumer protocol is back as one of the classic protocol, and the group with it. */
 static bool downgrade(struct join *join, bool stale, struct mb_group_records *records)
 {
-    return mb_modern_downgrade(join->group, records, stale ? "the targets were out of date" : NULL, join->now);
+    return mb_modern_downgrade(join->group, records, stale ? "the targets were out of date, or not reached" : NULL,
+                               join->now);
 }
 
 static void enter(struct join *join)

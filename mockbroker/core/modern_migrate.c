@@ -4,7 +4,8 @@
  *      mixed group    --the last of them goes, and somebody else is left-->         classic group, which rebalances
  *
  * Up: epoch and target are those of the classic generation, so nobody loses anything; a member that was in the middle
- * of a rebalance is told to join again.  Down: generation is the epoch, assignments are the targets.  In the log, one
+ * of a rebalance is told to join again, and the epoch rises, also for a static member that comes back as it was: else
+ * nobody would do what the rebalance was for.  Down: generation is the epoch, assignments are the targets.  In the log, one
  * batch takes back all records of the one kind and brings those of the other: whoever loads it sees either.
  *
  * What cannot be carried over is refused with GROUP_ID_NOT_FOUND, as Kafka does: subscriptions that cannot be read,
@@ -162,6 +163,7 @@ bool mb_modern_upgrade(struct mb_group *group, struct kci_arena *arena, struct m
         return false;
     group->modern->epoch = group->modern->target_epoch = group->generation;
     group->modern->assigned_ms = 0; /* the next target need not wait */
+    group->modern->unsettled = group->state != MB_GROUP_STABLE;
     KCI_LIST_EACH(node, &group->members)
     {
         done = done && carry_over(group, KCI_CONTAINER(node, struct mb_group_member, link), arena);

@@ -202,6 +202,57 @@ static void a_topic_changes_before_the_downgrade(void **unused)
     world_close(&s);
 }
 
+/* The static consumer was to give half of its partitions to another one, and is back as a classic one: in a classic group
+ * that one would never hear that they are free, so the group is rebalanced. */
+static void something_is_on_its_way_before_the_downgrade(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, NULL);
+    group_topic(&s, "t", 4);
+    struct member a = member_of(&s, 1, "g", "a", "t");
+    a.instance_id = kci_str_of("one");
+    member_join(&a);
+    assert_owns(&a, "0 1 2 3");
+    struct classic y = classic_of(&s, 1, "y"), again = classic_of(&s, 1, "x"), *classics[] = { &y };
+    classic_rejoin(&y);
+    world_pass(&s, 3000);
+    member_beat(&a); /* hears what it is to give up, and crashes */
+    beat_all(NULL, 0, classics, 1, 1);
+    assert_has(&y, "");
+    again.c.instance_id = kci_str_of("one");
+    classic_speak(&again);
+    assert_code(group_join(&again.c)->error_code, KCI_NONE);
+    assert_str(group_describe(&again.c)->group_state, "PreparingRebalance");
+    assert_code(group_beat(&y.c), KCI_REBALANCE_IN_PROGRESS);
+    world_close(&s);
+}
+
+/* A classic group is being rebalanced when a static member comes back as a consumer, with the topics that it had: nobody
+ * is new, and yet there is a new target, since a rebalance has a reason. */
+static void an_upgrade_goes_on_with_the_rebalance(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, NULL);
+    group_topic(&s, "t", 4);
+    struct classic x = classic_of(&s, 1, "x"), y = classic_of(&s, 1, "y"), *classics[] = { &x };
+    y.c.instance_id = kci_str_of("one");
+    classic_settle(&x, "0", &y, "12"); /* nobody has partition 3 */
+    classic_speak(&x);
+    assert_null(group_join(&x.c)); /* the leader wants another assignment */
+    struct member a = member_of(&s, 1, "g", "a", "t"), *members[] = { &a };
+    a.instance_id = kci_str_of("one");
+    member_join(&a);
+    assert_code(group_joined(&x.c)->error_code, KCI_REBALANCE_IN_PROGRESS);
+    classic_rejoin(&x);
+    beat_all(members, 1, classics, 1, 3);
+    assert_int_equal(a.epoch, 2);
+    assert_owns(&a, "1 2");
+    assert_has(&x, "0 3");
+    world_close(&s);
+}
+
 /* Every check of the four classic requests in a mixed group, in its order. */
 static void what_is_wrong_is_refused(void **unused)
 {
@@ -460,6 +511,8 @@ int main(void)
         cmocka_unit_test(the_last_new_member_goes),
         cmocka_unit_test(a_static_member_changes_over),
         cmocka_unit_test(a_topic_changes_before_the_downgrade),
+        cmocka_unit_test(something_is_on_its_way_before_the_downgrade),
+        cmocka_unit_test(an_upgrade_goes_on_with_the_rebalance),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(what_cannot_be_upgraded),
         cmocka_unit_test(the_policy_decides),
