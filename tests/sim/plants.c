@@ -110,6 +110,11 @@ const struct sim_regression sim_regression_list[] = {
       "Kafka" },
     { 513302, SIM_BEFORE_CUTS, "a commit that waited behind a heartbeat passes a later one on a new connection" },
     { 11821, SIM_ALL, "two have partition 2, of two topics: one was deleted, and made anew while the answer was late" },
+    { 504832, SIM_ALL,
+      "what expired, and what followed it, came late from an old connection, and again under a new epoch" },
+    { 6696, SIM_ALL, "a static member came back as a classic one, and nobody heard that what it gave up was free" },
+    { 518873, SIM_ALL,
+      "a group that was being rebalanced became a mixed one by a member that was no new one: no new target" },
     { 514009, SIM_ALL,
       "a partition was in a transaction by a record that was lost with its coordinator, and got no marker" },
 };
