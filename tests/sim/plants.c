@@ -113,6 +113,8 @@ const struct sim_regression sim_regression_list[] = {
     { 504832, SIM_ALL,
       "what expired, and what followed it, came late from an old connection, and again under a new epoch" },
     { 6696, SIM_ALL, "a static member came back as a classic one, and nobody heard that what it gave up was free" },
+    { 902882, SIM_ALL,
+      "who was further in the topic that was deleted than the new one goes counted as done, and then read on" },
     { 518873, SIM_ALL,
       "a group that was being rebalanced became a mixed one by a member that was no new one: no new target" },
     { 514009, SIM_ALL,
