@@ -39,6 +39,8 @@ struct mb_fetch {
     struct mb_fetch_node *nodes;
     size_t node_count;
     uint64_t readable; /* sum over the nodes */
+    uint64_t oversize; /* of the first batch, which comes whole: what is beyond its partition's bytes_max */
+    uint64_t enough;   /* readable bytes that are worth an answer */
     bool answer_now;   /* an error, a divergence, a broken wait */
     int32_t bytes_max;
     int16_t error; /* of the whole request */

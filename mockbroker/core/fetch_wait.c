@@ -55,7 +55,7 @@ void mb_fetch_wait_bytes(struct mb_partition *partition, uint64_t uncommitted, u
         uint64_t more = bytes < room ? bytes : room;
         node->readable += more;
         fetch->readable += more;
-        if (fetch->readable >= (uint64_t)(body->min_bytes > 0 ? body->min_bytes : 0) || room == 0)
+        if (fetch->readable >= fetch->enough)
             make_ready(fetch);
     }
 }

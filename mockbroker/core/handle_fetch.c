@@ -74,11 +74,14 @@ static uint64_t max_bytes(const struct mb_fetch *fetch)
     return room < quota ? room : quota;
 }
 
+/* What is worth an answer: no more than one may bring. */
 static uint64_t min_bytes(const struct mb_fetch *fetch)
 {
     const struct kci_fetch_request *body = fetch->request->body;
     uint64_t wanted = body->min_bytes > 0 ? (uint64_t)body->min_bytes : 0;
-    return wanted && fetch->request->cluster->quotas && wanted > max_bytes(fetch) ? max_bytes(fetch) : wanted;
+    if (wanted <= 1 && body->max_bytes > 0 && !fetch->request->cluster->quotas) /* as almost always */
+        return wanted;
+    return wanted > max_bytes(fetch) ? max_bytes(fetch) : wanted;
 }
 
 static int64_t read_limit(const struct mb_fetch *fetch, const struct mb_replica *replica)
@@ -123,14 +126,21 @@ static struct mb_partition *judge(struct mb_fetch_node *node)
             node->log_start = log->start_offset;
         }
         uint64_t max = node->bytes_max > 0 ? (uint64_t)node->bytes_max : 0;
-        uint64_t enough = min_bytes(fetch) > fetch->readable ? min_bytes(fetch) - fetch->readable : 0;
+        uint64_t enough = fetch->enough > fetch->readable ? fetch->enough - fetch->readable : 0;
         enough = enough < max ? enough : max; /* whether there is more does not matter */
+        size_t first = 0;
         if (!node->error && node->replica->broker == partition->leader)
             node->preferred = mb_rack_preferred(partition, body->rack_id, node->offset);
         if (!node->error && node->diverging_epoch < 0 && node->preferred < 0)
             for (size_t i = mb_log_find(log, node->offset);
-                 i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit && node->readable < enough; i++)
+                 i < log->count && mb_log_entry_last(mb_log_entry(log, i)) < limit &&
+                 (!first || node->readable < enough);
+                 i++) {
+                first = first ? first : mb_log_entry(log, i)->size;
                 node->readable += mb_log_entry(log, i)->size;
+            }
+        if (first > max && !fetch->readable && !fetch->oversize)
+            fetch->oversize = first - max;
         if (node->readable > max)
             node->readable = max;
     }
@@ -144,11 +154,12 @@ static struct mb_partition *judge(struct mb_fetch_node *node)
 static bool judge_all(struct mb_fetch *fetch)
 {
     const struct kci_fetch_request *body = fetch->request->body;
-    fetch->readable = 0;
+    fetch->enough = min_bytes(fetch);
+    fetch->readable = fetch->oversize = 0;
     for (size_t i = 0; i < fetch->node_count; i++)
         judge(&fetch->nodes[i]);
     return fetch->answer_now || fetch->error || fetch->node_count == 0 || body->max_wait_ms <= 0 ||
-           fetch->readable >= min_bytes(fetch);
+           fetch->readable + fetch->oversize >= fetch->enough;
 }
 
 /* ---- reading

@@ -155,6 +155,41 @@ static void the_cache_is_bounded(void **state)
     world_close(&world);
 }
 
+/* One answer has no room for all: who got something is asked last the next time, so that nobody starves behind another;
+ * of who got nothing the new high watermark is told, once. */
+static void who_got_something_comes_last(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 1, NULL);
+    world_topic(&world, "orders", 2, 1, NULL);
+    struct client *client = world_client(&world, 1), *writer = world_client(&world, 1);
+    client_fetch(client, (struct fetch_of){ .topic = "orders", .make_session = true });
+    int32_t id = client_fetched_all(client)->session_id;
+    client_fetch(client, (struct fetch_of){ .topic = "orders", .partition = 1, .session_id = id, .session_epoch = 1 });
+    assert_int_equal(client_fetched_all(client)->responses_count, 1);
+    for (int32_t i = 0; i < 2; i++) {
+        client_produce(writer, "orders", i, 1, world_batch(&world, (struct batch_of){ .count = 1 }));
+        assert_non_null(client_produced(writer));
+    }
+    client_fetch(client, (struct fetch_of){ .session_id = id, .session_epoch = 2, .max_bytes = 1 });
+    const struct kci_fetch_response *both = client_fetched_all(client);
+    assert_int_equal(both->responses[0].partitions_count, 2);
+    assert_int_equal(both->responses[0].partitions[0].partition_index, 0);
+    assert_true(both->responses[0].partitions[0].records.size > 0);
+    assert_int_equal(both->responses[0].partitions[1].partition_index, 1);
+    assert_int_equal(both->responses[0].partitions[1].records.size, 0);
+    assert_int_equal(both->responses[0].partitions[1].high_watermark, 1);
+    for (int32_t turn = 1; turn >= 0; turn--) { /* the client names neither: both are still wanted from offset 0 */
+        client_fetch(client, (struct fetch_of){ .session_id = id, .session_epoch = 4 - turn, .max_bytes = 1 });
+        const struct kci_fetch_response *one = client_fetched_all(client);
+        assert_int_equal(one->responses[0].partitions_count, 1);
+        assert_int_equal(one->responses[0].partitions[0].partition_index, turn);
+        assert_true(one->responses[0].partitions[0].records.size > 0);
+    }
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_forgotten_partition_is_not_answered_and_an_empty_session_ends),
         cmocka_unit_test(an_error_is_repeated_until_it_is_over),
         cmocka_unit_test(the_cache_is_bounded),
+        cmocka_unit_test(who_got_something_comes_last),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

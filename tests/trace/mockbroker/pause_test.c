@@ -151,11 +151,45 @@ static void faults_are_switched(void **state)
     world_close(&world);
 }
 
+/* A batch that is sent again waits for what it waited for before, not for what was appended meanwhile. */
+static void a_duplicate_does_not_wait_for_later_batches(void **state)
+{
+    struct world world;
+    (void)state;
+    world_open(&world, 3, NULL);
+    world_topic(&world, "orders", 1, 3, NULL);
+    struct client *first = world_client(&world, 1), *second = world_client(&world, 1), *again = world_client(&world, 1);
+    struct kci_bytes batch[2];
+    for (int32_t i = 0; i < 2; i++)
+        batch[i] = world_batch(&world, (struct batch_of){ .count = 1, .producer_id = 5, .sequence = i });
+    assert_int_equal(mb_cluster_broker_pause(world.cluster, 2, world.now), 0);
+    assert_int_equal(mb_cluster_broker_pause(world.cluster, 3, world.now), 0);
+    client_produce(first, "orders", 0, -1, batch[0]);
+    assert_int_equal(mb_cluster_broker_resume(world.cluster, 2, world.now), 0); /* it gets the first one only */
+    world_at(&world, world.now + 1);
+    assert_int_equal(mb_cluster_broker_pause(world.cluster, 2, world.now), 0);
+    client_produce(second, "orders", 0, -1, batch[1]);
+    client_produce(again, "orders", 0, -1, batch[0]);
+    assert_null(client_produced(first));
+    assert_null(client_produced(again));
+    assert_int_equal(mb_cluster_broker_resume(world.cluster, 3, world.now), 0); /* it gets both */
+    world_at(&world, world.now + 1);
+    assert_int_equal(world_look(&world, "orders", 0).high_watermark, 1);
+    assert_int_equal(client_produced(first)->base_offset, 0);
+    assert_int_equal(client_produced(again)->base_offset, 0);
+    assert_null(client_produced(second));
+    assert_int_equal(mb_cluster_broker_resume(world.cluster, 2, world.now), 0);
+    world_at(&world, world.now + 1);
+    assert_int_equal(client_produced(second)->base_offset, 1);
+    world_close(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_paused_leader_is_silent_and_then_replaced),
         cmocka_unit_test(a_short_pause_costs_only_time),
+        cmocka_unit_test(a_duplicate_does_not_wait_for_later_batches),
         cmocka_unit_test(paused_brokers_stop_and_start),
         cmocka_unit_test(groups_are_steered),
         cmocka_unit_test(faults_are_switched),

@@ -209,6 +209,28 @@ static void acks_0_is_not_answered(void **state)
     world_close(&world);
 }
 
+/* A broker that stops in an orderly way tells those that wait for records that it leads no more; one that is killed
+ * tells nobody anything. */
+static void who_waits_is_told_of_an_orderly_end(void **state)
+{
+    struct world world;
+    (void)state;
+    for (int clean = 0; clean < 2; clean++) {
+        world_open(&world, 2, NULL);
+        world_topic(&world, "orders", 1, 2, NULL);
+        struct client *client = world_client(&world, 1);
+        client_fetch(client, (struct fetch_of){ .topic = "orders", .min_bytes = 1, .max_wait_ms = 60000 });
+        assert_null(client_fetched(client));
+        assert_int_equal(mb_cluster_broker_stop(world.cluster, 1, clean, world.now), 0);
+        const struct kci_fetch_response__partition_data *got = client_fetched(client);
+        assert_true(client->closed);
+        assert_int_equal(got != NULL, clean);
+        if (got)
+            assert_int_equal(got->error_code, KCI_NOT_LEADER_OR_FOLLOWER);
+        world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +243,7 @@ int main(void)
         cmocka_unit_test(requests_come_byte_by_byte),
         cmocka_unit_test(acks_0_is_not_answered),
         cmocka_unit_test(a_deleted_topic_is_told_to_who_waits_for_it),
+        cmocka_unit_test(who_waits_is_told_of_an_orderly_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -367,10 +367,48 @@ static void the_beginning_can_be_raised(void **state)
             &answer->topics[0].partitions[0];
         if (got->error_code != rows[i].error || got->low_watermark != rows[i].begins)
             fail_msg("row %zu: %s, begins at %d", i, kci_error_name(got->error_code), (int)got->low_watermark);
+        if (got->low_watermark == 2) /* in the middle of a batch: what is before it is not found any more */
+            assert_int_equal(list_offsets(conn1, LIST_NEWEST, "t", 0, -1, 1000, 0)->offset, 2);
     }
     assert_int_equal(list_offsets(conn1, LIST_NEWEST, "t", 0, -1, -2, 0)->offset, 6);
     client_fetch(conn1, (struct fetch_of){ .topic = "t", .offset = 5 });
     assert_code(client_fetched(conn1)->error_code, KCI_OFFSET_OUT_OF_RANGE);
+}
+
+/* What counts for min_bytes is what an answer could bring: no more of a partition than its own limit, however much comes
+ * while it waits; but the first batch, which comes whole, counts as a whole at the first look. And no answer is worth
+ * more than what it may bring in all. */
+static void the_limits_of_a_wait(void **state)
+{
+    static const struct {
+        int64_t offset;
+        int32_t partition_max_bytes, min_bytes, max_bytes;
+        bool at_once;
+    } rows[] = {
+        { 0, 50, 51, 0, true },       { 0, 50, 1 << 20, 0, false },  { 6, 50, 51, 0, false },
+        { 0, 0, 1 << 20, 100, true }, { 6, 0, 1 << 20, 100, false },
+    };
+    (void)state;
+    struct client *writer = world_client(&world, 1);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t end = world_look(&world, "t", 0).log_end;
+        client_fetch(conn1, (struct fetch_of){ .topic = "t",
+                                               .offset = rows[i].offset ? end : 0,
+                                               .partition_max_bytes = rows[i].partition_max_bytes,
+                                               .max_bytes = rows[i].max_bytes,
+                                               .min_bytes = rows[i].min_bytes,
+                                               .max_wait_ms = 1000 });
+        const struct kci_fetch_response__partition_data *got = client_fetched(conn1);
+        if ((got != NULL) != rows[i].at_once)
+            fail_msg("row %zu: %s", i, got ? "answered at once" : "kept waiting");
+        for (int k = 0; k < 2 && rows[i].partition_max_bytes && !got; k++) {
+            client_produce(writer, "t", 0, 1, world_batch(&world, (struct batch_of){ .count = 3, .timestamp_ms = 9 }));
+            assert_code(client_produced(writer)->error_code, KCI_NONE);
+            assert_null(client_fetched(conn1));
+        }
+        world_at(&world, world.now + 1000 * MS);
+        assert_true(got || client_fetched(conn1));
+    }
 }
 
 int main(void)
@@ -384,6 +422,7 @@ int main(void)
         RULE(where_an_epoch_ends),
         RULE(fetch_rules),
         RULE(fetch_waits),
+        RULE(the_limits_of_a_wait),
         RULE(the_broker_limits_an_answer),
         RULE(the_beginning_can_be_raised),
     };

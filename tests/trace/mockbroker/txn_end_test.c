@@ -242,10 +242,33 @@ static void bad_requests_hear_why(void **unused)
     world_close(&s);
 }
 
+/* Who waits for committed records is not woken by those of an open transaction, but by its end. */
+static void readers_wait_for_the_end(void **unused)
+{
+    struct world s;
+    (void)unused;
+    world_open(&s, 1, NULL);
+    world_topic(&s, "t", 1, 1, NULL);
+    struct txn_client c = txn_client_of(&s, "id");
+    struct client *committed = world_client(&s, 1), *all = world_client(&s, 1);
+    struct fetch_of fetch = { .topic = "t", .min_bytes = 1, .max_wait_ms = 60000 };
+    client_fetch(all, fetch);
+    fetch.isolation = 1;
+    client_fetch(committed, fetch);
+    assert_code(txn_init(&c, false), KCI_NONE);
+    assert_code(txn_produce(&c, "t", 0, 3), KCI_NONE);
+    assert_true(client_fetched(all)->records.size > 0);
+    assert_null(client_fetched(committed));
+    assert_code(txn_end(&c, true), KCI_NONE);
+    assert_true(client_fetched(committed)->records.size > 0);
+    world_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_commit_makes_all_of_it_stable),
+        cmocka_unit_test(readers_wait_for_the_end),
         cmocka_unit_test(an_abort_is_told_to_readers),
         cmocka_unit_test(older_clients_announce_their_partitions),
         cmocka_unit_test(a_new_producer_fences_the_old_one),
