@@ -51,8 +51,9 @@ struct script_consumer {
     const char *protocol_type, *protocol_name; /* in answers to joins and syncs, instead of those that are right */
     int16_t manual;                            /* API that is left to the test; -1: none */
     int16_t manual2;
-    bool park_fetch;    /* Fetch is left to the test */
-    int64_t read_limit; /* records returned by one poll */
+    bool park_fetch;     /* Fetch is left to the test */
+    int32_t throttle_ms; /* in answers to Fetch */
+    int64_t read_limit;  /* records returned by one poll */
     size_t notified;
     char seen[SC_LOG_BYTES];
     kc_err last_error;
@@ -174,6 +175,7 @@ static inline bool script_answer_fetch(struct script_consumer *sc, struct script
     size_t used = 0, left = (size_t)request->max_bytes;
     bool any = even_empty, first = true;
     kci_codec_init(&kci_fetch_response_schema, &response);
+    response.throttle_time_ms = sc->throttle_ms;
     response.responses = kci_arena_array(&arena, (size_t)request->topics_count, sizeof *response.responses);
     for (int32_t t = 0; t < request->topics_count; t++) {
         struct kci_fetch_response__fetchable_topic_response *topic = &response.responses[response.responses_count++];

@@ -55,6 +55,22 @@ static void test_close(void **state)
     script_consumer_end(&sc);
 }
 
+/* What the last poll returned is committed by a close, too: whoever closes has worked on it. */
+static void test_close_after_one_poll(void **state)
+{
+    (void)state;
+    begin(true);
+    script_join(&sc, 1, "0");
+    script_append(&sc, 0, 2);
+    script_step(&peer);
+    sc.seen[0] = 0;
+    script_poll(&sc);
+    assert_noted(&sc, "t-0:0 t-0:1");
+    leave(true, 1000, KC_OK);
+    assert_int_equal(sc.committed[0], 2);
+    script_consumer_end(&sc);
+}
+
 /* A static member does not leave: it comes back. */
 static void test_static_member(void **state)
 {
@@ -290,6 +306,7 @@ static void test_session_not_closed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_close_after_one_poll),
         cmocka_unit_test(test_close),
         cmocka_unit_test(test_as_the_application_wants),
         cmocka_unit_test(test_static_member),

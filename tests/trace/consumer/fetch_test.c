@@ -239,6 +239,79 @@ static void test_damaged_batch(void **state)
     script_consumer_end(&sc);
 }
 
+/* Damage that only the CRC shows: refused, or returned by who has switched the check off. */
+static void test_damage_that_only_the_crc_shows(void **state)
+{
+    (void)state;
+    for (int check = 0; check < 2; check++) {
+        script_consumer_init(&sc, &peer);
+        sc.settings.check_crcs = check;
+        script_consumer_create(&sc);
+        script_append(&sc, 0, 2);
+        sc.logs[0].batches[0].bytes[KCI_BATCH_HEADER_BYTES + 1] ^= 1; /* attributes of a record, which mean nothing */
+        script_assign(&sc, 0, 0);
+        assert_seen(&sc, check ? "!CORRUPT" : "t-0:0 t-0:1");
+        script_consumer_end(&sc);
+    }
+}
+
+/* A quota throttles us: the next Fetch leaves when that is over (KIP-219), though its answer is not decoded as others
+ * are. */
+static void test_throttled(void **state)
+{
+    (void)state;
+    begin();
+    script_append(&sc, 0, 1);
+    sc.throttle_ms = 3000;
+    script_assign(&sc, 0, 0);
+    assert_seen(&sc, "t-0:0");
+    sc.throttle_ms = 0;
+    script_append(&sc, 0, 1);
+    script_advance(&peer, 2900);
+    assert_false(script_waits(&sc, KCI_API_FETCH));
+    assert_noted(&sc, "");
+    script_advance(&peer, 200);
+    assert_seen(&sc, "t-0:1");
+    script_consumer_end(&sc);
+}
+
+/* A partition with max.partition.fetch.bytes unread is not asked for; the request for its neighbour does not park at the
+ * broker meanwhile, and is not repeated all the time either. */
+static void test_unread_is_left_out(void **state)
+{
+    kc_topic_partition items[] = { { "t", 0, 0, -1, NULL, KC_OK }, { "t", 1, 0, -1, NULL, KC_OK } };
+    (void)state;
+    script_consumer_init(&sc, &peer);
+    peer.brokers = 1;
+    sc.settings.max_partition_fetch_bytes = 1000;
+    sc.settings.max_poll_records = 1000;
+    sc.park_fetch = true;
+    script_consumer_create(&sc);
+    script_append(&sc, 0, 100); /* more than that each */
+    script_append(&sc, 0, 100);
+    assert_int_equal(kci_consumer_assign(sc.core, items, 2, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    struct script_request *r = script_expect(&sc, KCI_API_FETCH);
+    assert_int_equal(((const struct kci_fetch_request *)r->message)->topics[0].partitions_count, 2);
+    script_answer_fetch(&sc, r, true);
+    script_step(&peer);
+    r = script_expect(&sc, KCI_API_FETCH);
+    const struct kci_fetch_request *request = r->message;
+    assert_int_equal(request->topics[0].partitions_count, 1);
+    assert_int_equal(request->topics[0].partitions[0].partition, 1);
+    assert_int_equal(request->max_wait_ms, 0);
+    script_answer_fetch(&sc, r, true);
+    script_step(&peer);
+    assert_false(script_waits(&sc, KCI_API_FETCH));
+    script_poll(&sc);
+    sc.seen[0] = 0;
+    script_step(&peer);
+    request = script_expect(&sc, KCI_API_FETCH)->message;
+    assert_int_equal(request->topics[0].partitions_count, 2);
+    assert_int_equal(request->max_wait_ms, 500);
+    script_consumer_end(&sc);
+}
+
 /* A batch that would decompress beyond the ceiling is refused, not inflated. */
 static void test_bomb(void **state)
 {
@@ -524,6 +597,9 @@ int main(void)
         cmocka_unit_test(test_connection_breaks),
         cmocka_unit_test(test_session_errors),
         cmocka_unit_test(test_damaged_batch),
+        cmocka_unit_test(test_damage_that_only_the_crc_shows),
+        cmocka_unit_test(test_throttled),
+        cmocka_unit_test(test_unread_is_left_out),
         cmocka_unit_test(test_bomb),
         cmocka_unit_test(test_larger_than_the_ceiling),
         cmocka_unit_test(test_compressed),

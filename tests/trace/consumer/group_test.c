@@ -40,6 +40,50 @@ static void test_first_join(void **state)
     script_consumer_end(&sc);
 }
 
+/* A join parks at the coordinator until all members have come: far beyond request.timeout.ms, for as long as they may
+ * work on what they have, and 5 s more. */
+static void test_a_join_parks(void **state)
+{
+    (void)state;
+    begin();
+    script_subscribe(&sc);
+    script_poll(&sc);
+    script_answer_join(&sc, KCI_MEMBER_ID_REQUIRED, -1, "");
+    struct script_conn *conn = script_pending(&peer, NULL, KCI_API_JOIN_GROUP)->conn;
+    for (int64_t until = peer.now + 304 * 1000000LL; peer.now < until; script_advance(&peer, 1000))
+        script_poll(&sc);
+    assert_int_equal(conn->state, SCRIPT_OPEN);
+    script_advance(&peer, 2000);
+    assert_int_equal(conn->state, SCRIPT_CLOSED_BY_CLIENT);
+    script_consumer_end(&sc);
+}
+
+/* The assignment was made for an older subscription: it is not taken, and the member joins again. */
+static void test_assigned_what_is_not_subscribed(void **state)
+{
+    const char *other[] = { "u" };
+    struct kci_operation *operation; /* waits for a partition that is not there: so topic "t" is still known */
+    kc_topic_partition item = { "t", 3, 5, -1, NULL, KC_OK };
+    (void)state;
+    begin();
+    script_topic(&peer, "u", 1);
+    assert_int_equal(kci_consumer_begin_offsets(sc.core, &operation, &item, 1, peer.now + 60000000, NULL), KC_OK);
+    assert_int_equal(kci_consumer_subscribe(sc.core, other, 1, peer.now, NULL), KC_OK);
+    script_step(&peer);
+    script_poll(&sc);
+    script_answer_join(&sc, KCI_NONE, 1, "other");
+    script_answer_sync(&sc, KCI_NONE, "0");
+    script_poll_all(&sc);
+    assert_noted(&sc, "");
+    expect_state("JOINING");
+    script_advance(&peer, 500);
+    script_answer_join(&sc, KCI_NONE, 2, "other");
+    script_answer_sync(&sc, KCI_NONE, "");
+    assert_seen(&sc, "assigned()");
+    kci_consumer_operation_end(sc.core, operation);
+    script_consumer_end(&sc);
+}
+
 /* The leader decodes what all members say, waits for the metadata and assigns by range: here for two. */
 static void test_leader_assigns(void **state)
 {
@@ -418,6 +462,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_join),
+        cmocka_unit_test(test_a_join_parks),
+        cmocka_unit_test(test_assigned_what_is_not_subscribed),
         cmocka_unit_test(test_leader_assigns),
         cmocka_unit_test(test_heartbeats),
         cmocka_unit_test(test_rebalance_order),
