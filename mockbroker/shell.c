@@ -143,12 +143,13 @@ static int first_listen(struct mb_shell *shell, int32_t broker, bool exactly)
         .shell = shell, .broker = broker, .port = port <= UINT16_MAX ? (uint16_t)port : 0, .held = -1
     };
     int error = open_listener(listener);
-    if (error == EADDRINUSE && listener->port && !exactly) {
+    bool taken = error == EADDRINUSE && listener->port && !exactly;
+    if (taken) {
         listener->port = 0;
         error = open_listener(listener);
     }
     if (!error)
-        tell_address(listener, false);
+        tell_address(listener, taken);
     return error;
 }
 

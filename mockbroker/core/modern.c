@@ -263,8 +263,8 @@ struct mb_modern_new_id mb_modern_new_id(struct mb_cluster *cluster)
 {
     struct kci_prng *prng = mb_cluster_prng(cluster);
     struct mb_modern_new_id id;
-    snprintf(id.text, sizeof id.text, "%016llx%016llx", (unsigned long long)kci_prng_next(prng),
-             (unsigned long long)kci_prng_next(prng));
+    unsigned long long low = kci_prng_next(prng), high = kci_prng_next(prng); /* in this order with every compiler */
+    snprintf(id.text, sizeof id.text, "%016llx%016llx", high, low);
     return id;
 }
 
