@@ -79,6 +79,18 @@ class Demo(unittest.TestCase):
         with Mockbroker(brokers=3) as cluster:
             self.assertIn('"false" ended with', self.demo(self.folder.name, "--bootstrap", cluster.address, "--stop-command", "false", status=1)[1])
 
+    def test_what_differs_is_told(self):
+        """Half-way somebody writes a record of no file into the log: all files are equal, but that is not all there is; the table and the
+        status say so."""
+        with Mockbroker(brokers=3) as cluster:
+            intrude = f"echo intruder | {program('kc')} produce -b {cluster.address} -t watched -k /no/such/file -H line=9-letters"
+            out, err = self.demo(self.folder.name, "--bootstrap", cluster.address, "--topic", "watched", "--stop-command", intrude, "--start-command", "true",
+                                 status=1)
+        self.assertRegex(err, r"partition \d+ offset \d+ holds a record of an unknown file")
+        self.assertRegex(out, r"(?m)^files different +1$")
+        self.assertIn("FAILED: see above", out)
+        self.assertNotIn("nothing was lost", out)
+
 
 if __name__ == "__main__":
     unittest.main()

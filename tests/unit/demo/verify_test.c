@@ -195,6 +195,20 @@ static void a_changed_byte(void **state)
     assert_string_equal(complaint, "/poem: the SHA-256 differs");
 }
 
+/* What two readers say of the same place must be the same, whichever of them is believed. */
+static void another_record_at_the_second_reading(void **state)
+{
+    struct demo_verdict v;
+    (void)state;
+    struct spool spools[2] = { open_spool(), open_spool() };
+    put_poem_from(&spools[0], 0, 0);
+    put_note(&spools[0]);
+    put(&spools[1], 0, 1, "/poem", 1, "twp", true);
+    assert_int_equal(judge(spools, 2, &v), 1);
+    assert_int_equal(v.redelivered, 1);
+    assert_true(v.files_different > 0);
+}
+
 /* A newline that is not in the file. */
 static void a_newline_too_many(void **state)
 {
@@ -231,11 +245,17 @@ static void no_spool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_is_well),      cmocka_unit_test(a_lost_piece),
-        cmocka_unit_test(a_lost_end),       cmocka_unit_test(nothing_at_all),
-        cmocka_unit_test(pieces_exchanged), cmocka_unit_test(a_piece_twice_in_the_log),
-        cmocka_unit_test(a_changed_byte),   cmocka_unit_test(a_newline_too_many),
-        cmocka_unit_test(an_unknown_file),  cmocka_unit_test(no_spool),
+        cmocka_unit_test(all_is_well),
+        cmocka_unit_test(a_lost_piece),
+        cmocka_unit_test(a_lost_end),
+        cmocka_unit_test(nothing_at_all),
+        cmocka_unit_test(pieces_exchanged),
+        cmocka_unit_test(a_piece_twice_in_the_log),
+        cmocka_unit_test(a_changed_byte),
+        cmocka_unit_test(a_newline_too_many),
+        cmocka_unit_test(an_unknown_file),
+        cmocka_unit_test(no_spool),
+        cmocka_unit_test(another_record_at_the_second_reading),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
