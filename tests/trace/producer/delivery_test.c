@@ -191,6 +191,23 @@ static void test_no_common_version(void **state)
     script_producer_destroy(&sp);
 }
 
+/* zstd may be sent from version 7 on: a broker that is older would store what its readers cannot read. */
+static void test_zstd_needs_a_version(void **state)
+{
+    (void)state;
+    for (int16_t version = 6; version <= 7 && kci_codec_built_in(KCI_CODEC_ZSTD); version++) {
+        script_producer_init(&sp);
+        sp.settings.compression_type = KCI_CODEC_ZSTD;
+        sp.peer.version_max[KCI_API_PRODUCE] = version;
+        script_producer_create(&sp);
+        script_send(&sp, 0, "a");
+        script_fates_are(&sp, version < 7 ? "a=NO_VERSION" : "a=0");
+        if (version < 7)
+            assert_non_null(strstr(sp.fates[0].text, "that allows zstd"));
+        script_producer_destroy(&sp);
+    }
+}
+
 /* Each codec, with timestamps of their own: values and timestamps come back. */
 static void test_codecs(void **state)
 {
@@ -365,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup(test_partitions_share_a_request, setup),
         cmocka_unit_test_setup(test_every_version, setup),
         cmocka_unit_test_setup(test_no_common_version, setup),
+        cmocka_unit_test_setup(test_zstd_needs_a_version, setup),
         cmocka_unit_test_setup(test_codecs, setup),
         cmocka_unit_test_setup(test_acks_0, setup),
         cmocka_unit_test_setup(test_timestamps_in_reports, setup),
