@@ -190,14 +190,17 @@ void mb_group_records_append(struct mb_group_records *records, struct mb_cluster
         if (!span->tombstone)
             list[i].value = (struct kci_bytes){ data + span->key_end, span->value_end - span->key_end };
     }
-    struct kci_batch_header in_transaction = { .magic = 2,
-                                               .attributes = KCI_BATCH_TRANSACTIONAL,
-                                               .producer_id = records->producer_id,
-                                               .producer_epoch = records->producer_epoch,
-                                               .base_sequence = -1 };
+    bool in_transaction = records->producer_id >= 0;
+    int codec =
+        (int)mb_cluster_property(cluster, "offsets.topic.compression.codec"); /* the numbers of Kafka's codecs */
+    struct kci_batch_header header = { .magic = 2,
+                                       .attributes = (int16_t)((in_transaction ? KCI_BATCH_TRANSACTIONAL : 0) | codec),
+                                       .producer_id = in_transaction ? records->producer_id : -1,
+                                       .producer_epoch = (int16_t)(in_transaction ? records->producer_epoch : -1),
+                                       .base_sequence = -1 };
     if (list)
-        mb_internal_append(cluster, kci_str_of(MB_OFFSETS_TOPIC), partition,
-                           records->producer_id >= 0 ? &in_transaction : NULL, list, records->count, done, owner, now);
+        mb_internal_append(cluster, kci_str_of(MB_OFFSETS_TOPIC), partition, &header, list, records->count, done, owner,
+                           now);
     else
         done(owner, records->bytes.size >= MB_GROUP_RECORD_BYTES ? KCI_MESSAGE_TOO_LARGE : KCI_UNKNOWN_SERVER_ERROR,
              now);

@@ -82,10 +82,11 @@ struct kci_uuid mb_cluster_topic_id(const struct mb_cluster *cluster, struct kci
 static bool set_internal(struct mb_cluster *cluster, struct mb_topic_config *config, bool of_transactions, char *text,
                          size_t text_size)
 {
-    char segment[24] = "104857600", min_isr[24] = "";
+    char segment[24], min_isr[24] = "";
+    snprintf(segment, sizeof segment, "%lld",
+             (long long)mb_cluster_property(cluster, of_transactions ? "transaction.state.log.segment.bytes"
+                                                                     : "offsets.topic.segment.bytes"));
     if (of_transactions) {
-        snprintf(segment, sizeof segment, "%lld",
-                 (long long)mb_cluster_property(cluster, "transaction.state.log.segment.bytes"));
         snprintf(min_isr, sizeof min_isr, "%lld",
                  (long long)mb_cluster_property(cluster, "transaction.state.log.min.isr"));
     }

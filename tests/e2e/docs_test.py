@@ -94,6 +94,24 @@ class Docs(unittest.TestCase):
             path, name = place.split(": ")
             self.assertIn(name, read(os.path.join(SOURCE, "tests", "interop", path)))
 
+    def test_settings_without_an_effect(self):
+        """The list is what the code has: properties that no other file of the broker asks for, and settings of topics that are not resolved."""
+        folder = os.path.join(SOURCE, "mockbroker")
+        sources = {os.path.join(at, name): read(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names if name.endswith((".c", ".h"))}
+        properties = sources.pop(os.path.join(folder, "core", "properties.c"))
+        topics = sources[os.path.join(folder, "core", "topic_config.c")]
+        others = "\n".join(sources.values())
+        names = re.findall(r'^    [A-Z]\("([\w.]+)"', properties, re.M)
+        self.assertGreater(len(names), 100)
+        refused = set(re.findall(r'^        \{ "([\w.]+)", "', properties, re.M))
+        idle = {name for name in names if f'"{name}"' not in others} - refused
+        for key, name, behind in re.findall(r'^    (\[\w+\] = )?\{ "([\w.]+)", MB_CONFIG_.*?(NULL|"[\w.]+") \},$', topics, re.M):
+            if not key or "throttled" in name:  # those are only checked
+                idle |= {name, behind.strip('"')} - {"NULL"}
+        section = read(os.path.join(SOURCE, "docs", "mockbroker.md")).split("## Settings without an effect")[1].split("\n## ")[0]
+        rows = re.findall(r"^\| (`.*?) \|", section, re.M)
+        self.assertEqual(sorted(idle), sorted(name for row in rows for name in re.findall(r"`([\w.]+)`", row)))
+
     def test_commands_of_dev(self):
         """Every ./dev COMMAND of a page is one that ./dev knows and lists, and it lists no other."""
         script = os.path.join(SOURCE, "dev")

@@ -257,10 +257,42 @@ static void a_restart_keeps_groups_and_offsets(void **unused)
     memory_storage_free(&files);
 }
 
+/* Segments and codec of __consumer_offsets are settings of the brokers; what is compressed there is read again. */
+static void the_log_is_written_as_its_settings_say(void **unused)
+{
+    (void)unused;
+    for (int codec = KCI_CODEC_NONE; codec <= KCI_CODEC_ZSTD; codec++) {
+        struct world s;
+        char config[100];
+        snprintf(config, sizeof config, "offsets.topic.compression.codec=%d offsets.topic.segment.bytes=%d", codec,
+                 2000000 + codec);
+        world_open(&s, 2, config);
+        group_topic(&s, "t", 1);
+        int32_t home = group_coordinator(&s, "g"), partition = partition_of(&s, "g");
+        struct group_client a = group_client_of(&s, home, "g", "a");
+        group_settle_one(&a);
+        assert_code(group_commit(&a, "t", 0, 11), KCI_NONE);
+        const struct mb_partition *of = world_partition(&s, "__consumer_offsets", partition);
+        assert_int_equal(of->topic->config.segment_bytes, 2000000 + codec);
+        struct mb_log *log = &mb_partition_leader(of)->log;
+        assert_true(log->count >= 2);
+        for (size_t i = 0; i < log->count; i++)
+            assert_int_equal(kci_be16(mb_log_bytes(log, i) + 21) & KCI_BATCH_CODEC_MASK, codec);
+        assert_code(mb_cluster_move_leader(s.cluster, kci_str_of("__consumer_offsets"), partition, home % 2 + 1, s.now),
+                    KCI_NONE);
+        assert_int_equal(group_coordinator(&s, "g"), home % 2 + 1);
+        a.conn = group_connect(&s, home % 2 + 1, "a");
+        assert_code(group_beat(&a), KCI_NONE);
+        assert_int_equal(group_committed(&a, "t", 0), 11);
+        world_close(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_move_costs_no_rebalance),
+        cmocka_unit_test(the_log_is_written_as_its_settings_say),
         cmocka_unit_test(the_leader_still_leads_after_a_move),
         cmocka_unit_test(a_full_disk_loses_nothing),
         cmocka_unit_test(a_killed_coordinator_is_replaced),
