@@ -447,4 +447,13 @@ static inline struct script_conn *script_conn_to(struct script_peer *peer, const
     return NULL;
 }
 
+/* As script_take, of the connection to this address, which has to be there. */
+static inline struct script_request *script_take_at(struct script_peer *peer, const char *address, int16_t api)
+{
+    struct script_conn *conn = script_conn_to(peer, address);
+    if (!conn)
+        fail_msg("there is no connection to %s", address);
+    return script_take(peer, conn, api);
+}
+
 #endif

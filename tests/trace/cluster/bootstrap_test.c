@@ -43,7 +43,7 @@ static void test_moved_broker(void **state)
     assert_int_equal(old->state, SCRIPT_CLOSED_BY_CLIENT);
     assert_int_equal(call.error, KC_ERR_TRANSPORT);
     assert_true(call.maybe_applied);
-    script_answer_heartbeat(&peer, script_take(&peer, script_conn_to(&peer, "new:9999"), KCI_API_HEARTBEAT), 0);
+    script_answer_heartbeat(&peer, script_take_at(&peer, "new:9999", KCI_API_HEARTBEAT), 0);
     assert_int_equal(second.error, KC_OK);
     script_cluster_destroy(&sc);
 }
@@ -116,12 +116,12 @@ static void test_told_to_rebootstrap(void **state)
     peer.auto_metadata = false;
     kci_cluster_refresh(sc.cluster, "a test", peer.now);
     script_advance(&peer, 121);
-    struct script_request *r = script_take(&peer, script_conn_to(&peer, "b1:9092"), KCI_API_METADATA);
+    struct script_request *r = script_take_at(&peer, "b1:9092", KCI_API_METADATA);
     kci_codec_init(&kci_metadata_response_schema, &response);
     response.error_code = KCI_REBOOTSTRAP_REQUIRED;
     script_answer(&peer, r, &response);
     script_advance(&peer, 300);
-    script_answer_metadata(&peer, script_take(&peer, script_conn_to(&peer, "boot:9092"), KCI_API_METADATA));
+    script_answer_metadata(&peer, script_take_at(&peer, "boot:9092", KCI_API_METADATA));
     script_settle(&peer);
     assert_int_equal(sc.metadata_events, 2);
     script_cluster_destroy(&sc);

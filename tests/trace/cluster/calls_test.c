@@ -44,7 +44,7 @@ static void test_in_order(void **state)
     expect(&calls[5], KC_ERR_TRANSPORT, false);
     expect_text(calls[5].text, "Heartbeat was not sent");
     script_advance(&peer, 100);
-    script_answer_heartbeat(&peer, script_take(&peer, script_conn_to(&peer, "b1:9092"), KCI_API_HEARTBEAT), 0);
+    script_answer_heartbeat(&peer, script_take_at(&peer, "b1:9092", KCI_API_HEARTBEAT), 0);
     expect(&calls[6], KC_OK, true);
     script_cluster_destroy(&sc);
 }
@@ -318,7 +318,7 @@ static void test_downgrade(void **state)
     script_close(&peer, b1, "the broker is exchanged for an older one");
     expect(&calls[0], KC_ERR_TRANSPORT, false);
     script_advance(&peer, 100);
-    struct script_request *r = script_take(&peer, script_conn_to(&peer, "b1:9092"), KCI_API_HEARTBEAT);
+    struct script_request *r = script_take_at(&peer, "b1:9092", KCI_API_HEARTBEAT);
     assert_int_equal(r->header.version, 1);
     script_answer_heartbeat(&peer, r, 0);
     script_answer_heartbeat(&peer, script_take(&peer, NULL, KCI_API_HEARTBEAT), 0);
@@ -403,7 +403,7 @@ static void test_controller(void **state)
     script_cluster_create(&sc);
     script_call_init(&calls[0]);
     script_call(&sc, KCI_NODE_CONTROLLER, &calls[0]);
-    script_answer_heartbeat(&peer, script_take(&peer, script_conn_to(&peer, "b2:9092"), KCI_API_HEARTBEAT), 0);
+    script_answer_heartbeat(&peer, script_take_at(&peer, "b2:9092", KCI_API_HEARTBEAT), 0);
     expect(&calls[0], KC_OK, true);
     assert_int_equal(calls[0].node, 2);
     script_cluster_destroy(&sc);

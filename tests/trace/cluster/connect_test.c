@@ -88,6 +88,28 @@ static void test_older_broker(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* A broker that refuses even what it lists is asked for less each time, and that has an end. */
+static void test_a_broker_that_refuses_what_it_lists(void **state)
+{
+    struct kci_api_versions_response__api_version key = { .api_key = KCI_API_API_VERSIONS, .max_version = 3 };
+    struct kci_api_versions_response refusal = {
+        .error_code = KCI_UNSUPPORTED_VERSION, .api_keys = &key, .api_keys_count = 1, .finalized_features_epoch = -1
+    };
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    struct script_conn *c = connect_to("b1:9092");
+    for (int16_t version = 3; version >= 0; version--) {
+        struct script_request *r = script_take(&peer, c, KCI_API_API_VERSIONS);
+        assert_int_equal(r->header.version, version);
+        script_answer_quietly_(&peer, r, 0, &refusal);
+        script_settle(&peer);
+    }
+    assert_int_equal(c->state, SCRIPT_CLOSED_BY_CLIENT);
+    expect_text(kci_cluster_node_why(sc.cluster, -1000, peer.now), "refused ApiVersions v0: UNSUPPORTED_VERSION");
+    script_cluster_destroy(&sc);
+}
+
 /* A broker from before KIP-511 refuses without a range: v0 it is. */
 static void test_old_broker(void **state)
 {
@@ -519,6 +541,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_call),
+        cmocka_unit_test(test_a_broker_that_refuses_what_it_lists),
         cmocka_unit_test(test_older_broker),
         cmocka_unit_test(test_old_broker),
         cmocka_unit_test(test_refusal_that_does_not_decode),
