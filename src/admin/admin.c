@@ -7,6 +7,7 @@
 
 /* memory that decoding one response may take: a cluster of 100,000 partitions */
 #define RESPONSE_BYTES_MAX (64u << 20)
+#define NAME_BYTES         320                          /* of a broker and its address in a text */
 #define RANDOM_STEP        UINT64_C(0x9e3779b97f4a7c15) /* odd: the jitter walks through all values */
 
 struct kci_admin {
@@ -70,10 +71,18 @@ static bool decode_answer(struct kci_admin_op *op, const struct kci_reply *reply
     op->response = kci_arena_take(&op->arena, kci_schema_size(schema));
     op->version = reply->version;
     const char *bad_field = "(memory limit)";
-    if (op->response && kci_codec_decode(schema, reply->version, &body, &op->arena, op->response, &bad_field))
+    bool decoded =
+        op->response && kci_codec_decode(schema, reply->version, &body, &op->arena, op->response, &bad_field);
+    if (decoded && kci_reader_left(&body) == 0)
         return true;
-    char text[160];
-    snprintf(text, sizeof text, "the answer of broker %d cannot be read: field %s", reply->node, bad_field);
+    char broker[NAME_BYTES], text[2 * NAME_BYTES];
+    kci_cluster_node_name(op->admin->cluster, reply->node, broker, sizeof broker);
+    int used = snprintf(text, sizeof text, "%s sent a malformed response to %s v%d: ", broker,
+                        kci_api_find(op->api)->name, reply->version);
+    if (decoded)
+        snprintf(text + used, sizeof text - (size_t)used, "%zu bytes too many", kci_reader_left(&body));
+    else
+        snprintf(text + used, sizeof text - (size_t)used, "bad field %s", bad_field);
     drop_answer(op);
     finish_failed(op, KC_ERR_MALFORMED, text);
     return false;

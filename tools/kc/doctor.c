@@ -192,8 +192,13 @@ static int examine(const kc_config *config, const char *topic, int32_t timeout_m
     }
     snprintf(what, sizeof what, "cluster %s, %zu brokers, controller %d",
              cluster->cluster_id ? cluster->cluster_id : "?", cluster->broker_count, cluster->controller);
-    ok("kafka", what, began);
-    status = check_brokers(cluster, timeout_ms);
+    if (cluster->broker_count == 0)
+        status = failed("kafka", what, "it names no broker",
+                        "what answered is no broker of a running cluster; ask again, or another bootstrap server");
+    else
+        ok("kafka", what, began);
+    if (status == KC_EXIT_OK)
+        status = check_brokers(cluster, timeout_ms);
     if (status == KC_EXIT_OK && topic && cluster->topic_count == 1)
         status = check_topic(&cluster->topics[0]);
     kc_cluster_release(cluster);
