@@ -363,6 +363,18 @@ void kci_connection_hello(struct kci_node *node, struct kci_reader *body, int64_
 /* ---- events
  * -------------------------------------------------------------------------------------------------------------- */
 
+/* "closed the connection ...", and how much of an answer came before, if one had begun; false: none had. */
+static bool tell_closed(const struct kci_node *node, const char *reason, struct kci_text *text)
+{
+    size_t there, total;
+    bool begun = kci_splitter_partial(&node->splitter, &there, &total);
+    if (begun)
+        kci_text_add(text, "closed the connection in mid-response: %zu of %zu bytes came (%s)", there, total, reason);
+    else
+        kci_text_add(text, "closed the connection (%s)", reason);
+    return begun;
+}
+
 /* The peer hung up before it said anything, or after something that is no frame. */
 static void lost_in_negotiation(struct kci_node *node, const char *reason, int64_t now)
 {
@@ -382,6 +394,10 @@ static void lost_in_negotiation(struct kci_node *node, const char *reason, int64
     }
     if (kci_sniff(bytes, size, &t)) {
         fail_address(node, KC_ERR_NOT_KAFKA, what, now);
+        return;
+    }
+    if (size && tell_closed(node, reason, &t)) {
+        fail_address(node, KC_ERR_TRANSPORT, what, now);
         return;
     }
     kci_text_add(
@@ -406,8 +422,7 @@ void kci_connection_lost(struct kci_node *node, const char *reason, int64_t now)
     } else if (!node->in_flight && !node->queued && now - node->last_used >= IDLE_ENOUGH_US) {
         kci_connection_close(node, "closed the idle connection", now);
     } else {
-        kci_text_add(&t, "closed the connection (%s)", reason);
-        if (!node->proved && node->in_flight)
+        if (!tell_closed(node, reason, &t) && !node->proved && node->in_flight)
             kci_text_add(
                 &t,
                 " on the first request after ApiVersions: the listener may want SASL, which this build does not have");

@@ -122,6 +122,17 @@ size_t kci_splitter_peek(const struct kci_splitter *s, uint8_t *out, size_t size
     return size;
 }
 
+bool kci_splitter_partial(const struct kci_splitter *s, size_t *there, size_t *total)
+{
+    *there = s->large ? s->large_filled + PREFIX_BYTES : s->end - s->start;
+    *total = PREFIX_BYTES;
+    if (s->large)
+        *total += s->large->size;
+    else if (*there >= PREFIX_BYTES)
+        *total += kci_be32(s->buffer + s->start);
+    return *there > 0;
+}
+
 void kci_splitter_destroy(struct kci_splitter *s)
 {
     if (!s)

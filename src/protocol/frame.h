@@ -43,6 +43,9 @@ void kci_splitter_received(struct kci_splitter *s, size_t size);
 int kci_splitter_next(struct kci_splitter *s, struct kci_frame **out);
 /* The first bytes as received (for telling HTTP or TLS from Kafka in an error text); returns how many. */
 size_t kci_splitter_peek(const struct kci_splitter *s, uint8_t *out, size_t size);
+/* Has a frame begun that is not complete? *there of its *total bytes came, both with the size prefix (total 4 while that
+ * is not whole). */
+bool kci_splitter_partial(const struct kci_splitter *s, size_t *there, size_t *total);
 void kci_splitter_destroy(struct kci_splitter *s);
 
 struct kci_request_header {

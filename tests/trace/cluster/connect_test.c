@@ -484,6 +484,41 @@ static void test_sasl_listener(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* A broker that goes away in the middle of an answer is said to have done so, with how much of it came; that is not what
+ * a listener with SASL does. */
+static void test_closed_in_mid_response(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    peer.auto_connect = peer.auto_versions = true;
+    create_and_call();
+    struct script_request *heartbeat = script_take(&peer, NULL, KCI_API_HEARTBEAT);
+    script_bytes(&peer, heartbeat->conn, "\0\0\0\x64\0\0\0\x01", 8); /* 100 bytes are announced */
+    script_close(&peer, heartbeat->conn, "connection reset by peer");
+    assert_int_equal(call.done, 1);
+    assert_int_equal(call.error, KC_ERR_TRANSPORT);
+    assert_true(call.maybe_applied);
+    expect_text(call.text, "closed the connection in mid-response: 8 of 104 bytes came (connection reset by peer)");
+    assert_null(strstr(call.text, "SASL"));
+    script_cluster_destroy(&sc);
+}
+
+/* The same in the first answer of all. */
+static void test_closed_in_mid_negotiation(void **state)
+{
+    (void)state;
+    begin("b1:9092");
+    create_and_call();
+    struct script_conn *c = connect_to("10.0.0.1:9092");
+    script_bytes(&peer, c, "\0\0\0\x64\0\0\0\0\0\0", 10);
+    script_close(&peer, c, "closed by peer");
+    char text[400];
+    kci_cluster_explain(sc.cluster, text, sizeof text, peer.now);
+    expect_text(text, "closed the connection in mid-response: 10 of 104 bytes came (closed by peer)");
+    assert_null(strstr(text, "SASL"));
+    script_cluster_destroy(&sc);
+}
+
 /* The bootstrap server works, but the broker advertises a name that means nothing here (the classic of containers). The
  * call for that broker says so, and the client asks the bootstrap server again about once a second, not more. */
 static void test_bad_advertised_name(void **state)
@@ -563,6 +598,8 @@ int main(void)
         cmocka_unit_test(test_bad_bootstrap),
         cmocka_unit_test(test_slow_resolver),
         cmocka_unit_test(test_sasl_listener),
+        cmocka_unit_test(test_closed_in_mid_response),
+        cmocka_unit_test(test_closed_in_mid_negotiation),
         cmocka_unit_test(test_bad_advertised_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/prng.h"
+#include "protocol/codec_table.h"
 #include "protocol/frame.h"
 #include "protocol/messages.h"
 #include "support/test_alloc.h"
@@ -120,6 +121,16 @@ static void test_sizes_that_are_no_sizes(void **unused)
     assert_int_equal(s.bad_size, 1001);
     kci_splitter_destroy(&s);
 
+    /* a frame of just the limit is one */
+    static const uint8_t largest[4 + 1000] = { 0, 0, 0x03, 0xe8 };
+    s = kci_splitter_of(&alloc, 1000);
+    feed(&s, largest, sizeof largest);
+    assert_int_equal(kci_splitter_next(&s, &frame), 1);
+    assert_int_equal(frame->size, 1000);
+    kci_frame_release(frame);
+    frame = NULL;
+    kci_splitter_destroy(&s);
+
     /* someone speaks HTTP: the first bytes say so, and nothing was allocated for a frame of 1,347,375,956 bytes */
     s = kci_splitter_of(&alloc, KCI_FRAME_BYTES_MAX);
     uint8_t first[5] = { 0 };
@@ -130,6 +141,44 @@ static void test_sizes_that_are_no_sizes(void **unused)
     assert_true(state.largest <= 64 << 10);
     kci_splitter_destroy(&s);
     assert_null(frame);
+    assert_int_equal(state.live_blocks, 0);
+}
+
+/* Who hangs up in the middle of a frame can be told how far it was. */
+static void test_how_much_of_a_frame_came(void **unused)
+{
+    (void)unused;
+    static const uint8_t zeros[40000];
+    struct test_alloc state = { 0 };
+    struct kci_alloc alloc = test_alloc_counting(&state);
+    struct kci_frame *frame = NULL;
+    size_t there, total;
+    struct kci_splitter s = kci_splitter_of(&alloc, KCI_FRAME_BYTES_MAX);
+    assert_false(kci_splitter_partial(&s, &there, &total));
+    feed(&s, "\0\0", 2);
+    assert_int_equal(kci_splitter_next(&s, &frame), 0);
+    assert_true(kci_splitter_partial(&s, &there, &total));
+    assert_int_equal(there, 2);
+    assert_int_equal(total, 4);
+    feed(&s,
+         "\0\x0a"
+         "abc",
+         5);
+    assert_int_equal(kci_splitter_next(&s, &frame), 0);
+    assert_true(kci_splitter_partial(&s, &there, &total));
+    assert_int_equal(there, 7);
+    assert_int_equal(total, 14);
+    feed(&s, "defghij", 7);
+    assert_int_equal(kci_splitter_next(&s, &frame), 1);
+    kci_frame_release(frame);
+    assert_false(kci_splitter_partial(&s, &there, &total));
+    feed(&s, "\0\0\x9c\x40", 4); /* 40,000: in a block of its own */
+    feed(&s, zeros, 100);
+    assert_int_equal(kci_splitter_next(&s, &frame), 0);
+    assert_true(kci_splitter_partial(&s, &there, &total));
+    assert_int_equal(there, 104);
+    assert_int_equal(total, 40004);
+    kci_splitter_destroy(&s);
     assert_int_equal(state.live_blocks, 0);
 }
 
@@ -275,6 +324,25 @@ static void test_request_headers_that_are_refused(void **unused)
     }
 }
 
+/* A header may carry tags, but not more of them than a message. */
+static void test_request_headers_with_many_tags(void **unused)
+{
+    (void)unused;
+    uint8_t *bytes = malloc(20 + 5 * (KCI_CODEC_TAGS_MAX + 1));
+    for (uint32_t extra = 0; extra < 2; extra++) {
+        memcpy(bytes, "\0\x12\0\x03\0\0\0\x07\0\0", 10);
+        size_t size = 10 + kci_put_uvarint(bytes + 10, KCI_CODEC_TAGS_MAX + extra);
+        for (uint32_t tag = 0; tag < KCI_CODEC_TAGS_MAX + extra; tag++) {
+            size += kci_put_uvarint(bytes + size, tag);
+            bytes[size++] = 0;
+        }
+        struct kci_reader r = kci_reader_of(bytes, size);
+        struct kci_request_header header;
+        assert_int_equal(kci_request_header_read(&r, &header), extra == 0);
+    }
+    free(bytes);
+}
+
 static void test_response_headers(void **unused)
 {
     (void)unused;
@@ -331,11 +399,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_stream_cut_anywhere_gives_the_same_frames),
         cmocka_unit_test(test_sizes_that_are_no_sizes),
+        cmocka_unit_test(test_how_much_of_a_frame_came),
         cmocka_unit_test(test_a_frame_of_nothing),
         cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_a_frame_lives_until_its_last_reference),
         cmocka_unit_test(test_request_headers),
         cmocka_unit_test(test_request_headers_that_are_refused),
+        cmocka_unit_test(test_request_headers_with_many_tags),
         cmocka_unit_test(test_response_headers),
         cmocka_unit_test(test_what_does_not_fit_is_a_failure),
     };
