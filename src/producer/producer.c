@@ -340,7 +340,8 @@ void kci_producer_explain(struct kci_producer *producer, const char *name, char 
         used = (size_t)snprintf(text, size, "the brokers say %s of topic %s; ", kci_error_name(info->error), name);
     else if (name && (!info || !info->known))
         used = (size_t)snprintf(text, size, "no broker answered about topic %s; ", name);
-    if (producer->identity.cause && used < size)
+    /* without a connection that is the reason, which follows: told twice, neither would fit */
+    if (producer->identity.cause && used < size && atomic_load(&producer->connected))
         used += (size_t)snprintf(text + used, size - used, "%s; ", producer->identity.cause->text);
     if (used < size && producer->cluster)
         kci_cluster_explain(producer->cluster, text + used, size - used, now);
