@@ -113,6 +113,20 @@ static void levels_are_clamped(void **state)
         }
 }
 
+/* The size at the end of a member is a hint: 4 GiB behind a few bytes cost no memory, and are no error either, since
+ * members may follow each other. */
+static void gzip_sizes_are_not_believed(void **state)
+{
+    (void)state;
+    require(KCI_CODEC_GZIP);
+    struct kci_writer w = pack(KCI_CODEC_GZIP, KCI_LEVEL_DEFAULT, "hello", 5);
+    kci_writer_bytes(&w, "\xff\xff\xff\x7f", 4); /* what follows the last member is not looked at, but as a hint */
+    memory.largest = 0;
+    assert_int_equal(unpack(KCI_CODEC_GZIP, w.data, w.size, "hello"), KCI_COMPRESS_OK);
+    assert_true(memory.largest < 100 << 10);
+    kci_writer_destroy(&w);
+}
+
 /* ---- snappy ---- */
 
 #define XERIAL "\x82SNAPPY\0\0\0\0\1\0\0\0\1"
@@ -250,6 +264,20 @@ static void lz4_blocks_are_checked(void **state)
     assert_int_equal(unpack(KCI_CODEC_LZ4, f, 15, ""), KCI_COMPRESS_OK);
 }
 
+/* Frames may announce blocks of 4 MiB; memory is taken for what the bytes of a block can unfold to. */
+static void lz4_block_sizes_cost_no_memory(void **state)
+{
+    uint8_t f[100];
+    (void)state;
+    require(KCI_CODEC_LZ4);
+    size_t size = lz4_frame(f, 0x60, 0x70, -1, "");
+    memcpy(f + 7, "\6\0\0\0\x50hello", 10); /* one block of a literal run */
+    memset(f + 17, 0, 4);
+    assert_true(size <= 21);
+    assert_int_equal(unpack(KCI_CODEC_LZ4, f, 21, "hello"), KCI_COMPRESS_OK);
+    assert_true(memory.largest <= 6 * 255);
+}
+
 /* A block larger than its frame announces. */
 static void lz4_blocks_keep_to_the_size_of_the_frame(void **state)
 {
@@ -317,6 +345,7 @@ int main(void)
         TEST(gzip_members_may_follow_each_other),
         TEST(gzip_without_a_level),
         TEST(gzip_headers_may_carry_a_name),
+        TEST(gzip_sizes_are_not_believed),
         TEST(levels_are_clamped),
         TEST(snappy_is_written_in_blocks_of_32_kib),
         TEST(snappy_is_read_with_and_without_frame),
@@ -325,6 +354,7 @@ int main(void)
         TEST(lz4_descriptors_are_checked),
         TEST(lz4_header_checksums_are_checked),
         TEST(lz4_blocks_are_checked),
+        TEST(lz4_block_sizes_cost_no_memory),
         TEST(lz4_blocks_keep_to_the_size_of_the_frame),
         TEST(zstd_frames_may_follow_each_other),
         TEST(zstd_windows_cost_no_memory),

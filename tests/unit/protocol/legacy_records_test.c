@@ -175,6 +175,25 @@ static void a_wrapper_at_offset_zero_counts_from_zero(void **state)
     kci_writer_destroy(&set);
 }
 
+/* Magic 0 knows no other than absolute offsets, whatever the wrapper's is. */
+static void offsets_of_magic_0_are_absolute(void **state)
+{
+    struct kci_batch_iterator it;
+    struct kci_record_view view;
+    (void)state;
+    if (!kci_codec_built_in(KCI_CODEC_GZIP))
+        skip();
+    struct kci_writer set = two_messages(0, 103, 105), w = wrap(&set, 200, 0, KCI_CODEC_GZIP, 5);
+    assert_int_equal(kci_batch_open(&it, w.data, w.size, &heap, 1000), KCI_BATCH_OK);
+    assert_int_equal(kci_batch_next(&it, &view), 1);
+    assert_true(view.offset == 103);
+    assert_int_equal(kci_batch_next(&it, &view), 1);
+    assert_true(view.offset == 105);
+    kci_batch_close(&it);
+    kci_writer_destroy(&w);
+    kci_writer_destroy(&set);
+}
+
 static void log_append_time_is_the_wrappers(void **state)
 {
     struct kci_batch_iterator it;
@@ -298,6 +317,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(checksums_are_those_of_java),        TEST(plain_messages_are_batches_of_one),
         TEST(wrappers_hold_many_messages),        TEST(a_wrapper_at_offset_zero_counts_from_zero),
+        TEST(offsets_of_magic_0_are_absolute),    TEST(what_wrappers_may_not_hold),
         TEST(log_append_time_is_the_wrappers),    TEST(what_wrappers_may_not_hold),
         TEST(sizes_inside_a_message_are_checked), TEST(damage_inside_a_wrapper_does_no_harm),
         TEST(the_budget_holds_for_wrappers),

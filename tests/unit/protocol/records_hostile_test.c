@@ -15,7 +15,7 @@ static int walk(const uint8_t *data, size_t size, size_t plain_max)
     struct kci_record_view view;
     struct kci_str name;
     struct kci_bytes value;
-    uint8_t *copy = memcpy(malloc(size + 1), data, size);
+    uint8_t *copy = memcpy(malloc(size ? size : 1), data, size);
     int seen = 0, more = 1;
     enum kci_batch_error error = kci_batch_open(&it, copy, size, &heap, plain_max);
     while (error == KCI_BATCH_OK && (more = kci_batch_next(&it, &view)) > 0) {
@@ -70,6 +70,7 @@ static const struct {
     { "attributes are ignored", "0c ff 00 00 01 01 00", true },
     { "size too small", "0a 00 00 00 01 01 00", false },
     { "size too large", "0e 00 00 00 01 01 00", false },
+    { "size beyond the bytes, and a value up to there", "12 00 00 00 01 06 61", false },
     { "size negative", "01 00 00 00 01 01 00", false },
     { "size of 2 GiB", "feffffff0f 00 00 00 01 01 00", false },
     { "size as a varint of six bytes", "8c8080808000 00 00 00 01 01 00", false },
@@ -182,6 +183,27 @@ static void more_records_than_offsets_are_refused_at_once(void **state)
     test_batch_around(&w, header, two, sizeof two);
     assert_int_equal(kci_batch_open(&it, w.data, w.size, &heap, 0), KCI_BATCH_BAD_RECORDS);
     kci_writer_destroy(&w);
+}
+
+/* A header that counts more records than its bytes can hold, or backwards, is refused before any record is read. */
+static void headers_that_cannot_be_are_refused_at_once(void **state)
+{
+    static const uint8_t one[] = { 0x0c, 0, 0, 0, 1, 1, 0 };
+    static const struct {
+        int32_t count, last_offset_delta;
+        size_t size;
+    } rows[] = { { 2, 1, sizeof one }, { INT32_MAX, INT32_MAX - 1, sizeof one }, { 0, -1, 0 }, { -1, 0, sizeof one } };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct kci_batch_header header = test_batch_header();
+        struct kci_writer w = kci_writer_of(&heap, 1000);
+        struct kci_batch_iterator it;
+        header.record_count = rows[i].count;
+        header.last_offset_delta = rows[i].last_offset_delta;
+        test_batch_around(&w, header, one, rows[i].size);
+        assert_int_equal(kci_batch_open(&it, w.data, w.size, &heap, 0), KCI_BATCH_BAD_RECORDS);
+        kci_writer_destroy(&w);
+    }
 }
 
 /* Timestamps may be anything; their sum wraps as Java's does, without undefined behaviour. */
@@ -371,7 +393,7 @@ static bool survey_by_walking(const uint8_t *data, size_t size, int32_t count, s
 static bool assert_same_survey(const uint8_t *data, size_t size, int32_t count)
 {
     struct kci_batch_survey fast = { 0 }, slow = { 0 };
-    uint8_t *copy = memcpy(malloc(size + 1), data, size);
+    uint8_t *copy = memcpy(malloc(size ? size : 1), data, size);
     bool good = kci_batch_survey(copy, size, count, &fast);
     assert_int_equal(good, survey_by_walking(copy, size, count, &slow));
     if (good)
@@ -426,6 +448,7 @@ int main(void)
         TEST(offsets_must_rise_within_the_batch),
         TEST(headers_must_be_plausible),
         TEST(more_records_than_offsets_are_refused_at_once),
+        TEST(headers_that_cannot_be_are_refused_at_once),
         TEST(timestamps_may_overflow),
         TEST(impossible_prefixes_are_told_apart),
         TEST(cut_records_are_noticed),
