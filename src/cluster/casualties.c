@@ -12,6 +12,12 @@ static void lose(struct kci_call *call, struct kci_list *list)
     kci_list_push(list, &call->link);
 }
 
+/* Sent, or partly sent: what was to follow it must not come before its repetition. */
+static bool any_lost(const struct kci_casualties *lost)
+{
+    return !kci_list_empty(&lost->sent) || !kci_list_empty(&lost->unsent);
+}
+
 void kci_casualties_collect(struct kci_node *node, bool unreachable, struct kci_casualties *lost)
 {
     kci_list_init(&lost->sent);
@@ -31,7 +37,7 @@ void kci_casualties_collect(struct kci_node *node, bool unreachable, struct kci_
             lose(call, &lost->unsent);
         else if (call->target < 0)
             kci_calls_wait(node->cluster, call);
-        else if (unreachable || (call->in_order && !kci_list_empty(&lost->sent)))
+        else if (unreachable || (call->in_order && any_lost(lost)))
             lose(call, &lost->unsent);
         else
             kci_outbox_release(node->cluster, call); /* the next connection may speak another version */

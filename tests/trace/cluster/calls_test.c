@@ -49,6 +49,26 @@ static void test_in_order(void **state)
     script_cluster_destroy(&sc);
 }
 
+/* The same when what was sent before it is only half sent. */
+static void test_in_order_behind_a_half(void **state)
+{
+    (void)state;
+    begin(1);
+    b1->take = 10;
+    calls[0].call.in_order = calls[1].call.in_order = true;
+    for (size_t i = 0; i < 3; i++)
+        script_call(&sc, 1, &calls[i]);
+    assert_true(b1->full);
+    script_close(&peer, b1, "connection reset by peer");
+    script_settle(&peer);
+    expect(&calls[0], KC_ERR_TRANSPORT, false);
+    expect(&calls[1], KC_ERR_TRANSPORT, false);
+    script_advance(&peer, 100);
+    script_answer_heartbeat(&peer, script_take(&peer, script_conn_to(&peer, "b1:9092"), KCI_API_HEARTBEAT), 0);
+    expect(&calls[2], KC_OK, true);
+    script_cluster_destroy(&sc);
+}
+
 /* No more than in_flight_max requests wait for answers; each answer lets the next one go. */
 static void test_in_flight_limit(void **state)
 {
@@ -453,6 +473,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_time_out),
         cmocka_unit_test(test_in_order),
+        cmocka_unit_test(test_in_order_behind_a_half),
         cmocka_unit_test(test_in_flight_limit),
         cmocka_unit_test(test_coalesced),
         cmocka_unit_test(test_rope),
