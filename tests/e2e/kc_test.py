@@ -390,6 +390,9 @@ class Kc(unittest.TestCase):
         latency = perf("latency", "-n", "2000", "-R", "4000")
         self.assertEqual(set(latency) - fields, {"p50_us", "p99_us", "p999_us", "max_us"})
         self.assertTrue(0 < latency["p50_us"] <= latency["p99_us"] <= latency["p999_us"] <= latency["max_us"])
+        self.kc("topic create", "small", "-c", "max.message.bytes=1000")
+        refused = json.loads(self.kc("perf produce", "-t", "small", "-n", "3", "-s", "5000", status=1)[0])
+        self.assertEqual((refused["records"], refused["errors"]), (0, 3))
         shown = self.kc("perf produce", "-t", self.topic, "-n", "100", "-M", "-X", "client.id=shown")[1].decode()
         self.assertIn(f'\nkc_producer_topic_records_sent_total{{client_id="shown",topic="{self.topic}"}} 100\n', shown)
 

@@ -72,6 +72,10 @@ static void the_leader_still_leads_after_a_move(void **unused)
     assert_code(mb_cluster_move_leader(s.cluster, kci_str_of("__consumer_offsets"), partition, next, s.now), KCI_NONE);
     b.conn = group_connect(&s, next, "b");
     assert_null(group_join(&b)); /* a leader that joins wants a rebalance; a follower would have been answered */
+    a.conn = group_connect(&s, next, "a");
+    const struct kci_join_group_response *follow = group_join(&a); /* the older one: whoever leads goes on to lead */
+    assert_true(kci_str_equal(follow->leader, b.member_id));
+    assert_int_equal(follow->members_count, 0);
     world_close(&s);
 }
 
