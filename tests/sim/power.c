@@ -245,12 +245,24 @@ static void compare_producers(struct sim_brokers *b, struct mb_replica *leader)
     }
 }
 
+/* Of a partition that nobody leads: who may lead next, and was killed, may have lost what another one has. */
+static struct mb_replica *longest_of(struct mb_partition *partition)
+{
+    struct mb_replica *longest = &partition->replicas[0];
+    for (int32_t i = 1; i < partition->replica_count; i++)
+        if (partition->replicas[i].log.end_offset > longest->log.end_offset)
+            longest = &partition->replicas[i];
+    return longest;
+}
+
 void sim_brokers_lose_topic(struct sim_brokers *b)
 {
     const struct sim_log nothing = { .records = { 0 } };
     end_errors(b);
     for (int32_t p = 0; p < b->stage->partitions; p++) {
-        fill_log(b, &b->power->before[p], best_of(partition_of(b, p)), INT64_MAX);
+        struct mb_partition *partition = partition_of(b, p);
+        struct mb_replica *leader = mb_partition_leader(partition);
+        fill_log(b, &b->power->before[p], leader ? leader : longest_of(partition), INT64_MAX);
         compare_log(b, &b->power->before[p], &nothing, p, true);
     }
     b->power->losses++;
