@@ -3,6 +3,7 @@
  * silently ignored makes a test lie. */
 #include "mockbroker/core/properties.h"
 
+#include "base/near.h"
 #include "protocol/compress.h"
 #include <ctype.h>
 #include <errno.h>
@@ -432,6 +433,15 @@ static const char *given_elsewhere(const char *name)
     return NULL;
 }
 
+static void tell_unknown(struct kci_str name, char *text, size_t text_size)
+{
+    struct kci_near near = kci_near_of(name);
+    for (size_t i = 0; i < mb_properties_count(); i++)
+        kci_near_offer(&near, rows[i].name);
+    snprintf(text, text_size, "unknown broker property \"%.*s\"%s%s%s", (int)name.size, name.data,
+             near.best ? "; did you mean " : "", near.best ? near.best : "", near.best ? "?" : "");
+}
+
 static bool set_one(struct mb_properties *properties, const char *pair, size_t size, char *text, size_t text_size)
 {
     const char *equals = memchr(pair, '=', size);
@@ -443,9 +453,12 @@ static bool set_one(struct mb_properties *properties, const char *pair, size_t s
     struct kci_str value = { equals + 1, size - name.size - 1 };
     int row = mb_properties_find(name);
     const char *instead = row < 0 ? NULL : given_elsewhere(rows[row].name);
-    if (row < 0 || instead) {
-        snprintf(text, text_size, "%s broker property \"%.*s\"%s%s", instead ? "unused" : "unknown", (int)name.size,
-                 name.data, instead ? ": " : "", instead ? instead : "");
+    if (row < 0) {
+        tell_unknown(name, text, text_size);
+        return false;
+    }
+    if (instead) {
+        snprintf(text, text_size, "unused broker property \"%.*s\": %s", (int)name.size, name.data, instead);
         return false;
     }
     return mb_properties_alter(properties->alloc, properties->values, (size_t)row, value, text, text_size);

@@ -1,5 +1,6 @@
 /* Finding keys: exact, by alias, by likeness, and those that exist elsewhere but not here. */
 #include "api/config.h"
+#include "base/near.h"
 #include <stdio.h>
 
 const struct kci_config_row *kci_config_find(const char *key)
@@ -12,41 +13,12 @@ const struct kci_config_row *kci_config_find(const char *key)
     return NULL;
 }
 
-#define NAME_BYTES_MAX 64 /* longer names are not compared */
-
-/* Edits (insert, delete, replace) from a to b, both at most NAME_BYTES_MAX long. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[NAME_BYTES_MAX + 1], n = strlen(b);
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t replace = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            size_t shift = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
-            row[j + 1] = replace < shift ? replace : shift;
-        }
-    }
-    return row[n];
-}
-
 const char *kci_config_nearest(const char *key)
 {
-    const char *best = NULL;
-    size_t size = strlen(key), best_distance = size / 3 + 1; /* further away is a different word */
-    if (size > NAME_BYTES_MAX)
-        return NULL;
-    for (size_t i = 0; i < kci_config_row_count; i++) {
-        size_t distance = edit_distance(key, kci_config_rows[i].key);
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = kci_config_rows[i].key;
-        }
-    }
-    return best;
+    struct kci_near near = kci_near_of(kci_str_of(key));
+    for (size_t i = 0; i < kci_config_row_count; i++)
+        kci_near_offer(&near, kci_config_rows[i].key);
+    return near.best;
 }
 
 const char *kci_config_known_elsewhere(const char *key)
@@ -93,7 +65,8 @@ const char *kci_config_words(const struct kci_config_row *row, char *text, size_
     text[0] = 0;
     for (const struct kci_config_choice *c = row->choices; c->word && used < size; c++)
         if (!strchr(c->word, '.'))
-            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "", c->word);
+            used += (size_t)snprintf(text + used, size - used, "%s%s%s", used ? ", " : "", c->word,
+                                     c->value == KCI_RESET_BY_DURATION && strchr(c->word, ':') ? "PT2H" : "");
     return text;
 }
 

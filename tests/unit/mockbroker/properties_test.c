@@ -65,7 +65,8 @@ static void mistakes_are_named(void **state)
     static const struct {
         const char *config, *word;
     } bad[] = {
-        { "num.partition=3", "num.partition" },
+        { "num.partition=3", "unknown broker property \"num.partition\"; did you mean num.partitions?" },
+        { "qwertyuiop=3", "unknown broker property \"qwertyuiop\"" },
         { "num.partitions", "key=value" },
         { "num.partitions=many", "number" },
         { "num.partitions=0", "between" },
