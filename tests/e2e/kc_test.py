@@ -345,6 +345,10 @@ class Kc(unittest.TestCase):
         self.refuses("one TOPIC", "topic", "create", "t", "u")
         self.refuses("key=value", "topic", "create", "t", "-c", "retention.ms")
         self.refuses('no command "frob"', "frob")
+        self.refuses("kc: -X: linger.ms=-5: a whole number from 0 to ", "produce", "-t", "t", "-X", "linger.ms=-5")
+        self.refuses("kc: -X: compresion.type: there is no such configuration key; did you mean compression.type?", "produce", "-t", "t",
+                     "-X", "compresion.type=gzip")
+        self.refuses("by_duration:PT2H is needed", "consume", "-t", "t", "-X", "auto.offset.reset=by_duration:soon")
         self.assertIn(b"kc produce", run("kc", status=2)[1])
         for command in ("produce", "consume", "topic", "perf"):
             self.refuses(f"{command}: unknown option --frob", command, "--frob", "-t", "t")

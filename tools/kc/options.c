@@ -33,7 +33,7 @@ static int set_pair(kc_config *config, const char *pair)
 {
     kc_error error;
     if (kc_config_set_pair(config, pair, &error) != KC_OK)
-        return kct_fail(KC_EXIT_USAGE, "-X %s: %s", pair, error.text);
+        return kct_fail(KC_EXIT_USAGE, "-X: %s", error.text); /* which names the key */
     return KC_EXIT_OK;
 }
 
