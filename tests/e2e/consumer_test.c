@@ -17,6 +17,7 @@
 static kc_mock *cluster;
 static kc_consumer *consumer;
 static kc_error error;
+static const kc_consumer_interceptor *watcher; /* of the next consumer; NULL: none */
 
 /* Three brokers, a topic of two partitions with `count` records in partition 0, a consumer with these settings. */
 static void begin(int count, const char *const *pairs)
@@ -52,6 +53,9 @@ static void begin(int count, const char *const *pairs)
     for (; *pairs; pairs++)
         if (kc_config_set_pair(config, *pairs, &error) != KC_OK)
             fail_msg("%s", error.text);
+    if (watcher)
+        assert_int_equal(kc_config_add_consumer_interceptor(config, watcher), KC_OK);
+    watcher = NULL;
     if (kc_consumer_create(&consumer, config, &error) != KC_OK)
         fail_msg("%s", error.text);
     kc_config_destroy(config);
@@ -234,12 +238,20 @@ static void on_refused(void *context, kc_err code, const kc_topic_partition *off
     *(kc_err *)context = code;
 }
 
-/* Asynchronous commits report in order; offsets and watermarks are asked from the brokers. */
+static void watch_commit(void *context, const kc_topic_partition *offsets, size_t count)
+{
+    assert_int_equal(count, 1);
+    *(int64_t *)context = *(int64_t *)context * 100 + offsets[0].offset;
+}
+
+/* Asynchronous commits report in order, to interceptors too; offsets and watermarks are asked from the brokers. */
 static void commits_and_offsets(void **state)
 {
     kc_topic_partition item = { TOPIC, 0, 3, -1, "note", KC_OK };
-    int64_t told = 0, low, high;
+    int64_t told = 0, watched = 0, low, high;
+    const kc_consumer_interceptor watch = { .name = "watch", .context = &watched, .on_commit = watch_commit };
     (void)state;
+    watcher = &watch;
     begin(10, PAIRS("enable.auto.commit=false"));
     assign(0, 0);
     take(0, 10);
@@ -254,6 +266,7 @@ static void commits_and_offsets(void **state)
     item.offset = 7;
     assert_int_equal(kc_consumer_commit(consumer, &item, 1, WAIT_MS, &error), KC_OK);
     assert_int_equal(told, 30405);
+    assert_int_equal(watched, 3040507); /* the refused one was none */
     assert_int_equal(refusal, KC_ERR_OFFSET_METADATA_TOO_LARGE);
     assert_int_equal(kc_consumer_commit_why(consumer, &error), KC_ERR_STATE);
     item.offset = 1004;
