@@ -182,8 +182,8 @@ static void send_fetch(struct kci_consumer *c, struct kci_fetch_node *node, int6
     int64_t spare = c->fetcher.plain_max + RUN_BYTES_MOST; /* what has arrived can be judged */
     int64_t reserved = alone ? kci_fetch_alone_reserve(c) : kci_shared_reserve(c->shared, least, want, spare);
     if (!reserved) { /* woken when bytes come back */
-        if (!kci_fetcher_is_under_way(
-                c)) /* else an answer gives back what it did not need, or brings something to read */
+        /* An answer that is under way gives back what it did not need, or brings something to read. */
+        if (!kci_fetcher_is_under_way(c))
             kci_fetch_alone_make_room(c);
         return;
     }
