@@ -400,7 +400,7 @@ static void test_lengths_that_cannot_be_written(void **unused)
     assert_not_written(&kci_metadata_request_schema, 1, &request);
     request.topics_count = 1; /* and no topics */
     assert_not_written(&kci_metadata_request_schema, 1, &request);
-    request = (struct kci_metadata_request){ 0 };
+    kci_codec_init(&kci_metadata_request_schema, &request);
     assert_not_written(&kci_metadata_request_schema, 99, &request); /* nor versions that nobody knows */
     assert_not_written(&kci_metadata_request_schema, -1, &request);
 }
