@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PLAYED "2.1, 2.8, 3.3, 3.9, 4.0 to 4.4" /* releases: core/persona.c has them */
+
 struct option {
     const char *name;
     const char *form; /* of the value; NULL: takes none */
@@ -94,7 +96,7 @@ static const char *take_as_version(struct mb_command_line *line, const char *val
     char property[32];
     int persona = mb_persona_find(kci_str_of(value));
     if (persona < 0)
-        return "not a release that can be played";
+        return "not one of " PLAYED;
     snprintf(property, sizeof property, "mock.as.version=%s", mb_persona_name((size_t)persona));
     return take_config(line, property);
 }
@@ -207,7 +209,7 @@ static const struct option options[] = {
     { "--data-dir", "DIR", "keep the logs in files (in memory)", take_data_dir },
     { "--config", "key=value", "a broker property; may be repeated", take_config },
     { "--control", "HOST:PORT|off", "address of the HTTP control plane (127.0.0.1:0, a free port)", take_control },
-    { "--as-version", "RELEASE", "Kafka release to play: 2.1, 2.8, 3.3, 3.9, 4.0 to 4.4 (4.4)", take_as_version },
+    { "--as-version", "RELEASE", "Kafka release to play: " PLAYED " (4.4)", take_as_version },
     { "--sasl", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512", "let clients authenticate, by any of these (nobody has to)",
       take_sasl },
     { "--sasl-user", "NAME=PASSWORD", "who can log in from the start, by each of them; may be repeated",
