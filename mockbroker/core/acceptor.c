@@ -132,8 +132,8 @@ void mb_acceptor_left(struct mb_connection *connection, int64_t now)
 {
     bool had_place = connection->placed;
     connection->placed = connection->waits = false;
-    if (had_place)
-        mb_acceptor_look(connection->cluster, connection->broker, now);
+    if (had_place && limit_of(connection->cluster, connection->broker, "max.connections") != INT32_MAX)
+        mb_acceptor_look(connection->cluster, connection->broker, now); /* without a limit nobody waits */
 }
 
 static void close_quietest(struct mb_cluster *cluster, int32_t broker, int64_t now)
