@@ -146,12 +146,26 @@ static void test_rebootstrap_trigger(void **state)
     assert_non_null(script_conn_to(&peer, "boot:9092"));
     script_cluster_destroy(&sc);
 }
+/* bootstrap.servers that cannot be read are refused at creation, with the entry. */
+static void test_bad_bootstrap(void **state)
+{
+    kc_error error;
+    (void)state;
+    begin(1);
+    sc.settings.bootstrap_servers = "b1:9092,b2";
+    assert_int_equal(script_cluster_try(&sc, &error), KC_ERR_CONFIG);
+    assert_string_equal(error.text, "bootstrap.servers: \"b2\": the port is missing: host:port is expected");
+    assert_int_equal(sc.memory.live_blocks, 0);
+    script_peer_destroy(&peer);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_brokers),          cmocka_unit_test(test_moved_broker),
         cmocka_unit_test(test_rebootstrap),         cmocka_unit_test(test_no_rebootstrap),
         cmocka_unit_test(test_told_to_rebootstrap), cmocka_unit_test(test_rebootstrap_trigger),
+        cmocka_unit_test(test_bad_bootstrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

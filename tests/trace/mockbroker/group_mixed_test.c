@@ -176,6 +176,17 @@ static void a_static_member_changes_over(void **unused)
     world_close(&s);
 }
 
+/* The static consumer speaks the classic protocol now: the group is rebalanced, and the other one hears of it. */
+static void the_static_one_is_back_and_all_join(struct world *s, struct classic *other)
+{
+    struct classic again = classic_of(s, 1, "x");
+    again.c.instance_id = kci_str_of("one");
+    classic_speak(&again);
+    assert_code(group_join(&again.c)->error_code, KCI_NONE);
+    assert_str(group_describe(&again.c)->group_state, "PreparingRebalance");
+    assert_code(group_beat(&other->c), KCI_REBALANCE_IN_PROGRESS);
+}
+
 /* The static consumer is back as a classic one, and the topic is not the one that the targets were made for: nobody leads
  * a group that becomes a classic one, so it is rebalanced at once, or nobody would ever notice. */
 static void a_topic_changes_before_the_downgrade(void **unused)
@@ -193,12 +204,7 @@ static void a_topic_changes_before_the_downgrade(void **unused)
     beat_all(members, 1, classics, 1, 2);
     mb_cluster_delete_topic(s.cluster, kci_str_of("t"), s.now);
     group_topic(&s, "t", 4);
-    struct classic again = classic_of(&s, 1, "x");
-    again.c.instance_id = kci_str_of("one");
-    classic_speak(&again);
-    assert_code(group_join(&again.c)->error_code, KCI_NONE);
-    assert_str(group_describe(&again.c)->group_state, "PreparingRebalance");
-    assert_code(group_beat(&y.c), KCI_REBALANCE_IN_PROGRESS);
+    the_static_one_is_back_and_all_join(&s, &y);
     world_close(&s);
 }
 
@@ -214,17 +220,13 @@ static void something_is_on_its_way_before_the_downgrade(void **unused)
     a.instance_id = kci_str_of("one");
     member_join(&a);
     assert_owns(&a, "0 1 2 3");
-    struct classic y = classic_of(&s, 1, "y"), again = classic_of(&s, 1, "x"), *classics[] = { &y };
+    struct classic y = classic_of(&s, 1, "y"), *classics[] = { &y };
     classic_rejoin(&y);
     world_pass(&s, 3000);
     member_beat(&a); /* hears what it is to give up, and crashes */
     beat_all(NULL, 0, classics, 1, 1);
     assert_has(&y, "");
-    again.c.instance_id = kci_str_of("one");
-    classic_speak(&again);
-    assert_code(group_join(&again.c)->error_code, KCI_NONE);
-    assert_str(group_describe(&again.c)->group_state, "PreparingRebalance");
-    assert_code(group_beat(&y.c), KCI_REBALANCE_IN_PROGRESS);
+    the_static_one_is_back_and_all_join(&s, &y);
     world_close(&s);
 }
 
